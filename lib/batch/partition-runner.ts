@@ -1,0 +1,290 @@
+/**
+ * The batch protocol of one partition of one stage: position, backpressure, operators, log entry, apply, publish. It is
+ * driven from outside, by triggers that may be lost, doubled or late, and takes from the objects alone what is true.
+ *
+ * Invariants: one accepted log entry for n, made after n−1 and after plan n is durable; the tiers change only after it, in
+ * one synchronous step; what another attempt has committed is adopted and never computed into different effects.
+ */
+import type { Committer } from '../commit/committer.ts';
+import { MisaError } from '../errors.ts';
+import { createEntry } from '../log/create.ts';
+import { DataLog, decodeAt } from '../log/data-log.ts';
+import { encodeLogEntry, type LogEntry, type LogHeader } from '../log/entry.ts';
+import { mayConclude } from '../log/partition-log.ts';
+import { loadManifest } from '../manifest/manifest-store.ts';
+import { type Names, partitionPath } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { PartitionState } from '../state/partition-state.ts';
+import type { BlockCache } from '../state/block-cache.ts';
+import { MissingSstError } from '../state/sst-reads.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { Clock } from '../util/clock.ts';
+import { encodeNdjson } from '../util/ndjson.ts';
+import type { Random } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import type { StoredPlan } from './plan.ts';
+import { publishEntry } from './publish.ts';
+import { encodeInput, type PartitionInput } from './rows.ts';
+import { outputNames, runOperators } from './run-operators.ts';
+
+/** What all partitions of a job share in one environment. */
+export interface Environment {
+  readonly job: PhysicalJob;
+  readonly store: ObjectStore;
+  readonly names: Names;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly committer: Committer;
+  readonly cache: BlockCache | undefined;
+  /** R: how long folded log entries and dropped SSTs are kept, ms. */
+  readonly retentionMs: number;
+}
+
+/** Where a batch's plan and input are found when the trigger did not bring them. */
+export interface BatchSource {
+  /** @throws {MisaError} there is no such plan */
+  plan(n: number): Promise<StoredPlan>;
+  input(stage: number, partition: number, plan: StoredPlan): Promise<PartitionInput>;
+}
+
+/** What a trigger may bring along, to save requests. */
+export interface Trigger {
+  readonly plan?: StoredPlan;
+  readonly input?: PartitionInput;
+  /** Settles when plan and segment are durable; the log entry waits for it. */
+  readonly durable?: Promise<void>;
+  /** Called when the operators are done and the log entry is on its way: the processor is free for what comes next. */
+  readonly computed?: () => void;
+}
+
+/** A batch that is committed. */
+export interface Committed {
+  readonly n: number;
+  /** `undefined`: it was folded long ago. */
+  readonly entry: LogEntry | undefined;
+  /** This attempt computed it (else another's was adopted): the result rows by output, and rows for the next stage. */
+  readonly own: { readonly outputs: readonly (readonly unknown[])[]; readonly next: readonly PartitionInput[] } | undefined;
+}
+
+/** ⚑ Stops what a freeze thawed: an attempt may act only while its invocation is live. */
+export interface Invocation {
+  readonly live: boolean;
+}
+
+const ALWAYS: Invocation = { live: true };
+
+export class PartitionRunner {
+  readonly path: string;
+  readonly state: PartitionState;
+  readonly log: DataLog;
+  readonly #env: Environment;
+  readonly #source: BatchSource;
+  readonly #stage: number;
+  readonly #partition: number;
+  readonly #outputs: readonly string[];
+  #publishedThrough = 0;
+  #cold = true;
+
+  constructor(env: Environment, source: BatchSource, stage: number, partition: number) {
+    const { job, store, names, cache } = env;
+    this.#env = env;
+    this.#source = source;
+    this.#stage = stage;
+    this.#partition = partition;
+    this.#outputs = outputNames(job, stage);
+    this.path = partitionPath(stage, partition);
+    this.log = new DataLog(store, names, this.path);
+    const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
+    const rowBytes = Math.floor(job.state.cacheBytes / (job.partitions * job.stages.length));
+    this.state = new PartitionState({ store, names, path: this.path, cache, kinds: specs.map((s) => s.kind), rowBytes });
+  }
+
+  /** Outputs up to this batch are published. */
+  get publishedThrough(): number {
+    return this.#publishedThrough;
+  }
+
+  /** Brings this environment to the head of the log without running anything; after a start. */
+  async open(): Promise<void> {
+    await this.#position(Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * Runs batch n, and those before it that are missing. Returns when it is committed and published.
+   * @throws {UserFunctionError} @throws {CorruptionError} @throws {StoreError} @throws {MisaError} `HALTED`
+   */
+  async run(n: number, trigger: Trigger = {}, invocation: Invocation = ALWAYS): Promise<Committed> {
+    for (;;) {
+      if (await this.#position(n)) {
+        const { entry } = await this.log.readEntry(n);
+        if (entry !== undefined) await this.#finish(entry);
+        return { n, entry, own: undefined };
+      }
+      await this.#backpressure(n);
+      const committed = await this.#attempt(n, trigger, invocation);
+      if (committed !== undefined) return committed;
+    }
+  }
+
+  /**
+   * Step 1. @returns true: batch n is committed already, and applied here; false: the position is n − 1
+   */
+  async #position(n: number): Promise<boolean> {
+    const { state, log } = this;
+    const { store, names, retentionMs } = this.#env;
+    for (;;) {
+      if (!this.#cold) {
+        if (state.position >= n) return true;
+        if (state.position === n - 1) return false;
+      }
+      const loaded = await loadManifest(store, names.manifest(this.path));
+      state.adopt(loaded);
+      const { halted, publishedThrough } = loaded.manifest;
+      if (halted !== null) {
+        throw new MisaError('HALTED', `partition ${this.path} is halted at batch ${halted.n}: ${halted.reason}`);
+      }
+      this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
+      let answeredMs = loaded.dateMs;
+      for (;;) {
+        // As many at once as may be unfolded, and one more to see the end.
+        const from = state.position + 1;
+        const count = Math.min(this.#env.job.commit.maxLag + 2, n - from + 1);
+        const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
+        let found = 0;
+        for (const { entry, dateMs } of reads) {
+          answeredMs = Math.max(answeredMs, dateMs);
+          if (entry === undefined) break;
+          this.#adopt(entry);
+          found++;
+        }
+        if (found < count || count === 0) break;
+      }
+      this.#cold = false;
+      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) {
+        if (n === Number.MAX_SAFE_INTEGER) return false;
+        // A gap below n: the missing plans first, in order, triggers or not.
+        while (state.position < n - 1) await this.run(state.position + 1);
+      } else {
+        this.#cold = true;
+      }
+    }
+  }
+
+  /** Applies a log entry that is durable but was not computed here. */
+  #adopt(entry: LogEntry): void {
+    const { n, previousHash, publishedThrough } = entry.header;
+    if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);
+    this.state.adoptEntry(n, entry.hash, entry.changes());
+    this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
+  }
+
+  /** Step 2. */
+  async #backpressure(n: number): Promise<void> {
+    const { job, committer, trace, clock } = this.#env;
+    const startMs = clock.monotonic();
+    let waited = false;
+    while (n - 1 - this.state.manifest.through > job.commit.maxLag) {
+      waited = true;
+      const before = this.state.manifest.through;
+      await committer.relieve(this.path);
+      if (this.state.manifest.through === before) await this.#reload();
+    }
+    if (waited) trace.span({ lane: 'wait', path: this.path, n, startMs, endMs: clock.monotonic() });
+  }
+
+  /** Steps 3 to 6. @returns `undefined`: everything computed was dropped, begin again */
+  async #attempt(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed | undefined> {
+    const { job, store, clock, random, trace } = this.#env;
+    const { state, path } = this;
+    const plan = trigger.plan ?? (await this.#source.plan(n));
+    const input = trigger.input ?? (await this.#source.input(this.#stage, this.#partition, plan));
+    const startMs = clock.monotonic();
+    const batch = state.begin();
+    let result: Awaited<ReturnType<typeof runOperators>>;
+    try {
+      result = await runOperators(job, this.#stage, plan.plan, input, batch);
+    } catch (error) {
+      if (!(error instanceof MissingSstError)) throw error;
+      // Under a cached manifest: another one has replaced that SST. Under a fresh one: corruption.
+      if (!(await this.#reload())) throw error;
+      return undefined;
+    }
+    const changes = batch.encode();
+    const header: LogHeader = {
+      n,
+      attempt: random.id(),
+      planHash: plan.hash,
+      previousHash: state.hash,
+      publishedThrough: this.#publishedThrough,
+      outputs: this.#outputs,
+      nextPartitions: result.next.length,
+      changes: changes.count,
+      counts: result.counts,
+      reads: batch.reads,
+    };
+    const encoded = encodeLogEntry(header, changes.bytes, result.outputs.map(encodeNdjson), result.next.map(encodeInput));
+    const putMs = clock.monotonic();
+    const detail = { rows: result.counts.rows, ...batch.reads };
+    trace.span({ lane: 'batch', path, n, startMs, endMs: putMs, detail });
+    trigger.computed?.();
+    await trigger.durable;
+    const creation = await createEntry(store, clock, this.log.nameOf(n), encoded.bytes, (found) => {
+      return decodeAt(found, this.log.nameOf(n), n).header.attempt === header.attempt;
+    });
+    trace.span({ lane: 'log', path, n, startMs: putMs, endMs: clock.monotonic(), detail: { bytes: encoded.bytes.length } });
+    if (!invocation.live) throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
+    if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {
+      // ⚑ The entry may have been folded and collected long ago: only a fresh manifest tells.
+      await this.#reload();
+      if (creation.outcome === 'gone' || state.manifest.through >= n) {
+        this.#cold = true;
+        return undefined;
+      }
+    }
+    // Another call has moved this environment on meanwhile.
+    if (state.position !== n - 1) return undefined;
+    if (creation.outcome === 'taken') {
+      const entry = decodeAt(creation.bytes, this.log.nameOf(n), n);
+      this.#adopt(entry);
+      await this.#finish(entry);
+      return { n, entry, own: undefined };
+    }
+    state.apply(n, encoded.hash, changes, batch);
+    const entry = decodeAt(encoded.bytes, this.log.nameOf(n), n);
+    await this.#finish(entry);
+    return { n, entry, own: { outputs: result.outputs, next: result.next } };
+  }
+
+  /** Step 6: publishes what is not published up to this entry, in order, and tells the commit side. */
+  async #finish(entry: LogEntry): Promise<void> {
+    const { committer, trace, clock, store, names } = this.#env;
+    const { n } = entry.header;
+    committer.committed(this.path, n);
+    const startMs = clock.monotonic();
+    const to = { store, names, partition: this.#partition };
+    for (let m = this.#publishedThrough + 1; m < n; m++) {
+      const { entry: earlier } = await this.log.readEntry(m);
+      // Folded and collected: the fold has published it.
+      if (earlier !== undefined) await publishEntry(to, earlier);
+    }
+    if (this.#publishedThrough < n) await publishEntry(to, entry);
+    this.#publishedThrough = Math.max(this.#publishedThrough, n);
+    trace.span({ lane: 'publish', path: this.path, n, startMs, endMs: clock.monotonic() });
+  }
+
+  /** Reads the manifest. @returns whether it was newer than the one pinned */
+  async #reload(): Promise<boolean> {
+    const { store, names } = this.#env;
+    const { version } = this.state.manifest;
+    this.state.adopt(await loadManifest(store, names.manifest(this.path)));
+    return this.state.manifest.version > version;
+  }
+}
+
+function brokenChain(object: string, n: number): MisaError {
+  return new MisaError(
+    'BROKEN_CHAIN',
+    `${object} does not follow log entry ${n - 1}: the store holds entries of two histories. Restore the partition's log from one copy, or start with a new store.`,
+  );
+}

@@ -1,0 +1,91 @@
+/**
+ * plan/n: what micro-batch n is, fixed before anything of it is committed, so that whoever runs it computes the same. The
+ * plans are the planner's log: they form a chain by hash, and the planner's state (which pieces are planned) follows from
+ * them.
+ */
+import { CorruptionError } from '../errors.ts';
+import type { RowPosition } from '../source/rows.ts';
+import { contentHash } from '../util/hash.ts';
+import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+
+const VERSION = 1;
+
+/** Rows [from, to) of a source object. */
+export interface Piece {
+  readonly source: string;
+  /** The object's own name and version: ⚑ never of the group it was delivered in. */
+  readonly name: string;
+  readonly version: string;
+  readonly from: number;
+  readonly to: number;
+  /** Where row `to` begins, where one can go on from there without reading what is before (see `RowPosition`). */
+  readonly fromPosition?: RowPosition | undefined;
+  readonly toPosition?: RowPosition | undefined;
+  /** The object ends here. */
+  readonly done: boolean;
+  /** Size and modification time (epoch ms) of the object when it was planned by reference. */
+  readonly size?: number | undefined;
+  readonly mtimeMs?: number | undefined;
+  /** Hash of the whole stored object, when it was read to its end. */
+  readonly contentHash?: string | undefined;
+}
+
+/** What became of the input rows before they reached a partition. */
+export interface PlanCounts {
+  /** All rows of the pieces. */
+  readonly rows: number;
+  /** Rows that the head dropped (`filter`, empty `flatMap`): applied, without trace. */
+  readonly dropped: number;
+  readonly quarantined: number;
+}
+
+export interface Plan {
+  readonly n: number;
+  /** `empty`: the watermark moved and no data came. `flush`: closes everything. `seal`: the epoch ends here. */
+  readonly kind: 'data' | 'empty' | 'flush' | 'seal';
+  readonly pieces: readonly Piece[];
+  /** Hash of the segment; `null`: no rows, or the pieces are by reference. */
+  readonly segment: string | null;
+  readonly counts: PlanCounts;
+  /** By watermark generator, after this plan: the greatest event time so far, and when it last saw a row (plan time). */
+  readonly inputs: Readonly<Record<string, { readonly maxEventTime: number; readonly seenMs: number }>>;
+  /** The watermark this batch uses, from the plans before; `null`: none yet. */
+  readonly watermark: number | null;
+  /** The watermark of the batch before. */
+  readonly previousWatermark: number | null;
+  /** The planner's clock, epoch ms. */
+  readonly processingTime: number;
+  readonly headHash: string;
+  /** Hash of plan n − 1; '' for n = 1. */
+  readonly previousHash: string;
+  /** Random id of the ingest that made it: how a retried PUT recognises its own plan. */
+  readonly attempt: string;
+}
+
+export interface StoredPlan {
+  readonly plan: Plan;
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+}
+
+export function encodePlan(plan: Plan): StoredPlan {
+  const bytes = encodeEnvelope('plan', VERSION, plan);
+  return { plan, hash: contentHash(bytes), bytes };
+}
+
+/** @throws {CorruptionError} */
+export function decodePlan(bytes: Uint8Array, object: string, n: number): StoredPlan {
+  const plan = decodeEnvelope<Plan>('plan', VERSION, bytes, object);
+  if (plan.n !== n) throw new CorruptionError(object, `it is plan ${plan.n}`);
+  return { plan, hash: contentHash(bytes), bytes };
+}
+
+/** The three watermarks of a batch, as numbers (`-Infinity`: none). */
+export function watermarksOf(plan: Plan): { late: number; evict: number; previousEvict: number } {
+  const late = plan.watermark ?? Number.NEGATIVE_INFINITY;
+  return {
+    late,
+    evict: plan.kind === 'flush' ? Number.POSITIVE_INFINITY : late,
+    previousEvict: plan.previousWatermark ?? Number.NEGATIVE_INFINITY,
+  };
+}

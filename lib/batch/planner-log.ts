@@ -1,0 +1,99 @@
+/**
+ * The planner's log: the plans. Its state is one row a source object: how far it is planned, under which version. So a
+ * piece is planned once however often its notification comes, and whichever planner dies when.
+ */
+import type { FoldableEntry, LogRead, PartitionLog } from '../log/partition-log.ts';
+import { type Names, PLANNER } from '../object-store/names.ts';
+import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import type { RowPosition } from '../source/rows.ts';
+import type { Entry } from '../sst/entry.ts';
+import { addressPrefix, type TableKind } from '../state/address.ts';
+import { encodeKey } from '../stream/key.ts';
+import { packValue } from '../util/pack.ts';
+import { decodePlan, type Piece, type Plan, type StoredPlan } from './plan.ts';
+
+/** The planner's tables: planned source objects, and the progress of the job as of the last plan. */
+export const PLANNER_TABLES: readonly TableKind[] = ['keyed', 'keyed'];
+export const OBJECTS_TABLE = 0;
+export const PROGRESS_TABLE = 1;
+export const PROGRESS_KEY = encodeKey(null);
+
+/** What the next plan needs of the plans before. */
+export type Progress = Pick<Plan, 'inputs' | 'watermark' | 'kind' | 'processingTime' | 'headHash'>;
+
+/** How far a source object is planned. */
+export interface PlannedObject {
+  readonly version: string;
+  /** Rows before this are planned. */
+  readonly next: number;
+  readonly position?: RowPosition | undefined;
+  readonly done: boolean;
+  readonly size?: number | undefined;
+  readonly mtimeMs?: number | undefined;
+  readonly contentHash?: string | undefined;
+}
+
+export function objectKey(source: string, name: string): string {
+  return encodeKey([source, name]);
+}
+
+export function plannedObject(piece: Piece): PlannedObject {
+  const { version, to, toPosition, done, size, mtimeMs, contentHash } = piece;
+  return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash };
+}
+
+export function progressOf({ inputs, watermark, kind, processingTime, headHash }: Plan): Progress {
+  return { inputs, watermark, kind, processingTime, headHash };
+}
+
+/** The changes of the planner's state that a plan means, sorted. */
+export function planChanges(plan: Plan): Entry[] {
+  const prefix = addressPrefix(OBJECTS_TABLE, 'keyed', 0);
+  const byKey = new Map<string, Piece>();
+  for (const piece of plan.pieces) byKey.set(prefix + objectKey(piece.source, piece.name), piece);
+  const objects = [...byKey]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, piece]) => ({ key, value: packValue(plannedObject(piece)) }));
+  const key = addressPrefix(PROGRESS_TABLE, 'keyed', 0) + PROGRESS_KEY;
+  return [...objects, { key, value: packValue(progressOf(plan)) }];
+}
+
+export class PlannerLog implements PartitionLog {
+  readonly #store: ObjectStore;
+  readonly #names: Names;
+
+  constructor(store: ObjectStore, names: Names) {
+    this.#store = store;
+    this.#names = names;
+  }
+
+  nameOf(n: number): string {
+    return this.#names.log(PLANNER, n);
+  }
+
+  async readPlan(n: number, options?: RequestOptions): Promise<{ stored: StoredPlan | undefined; dateMs: number }> {
+    const name = this.nameOf(n);
+    const answer = await this.#store.get(name, options);
+    if (!answer.found) return { stored: undefined, dateMs: answer.dateMs };
+    return { stored: decodePlan(answer.body, name, n), dateMs: answer.dateMs };
+  }
+
+  async read(n: number, options?: RequestOptions): Promise<LogRead> {
+    const { stored, dateMs } = await this.readPlan(n, options);
+    if (stored === undefined) return { found: false, dateMs };
+    return { found: true, entry: foldablePlan(stored), dateMs };
+  }
+}
+
+function foldablePlan({ plan, hash, bytes }: StoredPlan): FoldableEntry {
+  return {
+    n: plan.n,
+    hash,
+    previousHash: plan.previousHash,
+    bytes: bytes.length,
+    publishedThrough: plan.n,
+    changes: () => planChanges(plan),
+    outputs: [],
+    output: () => new Uint8Array(0),
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The planner: decides what each micro-batch is. It is a partition of its own, with plans for a log and one row a source
+ * object for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
+ */
+import { MisaError } from '../errors.ts';
+import { createEntry } from '../log/create.ts';
+import { mayConclude } from '../log/partition-log.ts';
+import { loadManifest } from '../manifest/manifest-store.ts';
+import { PLANNER } from '../object-store/names.ts';
+import { PartitionState } from '../state/partition-state.ts';
+import type { Environment } from './partition-runner.ts';
+import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
+import {
+  OBJECTS_TABLE,
+  objectKey,
+  PLANNER_TABLES,
+  type PlannedObject,
+  PlannerLog,
+  PROGRESS_KEY,
+  PROGRESS_TABLE,
+  planChanges,
+  progressOf,
+  type Progress,
+} from './planner-log.ts';
+import { encodeSegment } from './segment.ts';
+import type { PartitionInput } from './rows.ts';
+import { advance, nextWatermark } from './watermark.ts';
+
+/** Memory for planned objects; beyond it they are read from SSTs. */
+const STATE_BYTES = 16 << 20;
+
+/** Rows that wait for a plan. */
+export interface Gathered {
+  readonly kind: 'data' | 'empty' | 'flush';
+  readonly pieces: readonly Piece[];
+  readonly counts: PlanCounts;
+  /** Greatest event time by watermark generator. */
+  readonly seen: ReadonlyMap<string, number>;
+  readonly inputs: readonly PartitionInput[];
+  /** The pieces can be read again where they are, so that no segment is stored. */
+  readonly byReference: boolean;
+}
+
+/** A plan that is being made: known, and durable when `durable` settles. */
+export interface Planned {
+  readonly stored: StoredPlan;
+  /** Rejects with a `PlanTakenError` when another planner was first. */
+  readonly durable: Promise<void>;
+}
+
+/** Another planner has made this plan: what was gathered must be gathered again, after that plan. */
+export class PlanTakenError extends MisaError {
+  readonly n: number;
+
+  constructor(n: number) {
+    super('PLAN_TAKEN', `another process has made plan ${n}`, { retryable: true });
+    this.n = n;
+  }
+}
+
+export class Planner {
+  readonly state: PartitionState;
+  readonly log: PlannerLog;
+  readonly #env: Environment;
+  #progress: Progress | undefined;
+
+  constructor(env: Environment) {
+    const { store, names, cache } = env;
+    this.#env = env;
+    this.log = new PlannerLog(store, names);
+    this.state = new PartitionState({ store, names, path: PLANNER, cache, kinds: PLANNER_TABLES, rowBytes: STATE_BYTES });
+  }
+
+  /** Number of the last plan. */
+  get position(): number {
+    return this.state.position;
+  }
+
+  get progress(): Progress | undefined {
+    return this.#progress;
+  }
+
+  /** The watermark that the next batch would use now; `null`: none yet. */
+  watermark(nowMs: number): number | null {
+    const { job } = this.#env;
+    const { inputs = {}, watermark = null } = this.#progress ?? {};
+    return nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs);
+  }
+
+  /** Reads plans until there are no more: after a start, and after a plan was taken by another. */
+  async open(): Promise<void> {
+    const { store, names, retentionMs } = this.#env;
+    for (;;) {
+      const loaded = await loadManifest(store, names.manifest(PLANNER));
+      this.state.adopt(loaded);
+      let answeredMs = loaded.dateMs;
+      for (;;) {
+        const from = this.state.position + 1;
+        const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
+        let found = 0;
+        for (const { stored, dateMs } of reads) {
+          answeredMs = Math.max(answeredMs, dateMs);
+          if (stored === undefined) break;
+          this.#adopt(stored);
+          found++;
+        }
+        if (found < reads.length) break;
+      }
+      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
+    }
+    this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
+  }
+
+  /** How far a source object is planned; `undefined`: not at all. */
+  async planned(source: string, name: string): Promise<PlannedObject | undefined> {
+    return (await this.#read(OBJECTS_TABLE, objectKey(source, name))) as PlannedObject | undefined;
+  }
+
+  /** Makes the next plan. One at a time: the next may be asked for when `durable` has settled. */
+  plan(gathered: Gathered): Planned {
+    const { job, store, names, clock, random, trace } = this.#env;
+    const n = this.state.position + 1;
+    const nowMs = Math.max(clock.now(), this.#progress?.processingTime ?? 0);
+    const segment = gathered.byReference || gathered.counts.rows === 0 ? null : encodeSegment(gathered.inputs);
+    const stored = encodePlan({
+      n,
+      kind: gathered.kind,
+      pieces: gathered.pieces,
+      segment: segment?.hash ?? null,
+      counts: gathered.counts,
+      inputs: advance(this.#progress?.inputs ?? {}, gathered.seen, nowMs),
+      watermark: this.watermark(nowMs),
+      previousWatermark: this.#progress?.watermark ?? null,
+      processingTime: nowMs,
+      headHash: job.headHash,
+      previousHash: this.state.hash,
+      attempt: random.id(),
+    });
+    const startMs = clock.monotonic();
+    const makePlan = async (): Promise<void> => {
+      const name = this.log.nameOf(n);
+      // The segment first: a plan that names a segment nobody has stored could never run.
+      if (segment !== null) await store.create(names.segment(n, segment.hash), segment.bytes);
+      const creation = await createEntry(store, clock, name, stored.bytes, (found) => {
+        return decodePlan(found, name, n).plan.attempt === stored.plan.attempt;
+      });
+      trace.span({ lane: 'plan', path: PLANNER, n, startMs, endMs: clock.monotonic() });
+      if (creation.outcome !== 'created') throw new PlanTakenError(n);
+      await this.#confirm(n, creation.dateMs);
+      this.#adopt(stored);
+      this.#env.committer.committed(PLANNER, n);
+    };
+    return { stored, durable: makePlan() };
+  }
+
+  /** ⚑ A created plan counts only under a fresh manifest: else plan n may be an old one, collected and made again. */
+  async #confirm(n: number, dateMs: number): Promise<void> {
+    const { store, names, retentionMs } = this.#env;
+    if (mayConclude(dateMs, this.state.pinned.dateMs, retentionMs)) return;
+    const loaded = await loadManifest(store, names.manifest(PLANNER));
+    if (loaded.manifest.through >= n) {
+      this.state.adopt(loaded);
+      this.#progress = undefined;
+      throw new PlanTakenError(n);
+    }
+    this.state.adopt(loaded);
+  }
+
+  #adopt(stored: StoredPlan): void {
+    const { plan, hash } = stored;
+    if (plan.previousHash !== this.state.hash) {
+      throw new MisaError(
+        'BROKEN_CHAIN',
+        `${this.log.nameOf(plan.n)} does not follow plan ${plan.n - 1}: the store holds plans of two histories. Restore it from one copy, or start with a new store.`,
+      );
+    }
+    this.state.adoptEntry(plan.n, hash, planChanges(plan));
+    this.#progress = progressOf(plan);
+  }
+
+  async #read(table: number, key: string): Promise<unknown> {
+    const view = this.state.begin().tables([{ name: 'a', kind: 'keyed' }, { name: 'b', kind: 'keyed' }], 0)[table]!;
+    await view.load([key]);
+    return view.get(key, 0);
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Computes one micro-batch of one partition of one stage: operators over their input, results gathered by output and by
+ * the next stage's partitions. Touches nothing but the batch's own state view.
+ */
+import type { BatchCounts } from '../log/entry.ts';
+import type { BatchState } from '../state/batch-state.ts';
+import { OperatorFailure, type OperatorContext, type RowFates } from '../stream/operator.ts';
+import type { Collector, PhysicalJob } from '../stream/physical.ts';
+import { partitionOf } from '../util/hash.ts';
+import { type Plan, watermarksOf } from './plan.ts';
+import { type EdgeRows, joinBatches, newEdgeRows, type PartitionInput, rowBatch } from './rows.ts';
+import { userFunctionError } from './segment-builder.ts';
+
+/** The output that quarantined rows go to, in every job. */
+export const QUARANTINE = '_quarantine';
+
+export interface BatchResult {
+  /** Result rows by output, in the order of {@link outputNames}. */
+  readonly outputs: readonly (readonly unknown[])[];
+  /** Rows for each partition of the next stage; empty in the last stage. */
+  readonly next: readonly PartitionInput[];
+  readonly counts: BatchCounts;
+}
+
+/** Names of the outputs that the partitions of a stage publish; the quarantine is stage 0's. */
+export function outputNames(job: PhysicalJob, stage: number): string[] {
+  const own = job.outputs.filter((o) => o.stage === stage).map((o) => o.name);
+  return stage === 0 ? [...own, QUARANTINE] : own;
+}
+
+/** Numbers of the first table of each operator of a stage. */
+export function firstTables(job: PhysicalJob, stage: number): number[] {
+  let next = 0;
+  return job.stages[stage]!.operators.map(({ operator }) => {
+    const first = next;
+    next += operator.tables.length;
+    return first;
+  });
+}
+
+/** @throws {UserFunctionError} a function of the user threw */
+export async function runOperators(
+  job: PhysicalJob,
+  stage: number,
+  plan: Plan,
+  input: PartitionInput,
+  state: BatchState,
+): Promise<BatchResult> {
+  const { late, evict, previousEvict } = watermarksOf(plan);
+  const results = new Results(job, stage);
+  const fates = new Fates();
+  const lateOf = (edge: number): number => {
+    const { from, watermark } = job.edges[edge]!;
+    return from === 'head' ? late : watermark(previousEvict);
+  };
+  let rows = 0;
+  for (const [edge, edgeRows] of input.edges.entries()) {
+    if (edgeRows === undefined) continue;
+    for (const primary of edgeRows.primary ?? []) if (primary) rows++;
+    const { stage: target, operator, output } = job.edges[edge]!;
+    // Rows for a later stage pass through; rows without an operator are results already.
+    if (target > stage) results.forward(edge, edgeRows);
+    else if (operator < 0) for (const row of edgeRows.rows) results.toOutput(output, row);
+  }
+  const tables = firstTables(job, stage);
+  for (const [i, node] of job.stages[stage]!.operators.entries()) {
+    const inputs = node.inputs.map((edges) => joinBatches(edges.map((e) => rowBatch(input, e, lateOf(e)))));
+    const context: OperatorContext = {
+      n: plan.n,
+      evict: node.watermark(evict),
+      previousEvict: node.watermark(previousEvict),
+      processingTime: plan.processingTime,
+      mode: job.mode,
+      tables: state.tables(node.operator.tables, tables[i]!),
+      fates,
+      emit: (port, row, time) => node.emit[port]!(row, time, results),
+    };
+    try {
+      await node.operator.run(inputs, context);
+    } catch (error) {
+      if (!(error instanceof OperatorFailure)) throw error;
+      const origin = error.index < 0 ? undefined : inputs.map((b) => b.origin(error.index)).find((o) => o !== undefined);
+      throw userFunctionError(job.name, error, origin, origin, error.row);
+    }
+  }
+  if (stage === 0) results.quarantine(input.quarantined);
+  return results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length });
+}
+
+class Fates implements RowFates {
+  #late = 0;
+  #skipped = 0;
+
+  late(count: number): void {
+    this.#late += count;
+  }
+
+  skipped(count: number): void {
+    this.#skipped += count;
+  }
+
+  get counts(): { late: number; skipped: number } {
+    return { late: this.#late, skipped: this.#skipped };
+  }
+}
+
+class Results implements Collector {
+  readonly #job: PhysicalJob;
+  readonly #stage: number;
+  readonly #outputs: unknown[][];
+  /** Index into {@link #outputs} by number of the job's output. */
+  readonly #slots: number[];
+  readonly #next: EdgeRows[][];
+
+  constructor(job: PhysicalJob, stage: number) {
+    this.#job = job;
+    this.#stage = stage;
+    this.#outputs = outputNames(job, stage).map(() => []);
+    let slot = 0;
+    this.#slots = job.outputs.map((o) => (o.stage === stage ? slot++ : -1));
+    const last = stage === job.stages.length - 1;
+    this.#next = last ? [] : Array.from({ length: job.partitions }, () => []);
+  }
+
+  toOutput(output: number, row: unknown): void {
+    this.#outputs[this.#slots[output]!]!.push(row);
+  }
+
+  toEdge(edge: number, key: string, time: number, row: unknown): void {
+    const edges = this.#next[partitionOf(key, this.#job.partitions)]!;
+    let to = edges[edge];
+    if (to === undefined) {
+      while (edges.length < edge) edges.push(undefined as unknown as EdgeRows);
+      to = newEdgeRows(false);
+      edges[edge] = to;
+    }
+    to.keys.push(key);
+    to.times.push(time);
+    to.rows.push(row);
+  }
+
+  forward(edge: number, rows: EdgeRows): void {
+    for (const [i, key] of rows.keys.entries()) this.toEdge(edge, key, rows.times[i]!, rows.rows[i]);
+  }
+
+  quarantine(rows: readonly unknown[]): void {
+    this.#outputs[this.#outputs.length - 1]!.push(...rows);
+  }
+
+  finish(counts: Omit<BatchCounts, 'emitted'>): BatchResult {
+    const emitted = this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - (this.#stage === 0 ? counts.quarantined : 0);
+    return {
+      outputs: this.#outputs,
+      next: this.#next.map((edges) => ({ edges, quarantined: [], objects: [] })),
+      counts: { ...counts, emitted },
+    };
+  }
+}

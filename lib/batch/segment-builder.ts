@@ -1,0 +1,179 @@
+/**
+ * Takes decoded input rows through the stateless head and gathers what comes out by partition: the input of one
+ * micro-batch. Bad rows are set aside with their reason, or stop the job (`onBadRow`).
+ */
+import { InputError, UserFunctionError } from '../errors.ts';
+import { BadRow, OperatorFailure } from '../stream/operator.ts';
+import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
+import { partitionOf } from '../util/hash.ts';
+import { type EdgeRows, newEdgeRows, type PartitionInput, type QuarantinedRow } from './rows.ts';
+
+const SHOWN_TEXT = 500;
+
+/** A source object whose rows are being added. */
+export interface OpenObject {
+  /** Index of the source in the job. */
+  readonly source: number;
+  readonly name: string;
+}
+
+export class SegmentBuilder implements HeadCollector {
+  readonly #job: PhysicalJob;
+  readonly #edges: EdgeRows[][];
+  readonly #quarantined: QuarantinedRow[] = [];
+  readonly #objects: string[] = [];
+  /** Greatest event time by watermark generator id. */
+  readonly seen = new Map<string, number>();
+  /** Rows added, and those of them that left no trace. */
+  rows = 0;
+  dropped = 0;
+
+  #object: OpenObject | undefined;
+  #emitted: EdgeRows[] = [];
+  #primary = true;
+  readonly #observed = new Float64Array(64);
+  #observedCount = 0;
+  readonly #observedBy: number[] = [];
+
+  constructor(job: PhysicalJob) {
+    this.#job = job;
+    this.#edges = Array.from({ length: job.partitions }, () => []);
+  }
+
+  get quarantined(): number {
+    return this.#quarantined.length;
+  }
+
+  /** Rows that follow come from this object. */
+  open(object: OpenObject): void {
+    if (this.#object?.name === object.name && this.#object.source === object.source) return;
+    this.#object = object;
+    this.#objects.push(object.name);
+  }
+
+  /**
+   * Adds one row.
+   * @param line where it stands in the object, from 1
+   * @throws {UserFunctionError} @throws {InputError} `BAD_ROW` with `onBadRow: 'fail'`
+   */
+  add(row: unknown, line: number): void {
+    const source = this.#job.sources[this.#object!.source]!;
+    this.rows++;
+    this.#primary = true;
+    this.#observedCount = 0;
+    this.#emitted.length = 0;
+    try {
+      source.push(row, this);
+    } catch (error) {
+      this.#undo();
+      if (error instanceof BadRow) return this.bad(line, error.message, row);
+      throw this.#failure(error, line, row);
+    }
+    if (this.#primary) this.dropped++;
+    for (let i = 0; i < this.#observedCount; i++) {
+      const { id } = this.#job.watermarks[this.#observedBy[i]!]!;
+      const time = this.#observed[i]!;
+      const before = this.seen.get(id);
+      if (before === undefined || time > before) this.seen.set(id, time);
+    }
+  }
+
+  /** Sets a row aside that could not be decoded or used; it counts as a row only if it was added. */
+  bad(line: number, reason: string, row: unknown): void {
+    const object = this.#object!;
+    const { name: source } = this.#job.sources[object.source]!;
+    const text = (typeof row === 'string' ? row : describe(row)).slice(0, SHOWN_TEXT);
+    if (this.#job.onBadRow === 'fail') {
+      throw new InputError(
+        'BAD_ROW',
+        `${object.name}, line ${line}: ${reason}. Repair the row, or let bad rows be set aside with onBadRow: 'quarantine'. The row: ${text}`,
+        object.name,
+      );
+    }
+    this.#quarantined.push({ source, object: object.name, line, reason, text });
+  }
+
+  /** As {@link bad}, for a row that never got as far as {@link add}. */
+  undecodable(line: number, reason: string, text: string): void {
+    this.rows++;
+    this.bad(line, reason, text);
+  }
+
+  toEdge(edge: number, key: string, time: number, row: unknown): void {
+    const { partitions } = this.#job;
+    const partition = key === '' ? (this.rows - 1) % partitions : partitionOf(key, partitions);
+    const edges = this.#edges[partition]!;
+    let to = edges[edge];
+    if (to === undefined) {
+      while (edges.length < edge) edges.push(undefined as unknown as EdgeRows);
+      to = newEdgeRows(true);
+      edges[edge] = to;
+    }
+    to.keys.push(key);
+    to.times.push(time);
+    to.rows.push(row);
+    to.primary!.push(this.#primary);
+    to.pieces!.push(this.#objects.length - 1);
+    this.#primary = false;
+    this.#emitted.push(to);
+  }
+
+  toOutput(): void {
+    throw new Error('the head sends results over an edge');
+  }
+
+  observe(watermark: number, time: number): void {
+    this.#observedBy[this.#observedCount] = watermark;
+    this.#observed[this.#observedCount++] = time;
+  }
+
+  /** The inputs of all partitions; quarantined rows go to partition 0. */
+  finish(): PartitionInput[] {
+    return this.#edges.map((edges, p) => ({
+      edges,
+      quarantined: p === 0 ? this.#quarantined : [],
+      objects: this.#objects,
+    }));
+  }
+
+  /** Takes back what the row that failed had emitted already. */
+  #undo(): void {
+    for (const to of this.#emitted) {
+      to.keys.pop();
+      to.times.pop();
+      to.rows.pop();
+      to.primary!.pop();
+      to.pieces!.pop();
+    }
+  }
+
+  #failure(error: unknown, line: number, row: unknown): unknown {
+    if (!(error instanceof OperatorFailure)) return error;
+    const object = this.#object!;
+    return userFunctionError(this.#job.name, error, `${object.name}, line ${line}`, object.name, row);
+  }
+}
+
+/** The public error for what a function of the user threw. */
+export function userFunctionError(
+  job: string,
+  failure: OperatorFailure,
+  place: string | undefined,
+  sourceObject: string | undefined,
+  row: unknown,
+): UserFunctionError {
+  const at = place === undefined ? '' : ` at ${place}`;
+  const message = failure.cause instanceof Error ? failure.cause.message : String(failure.cause);
+  return new UserFunctionError(
+    `job ${job}, operator ${failure.operator}${at}: ${message}. Nothing of this batch was kept; correct the function or the row and run again. The row: ${describe(row).slice(0, SHOWN_TEXT)}`,
+    { job, operator: failure.operator, sourceObject, row, cause: failure.cause },
+  );
+}
+
+function describe(row: unknown): string {
+  try {
+    return JSON.stringify(row, (_, v) => (typeof v === 'bigint' ? String(v) : v)) ?? String(row);
+  } catch {
+    return String(row);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * What the batch side asks of the commit side, wherever that runs: a worker thread, the same thread, commit functions
+ * behind a queue. All of it is a hint but for `relieve`, which waits.
+ */
+import type { LoadedManifest } from '../manifest/manifest.ts';
+import type { PartitionPath } from '../object-store/names.ts';
+
+export interface Committer {
+  /** Log entry n (or plan n) of a partition is durable. Best effort. */
+  committed(path: PartitionPath, n: number): void;
+  /** Called for each manifest that the commit side has published, if it is near enough to tell. */
+  onManifest(listener: (path: PartitionPath, loaded: LoadedManifest) => void): void;
+  /** Backpressure: returns when a fold of this partition has been published, or nothing is left to fold. */
+  relieve(path: PartitionPath): Promise<void>;
+  /** Folds and compacts all there is, collects what may be collected, and ends. */
+  close(options: { drain: boolean }): Promise<void>;
+}

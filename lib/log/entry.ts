@@ -1,0 +1,87 @@
+/**
+ * Log entry n of a partition: all that batch n changed there. Its creation is the batch's commit point, so it holds
+ * everything that anyone needs later: state changes for folding and for rebuilding the overlay, result rows for publishing,
+ * rows for the next stage. Entries of a partition form a chain by hash, and each names the plan it ran.
+ *
+ * Sections: 0 state changes (sorted; see `changes.ts`), then one an output (NDJSON bytes, exactly as published), then one
+ * a partition of the next stage (see `batch/rows.ts`; none in the last stage).
+ */
+import type { Entry } from '../sst/entry.ts';
+import { decodeContainer, encodeContainer } from '../util/container.ts';
+import { decodeChanges } from './changes.ts';
+
+const MAGIC = 'MLOG';
+const VERSION = 1;
+
+/** What became of the batch's input rows in this partition. */
+export interface BatchCounts {
+  /** Rows this partition was given that stand for an input row. */
+  readonly rows: number;
+  readonly late: number;
+  readonly skipped: number;
+  readonly quarantined: number;
+  /** Result rows, all outputs together. */
+  readonly emitted: number;
+}
+
+/** Reads of the batch by the tier that answered. */
+export interface ReadCounts {
+  readonly memory: number;
+  readonly lmdb: number;
+  readonly warm: number;
+  readonly store: number;
+  /** Requests to the object store for them. */
+  readonly requests: number;
+}
+
+export interface LogHeader {
+  readonly n: number;
+  /** Random id of the attempt that made it: how a retried PUT recognises its own entry. */
+  readonly attempt: string;
+  readonly planHash: string;
+  /** Hash of log entry n − 1; '' for n = 1. */
+  readonly previousHash: string;
+  /** Outputs of this partition were published up to here when it was made. */
+  readonly publishedThrough: number;
+  readonly outputs: readonly string[];
+  /** Number of partitions of the next stage; 0: this is the last. */
+  readonly nextPartitions: number;
+  /** Number of state changes. */
+  readonly changes: number;
+  readonly counts: BatchCounts;
+  readonly reads: ReadCounts;
+}
+
+/** A log entry in memory. */
+export interface LogEntry {
+  readonly header: LogHeader;
+  readonly hash: string;
+  /** Sorted by key; verified when asked for. @throws {CorruptionError} */
+  changes(): Entry[];
+  /** Result rows of output i as NDJSON. */
+  output(i: number): Uint8Array;
+  /** Rows for partition q of the next stage. */
+  next(q: number): Uint8Array;
+}
+
+export function encodeLogEntry(
+  header: LogHeader,
+  changes: Uint8Array,
+  outputs: readonly Uint8Array[],
+  next: readonly Uint8Array[],
+): { bytes: Uint8Array; hash: string } {
+  return encodeContainer(MAGIC, VERSION, header, [changes, ...outputs, ...next]);
+}
+
+/** @throws {CorruptionError} */
+export function decodeLogEntry(bytes: Uint8Array, object: string): LogEntry {
+  const container = decodeContainer<LogHeader>(MAGIC, VERSION, bytes, object);
+  const { header } = container;
+  return {
+    header,
+    hash: container.hash,
+    changes: () => decodeChanges(container.section(0), header.changes, object),
+    output: (i) => container.section(1 + i),
+    next: (q) => container.section(1 + header.outputs.length + q),
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * A partition's log as folding, recovery and GC see it: numbered entries with state changes and outputs. Data partitions
+ * have log entries, the planner has plans; both are read through this, so that one fold serves them all.
+ */
+import type { RequestOptions } from '../object-store/object-store.ts';
+import type { Entry } from '../sst/entry.ts';
+
+export interface FoldableEntry {
+  readonly n: number;
+  readonly hash: string;
+  /** Hash of entry n − 1; '' for n = 1. */
+  readonly previousHash: string;
+  readonly bytes: number;
+  readonly publishedThrough: number;
+  /** State changes, sorted by key. @throws {CorruptionError} */
+  changes(): Entry[];
+  /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */
+  readonly outputs: readonly string[];
+  output(i: number): Uint8Array;
+}
+
+export type LogRead =
+  | { readonly found: true; readonly entry: FoldableEntry; readonly dateMs: number }
+  | { readonly found: false; readonly dateMs: number };
+
+export interface PartitionLog {
+  /** @throws {CorruptionError} */
+  read(n: number, options?: RequestOptions): Promise<LogRead>;
+}
+
+/**
+ * ⚑ Whether an answer about a log object (present, absent, created, refused) may be acted on: only if the newest manifest
+ * read is less than half a retention older than the answer, by the store's clock. Else that entry may have been folded and
+ * deleted meanwhile, and the answer means nothing: read the manifest again first.
+ */
+export function mayConclude(answerDateMs: number, manifestDateMs: number, retentionMs: number): boolean {
+  return answerDateMs - manifestDateMs < retentionMs / 2;
+}

@@ -1,0 +1,84 @@
+/**
+ * A partition's root: which SSTs and how much of the log make up its state. Plain JSON data, changed only by
+ * compare-and-set, by commit code, through `applyEdit`.
+ *
+ * Times: `atMs: null` means "not seen by a later edit yet". The next edit stamps it with the store's clock as of the read
+ * that showed it, which is certainly after the compare-and-set that made it; so a retention that runs from the stamp never
+ * ends too early, however long a committer slept before its compare-and-set.
+ */
+import type { SstInfo } from '../sst/entry.ts';
+
+/** An SST in a manifest; holds changes of batches `from` to `to`. */
+export interface SstRef extends SstInfo {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Stamped {
+  readonly id: string;
+  readonly atMs: number | null;
+}
+
+export interface Halt {
+  readonly n: number;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface Manifest {
+  /** Number of edits since the first. */
+  readonly version: number;
+  /** Nonces of the last edits, newest last: how a committer recognises its own after a lost answer. */
+  readonly nonces: readonly string[];
+  /** Log entries up to this are in the SSTs. Batches count from 1; 0: none. */
+  readonly through: number;
+  /** When the log up to `through` was folded, oldest first; what GC has collected is gone from here. */
+  readonly folds: readonly { readonly through: number; readonly atMs: number | null }[];
+  /** Log entries up to this are deleted, or about to be. */
+  readonly collectedThrough: number;
+  /** Hash of log entry `through`; '' before the first. */
+  readonly logHash: string;
+  /** Newest first; may overlap. */
+  readonly l0: readonly SstRef[];
+  /** `levels[0]` is L1. Each sorted by `minKey`, without overlap. */
+  readonly levels: readonly (readonly SstRef[])[];
+  /** Orphans that are being deleted: no edit may name them any more. */
+  readonly condemned: readonly Stamped[];
+  /** SSTs that compaction replaced; deleted when a retention has passed. */
+  readonly dropped: readonly Stamped[];
+  /** A batch that cannot run; the partition waits until it is repaired. */
+  readonly halted: Halt | null;
+  /** Outputs up to this batch are published. */
+  readonly publishedThrough: number;
+  /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */
+  readonly roots: readonly { readonly name: string; readonly ssts: readonly string[] }[];
+}
+
+export const EMPTY_MANIFEST: Manifest = {
+  version: 0,
+  nonces: [],
+  through: 0,
+  folds: [],
+  collectedThrough: 0,
+  logHash: '',
+  l0: [],
+  levels: [],
+  condemned: [],
+  dropped: [],
+  halted: null,
+  publishedThrough: 0,
+  roots: [],
+};
+
+/** A manifest as read: with the version token for compare-and-set and the store's time of the answer. */
+export interface LoadedManifest {
+  readonly manifest: Manifest;
+  /** `undefined`: there is none yet. */
+  readonly etag: string | undefined;
+  readonly dateMs: number;
+}
+
+/** All SSTs a manifest names for reading, newest first. */
+export function sstsOf(manifest: Manifest): SstRef[] {
+  return [...manifest.l0, ...manifest.levels.flat()];
+}

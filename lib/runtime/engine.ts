@@ -1,0 +1,215 @@
+/**
+ * The embedded engine: planner, all partitions of all stages, and a committer, in one process. It is handed rows
+ * (`Gathered`), makes a plan of them and runs it, stage by stage, partitions side by side. Everything durable is in the
+ * object store; killed at any moment, the next engine on that store goes on from the objects alone.
+ */
+import type { BatchSource, Committed, Environment } from '../batch/partition-runner.ts';
+import { PartitionRunner } from '../batch/partition-runner.ts';
+import type { StoredPlan } from '../batch/plan.ts';
+import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
+import { NO_INPUT, type EdgeRows, newEdgeRows, type PartitionInput } from '../batch/rows.ts';
+import { decodeInput } from '../batch/rows.ts';
+import { decodeSegment } from '../batch/segment.ts';
+import { CorruptionError, FencedError, MisaError } from '../errors.ts';
+import type { BatchCounts, ReadCounts } from '../log/entry.ts';
+import { PLANNER } from '../object-store/names.ts';
+
+/** A micro-batch, committed and published in all stages and partitions. */
+export interface BatchDone {
+  readonly n: number;
+  readonly plan: StoredPlan;
+  /** By stage and partition. */
+  readonly committed: readonly (readonly Committed[])[];
+  readonly counts: BatchCounts;
+  readonly reads: ReadCounts;
+}
+
+/** Decodes the input of a plan by reference again. */
+export type Replay = (plan: StoredPlan['plan']) => Promise<PartitionInput[]>;
+
+export class Engine {
+  readonly env: Environment;
+  readonly planner: Planner;
+  readonly stages: readonly (readonly PartitionRunner[])[];
+  #replay: Replay | undefined;
+  #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
+
+  private constructor(env: Environment) {
+    const { job } = env;
+    this.env = env;
+    this.planner = new Planner(env);
+    const source: BatchSource = {
+      plan: (n) => this.#plan(n),
+      input: (stage, partition, plan) => this.#input(stage, partition, plan),
+    };
+    this.stages = job.stages.map((_, stage) =>
+      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, source, stage, p)),
+    );
+    env.committer.onManifest((path, loaded) => {
+      const state = path === PLANNER ? this.planner.state : this.#runner(path)?.state;
+      state?.adopt(loaded);
+    });
+  }
+
+  /** Opens a job on a store: reads what is durable; runs nothing yet. */
+  static async open(env: Environment): Promise<Engine> {
+    const engine = new Engine(env);
+    await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
+    return engine;
+  }
+
+  /** The last batch that every partition of every stage has committed. */
+  get position(): number {
+    return Math.min(...this.stages.flat().map((r) => r.state.position));
+  }
+
+  /** Greatest number of log entries of a partition that no manifest has folded. */
+  get commitLag(): number {
+    return Math.max(...this.stages.flat().map((r) => r.state.position - r.state.manifest.through));
+  }
+
+  /**
+   * Runs what was planned and not finished before the last stop.
+   * @param replay for plans by reference
+   */
+  async recover(replay: Replay): Promise<BatchDone[]> {
+    this.#replay = replay;
+    const done: BatchDone[] = [];
+    for (let n = this.position + 1; n <= this.planner.position; n++) done.push(await this.#run(n, {}));
+    return done;
+  }
+
+  /**
+   * Plans the rows and runs the batch.
+   * @param onComputed called when the first stage is computed and its log entries are on their way
+   * @throws {FencedError} another process runs this job on this store
+   */
+  async batch(gathered: Gathered, onComputed?: () => void): Promise<BatchDone> {
+    const { stored, durable } = this.planner.plan(gathered);
+    durable.catch(() => {});
+    let computing = this.env.job.partitions;
+    const computed = (): void => {
+      if (--computing === 0) onComputed?.();
+    };
+    try {
+      return await this.#run(stored.plan.n, { stored, durable, inputs: gathered.inputs, computed });
+    } catch (error) {
+      if (!(error instanceof PlanTakenError)) throw error;
+      throw new FencedError(
+        `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
+      );
+    }
+  }
+
+  async #run(
+    n: number,
+    known: {
+      stored?: StoredPlan;
+      durable?: Promise<void>;
+      inputs?: readonly PartitionInput[];
+      computed?: () => void;
+    },
+  ): Promise<BatchDone> {
+    const stored = known.stored ?? (await this.#plan(n));
+    const committed: Committed[][] = [];
+    for (const [stage, runners] of this.stages.entries()) {
+      const before = committed[stage - 1];
+      committed.push(
+        await allOrFirstError(
+          runners.map((runner, p) => {
+            const input = before === undefined ? known.inputs?.[p] : handedOn(before, p);
+            return runner.run(n, {
+              plan: stored,
+              ...(input === undefined ? {} : { input }),
+              ...(known.durable === undefined ? {} : { durable: known.durable }),
+              ...(known.computed === undefined || stage > 0 ? {} : { computed: known.computed }),
+            });
+          }),
+        ),
+      );
+    }
+    await known.durable;
+    return { n, plan: stored, committed, ...totals(committed) };
+  }
+
+  async #plan(n: number): Promise<StoredPlan> {
+    const { stored } = await this.planner.log.readPlan(n);
+    if (stored === undefined) throw new MisaError('NO_PLAN', `there is no plan ${n} of job ${this.env.job.name}`);
+    return stored;
+  }
+
+  /** A batch's input from what is durable. */
+  async #input(stage: number, partition: number, { plan }: StoredPlan): Promise<PartitionInput> {
+    const { store, names } = this.env;
+    if (stage > 0) {
+      const entries = await Promise.all(this.stages[stage - 1]!.map((r) => r.log.readEntry(plan.n)));
+      return join(
+        entries.map(({ entry }, p) => {
+          if (entry === undefined) throw missing(this.stages[stage - 1]![p]!.log.nameOf(plan.n), stage);
+          return decodeInput(entry.next(partition));
+        }),
+      );
+    }
+    if (plan.counts.rows === 0) return NO_INPUT;
+    if (plan.segment !== null) {
+      const name = names.segment(plan.n, plan.segment);
+      const answer = await store.get(name);
+      if (!answer.found) throw new CorruptionError(name, `it is missing although plan ${plan.n} names it`);
+      return decodeSegment(answer.body, name).input(partition);
+    }
+    if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
+    if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };
+    return (await this.#replayed.inputs)[partition]!;
+  }
+
+  #runner(path: string): PartitionRunner | undefined {
+    return this.stages.flat().find((r) => r.path === path);
+  }
+}
+
+/** Rows that a stage hands on to partition p of the next, from memory where all of it was computed here. */
+function handedOn(before: readonly Committed[], p: number): PartitionInput | undefined {
+  if (before.some((c) => c.entry === undefined)) return undefined;
+  return join(before.map((c) => c.own?.next[p] ?? decodeInput(c.entry!.next(p))));
+}
+
+/** Rows from several partitions of the stage before, in the order of the partitions. */
+function join(inputs: readonly PartitionInput[]): PartitionInput {
+  if (inputs.length === 1) return inputs[0]!;
+  const edges: (EdgeRows | undefined)[] = [];
+  for (const input of inputs) {
+    for (const [edge, rows] of input.edges.entries()) {
+      if (rows === undefined) continue;
+      const to = edges[edge] ?? newEdgeRows(false);
+      edges[edge] = to;
+      for (let i = 0; i < rows.rows.length; i++) {
+        to.keys.push(rows.keys[i]!);
+        to.times.push(rows.times[i]!);
+        to.rows.push(rows.rows[i]);
+      }
+    }
+  }
+  return { edges: Array.from(edges), quarantined: [], objects: [] };
+}
+
+function missing(object: string, stage: number): CorruptionError {
+  return new CorruptionError(object, `it is missing although stage ${stage} has not read it`);
+}
+
+/** Waits for all, so that nothing runs on behind a failure; then throws the first one. */
+async function allOrFirstError<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  for (const s of settled) if (s.status === 'rejected') throw s.reason;
+  return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
+}
+
+function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {
+  const counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
+  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  for (const { entry } of committed.flat()) {
+    if (entry === undefined) continue;
+    for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry.header.counts[key];
+    for (const key of Object.keys(reads) as (keyof typeof reads)[]) reads[key] += entry.header.reads[key];
+  }
+  return { counts, reads };
+}

@@ -1,0 +1,308 @@
+/**
+ * Input files of the embedded engine: read in order, gathered into micro-batches, and planned by reference, since files stay
+ * where they are. How far a file is planned is the planner's state; so nothing is read twice, and a file that was changed
+ * after part of it was planned is refused.
+ *
+ * With several sources the next rows come from the source whose event time is furthest behind, so that their watermarks
+ * move together and little state waits.
+ */
+import type { Gathered, Planner } from '../batch/planner.ts';
+import type { Piece, Plan } from '../batch/plan.ts';
+import { SegmentBuilder } from '../batch/segment-builder.ts';
+import { InputError, JobError } from '../errors.ts';
+import { type FileRef, hashFile } from '../source/file-blocks.ts';
+import { openRows } from '../source/open-rows.ts';
+import { BAD_ROW, type RowChunk, type RowPosition } from '../source/rows.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { PartitionInput } from '../batch/rows.ts';
+
+export class FileInputs {
+  readonly #job: PhysicalJob;
+  readonly #planner: Planner;
+  readonly #sources: SourceFiles[];
+
+  /**
+   * @param files by source name, in the order they are to be read
+   * @throws {JobError} `UNKNOWN_SOURCE`
+   */
+  constructor(job: PhysicalJob, planner: Planner, files: ReadonlyMap<string, readonly FileRef[]>) {
+    const known = job.sources.map((s) => s.name);
+    for (const name of files.keys()) {
+      if (known.includes(name)) continue;
+      throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${known.join(', ')}`);
+    }
+    this.#job = job;
+    this.#planner = planner;
+    this.#sources = known.map((name, index) => new SourceFiles(index, name, planner, files.get(name) ?? []));
+  }
+
+  /** Adds files that were not there before (watching a folder). */
+  add(files: ReadonlyMap<string, readonly FileRef[]>): void {
+    for (const source of this.#sources) source.add(files.get(source.name) ?? []);
+  }
+
+  /** Bytes of the files that are read, and of all that are known: for progress. */
+  get progress(): { readBytes: number; totalBytes: number } {
+    let readBytes = 0;
+    let totalBytes = 0;
+    for (const source of this.#sources) {
+      readBytes += source.readBytes;
+      totalBytes += source.totalBytes;
+    }
+    return { readBytes, totalBytes };
+  }
+
+  /** Rows for the next micro-batch, at most `trigger.maxRows` or `maxBytes`; `undefined`: all files are read. */
+  async gather(): Promise<Gathered | undefined> {
+    const { maxRows, maxBytes } = this.#job.trigger;
+    const builder = new SegmentBuilder(this.#job);
+    const pieces: Piece[] = [];
+    let bytes = 0;
+    while (builder.rows < maxRows && bytes < maxBytes) {
+      const source = await this.#next(builder);
+      if (source === undefined) break;
+      const taken = await source.take(builder, maxRows - builder.rows);
+      bytes += taken.bytes;
+      const last = pieces[pieces.length - 1];
+      if (last !== undefined && last.source === taken.piece.source && last.name === taken.piece.name) {
+        pieces[pieces.length - 1] = { ...taken.piece, from: last.from, fromPosition: last.fromPosition };
+      } else {
+        pieces.push(taken.piece);
+      }
+    }
+    if (pieces.length === 0) return undefined;
+    return gatheredFrom(builder, pieces);
+  }
+
+  /** The inputs of a planned batch, decoded again from the files it names. @throws {InputError} @throws {JobError} */
+  async replay(plan: Plan): Promise<PartitionInput[]> {
+    if (plan.headHash !== this.#job.headHash) {
+      throw new JobError(
+        'HEAD_CHANGED',
+        `batch ${plan.n} was planned before the job's functions (source, map, filter, keyBy …) were changed, and is not finished. Run the earlier version of the job once to finish it, then the new one.`,
+      );
+    }
+    const builder = new SegmentBuilder(this.#job);
+    for (const piece of plan.pieces) {
+      const source = this.#job.sources.findIndex((s) => s.name === piece.source);
+      builder.open({ source, name: piece.name });
+      const file = { path: piece.name, size: piece.size!, mtimeMs: piece.mtimeMs! };
+      const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition };
+      for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
+    }
+    return builder.finish();
+  }
+
+  /** Closes open files. */
+  async close(): Promise<void> {
+    await Promise.all(this.#sources.map((s) => s.close()));
+  }
+
+  /** Forgets what was read ahead and not planned, and goes on from the planner's state. */
+  async rewind(): Promise<void> {
+    await Promise.all(this.#sources.map((s) => s.rewind()));
+  }
+
+  /** The source to read from: of those that have rows, the one that is furthest behind in event time. */
+  async #next(builder: SegmentBuilder): Promise<SourceFiles | undefined> {
+    let best: SourceFiles | undefined;
+    let bestTime = Number.POSITIVE_INFINITY;
+    for (const source of this.#sources) {
+      if (!(await source.hasRows())) continue;
+      const time = this.#reached(source.index, builder);
+      if (best === undefined || time < bestTime) {
+        best = source;
+        bestTime = time;
+      }
+    }
+    return best;
+  }
+
+  /** The event time that a source's generators have reached. */
+  #reached(source: number, builder: SegmentBuilder): number {
+    let reached = Number.NEGATIVE_INFINITY;
+    for (const generator of this.#job.sources[source]!.watermarks) {
+      const { id } = this.#job.watermarks[generator]!;
+      reached = Math.max(
+        reached,
+        builder.seen.get(id) ?? this.#planner.progress?.inputs[id]?.maxEventTime ?? Number.NEGATIVE_INFINITY,
+      );
+    }
+    return reached;
+  }
+}
+
+export function gatheredFrom(builder: SegmentBuilder, pieces: readonly Piece[], byReference = true): Gathered {
+  return {
+    kind: 'data',
+    pieces,
+    counts: { rows: builder.rows, dropped: builder.dropped, quarantined: builder.quarantined },
+    seen: builder.seen,
+    inputs: builder.finish(),
+    byReference,
+  };
+}
+
+/** Adds rows [from, to) of a chunk. */
+function addRows(builder: SegmentBuilder, chunk: RowChunk, from: number, to: number): void {
+  const line = (i: number): number => chunk.lineOf(i) ?? chunk.firstRow + i + 1;
+  const bad = chunk.bad.length === 0 ? undefined : new Map(chunk.bad.map((b) => [b.index, b]));
+  for (let i = from; i < to; i++) {
+    const row = chunk.rows[i];
+    if (row === BAD_ROW) {
+      const { reason, text } = bad!.get(i)!;
+      builder.undecodable(line(i), reason, text);
+    } else {
+      builder.add(row, line(i));
+    }
+  }
+}
+
+/** The files of one source, as one stream of chunks with one chunk read ahead. */
+class SourceFiles {
+  readonly index: number;
+  readonly name: string;
+  readonly #planner: Planner;
+  readonly #files: FileRef[] = [];
+  readonly #known = new Set<string>();
+  /** The file being read. */
+  #at = 0;
+  #rows: AsyncGenerator<RowChunk, void, undefined> | undefined;
+  #chunk: RowChunk | undefined;
+  /** Rows of the chunk that are taken. */
+  #taken = 0;
+  #ahead: RowChunk | undefined;
+  #sha256: string | undefined;
+  #position: RowPosition | undefined;
+  totalBytes = 0;
+  readBytes = 0;
+
+  constructor(index: number, name: string, planner: Planner, files: readonly FileRef[]) {
+    this.index = index;
+    this.name = name;
+    this.#planner = planner;
+    this.add(files);
+  }
+
+  add(files: readonly FileRef[]): void {
+    for (const file of files) {
+      if (this.#known.has(file.path)) continue;
+      this.#known.add(file.path);
+      this.#files.push(file);
+      this.totalBytes += file.size;
+    }
+  }
+
+  /** Whether there are rows to take; opens the next file if need be. */
+  async hasRows(): Promise<boolean> {
+    while (this.#chunk === undefined) {
+      const file = this.#files[this.#at];
+      if (file === undefined) return false;
+      await this.#open(file);
+      if (this.#chunk === undefined) this.#nextFile();
+    }
+    return true;
+  }
+
+  /** Takes up to `max` rows of the present chunk into the builder. Only after {@link hasRows} said so. */
+  async take(builder: SegmentBuilder, max: number): Promise<{ piece: Piece; bytes: number }> {
+    const file = this.#files[this.#at]!;
+    const chunk = this.#chunk!;
+    const from = this.#taken;
+    const to = Math.min(chunk.rows.length, from + max);
+    builder.open({ source: this.index, name: file.path });
+    addRows(builder, chunk, from, to);
+    this.#taken = to;
+    const fromPosition = from === 0 ? chunk.start : this.#position;
+    if (to === chunk.rows.length) {
+      this.#position = chunk.end;
+      this.#chunk = this.#ahead;
+      this.#ahead = undefined;
+      this.#taken = 0;
+      if (this.#chunk !== undefined) this.#ahead = await this.#pull();
+    } else {
+      // Inside a chunk there is no position to seek to: replay begins at the chunk.
+      this.#position = chunk.start;
+    }
+    const piece: Piece = {
+      source: this.name,
+      name: file.path,
+      version: versionOf(file),
+      from: chunk.firstRow + from,
+      to: chunk.firstRow + to,
+      fromPosition,
+      toPosition: this.#position,
+      done: this.#chunk === undefined,
+      size: file.size,
+      mtimeMs: file.mtimeMs,
+      contentHash: this.#chunk === undefined ? this.#sha256 : undefined,
+    };
+    const share = (to - from) / chunk.rows.length;
+    this.readBytes += share * chunk.bytes;
+    if (piece.done) this.#nextFile();
+    return { piece, bytes: share * chunk.bytes };
+  }
+
+  async close(): Promise<void> {
+    await this.#rows?.return();
+    this.#rows = undefined;
+  }
+
+  async rewind(): Promise<void> {
+    await this.close();
+    this.#chunk = undefined;
+    this.#ahead = undefined;
+    this.#taken = 0;
+    this.#at = 0;
+  }
+
+  async #open(file: FileRef): Promise<void> {
+    const planned = await this.#planner.planned(this.name, file.path);
+    if (planned !== undefined) {
+      const same = planned.version === versionOf(file) || (await this.#sameContent(file, planned.contentHash));
+      if (!same) throw changed(file, planned.next);
+      if (planned.done) return;
+    }
+    this.#sha256 = undefined;
+    this.#position = planned?.position;
+    this.#rows = openRows(file, {
+      fromRow: planned?.next ?? 0,
+      near: planned?.position,
+      onEnd: (end) => {
+        this.#sha256 = end.sha256;
+      },
+    });
+    this.#taken = 0;
+    this.#chunk = await this.#pull();
+    if (this.#chunk !== undefined) this.#ahead = await this.#pull();
+  }
+
+  async #pull(): Promise<RowChunk | undefined> {
+    const next = await this.#rows!.next();
+    return next.done ? undefined : next.value;
+  }
+
+  /** A file that was copied or touched is the same if its bytes are. */
+  async #sameContent(file: FileRef, contentHash: string | undefined): Promise<boolean> {
+    return contentHash !== undefined && (await hashFile(file.path)) === contentHash;
+  }
+
+  #nextFile(): void {
+    this.#at++;
+    this.#rows = undefined;
+    this.#chunk = undefined;
+    this.#ahead = undefined;
+  }
+}
+
+function versionOf(file: FileRef): string {
+  return `${file.size}-${file.mtimeMs}`;
+}
+
+function changed(file: FileRef, rows: number): InputError {
+  return new InputError(
+    'INPUT_CHANGED',
+    `${file.path} was changed after ${rows} of its rows were planned. Put the file back as it was and new rows into a new file; or start over with a new --store.`,
+    file.path,
+  );
+}

@@ -1,0 +1,93 @@
+/**
+ * job.json: what a store holds the state of. Made when a job first runs there, checked at every start: a job that would
+ * read the state differently is refused before anything is written.
+ */
+import { MisaError, StoreError } from '../errors.ts';
+import { jobFileName } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { Random } from '../util/random.ts';
+import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+
+const VERSION = 1;
+
+export interface JobFile {
+  readonly name: string;
+  /** Random: tells this job's results from those of another store. */
+  readonly id: string;
+  readonly epoch: number;
+  readonly partitions: number;
+  /** Number of stages. */
+  readonly stages: number;
+  readonly outputMode: PhysicalJob['mode'];
+  /** Fixed for an epoch. */
+  readonly commit: 'async' | 'sync';
+  /** Names of the outputs by stage, the quarantine included. */
+  readonly outputs: readonly { readonly name: string; readonly stage: number }[];
+  /** What the stored state means; see {@link PhysicalJob.layout}. */
+  readonly layout: readonly string[];
+}
+
+/** @throws {MisaError} `NO_JOB`: nothing of this job is in the store */
+export async function readJobFile(store: ObjectStore, job: string): Promise<JobFile> {
+  const name = jobFileName(job);
+  const answer = await store.get(name);
+  if (!answer.found) {
+    throw new MisaError('NO_JOB', `there is no job ${job} in this store. Run it first, or name the store with --store.`);
+  }
+  return decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
+}
+
+/**
+ * Makes or checks job.json.
+ * @throws {MisaError} `JOB_CHANGED`: the state in the store is of another layout
+ */
+export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: Random): Promise<JobFile> {
+  const name = jobFileName(job.name);
+  const wanted = describe(job, random.id());
+  for (let tries = 0; tries < 5; tries++) {
+    const answer = await store.get(name);
+    if (answer.found) return check(decodeEnvelope<JobFile>('job', VERSION, answer.body, name), wanted);
+    const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
+    if (written.ok) return wanted;
+  }
+  throw new StoreError('STORE_BUSY', `${name} cannot be created: the store keeps refusing`, { retryable: true });
+}
+
+function describe(job: PhysicalJob, id: string): JobFile {
+  return {
+    name: job.name,
+    id,
+    epoch: 1,
+    partitions: job.partitions,
+    stages: job.stages.length,
+    outputMode: job.mode,
+    commit: job.commit.mode,
+    outputs: job.outputs.map(({ name, stage }) => ({ name, stage })),
+    layout: job.layout,
+  };
+}
+
+function check(found: JobFile, wanted: JobFile): JobFile {
+  const differences: string[] = [];
+  const compare = (what: string, a: unknown, b: unknown): void => {
+    if (JSON.stringify(a) !== JSON.stringify(b)) differences.push(`${what}: ${show(a)} in the store, ${show(b)} in the job`);
+  };
+  compare('partitions', found.partitions, wanted.partitions);
+  compare('output mode', found.outputMode, wanted.outputMode);
+  compare('commit mode', found.commit, wanted.commit);
+  compare('outputs', found.outputs.map((o) => o.name).sort(), wanted.outputs.map((o) => o.name).sort());
+  const layout = [
+    ...found.layout.filter((line) => !wanted.layout.includes(line)).map((line) => `only in the store: ${line}`),
+    ...wanted.layout.filter((line) => !found.layout.includes(line)).map((line) => `only in the job: ${line}`),
+  ];
+  if (differences.length === 0 && layout.length === 0) return found;
+  throw new MisaError(
+    'JOB_CHANGED',
+    `job ${wanted.name} does not fit its state in this store: ${[...differences, ...layout].join('; ')}. Put the job back as it was, or start over with a new --store or another job name.`,
+  );
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

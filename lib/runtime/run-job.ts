@@ -1,0 +1,164 @@
+/**
+ * Runs a job over files in one process until they are read (or for ever, with `watch`): what `misa run` does. One loop:
+ * gather rows, plan, run the batch, copy results; the next rows are decoded while the batch's log entries are written.
+ */
+import type { Environment } from '../batch/partition-runner.ts';
+import type { Gathered } from '../batch/planner.ts';
+import type { Committer } from '../commit/committer.ts';
+import type { ReadCounts } from '../log/entry.ts';
+import { names } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { FileRef } from '../source/file-blocks.ts';
+import type { BlockCache } from '../state/block-cache.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import { type BatchDone, Engine } from './engine.ts';
+import { FileInputs } from './file-inputs.ts';
+import { type JobFile, openJobFile } from './job-file.ts';
+
+export type InputFiles = ReadonlyMap<string, readonly FileRef[]>;
+
+export interface RunJobOptions {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly cache: BlockCache | undefined;
+  /** Makes the commit side, once the job's epoch is known. */
+  readonly committer: (file: JobFile) => Committer;
+  readonly retentionMs: number;
+  readonly inputs: InputFiles;
+  /** Looks for new files every `pollMs`, for ever. */
+  readonly watch?: { readonly pollMs: number; readonly find: () => Promise<InputFiles> } | undefined;
+  /** Closes windows and fires timers when all is read. */
+  readonly flush?: boolean | undefined;
+  /** Ends the run after the batch that is under way. */
+  readonly stop?: AbortSignal | undefined;
+  /** Told the job's file once it is known, before anything runs. */
+  readonly onOpen?: ((file: JobFile, engine: Engine, inputs: FileInputs) => Promise<void> | void) | undefined;
+  /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
+  readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
+}
+
+/** What one run did. Times in ms. */
+export interface RunTotals {
+  batches: number;
+  rows: number;
+  late: number;
+  skipped: number;
+  quarantined: number;
+  /** Result rows, quarantined ones aside. */
+  emitted: number;
+  reads: ReadCounts;
+}
+
+export interface RunEnd {
+  readonly totals: RunTotals;
+  /** `read`: all input is read. `stopped`: the signal came. */
+  readonly reason: 'read' | 'stopped';
+  /** The last batch of the job. */
+  readonly position: number;
+}
+
+/** @throws {MisaError} in all its kinds; what is durable by then stays, and the next run goes on from there */
+export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<RunEnd> {
+  const { store, clock, random, trace, cache, retentionMs, stop, watch } = options;
+  const file = await openJobFile(store, job, random);
+  const committer = options.committer(file);
+  const env: Environment = {
+    job, store, clock, random, trace, cache, committer, retentionMs, names: names(job.name, file.epoch),
+  };
+  let inputs: FileInputs | undefined;
+  let reason: RunEnd['reason'] = 'read';
+  const totals = newTotals();
+  try {
+    const engine = await Engine.open(env);
+    inputs = new FileInputs(job, engine.planner, options.inputs);
+    await options.onOpen?.(file, engine, inputs);
+    const report = async (done: BatchDone, startMs: number): Promise<void> => {
+      addTotals(totals, done);
+      await options.onBatch?.(done, clock.monotonic() - startMs);
+    };
+    const recoverMs = clock.monotonic();
+    const files = inputs;
+    for (const done of await engine.recover((plan) => files.replay(plan))) await report(done, recoverMs);
+    let reported: Promise<void> = Promise.resolve();
+    let ahead: Promise<Gathered | undefined> | undefined;
+    const run = async (gathered: Gathered): Promise<void> => {
+      const startMs = clock.monotonic();
+      const done = await engine.batch(gathered, () => {
+        if (gathered.kind !== 'data') return;
+        ahead = files.gather();
+        ahead.catch(() => {});
+      });
+      await reported;
+      reported = report(done, startMs);
+      reported.catch(() => {});
+    };
+    for (;;) {
+      if (stop?.aborted) {
+        reason = 'stopped';
+        break;
+      }
+      const gathered = await (ahead ?? files.gather());
+      ahead = undefined;
+      if (gathered !== undefined) await run(gathered);
+      else if (watermarkMoved(engine)) await run(noRows('empty'));
+      else if (watch === undefined) break;
+      else {
+        await clock.sleep(watch.pollMs, stop).catch(() => {});
+        files.add(await watch.find());
+      }
+    }
+    if (reason === 'read' && options.flush === true) await run(noRows('flush'));
+    await reported;
+    await committer.close({ drain: true });
+    return { totals, reason, position: engine.position };
+  } finally {
+    await committer.close({ drain: false });
+    await inputs?.close();
+  }
+}
+
+/** Whether a batch without rows would close windows now. */
+export function watermarkMoved(engine: Engine): boolean {
+  const { job, clock } = engine.env;
+  const { progress } = engine.planner;
+  if (!job.noDataBatches || progress === undefined || job.stages.every((s) => s.operators.length === 0)) return false;
+  const next = engine.planner.watermark(clock.now());
+  return next !== null && next > (progress.watermark ?? Number.NEGATIVE_INFINITY);
+}
+
+export function noRows(kind: 'empty' | 'flush'): Gathered {
+  return {
+    kind,
+    pieces: [],
+    counts: { rows: 0, dropped: 0, quarantined: 0 },
+    seen: new Map(),
+    inputs: [],
+    byReference: true,
+  };
+}
+
+function newTotals(): RunTotals {
+  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  return { batches: 0, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0, reads };
+}
+
+function addTotals(totals: RunTotals, { plan, counts, reads }: BatchDone): void {
+  totals.batches++;
+  totals.rows += plan.plan.counts.rows;
+  totals.late += counts.late;
+  totals.skipped += counts.skipped;
+  totals.quarantined += counts.quarantined;
+  totals.emitted += counts.emitted;
+  totals.reads = {
+    memory: totals.reads.memory + reads.memory,
+    lmdb: totals.reads.lmdb + reads.lmdb,
+    warm: totals.reads.warm + reads.warm,
+    store: totals.reads.store + reads.store,
+    requests: totals.reads.requests + reads.requests,
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * CSV and TSV as in RFC 4180: cells may be quoted, quoted cells may hold separators, newlines and doubled quotes. The
+ * framing is ours, not a library's, because every row needs its exact line, offset and ordinal, rows that were planned
+ * are passed over undecoded, and one damaged quote must cost one line, not the rest of the file.
+ */
+import { InputError } from '../errors.ts';
+import { BadRecord, type TextFormat } from './text-format.ts';
+
+/** Longest record, bytes. Also how far a quote that is never closed is followed. */
+export const MAX_CSV_RECORD_BYTES = 4 * 1024 * 1024;
+
+export interface CsvOptions {
+  readonly path: string;
+  readonly delimiter: ',' | '\t';
+  readonly maxBytes?: number;
+}
+
+/** Rows are objects by the header's names. Empty lines are no rows. A row with more or fewer cells is a bad one. */
+export function csvFormat({ path, delimiter, maxBytes = MAX_CSV_RECORD_BYTES }: CsvOptions): TextFormat {
+  let columns: readonly string[] | undefined;
+  return {
+    maxBytes,
+    framesBytes: true,
+    get needsHeader() {
+      return columns === undefined;
+    },
+    checkStart() {},
+    recordEnd(text, at, last) {
+      const newline = text.indexOf('\n', at);
+      const lineEnd = newline < 0 && last ? text.length : newline;
+      if (!text.slice(at, newline < 0 ? text.length : newline).includes('"')) return lineEnd;
+      const end = quotedRecordEnd(text, at, delimiter, last);
+      if (end >= 0 && end - at <= maxBytes) return end;
+      const open = end === RAN_OUT && !last && text.length - at <= maxBytes;
+      return open ? -1 : lineEnd; // a damaged quote: the line alone is the record
+    },
+    isBlank: (text, at, end) => end === at || (end === at + 1 && text[at] === '\r'),
+    takeHeader(record) {
+      const cells = splitRecord(record, delimiter);
+      columns = columnNames(cells instanceof BadRecord ? cells.reason : cells, path);
+    },
+    parse(record) {
+      const cells = splitRecord(record, delimiter);
+      if (cells instanceof BadRecord) return cells;
+      const names = columns!;
+      if (cells.length !== names.length) {
+        return new BadRecord(`${cells.length} cells, but the header has ${names.length}`);
+      }
+      const row: Record<string, unknown> = {};
+      for (let i = 0; i < names.length; i++) row[names[i]!] = cellValue(cells[i]!);
+      return row;
+    },
+  };
+}
+
+/**
+ * The value of a cell, by the cell alone:
+ * empty → null; `true`, `True`, `TRUE` (and false) → boolean; a decimal number without leading zeros or plus sign →
+ * number, unless it is an integer beyond ±(2^53 − 1) or overflows; all else → text as it stands.
+ */
+export function cellValue(cell: string): string | number | boolean | null {
+  if (cell === '') return null;
+  const first = cell.charCodeAt(0);
+  if (first <= 57) {
+    if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(cell)) return cell;
+    const value = Number(cell) + 0; // -0 → 0
+    const exact = Number.isSafeInteger(value) || /[.eE]/.test(cell);
+    return exact && Number.isFinite(value) ? value : cell;
+  }
+  if (cell === 'true' || cell === 'True' || cell === 'TRUE') return true;
+  if (cell === 'false' || cell === 'False' || cell === 'FALSE') return false;
+  return cell;
+}
+
+const RAN_OUT = -1;
+const DAMAGED = -2;
+
+/** End of a record that holds quotes: index of its newline (or the text's end), `RAN_OUT` or `DAMAGED`. */
+function quotedRecordEnd(text: string, begin: number, delimiter: string, last: boolean): number {
+  for (let at = begin; ; at++) {
+    if (text[at] === '"') {
+      at = afterQuotes(text, at);
+      if (at < 0) return RAN_OUT;
+      if (text[at] === '\r' && (text[at + 1] === '\n' || at + 1 === text.length)) at++;
+    } else {
+      while (at < text.length && text[at] !== delimiter && text[at] !== '\n') at++;
+    }
+    if (at >= text.length) return last ? text.length : RAN_OUT;
+    if (text[at] === '\n') return at;
+    if (text[at] !== delimiter) return DAMAGED;
+  }
+}
+
+/** The index after the quote that closes the cell opened at `at`, or -1. */
+function afterQuotes(text: string, at: number): number {
+  let quote = text.indexOf('"', at + 1);
+  while (quote >= 0 && text[quote + 1] === '"') quote = text.indexOf('"', quote + 2);
+  return quote < 0 ? -1 : quote + 1;
+}
+
+/** The cells of a record without its LF; a CR before the LF is not part of the last one. */
+function splitRecord(record: string, delimiter: string): string[] | BadRecord {
+  const text = record.endsWith('\r') ? record.slice(0, -1) : record;
+  if (!text.includes('"')) return text.split(delimiter);
+  const cells: string[] = [];
+  for (let at = 0; ; at++) {
+    let end: number;
+    if (text[at] === '"') {
+      end = afterQuotes(text, at);
+      if (end < 0) return new BadRecord(`the quote at character ${at + 1} is not closed`);
+      if (end < text.length && text[end] !== delimiter) {
+        return new BadRecord(`text after the closing quote at character ${end}; quotes inside a cell are doubled`);
+      }
+      cells.push(text.slice(at + 1, end - 1).replaceAll('""', '"'));
+    } else {
+      end = text.indexOf(delimiter, at);
+      if (end < 0) end = text.length;
+      cells.push(text.slice(at, end));
+    }
+    if (end >= text.length) return cells;
+    at = end;
+  }
+}
+
+/** Names of the columns; an empty one becomes `columnN`, from 0. */
+function columnNames(cells: string[] | string, path: string): readonly string[] {
+  const refuse = (why: string): InputError =>
+    new InputError(
+      'INPUT_FORMAT',
+      `The header of ${path} cannot be used: ${why}. The first line must name the columns.`,
+      path,
+    );
+  if (typeof cells === 'string') throw refuse(cells);
+  const names = cells.map((cell, i) => (cell === '' ? `column${i}` : cell));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw refuse(`two columns are called ${JSON.stringify(twice)}`);
+  if (names.includes('__proto__')) throw refuse('a column is called __proto__');
+  return names;
+}

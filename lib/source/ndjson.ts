@@ -1,0 +1,58 @@
+/**
+ * NDJSON: one JSON value a line. Each line is parsed on its own: parsing many at once as `[a,b,c]` saves a tenth, but
+ * then damage in one line can pair with damage in another and give rows that no line holds.
+ */
+import { errorText, InputError } from '../errors.ts';
+import { BadRecord, type TextFormat } from './text-format.ts';
+
+/** Longest line, bytes without its newline; a longer one is a bad row, and is not held in memory. */
+export const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
+export interface NdjsonOptions {
+  readonly path: string;
+  /** The name (`.json`) allows one JSON document as well, which is refused. */
+  readonly plainJson: boolean;
+  readonly maxBytes?: number;
+}
+
+/** Lines of whitespace are no rows; any JSON value is one. */
+export function ndjsonFormat({ path, plainJson, maxBytes = MAX_LINE_BYTES }: NdjsonOptions): TextFormat {
+  return {
+    maxBytes,
+    framesBytes: false,
+    needsHeader: false,
+    checkStart(text) {
+      if (plainJson && /^\s*(\[|\{\s*\n)/.test(text)) throw notLines(path);
+    },
+    recordEnd(text, at, last) {
+      const newline = text.indexOf('\n', at);
+      return newline < 0 && last ? text.length : newline;
+    },
+    isBlank(text, at, end) {
+      for (let i = at; i < end; i++) if (!isWhitespace(text.charCodeAt(i))) return false;
+      return true;
+    },
+    takeHeader() {},
+    parse(record) {
+      try {
+        return JSON.parse(record) as unknown;
+      } catch (error) {
+        return new BadRecord(`not valid JSON: ${errorText(error)}`);
+      }
+    },
+  };
+}
+
+/** Whitespace of JSON. */
+function isWhitespace(code: number): boolean {
+  return code === 32 || code === 10 || code === 13 || code === 9;
+}
+
+function notLines(path: string): InputError {
+  return new InputError(
+    'INPUT_FORMAT',
+    `${path} is one JSON document, not one row a line. Convert it: jq -c '.[]' FILE > FILE.ndjson for an array, ` +
+      'jq -c . FILE > FILE.ndjson for pretty-printed objects. If its rows are arrays, name it .ndjson.',
+    path,
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * A file as a stream of rows, whatever its format and compression, from any row on. Only one version of the file is
+ * read (see file-blocks.ts), memory does not grow with the file, and the rows do not depend on where reading began.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { errorText, InputError } from '../errors.ts';
+import { csvFormat } from './csv.ts';
+import { DamagedStreamError, decompress } from './decompress.ts';
+import { type FileRef, InputFile } from './file-blocks.ts';
+import { detectFormat, type InputFormat } from './format.ts';
+import { ndjsonFormat } from './ndjson.ts';
+import { decodeParquet } from './parquet.ts';
+import { decodeRecords } from './records.ts';
+import type { RowChunk, RowPosition, RowRange } from './rows.ts';
+import type { TextFormat } from './text-format.ts';
+
+export interface OpenOptions {
+  /** Rows before this ordinal are passed over. Default 0. */
+  readonly fromRow?: number | undefined;
+  /** The first ordinal not wanted. Default: to the end. */
+  readonly toRow?: number | undefined;
+  /** A position at or before `fromRow` that an earlier reading of this version of the file gave: seeks there if it can. */
+  readonly near?: RowPosition | undefined;
+  /** Most rows of a chunk. Default 4096. */
+  readonly chunkRows?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called after the last row, when the end of the file was reached. */
+  readonly onEnd?: ((end: EndOfFile) => void) | undefined;
+}
+
+export interface EndOfFile {
+  /** Rows of the file, bad ones too. */
+  readonly rows: number;
+  /** SHA-256 (hex) of the raw bytes, as `hashFile`; undefined if they were not all read (after a seek, Parquet). */
+  readonly sha256: string | undefined;
+}
+
+/**
+ * The rows of a file, in order, in chunks that are never empty. Where chunks end depends on the reading and means
+ * nothing. Ending the iteration early closes the file.
+ * @throws {InputError} `INPUT_FORMAT`, `INPUT_MISSING`, `INPUT_UNREADABLE`, `INPUT_CHANGED`, `INPUT_TRUNCATED`,
+ * `INPUT_CORRUPT`; the signal's reason when aborted
+ */
+export async function* openRows(file: FileRef, options: OpenOptions = {}): AsyncGenerator<RowChunk, void, undefined> {
+  const format = detectFormat(file.path);
+  const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd } = options;
+  const start = startOf(format, fromRow, near);
+  const hash = onEnd !== undefined && start.row === 0 && format.rows !== 'parquet' ? createHash('sha256') : undefined;
+  const progress = { rows: start.row };
+  signal?.throwIfAborted();
+  if (fromRow >= toRow) return;
+  const input = await InputFile.open(file);
+  try {
+    const range: RowRange = { fromRow, toRow, chunkRows };
+    const chunks =
+      format.rows === 'parquet'
+        ? decodeParquet(input, range, progress)
+        : decodeText(input, format, { range, start, progress, hash, signal });
+    for await (const chunk of chunks) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  } catch (error) {
+    throw error instanceof DamagedStreamError ? damaged(file, format, progress.rows, error) : error;
+  } finally {
+    await input.close();
+  }
+  if (progress.rows < toRow) onEnd?.({ rows: progress.rows, sha256: hash?.digest('hex') });
+}
+
+interface TextReading {
+  readonly range: RowRange;
+  readonly start: RowPosition;
+  readonly progress: { rows: number };
+  readonly hash: Hash | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* decodeText(input: InputFile, format: InputFormat, reading: TextReading): AsyncGenerator<RowChunk> {
+  const { path } = input.ref;
+  const { range, start, progress, hash, signal } = reading;
+  const text = format.rows === 'csv' ? csvFormat({ ...format, path }) : ndjsonFormat({ ...format, path });
+  if (text.needsHeader && start.row > 0) await readHeader(input, text);
+  const blocks = decompress(input.blocks(start.offset ?? 0, hash, signal), format.compression);
+  yield* decodeRecords(blocks, text, { ...range, start, path, progress });
+}
+
+/** Reading begins in the middle: takes the header from the beginning of the file. */
+async function readHeader(input: InputFile, text: TextFormat): Promise<void> {
+  const { path } = input.ref;
+  const nothing = { fromRow: 0, toRow: 0, chunkRows: 1, start: { row: 0, line: 1 }, path, progress: { rows: 0 } };
+  for await (const _ of decodeRecords(input.blocks(0), text, nothing)) break;
+}
+
+/** Where to begin: at `near` if the format can seek, else at the beginning. */
+function startOf(format: InputFormat, fromRow: number, near: RowPosition | undefined): RowPosition {
+  const seekable = format.rows !== 'parquet' && format.compression === 'none';
+  if (!seekable) return { row: 0, line: 1 };
+  return near?.offset !== undefined && near.row <= fromRow && near.row > 0 ? near : { row: 0, line: 1, offset: 0 };
+}
+
+function damaged(file: FileRef, format: InputFormat, rows: number, error: DamagedStreamError): InputError {
+  const { path } = file;
+  const read = `${rows} rows before the damage were read.`;
+  if (error.truncated) {
+    const why = `${path} ends in the middle of its ${format.compression} data: it was cut off, or is still being written.`;
+    const advice = 'Write a file under a name that no input pattern matches and rename it when it is complete.';
+    return new InputError('INPUT_TRUNCATED', `${why} ${read} ${advice}`, path, { cause: error });
+  }
+  const why = `${path} holds damaged ${format.compression} data (${errorText(error)}).`;
+  return new InputError('INPUT_CORRUPT', `${why} ${read} Replace it by an undamaged copy.`, path, { cause: error });
+}

@@ -1,0 +1,172 @@
+/**
+ * Parquet, one row group at a time: only its columns and one chunk of rows are in memory. Values become what the same
+ * data would be in JSON, so that a job does not care which format its rows came in.
+ */
+import { isUtf8 } from 'node:buffer';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  type ParquetParsers,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { errorText, InputError } from '../errors.ts';
+import type { InputFile } from './file-blocks.ts';
+import { ChunkBuilder, type RowChunk, type RowRange } from './rows.ts';
+
+/** Largest row group, decoded bytes. */
+export const MAX_ROW_GROUP_BYTES = 1024 ** 3;
+
+/** Stands for text that is not UTF-8 until its row is made a bad one. */
+const NOT_UTF8 = Symbol('not UTF-8');
+
+/** Times are epoch ms, whole, rounded down; dates are text. */
+const parsers: Partial<ParquetParsers> = {
+  timestampFromMilliseconds: (millis) => Number(millis),
+  timestampFromMicroseconds: (micros) => Number(floorDivide(micros, 1_000n)),
+  timestampFromNanoseconds: (nanos) => Number(floorDivide(nanos, 1_000_000n)),
+  dateFromDays: (days) => new Date(days * 86_400_000).toISOString().slice(0, 10),
+  stringFromBytes: (bytes) => bytes && (isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : NOT_UTF8),
+};
+
+/**
+ * The rows of a Parquet file. Row groups before `fromRow` are not read.
+ * @param progress kept up to date: rows passed so far
+ * @throws {InputError} `INPUT_TRUNCATED`, `INPUT_CORRUPT`, `INPUT_CHANGED`, `INPUT_FORMAT` (a row group over 1 GiB, a type
+ * that is not supported)
+ */
+export async function* decodeParquet(
+  input: InputFile,
+  { fromRow, toRow, chunkRows }: RowRange,
+  progress: { rows: number },
+): AsyncGenerator<RowChunk> {
+  const { path, size } = input.ref;
+  const file: AsyncBuffer = {
+    byteLength: size,
+    slice: async (start, end = size) => (await input.read(start, end - start)).buffer,
+  };
+  const metadata = await readMetadata(input, file);
+  const decimals = decimalScales(metadata);
+  let groupStart = 0;
+  for (const group of metadata.row_groups) {
+    const groupRows = Number(group.num_rows);
+    const groupEnd = groupStart + groupRows;
+    const first = Math.max(groupStart, fromRow);
+    const end = Math.min(groupEnd, toRow);
+    if (first < end) {
+      if (group.total_byte_size > MAX_ROW_GROUP_BYTES) throw tooLarge(path, Number(group.total_byte_size));
+      progress.rows = first;
+      const range = {
+        file,
+        metadata,
+        rowStart: first,
+        rowEnd: end,
+        compressors,
+        parsers,
+        utf8: false,
+        geoparquet: false,
+      };
+      const records = await parquetReadObjects(range).catch((error) => {
+        throw unreadable(path, first, error);
+      });
+      const rowBytes = Number(group.total_byte_size) / groupRows;
+      for (let at = 0; at < records.length; at += chunkRows) {
+        const chunk = new ChunkBuilder({ row: first + at });
+        for (const record of records.slice(at, at + chunkRows)) addRow(chunk, record, decimals);
+        progress.rows = first + at + chunk.rows.length;
+        yield chunk.build({ row: progress.rows }, Math.round(rowBytes * chunk.rows.length));
+      }
+    }
+    if (groupEnd >= toRow) return;
+    groupStart = groupEnd;
+  }
+  progress.rows = groupStart;
+}
+
+async function readMetadata(input: InputFile, file: AsyncBuffer): Promise<FileMetaData> {
+  const { path, size } = input.ref;
+  const magicAt = async (at: number): Promise<string> => (await input.read(at, 4)).toString('latin1');
+  const begins = size >= 4 && (await magicAt(0)) === 'PAR1';
+  if (size > 0 && size < 12 && !begins) throw unreadable(path, 0, 'it does not begin with PAR1');
+  if (size < 12 || (begins && (await magicAt(size - 4)) !== 'PAR1')) {
+    const advice = 'Write a file under a name that no input pattern matches and rename it when it is complete.';
+    throw new InputError(
+      'INPUT_TRUNCATED',
+      `${path} lacks the footer of a Parquet file: it was cut off. ${advice}`,
+      path,
+    );
+  }
+  if (!begins) throw unreadable(path, 0, 'it does not begin with PAR1');
+  const metadata = await parquetMetadataAsync(file, { parsers, geoparquet: false }).catch((error) => {
+    throw unreadable(path, 0, error);
+  });
+  if (metadata.schema.some(({ name }) => name === '__proto__'))
+    throw unreadable(path, 0, 'a column is called __proto__');
+  return metadata;
+}
+
+function addRow(chunk: ChunkBuilder, record: Record<string, unknown>, decimals: ReadonlyMap<string, number>): void {
+  let bad: string | undefined;
+  for (const name of Object.keys(record)) {
+    const scale = decimals.get(name);
+    const value = record[name];
+    record[name] = scale !== undefined && typeof value === 'number' ? Number(value.toFixed(scale)) : plain(value);
+    if (record[name] === NOT_UTF8) bad = name;
+  }
+  if (bad === undefined) chunk.add(record, 0);
+  else {
+    const shown = JSON.stringify(record, (_, value) => (value === NOT_UTF8 ? '\ufffd' : value));
+    chunk.addBad(`column ${JSON.stringify(bad)} is not valid UTF-8`, shown, 0);
+  }
+}
+
+/**
+ * A value as JSON would have it: an absent one is null, a bigint a number where that is exact and else decimal text,
+ * bytes are base64. Text that is not UTF-8 anywhere inside makes the whole value `NOT_UTF8`.
+ */
+function plain(value: unknown): unknown {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  if (typeof value !== 'object') return value;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (value instanceof Date) return value.getTime();
+  const copy: unknown[] | Record<string, unknown> = Array.isArray(value)
+    ? value.map(plain)
+    : Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  return Object.values(copy).includes(NOT_UTF8) ? NOT_UTF8 : copy;
+}
+
+/** Scales of decimal columns at the top level; they come as products with a binary rounding error. */
+function decimalScales({ schema }: FileMetaData): Map<string, number> {
+  const scales = new Map<string, number>();
+  let at = 1;
+  const skip = (): void => {
+    for (let children = schema[at++]?.num_children ?? 0; children > 0; children--) skip();
+  };
+  while (at < schema.length) {
+    const { name, converted_type, scale } = schema[at]!;
+    if (converted_type === 'DECIMAL') scales.set(name, scale ?? 0);
+    skip();
+  }
+  return scales;
+}
+
+function floorDivide(value: bigint, by: bigint): bigint {
+  const quotient = value / by;
+  return value < 0n && quotient * by !== value ? quotient - 1n : quotient;
+}
+
+function tooLarge(path: string, bytes: number): InputError {
+  const what = `A row group of ${path} has ${bytes} bytes; at most ${MAX_ROW_GROUP_BYTES} are read at once.`;
+  return new InputError('INPUT_FORMAT', `${what} Write it again with smaller row groups.`, path);
+}
+
+function unreadable(path: string, rows: number, error: unknown): InputError {
+  if (error instanceof InputError) return error;
+  const why = errorText(error);
+  const unsupported = /not supported|unsupported/i.test(why);
+  const advice = unsupported ? 'Write it again without that.' : 'Replace it by an undamaged copy.';
+  const text = `Cannot read ${path} as Parquet: ${why}. ${rows} rows before were read. ${advice}`;
+  return new InputError(unsupported ? 'INPUT_FORMAT' : 'INPUT_CORRUPT', text, path, { cause: error });
+}

@@ -1,0 +1,29 @@
+/**
+ * The vocabulary of the sorted state: keys, values, entries, and what a manifest keeps of an SST. Types only, so that
+ * every layer may import this without taking the file format with it.
+ */
+
+/** A binary string: a JS string whose char codes are all 0..255, one byte a character. `<` orders it as its bytes. */
+export type Key = string;
+
+/** One key's newest change within a run. */
+export interface Entry {
+  readonly key: Key;
+  /** `null`: a tombstone. Values read from a block are views of it: copy what is to be kept for long. */
+  readonly value: Uint8Array | null;
+}
+
+/** What the manifest keeps of an SST: plain JSON, enough to open it with one ranged GET of [metaOffset, size). */
+export interface SstInfo {
+  readonly id: string;
+  /** Bytes of the whole object. */
+  readonly size: number;
+  /** Where the blocks end, and index, bloom filter and footer begin. */
+  readonly metaOffset: number;
+  /** Entries in all, tombstones included. */
+  readonly entries: number;
+  readonly tombstones: number;
+  readonly minKey: Key;
+  /** The greatest key (inclusive). */
+  readonly maxKey: Key;
+}

@@ -1,0 +1,56 @@
+/**
+ * Whole-file work on an SST that is in memory: read all of it, or check all of it. For compaction of files fetched at
+ * once, for `misa check`, and for tests.
+ */
+import { CorruptionError } from '../errors.ts';
+import { readU32 } from '../util/bytes.ts';
+import { decodeBlock } from './block.ts';
+import type { Entry, Key, SstInfo } from './entry.ts';
+import { MAGIC, VERSION } from './format.ts';
+import { SstIndex } from './sst-index.ts';
+
+/** Every entry of the file, one chunk a block. @throws CorruptionError as it meets damage */
+export function* sstEntries(info: SstInfo, body: Uint8Array): Generator<Entry[], void, undefined> {
+  const index = SstIndex.decode(info, body.subarray(info.metaOffset));
+  for (let i = 0; i < index.blockCount; i++) {
+    const { offset, length } = index.block(i);
+    yield decodeBlock(body.subarray(offset, offset + length), `SST ${info.id} block ${i}`).entries();
+  }
+}
+
+/**
+ * Checks everything there is to check: header, index, every block's CRC, the order of keys, the counts, the bounds, and
+ * that index and filter find every key.
+ * @throws CorruptionError naming what is wrong, MisaError NEWER_FORMAT
+ */
+export function verifySst(info: SstInfo, body: Uint8Array): void {
+  const where = `SST ${info.id}`;
+  const fail = (what: string): never => {
+    throw new CorruptionError(where, what);
+  };
+  if (body.length !== info.size) fail(`it has ${body.length} bytes where the manifest says ${info.size}`);
+  if (readU32(body, 0) !== MAGIC) fail('it does not begin like an SST');
+  const index = SstIndex.decode(info, body.subarray(info.metaOffset));
+  if (readU32(body, 4) !== VERSION) fail('its first and last bytes name different versions');
+  if (index.block(index.blockCount - 1).offset + index.block(index.blockCount - 1).length !== info.metaOffset) {
+    fail('its blocks do not end where its index begins');
+  }
+
+  let last: Key | undefined;
+  let entries = 0;
+  let tombstones = 0;
+  let block = 0;
+  for (const chunk of sstEntries(info, body)) {
+    for (const { key, value } of chunk) {
+      if (last !== undefined && key <= last) fail(`block ${block} is out of order`);
+      if (index.findBlock(key) !== block) fail(`the index does not find a key of block ${block}`);
+      if (!index.mayContain(key)) fail(`the filter denies a key of block ${block}`);
+      last = key;
+      entries++;
+      if (value === null) tombstones++;
+    }
+    block++;
+  }
+  if (entries !== info.entries || tombstones !== info.tombstones) fail('it holds more or fewer entries than it says');
+  if (last !== info.maxKey) fail('its greatest key is not what it says');
+}

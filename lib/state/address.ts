@@ -1,0 +1,49 @@
+/**
+ * Where a row of state is: (table, time, key), and how that becomes the key of log entries and SSTs:
+ *
+ *     table number, 1 byte | time, 8 bytes in order (timed tables only) | key
+ *
+ * so that a table is one range, and rows that end at the same time lie side by side, to be scanned when they close.
+ */
+import type { TableSpec } from '../stream/operator.ts';
+import { orderedNumber, parseOrderedNumber } from '../util/ordered.ts';
+
+export type TableKind = TableSpec['kind'];
+
+/** Sorts behind every key with the same beginning (keys begin with a tag far below 0xff). */
+const AFTER_ALL_KEYS = '\xff';
+
+/** What comes before the key in a state key. */
+export function addressPrefix(table: number, kind: TableKind, time: number): string {
+  const number = String.fromCharCode(table);
+  return kind === 'timed' ? number + orderedNumber(time) : number;
+}
+
+export interface Address {
+  readonly table: number;
+  readonly time: number;
+  readonly key: string;
+}
+
+/** @param kinds kinds of the partition's tables, by number */
+export function parseAddress(stateKey: string, kinds: readonly TableKind[]): Address {
+  const table = stateKey.charCodeAt(0);
+  const kind = kinds[table];
+  if (kind === undefined) throw new RangeError(`state of a table number ${table} that the job does not have`);
+  return kind === 'timed'
+    ? { table, time: parseOrderedNumber(stateKey, 1), key: stateKey.slice(9) }
+    : { table, time: 0, key: stateKey.slice(1) };
+}
+
+/** State keys of rows with `after < time ≤ upTo` are in [from, to), along with some of time `after`. */
+export function timeRange(table: number, after: number, upTo: number): { from: string; to: string } {
+  return {
+    from: addressPrefix(table, 'timed', after),
+    to: addressPrefix(table, 'timed', upTo) + AFTER_ALL_KEYS,
+  };
+}
+
+/** All of a keyed table. */
+export function tableRange(table: number): { from: string; to: string } {
+  return { from: String.fromCharCode(table), to: String.fromCharCode(table + 1) };
+}

@@ -1,0 +1,155 @@
+/**
+ * One partition's state in this environment: position, memory tier, overlay and SST reads under one pinned manifest.
+ *
+ *     State(n) = SSTs of the manifest (through) ⊕ log(through + 1 … n)
+ *
+ * Invariants: the tiers are never ahead of the durable head (changes are applied after the log entry is durable, in one
+ * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
+ */
+import { type LoadedManifest, type Manifest, EMPTY_MANIFEST } from '../manifest/manifest.ts';
+import { unpackValue } from '../util/pack.ts';
+import type { Entry } from '../sst/entry.ts';
+import { parseAddress, type TableKind } from './address.ts';
+import { BatchState, type Changes } from './batch-state.ts';
+import { type ChangedRow, Overlay } from './overlay.ts';
+import { Rows } from './rows.ts';
+import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
+
+export interface PartitionStateOptions extends SstReadsOptions {
+  readonly kinds: readonly TableKind[];
+  /** Budget of the memory tier. */
+  readonly rowBytes: number;
+}
+
+export class PartitionState {
+  readonly kinds: readonly TableKind[];
+  readonly rows: Rows;
+  readonly overlay = new Overlay();
+  readonly reads: SstReads;
+  /** The last batch whose changes are applied. */
+  #position = 0;
+  /** Hash of log entry `position`; '' before the first. */
+  #hash = '';
+  #pinned: LoadedManifest = { manifest: EMPTY_MANIFEST, etag: undefined, dateMs: Number.NEGATIVE_INFINITY };
+  #warm: { pack: ReadonlyMap<string, Uint8Array | null>; n: number } | undefined;
+
+  constructor(options: PartitionStateOptions) {
+    this.kinds = options.kinds;
+    this.rows = new Rows(options.rowBytes, true);
+    this.reads = new SstReads(options);
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get hash(): string {
+    return this.#hash;
+  }
+
+  get manifest(): Manifest {
+    return this.#pinned.manifest;
+  }
+
+  /** The newest manifest read, with the store's time of that answer. */
+  get pinned(): LoadedManifest {
+    return this.#pinned;
+  }
+
+  /**
+   * Takes a newer manifest. ⚑ Where it has folded beyond this environment's position, another one wrote in between: rows,
+   * overlay and the all-keys mark are dropped, and the position becomes the manifest's.
+   * @returns whether the tiers were dropped
+   */
+  adopt(loaded: LoadedManifest): boolean {
+    const { manifest } = loaded;
+    if (manifest.version < this.#pinned.manifest.version) return false;
+    if (manifest.version === this.#pinned.manifest.version) {
+      if (loaded.dateMs > this.#pinned.dateMs) this.#pinned = loaded;
+      return false;
+    }
+    this.#pinned = loaded;
+    this.reads.pin(manifest);
+    if (manifest.through > this.#position) {
+      this.#drop(manifest);
+      return true;
+    }
+    this.overlay.dropThrough(manifest.through);
+    return false;
+  }
+
+  /** Forgets all that is in memory, and goes back to what the pinned manifest has folded. */
+  reset(): void {
+    this.#drop(this.#pinned.manifest);
+  }
+
+  /** Answers of a warm pack for batch n, that its reader has found usable. */
+  warmFor(n: number, pack: ReadonlyMap<string, Uint8Array | null>): void {
+    this.#warm = { pack, n };
+  }
+
+  /** State for batch `position + 1`. */
+  begin(): BatchState {
+    const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
+    return new BatchState({ kinds: this.kinds, rows: this.rows, overlay: this.overlay, reads: this.reads, warm });
+  }
+
+  /** Applies a batch's own changes. Only after its log entry is durable. */
+  apply(n: number, hash: string, changes: Changes, batch: BatchState): void {
+    this.#advance(n, hash);
+    this.overlay.push(n, changes.rows);
+    for (const { table, time, key, row, valueBytes } of changes.rows) {
+      if (row === undefined) this.rows.delete(table, time, key);
+      else this.rows.put(table, time, key, row, valueBytes);
+    }
+    if (!this.rows.complete) {
+      for (const { table, time, key, row } of batch.unchangedReads()) this.rows.put(table, time, key, row, 32);
+    }
+  }
+
+  /** Applies a log entry that someone else made, or that an earlier life of this environment made. */
+  adoptEntry(n: number, hash: string, entries: readonly Entry[]): void {
+    this.#advance(n, hash);
+    const rows: ChangedRow[] = [];
+    for (const { key: stateKey, value } of entries) {
+      const { table, time, key } = parseAddress(stateKey, this.kinds);
+      const row = value === null ? undefined : unpackValue(value);
+      rows.push({ table, time, key, row });
+      if (row === undefined) this.rows.delete(table, time, key);
+      else this.rows.put(table, time, key, row, value!.length);
+    }
+    this.overlay.push(n, rows);
+  }
+
+  /** Reads all of the partition into memory if it fits, so that absent means absent. Only at the pinned manifest's position. */
+  async loadAll(maxBytes: number, cost: ReadCost): Promise<boolean> {
+    const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
+    if (this.rows.complete || stored > maxBytes) return this.rows.complete;
+    const version = this.#pinned.manifest.version;
+    const { evictions } = this.rows;
+    const entries = await this.reads.scan('', undefined, cost);
+    if (version !== this.#pinned.manifest.version) return false;
+    for (const { key: stateKey, value } of entries) {
+      const { table, time, key } = parseAddress(stateKey, this.kinds);
+      if (this.overlay.get(table, time, key) === undefined) {
+        this.rows.put(table, time, key, unpackValue(value!), value!.length);
+      }
+    }
+    if (this.rows.evictions === evictions) this.rows.markComplete();
+    return this.rows.complete;
+  }
+
+  #advance(n: number, hash: string): void {
+    if (n !== this.#position + 1) throw new Error(`batch ${n} cannot be applied at position ${this.#position}`);
+    this.#position = n;
+    this.#hash = hash;
+  }
+
+  #drop(manifest: Manifest): void {
+    this.overlay.clear();
+    this.rows.clear(manifest.l0.length === 0 && manifest.levels.every((level) => level.length === 0));
+    this.#position = manifest.through;
+    this.#hash = manifest.logHash;
+    this.#warm = undefined;
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * Reads the SSTs of one manifest, through the local tier. Point reads are grouped: filters first, then the blocks that are
+ * not here in as few ranged requests as possible, all at once; so a batch's reads cost one round trip however many keys it
+ * has (two where an index is missing). Nothing here knows of rows or operators: keys and bytes only.
+ */
+import { CorruptionError } from '../errors.ts';
+import { type Manifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
+import type { Names, PartitionPath } from '../object-store/names.ts';
+import type { ByteRange, ObjectStore } from '../object-store/object-store.ts';
+import { type Block, decodeBlock } from '../sst/block.ts';
+import type { Entry } from '../sst/entry.ts';
+import { mergeRuns } from '../sst/merge.ts';
+import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
+import { SstIndex } from '../sst/sst-index.ts';
+import { hashKey } from '../util/bloom.ts';
+import type { BlockCache } from './block-cache.ts';
+
+/** Blocks between two wanted ones that are fetched along, to save a request. */
+const GAP_BLOCKS = 2;
+/** A request asks for at most this many bytes. */
+const SPAN_BYTES = 4 << 20;
+
+/** An SST that the manifest names is not in the store: the manifest is old (read it again), or the store is damaged. */
+export class MissingSstError extends CorruptionError {
+  constructor(object: string) {
+    super(object, 'it is missing although the manifest names it');
+  }
+}
+
+/** Where a point read was answered, and what it cost. */
+export interface ReadCost {
+  lmdb: number;
+  store: number;
+  requests: number;
+  bytes: number;
+}
+
+export const noCost = (): ReadCost => ({ lmdb: 0, store: 0, requests: 0, bytes: 0 });
+
+/** A place to look for a key: block `block` of SST number `sst` (in order of age, 0 the newest). */
+interface Candidate {
+  readonly sst: number;
+  readonly block: number;
+}
+
+export interface SstReadsOptions {
+  readonly store: ObjectStore;
+  readonly names: Names;
+  readonly path: PartitionPath;
+  readonly cache: BlockCache | undefined;
+}
+
+export class SstReads {
+  readonly #options: SstReadsOptions;
+  #ssts: readonly SstRef[] = [];
+  readonly #indexes = new Map<string, SstIndex>();
+  readonly #opening = new Map<string, Promise<SstIndex>>();
+
+  constructor(options: SstReadsOptions) {
+    this.#options = options;
+  }
+
+  /** Reads from now on see this manifest's SSTs. */
+  pin(manifest: Manifest): void {
+    this.#ssts = sstsOf(manifest);
+    const named = new Set(this.#ssts.map((s) => s.id));
+    for (const id of this.#indexes.keys()) if (!named.has(id)) this.#indexes.delete(id);
+  }
+
+  get ssts(): readonly SstRef[] {
+    return this.#ssts;
+  }
+
+  /** Bytes of memory that indexes and filters take. */
+  get indexBytes(): number {
+    let bytes = 0;
+    for (const index of this.#indexes.values()) bytes += index.weightBytes;
+    return bytes;
+  }
+
+  /** Brings indexes and filters of all SSTs near, side by side. */
+  async openAll(cost: ReadCost = noCost()): Promise<void> {
+    await Promise.all(this.#ssts.map((sst) => this.#index(sst, cost)));
+  }
+
+  /**
+   * The newest value of each key: bytes, `null` (deleted), or `undefined` (in no SST).
+   * @param keys ascending, without duplicates
+   * @throws {MissingSstError} @throws {CorruptionError}
+   */
+  async lookup(keys: readonly string[], cost: ReadCost): Promise<(Uint8Array | null | undefined)[]> {
+    const ssts = this.#ssts;
+    const candidates = await this.#candidates(keys, cost);
+    const blocks = new Map<string, Block>();
+    const found: (Uint8Array | null | undefined)[] = new Array(keys.length);
+    const waiting: number[] = [];
+    const missing = new Map<number, Set<number>>();
+    for (let i = 0; i < keys.length; i++) {
+      const places = candidates[i];
+      if (places === undefined) continue;
+      for (let c = 0; c < places.length; c++) {
+        const { sst, block } = places[c]!;
+        const here = this.#localBlock(ssts[sst]!, block, blocks);
+        if (here === undefined) {
+          // All that is left for this key is fetched in the same round, so that there is only one.
+          for (const place of places.slice(c)) wanted(missing, place.sst).add(place.block);
+          waiting.push(i);
+          break;
+        }
+        const value = here.get(keys[i]!);
+        if (value !== undefined) {
+          found[i] = value;
+          cost.lmdb++;
+          break;
+        }
+      }
+    }
+    await this.#fetchBlocks(missing, blocks, cost);
+    for (const i of waiting) {
+      cost.store++;
+      for (const { sst, block } of candidates[i]!) {
+        const value = this.#localBlock(ssts[sst]!, block, blocks)?.get(keys[i]!);
+        if (value !== undefined) {
+          found[i] = value;
+          break;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Entries with keys in [from, to), newest change of each, without deleted ones. */
+  async scan(from: string, to: string | undefined, cost: ReadCost): Promise<Entry[]> {
+    const overlapping = this.#ssts.filter((s) => s.maxKey >= from && (to === undefined || s.minKey < to));
+    const indexes = await Promise.all(overlapping.map((sst) => this.#index(sst, cost)));
+    const runs = overlapping.map((sst, i) =>
+      scanBlocks(indexes[i]!, (span) => this.#fetchSpan(sst, indexes[i]!, span, cost), { from, to }),
+    );
+    const entries: Entry[] = [];
+    for await (const chunk of mergeRuns(runs, { dropTombstones: true })) for (const e of chunk) entries.push(e);
+    return entries;
+  }
+
+  /** The blocks that these keys may be in and that are not in the local tier, as [SST, blocks]: what a preload would fetch. */
+  async missingBlocks(keys: readonly string[], cost: ReadCost): Promise<Map<number, Set<number>>> {
+    const missing = new Map<number, Set<number>>();
+    for (const places of await this.#candidates(keys, cost)) {
+      for (const { sst, block } of places ?? []) {
+        if (!this.#options.cache?.has(this.#ssts[sst]!.id, block)) wanted(missing, sst).add(block);
+      }
+    }
+    return missing;
+  }
+
+  /** Fetches blocks into the local tier; with one set per SST number. */
+  async fetch(missing: ReadonlyMap<number, ReadonlySet<number>>, cost: ReadCost): Promise<void> {
+    await this.#fetchBlocks(missing, new Map(), cost);
+  }
+
+  async indexOf(sst: SstRef, cost: ReadCost): Promise<SstIndex> {
+    return this.#index(sst, cost);
+  }
+
+  /** For each key the places it may be in, newest first; `undefined`: nowhere. */
+  async #candidates(keys: readonly string[], cost: ReadCost): Promise<(Candidate[] | undefined)[]> {
+    const candidates: (Candidate[] | undefined)[] = new Array(keys.length);
+    if (keys.length === 0) return candidates;
+    const least = keys[0]!;
+    const greatest = keys[keys.length - 1]!;
+    const relevant = this.#ssts.map((sst, i) => ({ sst, i })).filter(
+      ({ sst }) => sst.minKey <= greatest && sst.maxKey >= least,
+    );
+    const indexes = await Promise.all(relevant.map(({ sst }) => this.#index(sst, cost)));
+    const hashes = keys.map((key) => hashKey(key));
+    for (const [at, { sst, i }] of relevant.entries()) {
+      const index = indexes[at]!;
+      for (let k = lowerBound(keys, sst.minKey); k < keys.length && keys[k]! <= sst.maxKey; k++) {
+        if (!index.mayContain(keys[k]!, hashes[k]!)) continue;
+        const place = { sst: i, block: index.findBlock(keys[k]!) };
+        const places = candidates[k];
+        if (places === undefined) candidates[k] = [place];
+        else places.push(place);
+      }
+    }
+    return candidates;
+  }
+
+  /** A block that is decoded already or in the local tier; one that is damaged there is forgotten and fetched again. */
+  #localBlock(sst: SstRef, block: number, decoded: Map<string, Block>): Block | undefined {
+    const key = `${sst.id}/${block}`;
+    const known = decoded.get(key);
+    if (known !== undefined) return known;
+    const raw = this.#options.cache?.get(sst.id, block);
+    if (raw === undefined) return undefined;
+    try {
+      const fresh = decodeBlock(raw, key);
+      decoded.set(key, fresh);
+      return fresh;
+    } catch {
+      this.#options.cache?.drop(sst.id, block);
+      return undefined;
+    }
+  }
+
+  async #fetchBlocks(
+    missing: ReadonlyMap<number, ReadonlySet<number>>,
+    decoded: Map<string, Block>,
+    cost: ReadCost,
+  ): Promise<void> {
+    await Promise.all(
+      [...missing].map(async ([number, blocks]) => {
+        const sst = this.#ssts[number]!;
+        const index = await this.#index(sst, cost);
+        await Promise.all(
+          planSpans(index, [...blocks].sort((a, b) => a - b)).map(async (span) => {
+            const raws = await this.#fetchSpan(sst, index, span, cost);
+            for (const [k, raw] of raws.entries()) {
+              const key = `${sst.id}/${span.first + k}`;
+              if (!decoded.has(key)) decoded.set(key, decodeBlock(raw, this.#where(sst, span.first + k)));
+            }
+          }),
+        );
+      }),
+    );
+  }
+
+  /** The stored blocks of a span: from the local tier if all are there, else by one ranged request, which fills it. */
+  async #fetchSpan(sst: SstRef, index: SstIndex, span: BlockSpan, cost: ReadCost): Promise<Uint8Array[]> {
+    const { cache } = this.#options;
+    if (cache !== undefined) {
+      const local: Uint8Array[] = [];
+      for (let b = span.first; b < span.last && cache.has(sst.id, b); b++) {
+        const raw = cache.get(sst.id, b);
+        if (raw === undefined) break;
+        try {
+          decodeBlock(raw, '');
+        } catch {
+          cache.drop(sst.id, b);
+          break;
+        }
+        local.push(raw);
+      }
+      if (local.length === span.last - span.first) return local;
+    }
+    const raws = splitSpan(index, span, await this.#read(sst, span, cost));
+    for (const [k, raw] of raws.entries()) decodeBlock(raw, this.#where(sst, span.first + k));
+    void cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
+    return raws;
+  }
+
+  /** One index, opened once however many ask. */
+  #index(sst: SstRef, cost: ReadCost): Promise<SstIndex> | SstIndex {
+    const open = this.#indexes.get(sst.id);
+    if (open !== undefined) return open;
+    let opening = this.#opening.get(sst.id);
+    if (opening === undefined) {
+      opening = this.#open(sst, cost).finally(() => this.#opening.delete(sst.id));
+      this.#opening.set(sst.id, opening);
+    }
+    return opening;
+  }
+
+  async #open(sst: SstRef, cost: ReadCost): Promise<SstIndex> {
+    const { cache } = this.#options;
+    const local = cache?.get(sst.id, 'meta');
+    if (local !== undefined) {
+      try {
+        return this.#keep(SstIndex.decode(sst, local));
+      } catch {
+        cache?.drop(sst.id, 'meta');
+      }
+    }
+    const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
+    const index = SstIndex.decode(sst, meta);
+    void cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
+    return this.#keep(index);
+  }
+
+  #keep(index: SstIndex): SstIndex {
+    this.#indexes.set(index.info.id, index);
+    return index;
+  }
+
+  async #read(sst: SstRef, range: ByteRange, cost: ReadCost): Promise<Uint8Array> {
+    const { store, names, path } = this.#options;
+    const name = names.sst(path, sst.id);
+    cost.requests++;
+    const answer = await store.get(name, { range: { offset: range.offset, length: range.length } });
+    if (!answer.found) throw new MissingSstError(name);
+    if (answer.body.length !== range.length) throw new CorruptionError(name, 'it is shorter than the manifest says');
+    cost.bytes += answer.body.length;
+    return answer.body;
+  }
+
+  #where(sst: SstRef, block: number): string {
+    return `${this.#options.names.sst(this.#options.path, sst.id)} block ${block}`;
+  }
+}
+
+/** Adjacent blocks, or nearly so, as one request each. */
+export function planSpans(index: SstIndex, blocks: readonly number[]): BlockSpan[] {
+  const spans: BlockSpan[] = [];
+  let first = -1;
+  let last = -1;
+  const close = (): void => {
+    if (first >= 0) spans.push({ first, last, ...index.span(first, last) });
+  };
+  for (const block of blocks) {
+    if (first >= 0 && block - last <= GAP_BLOCKS && index.span(first, block + 1).length <= SPAN_BYTES) {
+      last = block + 1;
+    } else {
+      close();
+      first = block;
+      last = block + 1;
+    }
+  }
+  close();
+  return spans;
+}
+
+function wanted(missing: Map<number, Set<number>>, sst: number): Set<number> {
+  let blocks = missing.get(sst);
+  if (blocks === undefined) {
+    blocks = new Set();
+    missing.set(sst, blocks);
+  }
+  return blocks;
+}
+
+/** The first index whose key is ≥ `key`. */
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,98 @@
+/** `min`, `max` (of values) and `minBy`, `maxBy` (of rows). Earlier rows win ties. */
+import {
+  type Aggregate,
+  define,
+  needsFunction,
+  type Null,
+  type OrNull,
+  type Slots,
+  type Sortable,
+  shown,
+} from './aggregate.ts';
+
+/** Least value; `null` and `undefined` are skipped, the least of none is `null`. */
+export function min<T, V extends Sortable | Null>(f: (row: T) => V): Aggregate<T, OrNull<V>> {
+  return extreme('min', f, -1);
+}
+
+/** Greatest value; `null` and `undefined` are skipped, the greatest of none is `null`. */
+export function max<T, V extends Sortable | Null>(f: (row: T) => V): Aggregate<T, OrNull<V>> {
+  return extreme('max', f, 1);
+}
+
+/** The row with the least `by`; in a tie the one that came first. */
+export function minBy<T>(by: (row: T) => Sortable): Aggregate<T, T> {
+  return extremeBy('minBy', by, -1);
+}
+
+/** The row with the greatest `by`; in a tie the one that came first. */
+export function maxBy<T>(by: (row: T) => Sortable): Aggregate<T, T> {
+  return extremeBy('maxBy', by, 1);
+}
+
+/** @param sign 1: the greatest, -1: the least */
+function extreme<T, R>(kind: string, f: (row: T) => unknown, sign: 1 | -1): Aggregate<T, R> {
+  needsFunction(f, `${kind}()`);
+  return define(kind, (label) => {
+    const take = (slots: Slots, at: number, value: Sortable): void => {
+      const best = slots[at] as Sortable | null;
+      if (best === null || beats(value, best, sign, kind, label)) slots[at] = value;
+    };
+    return {
+      width: 1,
+      init: (slots, at) => {
+        slots[at] = null;
+      },
+      add: (slots, at, row) => {
+        const value = f(row as T);
+        if (value !== null && value !== undefined) take(slots, at, sortable(value, kind, label));
+      },
+      merge: (slots, at, other, otherAt) => {
+        const value = other[otherAt] as Sortable | null;
+        if (value !== null) take(slots, at, value);
+      },
+      result: (slots, at) => slots[at],
+      own: undefined,
+    };
+  });
+}
+
+/** Slots: the `by` of the best row (`null`: no row yet) and the row. */
+function extremeBy<T>(kind: string, by: (row: T) => unknown, sign: 1 | -1): Aggregate<T, T> {
+  needsFunction(by, `${kind}()`);
+  return define(kind, (label) => {
+    const take = (slots: Slots, at: number, value: Sortable, row: unknown): void => {
+      const best = slots[at] as Sortable | null;
+      if (best !== null && !beats(value, best, sign, kind, label)) return;
+      slots[at] = value;
+      slots[at + 1] = row;
+    };
+    return {
+      width: 2,
+      init: (slots, at) => {
+        slots[at] = null;
+        slots[at + 1] = null;
+      },
+      add: (slots, at, row) => take(slots, at, sortable(by(row as T), kind, label), row),
+      merge: (slots, at, other, otherAt) => {
+        const value = other[otherAt] as Sortable | null;
+        if (value !== null) take(slots, at, value, other[otherAt + 1]);
+      },
+      result: (slots, at) => slots[at + 1],
+      own: undefined,
+    };
+  });
+}
+
+/** @throws {TypeError} not a finite number or text */
+export function sortable(value: unknown, what: string, label: string): Sortable {
+  if (typeof value === 'number' ? Number.isFinite(value) : typeof value === 'string') return value as Sortable;
+  throw new TypeError(`${what} of '${label}': needs finite numbers or text, got ${shown(value)}`);
+}
+
+function beats(value: Sortable, best: Sortable, sign: 1 | -1, what: string, label: string): boolean {
+  if (typeof value !== typeof best) {
+    throw new TypeError(`${what} of '${label}': numbers and text are mixed (${shown(best)} and ${shown(value)})`);
+  }
+  return sign === 1 ? value > best : value < best;
+}

@@ -1,0 +1,82 @@
+/** `count`, `sum`, `avg`: numbers in one or two slots. State never becomes `NaN` or infinite: the row is refused instead. */
+import { type Aggregate, define, type Null, needsFunction, notANumber, type Slots } from './aggregate.ts';
+
+/** How many rows; with a condition, how many rows meet it. */
+export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
+  if (where !== undefined) needsFunction(where, 'count()');
+  return define('count', () => ({
+    width: 1,
+    init: (slots, at) => {
+      slots[at] = 0;
+    },
+    add:
+      where === undefined
+        ? (slots: Slots, at: number) => {
+            slots[at] = (slots[at] as number) + 1;
+          }
+        : (slots: Slots, at: number, row: unknown) => {
+            if (where(row as T)) slots[at] = (slots[at] as number) + 1;
+          },
+    merge: addNumbers,
+    result: (slots, at) => slots[at],
+    own: undefined,
+  }));
+}
+
+/** Sum; `null` and `undefined` are skipped, the sum of none is 0. Doubles: exact for integers below 2^53. */
+export function sum<T>(f: (row: T) => number | Null): Aggregate<T, number> {
+  needsFunction(f, 'sum()');
+  return define('sum', (label) => ({
+    width: 1,
+    init: (slots, at) => {
+      slots[at] = 0;
+    },
+    add: (slots, at, row) => {
+      const value = f(row as T);
+      if (value !== null && value !== undefined) slots[at] = plus(slots[at] as number, value, 'sum', label);
+    },
+    merge: addNumbers,
+    result: (slots, at) => slots[at],
+    own: undefined,
+  }));
+}
+
+/** Mean; `null` and `undefined` are skipped, the mean of none is `null`. */
+export function avg<T, V extends number | Null>(
+  f: (row: T) => V,
+): Aggregate<T, number | (V extends Null ? null : never)> {
+  needsFunction(f, 'avg()');
+  return define('avg', (label) => ({
+    width: 2,
+    init: (slots, at) => {
+      slots[at] = 0;
+      slots[at + 1] = 0;
+    },
+    add: (slots, at, row) => {
+      const value = f(row as T);
+      if (value === null || value === undefined) return;
+      slots[at] = plus(slots[at] as number, value, 'avg', label);
+      slots[at + 1] = (slots[at + 1] as number) + 1;
+    },
+    merge: (slots, at, other, otherAt) => {
+      addNumbers(slots, at, other, otherAt);
+      addNumbers(slots, at + 1, other, otherAt + 1);
+    },
+    result: (slots, at) => (slots[at + 1] === 0 ? null : (slots[at] as number) / (slots[at + 1] as number)),
+    own: undefined,
+  }));
+}
+
+function addNumbers(slots: Slots, at: number, other: Slots, otherAt: number): void {
+  slots[at] = (slots[at] as number) + (other[otherAt] as number);
+}
+
+function plus(total: number, value: unknown, what: string, label: string): number {
+  if (typeof value !== 'number') throw notANumber(`${what} of '${label}'`, value);
+  const next = total + value;
+  if (next - next !== 0) {
+    if (Number.isFinite(value)) throw new RangeError(`${what} of '${label}': the total is too great for a double`);
+    throw notANumber(`${what} of '${label}'`, value);
+  }
+  return next;
+}

@@ -1,0 +1,113 @@
+/**
+ * The contract between stateful operators and the engine. An operator is a pure function of (its tables, the rows of one
+ * micro-batch, the batch's watermarks); it keeps nothing between batches but what it puts into tables, so that a batch can
+ * run again anywhere. The engine gives each partition its own tables and runs batches in order.
+ *
+ * Hot path: `load` answers `undefined` when all rows are in memory, so that an operator need not await; then `get` and
+ * `put` are plain map accesses.
+ */
+
+/** Encoded keys and rows of one micro-batch on one edge, by column: `keys[i]`, `times[i]` and `rows[i]` belong together. */
+export interface RowBatch {
+  /** Encoded keys (`stream/key.ts`); `''` on an edge without key. */
+  readonly keys: string[];
+  /** Event times, epoch ms; `NaN` where the stream has none. */
+  readonly times: number[];
+  readonly rows: unknown[];
+  /**
+   * Whether row i stands for its input row in the counts (an input row that became several is counted once, by its first).
+   * `undefined`: no row does (edges between stages).
+   */
+  readonly primary: boolean[] | undefined;
+  /** What comes at or before this event time is late on this edge; `-Infinity` before the first watermark. */
+  readonly late: number;
+  /** Name of the object row i came from, for error messages. */
+  origin(i: number): string | undefined;
+}
+
+export interface ScannedRow<Row> {
+  readonly time: number;
+  readonly key: string;
+  readonly row: Row;
+}
+
+/**
+ * One named state of an operator, as one batch sees it: what earlier batches left, and this batch's own changes.
+ * A `keyed` table is addressed by key alone (`time` is 0); in a `timed` table a row's address is (time, key), and ranges
+ * of time can be scanned: windows by their end, timers by when they are due.
+ *
+ * Rows are plain data and copy-on-write: never change what `get` gave; `put` a new one. What was put belongs to the table.
+ */
+export interface Table<Row = unknown> {
+  /**
+   * Brings the rows of these addresses near (`times[i]` with `keys[i]`; a keyed table takes `times` undefined). Must be
+   * called before `get`. Duplicates are fine. `undefined`: everything is here already.
+   */
+  load(keys: readonly string[], times?: readonly number[] | undefined): Promise<void> | undefined;
+  /** The row, or `undefined` if there is none. Only for addresses that were loaded. */
+  get(key: string, time: number): Row | undefined;
+  put(key: string, time: number, row: Row): void;
+  delete(key: string, time: number): void;
+  /** Rows with `after < time ≤ upTo`, sorted by time, then key; this batch's changes included. `±Infinity` allowed. */
+  scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[];
+}
+
+export interface TableSpec {
+  /** Unique within the operator; part of the job's state layout. */
+  readonly name: string;
+  readonly kind: 'keyed' | 'timed';
+}
+
+/** What becomes of an input row; each `primary` row is counted exactly once (default: applied). */
+export interface RowFates {
+  late(count: number): void;
+  skipped(count: number): void;
+}
+
+export interface OperatorContext {
+  /** Number of the micro-batch. */
+  readonly n: number;
+  /** State that ends at or before this is final now; `-Infinity` before there is a watermark, `Infinity` in a flush. */
+  readonly evict: number;
+  /** `evict` of the batch before: whatever ended at or before it is gone already, so scans start there. */
+  readonly previousEvict: number;
+  /** The plan's processing time, epoch ms. */
+  readonly processingTime: number;
+  readonly mode: 'append' | 'update' | 'complete';
+  /** By the order of {@link Operator.tables}. */
+  readonly tables: readonly Table[];
+  readonly fates: RowFates;
+  /** Sends a row on. @param port 0: the main output; others as the operator says @param time event time, `NaN`: none */
+  emit(port: number, row: unknown, time: number): void;
+}
+
+export interface Operator {
+  /** Unique within the job, stable between versions of it; shown in errors. */
+  readonly name: string;
+  readonly tables: readonly TableSpec[];
+  /** Number of input ports and of output ports. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** The watermark of what it emits, given the one it has got: monotone, never greater. */
+  outputWatermark(watermark: number): number;
+  /** @param inputs one batch a port; empty ones too */
+  run(inputs: readonly RowBatch[], context: OperatorContext): Promise<void> | void;
+}
+
+/** A function of the user threw inside an operator or the stateless head; the engine adds job and source object. */
+export class OperatorFailure extends Error {
+  readonly operator: string;
+  readonly row: unknown;
+  /** Index of the row in its {@link RowBatch}, or -1. */
+  readonly index: number;
+
+  constructor(operator: string, row: unknown, index: number, cause: unknown) {
+    super(`${operator}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.operator = operator;
+    this.row = row;
+    this.index = index;
+  }
+}
+
+/** A row that cannot be used (schema, event time, key); the engine quarantines it or fails, by `onBadRow`. */
+export class BadRow extends Error {}

@@ -1,0 +1,97 @@
+/**
+ * Aggregates and folds of tumbling and sliding windows. State is one timed table: time is the window's end, so that
+ * closing windows is a scan of a range of time, and the key is the row's.
+ *
+ * `append` gives a window once, when its end ≤ the watermark, and forgets it; `update` gives each window that the batch
+ * changed, in the order they were first touched, and forgets silently; in `complete` nothing is late or forgotten, and
+ * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
+ */
+import type { Slots } from '../aggregates/aggregate.ts';
+import type { Fold } from '../graph.ts';
+import { decodeKey } from '../key.ts';
+import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
+import type { FixedWindowSpec } from '../window.ts';
+import { groupFold } from './fold.ts';
+import { Groups } from './groups.ts';
+
+/** Output port of rows that are too late for all their windows. */
+export const LATE_PORT = 1;
+
+/** @param lateRows whether somebody reads {@link LATE_PORT} */
+export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, lateRows: boolean): Operator {
+  const folding = groupFold(fold, name);
+
+  const emit = (context: OperatorContext, key: string, end: number, state: Slots): void => {
+    const row = { key: decodeKey(key), windowStart: end - spec.sizeMs, windowEnd: end };
+    folding.show(state, row);
+    context.emit(0, row, end - 1);
+  };
+
+  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+    const groups = assign(batch, context, spec, lateRows);
+    const { keys, ends, entries } = groups;
+    const fill = (): void => {
+      const states = new Array<Slots>(keys.length);
+      for (let g = 0; g < keys.length; g++) {
+        const stored = table.get(keys[g]!, ends[g]!);
+        states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
+      }
+      folding.addAll(batch, entries, states);
+      for (let g = 0; g < keys.length; g++) {
+        table.put(keys[g]!, ends[g]!, states[g]!);
+        if (context.mode === 'update') emit(context, keys[g]!, ends[g]!, states[g]!);
+      }
+    };
+    const loading = table.load(keys, ends);
+    return loading === undefined ? fill() : loading.then(fill);
+  };
+
+  const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+    const { mode, evict, previousEvict } = context;
+    const finish = (closed: readonly ScannedRow<Slots>[]): void => {
+      for (const { key, time, row } of closed) {
+        if (mode !== 'update') emit(context, key, time, row);
+        if (mode !== 'complete') table.delete(key, time);
+      }
+    };
+    if (mode !== 'complete' && !(evict > previousEvict)) return;
+    const scan = mode === 'complete' ? table.scan(-Infinity, Infinity) : table.scan(previousEvict, evict);
+    return Array.isArray(scan) ? finish(scan) : scan.then(finish);
+  };
+
+  return {
+    name,
+    tables: [{ name: 'windows', kind: 'timed' }],
+    inputs: 1,
+    outputs: 2,
+    // A window not yet given ends after the watermark, so none that follows it can have ended by then.
+    outputWatermark: (watermark) => watermark,
+    run([batch], context) {
+      const table = context.tables[0] as Table<Slots>;
+      // Rows first: in a later stage a window may get rows and close in one batch.
+      const applied = batch!.rows.length === 0 ? undefined : apply(batch!, context, table);
+      return applied === undefined ? close(context, table) : applied.then(() => close(context, table));
+    },
+  };
+}
+
+/** Finds the open windows of each row; counts late rows and sends them on. */
+function assign(batch: RowBatch, context: OperatorContext, spec: FixedWindowSpec, lateRows: boolean): Groups {
+  const { keys, times, primary } = batch;
+  const { sizeMs, slideMs, offsetMs } = spec;
+  const late = context.mode === 'complete' ? -Infinity : batch.late;
+  const groups = new Groups(keys.length);
+  let lateCount = 0;
+  for (let i = 0; i < keys.length; i++) {
+    const time = times[i]!;
+    let end = Math.floor((time - offsetMs) / slideMs) * slideMs + offsetMs + sizeMs;
+    if (end <= late) {
+      if (primary?.[i] === true) lateCount++;
+      if (lateRows) context.emit(LATE_PORT, batch.rows[i], time);
+      continue;
+    }
+    for (; end > time && end > late; end -= slideMs) groups.add(i, keys[i]!, end);
+  }
+  if (lateCount > 0) context.fates.late(lateCount);
+  return groups;
+}

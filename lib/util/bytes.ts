@@ -1,0 +1,172 @@
+/**
+ * Bytes in and out: a growing writer and a reader over one array, for the formats Misa persists. Integers are little
+ * endian; a varint is LEB128 of at most 32 bits, seven bits a byte, least first. Text is 'latin1': one byte a character.
+ * Neither class checks what its caller's checksum has already vouched for, except that a read past the end throws.
+ */
+
+/** An array that grows as it is written. Reuse one with {@link ByteWriter.reset} rather than make many. */
+export class ByteWriter {
+  #bytes: Buffer;
+  #length = 0;
+
+  /** @param capacity bytes to begin with */
+  constructor(capacity = 1024) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 16));
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** An unsigned 32-bit integer. */
+  u32(value: number): void {
+    this.#reserve(4);
+    const bytes = this.#bytes;
+    const at = this.#length;
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
+    this.#length = at + 4;
+  }
+
+  /** An integer in 0 .. 2^32 - 1, in one to five bytes. */
+  varint(value: number): void {
+    this.#reserve(5);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    let rest = value;
+    while (rest > 127) {
+      bytes[at++] = (rest & 127) | 128;
+      rest >>>= 7;
+    }
+    bytes[at++] = rest;
+    this.#length = at;
+  }
+
+  /**
+   * Characters `from` .. of a binary string, one byte each.
+   * @returns false, with nothing written, if a char code is above 255
+   */
+  latin1(text: string, from = 0): boolean {
+    const count = text.length - from;
+    this.#reserve(count);
+    const bytes = this.#bytes;
+    const base = this.#length - from;
+    let seen = 0;
+    for (let i = from; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      seen |= code;
+      bytes[base + i] = code;
+    }
+    if (seen > 255) return false;
+    this.#length += count;
+    return true;
+  }
+
+  bytes(source: Uint8Array): void {
+    this.#reserve(source.length);
+    this.#bytes.set(source, this.#length);
+    this.#length += source.length;
+  }
+
+  /** What was written, as a view: valid until the next write or reset. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Forgets what was written and keeps the memory. */
+  reset(): void {
+    this.#length = 0;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote. `at` may be set freely. */
+export class ByteReader {
+  readonly #bytes: Buffer;
+  at: number;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = asBuffer(bytes);
+    this.at = at;
+  }
+
+  /** Bytes left. */
+  get left(): number {
+    return this.#bytes.length - this.at;
+  }
+
+  u8(): number {
+    this.#need(1);
+    return this.#bytes[this.at++]!;
+  }
+
+  u32(): number {
+    this.#need(4);
+    const value = readU32(this.#bytes, this.at);
+    this.at += 4;
+    return value;
+  }
+
+  varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.u8();
+      value |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    return value >>> 0;
+  }
+
+  /** A binary string of `length` characters. */
+  latin1(length: number): string {
+    this.#need(length);
+    const from = this.at;
+    this.at += length;
+    return this.#bytes.toString('latin1', from, this.at);
+  }
+
+  /** The next `length` bytes, as a view. */
+  bytes(length: number): Uint8Array {
+    this.#need(length);
+    const from = this.at;
+    this.at += length;
+    return this.#bytes.subarray(from, this.at);
+  }
+
+  #need(length: number): void {
+    if (length > this.left) throw new RangeError(`${length} bytes wanted at ${this.at}, ${this.left} left`);
+  }
+}
+
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The unsigned 32-bit integer at `at`; whether it is within the array is the caller's to know. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+/** How many leading characters two strings share. */
+export function sharedPrefix(a: string, b: string): number {
+  const limit = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < limit && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  return i;
+}

@@ -1,0 +1,44 @@
+/**
+ * How small control objects (job file, plans, manifests) are stored: JSON that a person can read, wrapped so that a
+ * program can tell what it is, which version wrote it, and whether a byte of it was lost:
+ *
+ *     {"misa":"manifest","version":1,"crc":"89abcdef","body":{…}}
+ *
+ * `crc` is the CRC-32 of the bytes of the body, eight hex digits. The prefix has this form to the byte.
+ */
+import { crc32 } from 'node:zlib';
+import { CorruptionError, MisaError } from '../errors.ts';
+
+const HEADER = /^\{"misa":"([a-z-]+)","version":(\d+),"crc":"([0-9a-f]{8})","body":/;
+
+const hex8 = (n: number): string => n.toString(16).padStart(8, '0');
+
+export function encodeEnvelope(kind: string, version: number, body: unknown): Uint8Array {
+  const text = JSON.stringify(body);
+  return Buffer.from(`{"misa":"${kind}","version":${version},"crc":"${hex8(crc32(text))}","body":${text}}`);
+}
+
+/**
+ * @param object the object's name, for errors
+ * @throws {CorruptionError} not such an object, or damaged
+ * @throws {MisaError} `NEWER_FORMAT`: written by a newer Misa
+ */
+export function decodeEnvelope<T>(kind: string, version: number, bytes: Uint8Array, object: string): T {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  const header = HEADER.exec(text);
+  if (header === null || !text.endsWith('}')) throw new CorruptionError(object, `it is no Misa ${kind}`);
+  const [prefix, foundKind, foundVersion, crc] = header as unknown as [string, string, string, string];
+  if (foundKind !== kind) throw new CorruptionError(object, `it is a ${foundKind}, where a ${kind} belongs`);
+  const body = text.slice(prefix.length, -1);
+  if (hex8(crc32(body)) !== crc) throw new CorruptionError(object, 'its checksum is wrong');
+  if (Number(foundVersion) > version) throw newerFormat(object, Number(foundVersion), version);
+  return JSON.parse(body) as T;
+}
+
+/** What to throw for an object of a version this program does not know. */
+export function newerFormat(object: string, found: number, known: number): MisaError {
+  return new MisaError(
+    'NEWER_FORMAT',
+    `${object} has format version ${found}, and this Misa reads up to ${known}. Use the newer Misa that wrote it.`,
+  );
+}

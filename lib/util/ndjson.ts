@@ -1,0 +1,29 @@
+/** Result rows as NDJSON: what users read. `Date` becomes ISO 8601 text, bigint decimal text, `Uint8Array` base64. */
+
+const NEWLINE = '\n';
+
+function plain(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  // A Buffer's toJSON has run before this sees it, so the original is taken from its holder.
+  const original = (this as Record<string, unknown>)[key];
+  if (original instanceof Uint8Array) return Buffer.from(original).toString('base64');
+  return value;
+}
+
+/** One line a row. No rows: no bytes. */
+export function encodeNdjson(rows: readonly unknown[]): Uint8Array {
+  if (rows.length === 0) return new Uint8Array(0);
+  let text = '';
+  for (const row of rows) text += encodeLine(row) + NEWLINE;
+  return Buffer.from(text);
+}
+
+function encodeLine(row: unknown): string {
+  return JSON.stringify(row, plain) ?? 'null';
+}
+
+export function decodeNdjson(bytes: Uint8Array): unknown[] {
+  if (bytes.length === 0) return [];
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return text.split(NEWLINE).filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
+}

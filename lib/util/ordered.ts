@@ -1,0 +1,53 @@
+/**
+ * Numbers as eight bytes whose order is the numbers' order: the double's bits, big-endian, all flipped for negative
+ * numbers and only the sign bit for others. Covers ±Infinity; `-0` becomes `0`; not for NaN.
+ */
+
+const floats = new Float64Array(1);
+const words = new Uint32Array(floats.buffer);
+// Which word holds the sign depends on the machine's byte order.
+floats[0] = -1;
+const HIGH = words[1] === 0 ? 0 : 1;
+const LOW = 1 - HIGH;
+
+/** @returns a binary string of eight characters */
+export function orderedNumber(value: number): string {
+  floats[0] = value === 0 ? 0 : value;
+  let high = words[HIGH]!;
+  let low = words[LOW]!;
+  if (high >>> 31 === 1) {
+    high = ~high;
+    low = ~low;
+  } else {
+    high ^= 0x80000000;
+  }
+  return String.fromCharCode(
+    (high >>> 24) & 255,
+    (high >>> 16) & 255,
+    (high >>> 8) & 255,
+    high & 255,
+    (low >>> 24) & 255,
+    (low >>> 16) & 255,
+    (low >>> 8) & 255,
+    low & 255,
+  );
+}
+
+/** Reads what {@link orderedNumber} wrote, at `from`. */
+export function parseOrderedNumber(text: string, from = 0): number {
+  let high = 0;
+  let low = 0;
+  for (let i = 0; i < 4; i++) {
+    high = (high << 8) | text.charCodeAt(from + i);
+    low = (low << 8) | text.charCodeAt(from + 4 + i);
+  }
+  if (high >>> 31 === 0) {
+    high = ~high;
+    low = ~low;
+  } else {
+    high ^= 0x80000000;
+  }
+  words[HIGH] = high;
+  words[LOW] = low;
+  return floats[0]!;
+}
