@@ -81,7 +81,7 @@ export function decodePlan(bytes: Uint8Array, object: string, n: number): Stored
 }
 
 /** The three watermarks of a batch, as numbers (`-Infinity`: none). */
-export function watermarksOf(plan: Plan): { late: number; evict: number; previousEvict: number } {
+export function watermarksOf(plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>): { late: number; evict: number; previousEvict: number } {
   const late = plan.watermark ?? Number.NEGATIVE_INFINITY;
   return {
     late,

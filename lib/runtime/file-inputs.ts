@@ -175,13 +175,21 @@ class SourceFiles {
   #sha256: string | undefined;
   #position: RowPosition | undefined;
   totalBytes = 0;
-  readBytes = 0;
+  /** Of files that are read to their end. */
+  #endedBytes = 0;
+  /** Raw bytes read of the present file, where that is known; else decoded ones. */
+  #fileBytes = 0;
 
   constructor(index: number, name: string, planner: Planner, files: readonly FileRef[]) {
     this.index = index;
     this.name = name;
     this.#planner = planner;
     this.add(files);
+  }
+
+  get readBytes(): number {
+    const size = this.#files[this.#at]?.size ?? 0;
+    return this.#endedBytes + Math.min(size, this.#fileBytes);
   }
 
   add(files: readonly FileRef[]): void {
@@ -237,10 +245,10 @@ class SourceFiles {
       mtimeMs: file.mtimeMs,
       contentHash: this.#chunk === undefined ? this.#sha256 : undefined,
     };
-    const share = (to - from) / chunk.rows.length;
-    this.readBytes += share * chunk.bytes;
+    const bytes = ((to - from) / chunk.rows.length) * chunk.bytes;
+    if (file.path.toLowerCase().endsWith('.parquet')) this.#fileBytes += bytes;
     if (piece.done) this.#nextFile();
-    return { piece, bytes: share * chunk.bytes };
+    return { piece, bytes };
   }
 
   async close(): Promise<void> {
@@ -254,6 +262,8 @@ class SourceFiles {
     this.#ahead = undefined;
     this.#taken = 0;
     this.#at = 0;
+    this.#endedBytes = 0;
+    this.#fileBytes = 0;
   }
 
   async #open(file: FileRef): Promise<void> {
@@ -264,12 +274,16 @@ class SourceFiles {
       if (planned.done) return;
     }
     this.#sha256 = undefined;
+    this.#fileBytes = planned?.position?.offset ?? 0;
     this.#position = planned?.position;
     this.#rows = openRows(file, {
       fromRow: planned?.next ?? 0,
       near: planned?.position,
       onEnd: (end) => {
         this.#sha256 = end.sha256;
+      },
+      onBytes: (bytes) => {
+        this.#fileBytes += bytes;
       },
     });
     this.#taken = 0;
@@ -288,6 +302,8 @@ class SourceFiles {
   }
 
   #nextFile(): void {
+    this.#endedBytes += this.#files[this.#at]?.size ?? 0;
+    this.#fileBytes = 0;
     this.#at++;
     this.#rows = undefined;
     this.#chunk = undefined;

@@ -26,6 +26,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called after the last row, when the end of the file was reached. */
   readonly onEnd?: ((end: EndOfFile) => void) | undefined;
+  /** Called with the number of raw bytes each read took from the file; not for Parquet. For progress. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 export interface EndOfFile {
@@ -43,7 +45,7 @@ export interface EndOfFile {
  */
 export async function* openRows(file: FileRef, options: OpenOptions = {}): AsyncGenerator<RowChunk, void, undefined> {
   const format = detectFormat(file.path);
-  const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd } = options;
+  const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd, onBytes } = options;
   const start = startOf(format, fromRow, near);
   const hash = onEnd !== undefined && start.row === 0 && format.rows !== 'parquet' ? createHash('sha256') : undefined;
   const progress = { rows: start.row };
@@ -55,7 +57,7 @@ export async function* openRows(file: FileRef, options: OpenOptions = {}): Async
     const chunks =
       format.rows === 'parquet'
         ? decodeParquet(input, range, progress)
-        : decodeText(input, format, { range, start, progress, hash, signal });
+        : decodeText(input, format, { range, start, progress, hash, signal, onBytes });
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
       yield chunk;
@@ -74,15 +76,24 @@ interface TextReading {
   readonly progress: { rows: number };
   readonly hash: Hash | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly onBytes: OpenOptions['onBytes'];
 }
 
 async function* decodeText(input: InputFile, format: InputFormat, reading: TextReading): AsyncGenerator<RowChunk> {
   const { path } = input.ref;
-  const { range, start, progress, hash, signal } = reading;
+  const { range, start, progress, hash, signal, onBytes } = reading;
   const text = format.rows === 'csv' ? csvFormat({ ...format, path }) : ndjsonFormat({ ...format, path });
   if (text.needsHeader && start.row > 0) await readHeader(input, text);
-  const blocks = decompress(input.blocks(start.offset ?? 0, hash, signal), format.compression);
+  const raw = counted(input.blocks(start.offset ?? 0, hash, signal), onBytes);
+  const blocks = decompress(raw, format.compression);
   yield* decodeRecords(blocks, text, { ...range, start, path, progress });
+}
+
+async function* counted(blocks: AsyncIterable<Buffer>, onBytes: OpenOptions['onBytes']): AsyncGenerator<Buffer> {
+  for await (const block of blocks) {
+    onBytes?.(block.length);
+    yield block;
+  }
 }
 
 /** Reading begins in the middle: takes the header from the beginning of the file. */

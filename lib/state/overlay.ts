@@ -36,6 +36,13 @@ export class Overlay {
     }
   }
 
+  /** Every changed row, tombstones too, in no order. */
+  *all(): IterableIterator<ChangedRow> {
+    for (const { table, time, rows } of this.#changes.groups()) {
+      for (const [key, { row }] of rows) yield { table, time, key, row };
+    }
+  }
+
   /** Adds what batch n changed; batches come in order. */
   push(n: number, rows: readonly ChangedRow[]): void {
     for (const { table, time, key, row } of rows) this.#changes.set(table, time, key, { n, row });

@@ -121,19 +121,41 @@ export class PartitionState {
     this.overlay.push(n, rows);
   }
 
+  /** Whether a read of this address would be answered from memory. */
+  isNear(table: number, time: number, key: string): boolean {
+    const { rows, overlay } = this;
+    return rows.complete || rows.get(table, time, key) !== undefined || overlay.get(table, time, key) !== undefined;
+  }
+
+  /** Reads rows into memory ahead of their batch. @param stateKeys ascending, without duplicates */
+  async bringNear(stateKeys: readonly string[], cost: ReadCost): Promise<void> {
+    const { version } = this.#pinned.manifest;
+    const values = await this.reads.lookup(stateKeys, cost);
+    // Under a newer manifest the overlay may no longer hold what is newer than these values.
+    if (this.#pinned.manifest.version !== version) return;
+    for (const [i, stateKey] of stateKeys.entries()) {
+      const value = values[i];
+      if (value === undefined || value === null) continue;
+      const { table, time, key } = parseAddress(stateKey, this.kinds);
+      if (!this.isNear(table, time, key)) this.rows.put(table, time, key, unpackValue(value), value.length);
+    }
+  }
+
   /** Reads all of the partition into memory if it fits, so that absent means absent. Only at the pinned manifest's position. */
   async loadAll(maxBytes: number, cost: ReadCost): Promise<boolean> {
     const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
     if (this.rows.complete || stored > maxBytes) return this.rows.complete;
-    const version = this.#pinned.manifest.version;
-    const { evictions } = this.rows;
+    const { version } = this.#pinned.manifest;
+    const position = this.#position;
     const entries = await this.reads.scan('', undefined, cost);
-    if (version !== this.#pinned.manifest.version) return false;
+    if (version !== this.#pinned.manifest.version || position !== this.#position) return false;
+    const { evictions } = this.rows;
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);
-      if (this.overlay.get(table, time, key) === undefined) {
-        this.rows.put(table, time, key, unpackValue(value!), value!.length);
-      }
+      if (!this.isNear(table, time, key)) this.rows.put(table, time, key, unpackValue(value!), value!.length);
+    }
+    for (const { table, time, key, row } of this.overlay.all()) {
+      if (row !== undefined && this.rows.get(table, time, key) === undefined) this.rows.put(table, time, key, row, 32);
     }
     if (this.rows.evictions === evictions) this.rows.markComplete();
     return this.rows.complete;

@@ -141,20 +141,42 @@ export class SstReads {
     return entries;
   }
 
-  /** The blocks that these keys may be in and that are not in the local tier, as [SST, blocks]: what a preload would fetch. */
-  async missingBlocks(keys: readonly string[], cost: ReadCost): Promise<Map<number, Set<number>>> {
+  /** The blocks that these keys may be in, or that these ranges cover, and that are not in the local tier, by SST number. */
+  async missingBlocks(
+    keys: readonly string[],
+    ranges: readonly { readonly from: string; readonly to: string }[],
+    cost: ReadCost,
+  ): Promise<Map<number, Set<number>>> {
     const missing = new Map<number, Set<number>>();
-    for (const places of await this.#candidates(keys, cost)) {
-      for (const { sst, block } of places ?? []) {
-        if (!this.#options.cache?.has(this.#ssts[sst]!.id, block)) wanted(missing, sst).add(block);
+    const want = (sst: number, block: number): void => {
+      if (!this.#options.cache?.has(this.#ssts[sst]!.id, block)) wanted(missing, sst).add(block);
+    };
+    for (const places of await this.#candidates(keys, cost)) for (const p of places ?? []) want(p.sst, p.block);
+    for (const [i, sst] of this.#ssts.entries()) {
+      for (const { from, to } of ranges) {
+        if (sst.maxKey < from || sst.minKey >= to) continue;
+        const [first, last] = (await this.#index(sst, cost)).blockRange(from, to);
+        for (let block = first; block < last; block++) want(i, block);
       }
     }
     return missing;
   }
 
-  /** Fetches blocks into the local tier; with one set per SST number. */
-  async fetch(missing: ReadonlyMap<number, ReadonlySet<number>>, cost: ReadCost): Promise<void> {
-    await this.#fetchBlocks(missing, new Map(), cost);
+  /** Blocks of an SST that the local tier holds. */
+  localBlocks(sst: SstRef, blockCount: number): Set<number> {
+    const local = new Set<number>();
+    for (let b = 0; b < blockCount; b++) if (this.#options.cache?.has(sst.id, b)) local.add(b);
+    return local;
+  }
+
+  /** Fetches spans into the local tier, side by side. */
+  async fetchSpans(fetches: readonly { readonly sst: number; readonly span: BlockSpan }[], cost: ReadCost): Promise<void> {
+    await Promise.all(
+      fetches.map(async ({ sst: number, span }) => {
+        const sst = this.#ssts[number]!;
+        await this.#fetchSpan(sst, await this.#index(sst, cost), span, cost);
+      }),
+    );
   }
 
   async indexOf(sst: SstRef, cost: ReadCost): Promise<SstIndex> {

@@ -68,6 +68,10 @@ class PlainStream<T> implements Stream<T> {
   }
 }
 
+function stream<T>(node: StreamNode): Stream<T> {
+  return new PlainStream<T>(node);
+}
+
 /** An input; see `source()`. */
 export class SourceStream<T> extends PlainStream<T> implements Source<T> {
   readonly name: string;
@@ -105,7 +109,7 @@ class PlainKeyedStream<K extends Key, T> {
   }
 
   #fold(fold: Fold): Stream<never> {
-    return new PlainStream({ kind: 'fold', keyed: [this.keyed], windowed: undefined, fold });
+    return stream({ kind: 'fold', keyed: [this.keyed], windowed: undefined, fold });
   }
 
   latest(): Stream<T> {
@@ -134,7 +138,7 @@ class PlainKeyedStream<K extends Key, T> {
 
   #unbuilt(what: string, table: boolean, ...others: KeyNode[]): Stream<never> {
     const node: UnbuiltNode = { kind: 'unbuilt', keyed: [this.keyed, ...others], what, table };
-    return new PlainStream(node);
+    return stream(node);
   }
 }
 
@@ -154,11 +158,11 @@ class PlainWindowedStream<_K extends Key, T> {
   }
 
   #fold(fold: Fold): Stream<never> {
-    return new PlainStream({ kind: 'fold', keyed: [this.windowed.keyed], windowed: this.windowed, fold });
+    return stream({ kind: 'fold', keyed: [this.windowed.keyed], windowed: this.windowed, fold });
   }
 
   late(): Stream<T> {
-    return new PlainStream({ kind: 'late', keyed: [this.windowed.keyed], windowed: this.windowed });
+    return stream({ kind: 'late', keyed: [this.windowed.keyed], windowed: this.windowed });
   }
 }
 

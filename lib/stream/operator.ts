@@ -81,6 +81,15 @@ export interface OperatorContext {
   emit(port: number, row: unknown, time: number): void;
 }
 
+/** What a batch will read, for preloading: rows by address, or ranges of time in timed tables. */
+export interface ReadPlan {
+  /** Index into {@link Operator.tables}. */
+  readonly table: number;
+  readonly keys: readonly string[];
+  /** As in {@link Table.load}. */
+  readonly times?: readonly number[] | undefined;
+}
+
 export interface Operator {
   /** Unique within the job, stable between versions of it; shown in errors. */
   readonly name: string;
@@ -90,6 +99,11 @@ export interface Operator {
   readonly outputs: number;
   /** The watermark of what it emits, given the one it has got: monotone, never greater. */
   outputWatermark(watermark: number): number;
+  /**
+   * Addresses that `run` would load for these rows: asked ahead of the batch, to preload them. May name too many, and the
+   * same twice; scans are known from the watermarks. Left out: nothing is known ahead.
+   */
+  reads?(inputs: readonly RowBatch[]): readonly ReadPlan[];
   /** @param inputs one batch a port; empty ones too */
   run(inputs: readonly RowBatch[], context: OperatorContext): Promise<void> | void;
 }

@@ -6,7 +6,7 @@
 export interface Clock {
   /** Wall-clock time, epoch ms. */
   now(): number;
-  /** A clock for durations, ms with fractions; never goes back. */
+  /** A clock for durations, ms with fractions; never goes back, and is the same in all threads of a process. */
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -15,7 +15,7 @@ export interface Clock {
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => performance.timeOrigin + performance.now(),
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -4,7 +4,8 @@
  */
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
-import { OperatorFailure, type RowBatch } from '../operator.ts';
+import { OperatorFailure, type RowBatch, type Table } from '../operator.ts';
+import type { Entries, Groups } from './groups.ts';
 
 export interface GroupFold {
   /** State of a new group. */
@@ -17,13 +18,6 @@ export interface GroupFold {
   show(state: Slots, into: Record<string, unknown>): void;
 }
 
-/** Which rows of a batch go into which groups; a row of a sliding window is there several times. */
-export interface Entries {
-  count: number;
-  rowOf: Int32Array;
-  groupOf: Int32Array;
-}
-
 /** @param operator name of the operator, for errors */
 export function groupFold(fold: Fold, operator: string): GroupFold {
   return fold.kind === 'aggregate' ? aggregateFold(fold.columns, operator) : reduceFold(fold.f, operator);
@@ -33,6 +27,34 @@ export function groupFold(fold: Fold, operator: string): GroupFold {
 export function foldText(fold: Fold): string {
   if (fold.kind === 'reduce') return 'reduce';
   return fold.columns.map(({ name, aggregate }) => `${JSON.stringify(name)}:${aggregate.kind}`).join(',');
+}
+
+/**
+ * Folds a batch into the groups' states in the table: one read and one write a group.
+ * @param changed sees each group's new state, in the order the groups were first touched
+ * @throws {OperatorFailure}
+ */
+export function applyFold(
+  folding: GroupFold,
+  batch: RowBatch,
+  { keys, ends, entries }: Groups,
+  table: Table<Slots>,
+  changed: ((key: string, end: number, state: Slots) => void) | undefined,
+): Promise<void> | undefined {
+  const apply = (): undefined => {
+    const states = new Array<Slots>(keys.length);
+    for (let g = 0; g < keys.length; g++) {
+      const stored = table.get(keys[g]!, ends[g]!);
+      states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
+    }
+    folding.addAll(batch, entries, states);
+    for (let g = 0; g < keys.length; g++) {
+      table.put(keys[g]!, ends[g]!, states[g]!);
+      changed?.(keys[g]!, ends[g]!, states[g]!);
+    }
+  };
+  const loading = table.load(keys, ends);
+  return loading === undefined ? apply() : loading.then(apply);
 }
 
 function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string): GroupFold {
@@ -48,7 +70,11 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
   const owners = accumulators.flatMap((a, j) => (a.own === undefined ? [] : [{ own: a.own, at: at[j]! }]));
   const create = (): Slots => {
     const slots: Slots = [];
-    for (let j = 0; j < size; j++) accumulators[j]!.init(slots, at[j]!);
+    try {
+      for (let j = 0; j < size; j++) accumulators[j]!.init(slots, at[j]!);
+    } catch (error) {
+      throw new OperatorFailure(operator, undefined, -1, error);
+    }
     return slots;
   };
   return {

@@ -6,7 +6,7 @@ import type { Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
-import { groupFold } from './fold.ts';
+import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
 
 export function runningFold(name: string, fold: Fold): Operator {
@@ -18,24 +18,11 @@ export function runningFold(name: string, fold: Fold): Operator {
     context.emit(0, row, Number.NaN);
   };
 
-  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys.length);
     for (let i = 0; i < batch.keys.length; i++) groups.add(i, batch.keys[i]!, 0);
-    const { keys, entries } = groups;
-    const fill = (): void => {
-      const states = new Array<Slots>(keys.length);
-      for (let g = 0; g < keys.length; g++) {
-        const stored = table.get(keys[g]!, 0);
-        states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
-      }
-      folding.addAll(batch, entries, states);
-      for (let g = 0; g < keys.length; g++) {
-        table.put(keys[g]!, 0, states[g]!);
-        if (context.mode === 'update') emit(context, keys[g]!, states[g]!);
-      }
-    };
-    const loading = table.load(keys);
-    return loading === undefined ? fill() : loading.then(fill);
+    const changed = (key: string, _end: number, state: Slots): void => emit(context, key, state);
+    return applyFold(folding, batch, groups, table, context.mode === 'update' ? changed : undefined);
   };
 
   const showAll = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {

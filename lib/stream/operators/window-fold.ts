@@ -10,8 +10,8 @@ import type { Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
-import type { FixedWindowSpec } from '../window.ts';
-import { groupFold } from './fold.ts';
+import { type FixedWindowSpec, lastWindowEnd } from "../window.ts";
+import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
@@ -27,23 +27,10 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
     context.emit(0, row, end - 1);
   };
 
-  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
+    const changed = (key: string, end: number, state: Slots): void => emit(context, key, end, state);
     const groups = assign(batch, context, spec, lateRows);
-    const { keys, ends, entries } = groups;
-    const fill = (): void => {
-      const states = new Array<Slots>(keys.length);
-      for (let g = 0; g < keys.length; g++) {
-        const stored = table.get(keys[g]!, ends[g]!);
-        states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
-      }
-      folding.addAll(batch, entries, states);
-      for (let g = 0; g < keys.length; g++) {
-        table.put(keys[g]!, ends[g]!, states[g]!);
-        if (context.mode === 'update') emit(context, keys[g]!, ends[g]!, states[g]!);
-      }
-    };
-    const loading = table.load(keys, ends);
-    return loading === undefined ? fill() : loading.then(fill);
+    return applyFold(folding, batch, groups, table, context.mode === 'update' ? changed : undefined);
   };
 
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
@@ -78,13 +65,13 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
 /** Finds the open windows of each row; counts late rows and sends them on. */
 function assign(batch: RowBatch, context: OperatorContext, spec: FixedWindowSpec, lateRows: boolean): Groups {
   const { keys, times, primary } = batch;
-  const { sizeMs, slideMs, offsetMs } = spec;
+  const { slideMs } = spec;
   const late = context.mode === 'complete' ? -Infinity : batch.late;
   const groups = new Groups(keys.length);
   let lateCount = 0;
   for (let i = 0; i < keys.length; i++) {
     const time = times[i]!;
-    let end = Math.floor((time - offsetMs) / slideMs) * slideMs + offsetMs + sizeMs;
+    let end = lastWindowEnd(spec, time);
     if (end <= late) {
       if (primary?.[i] === true) lateCount++;
       if (lateRows) context.emit(LATE_PORT, batch.rows[i], time);

@@ -1,0 +1,184 @@
+/**
+ * `misa run`: a job over files on this machine. Turns the command line into options for the embedded runtime, and the
+ * first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
+ */
+import { MisaError } from '../../lib/errors.ts';
+import { parseStoreUrl } from '../../lib/object-store/store-spec.ts';
+import { checkInputs, type Output, runEmbedded } from '../../lib/runtime/embedded.ts';
+import type { InputFiles } from '../../lib/runtime/run-job.ts';
+import { expandInputs, type FileRef } from '../../lib/source/index.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { systemClock } from '../../lib/util/clock.ts';
+import { EXIT_FAILURE, failureEvent, UsageError } from '../failure.ts';
+import { loadJob } from '../load-job.ts';
+import { jsonPresenter } from '../run/json.ts';
+import { linesPresenter } from '../run/lines.ts';
+import type { Places, Presenter } from '../run/presenter.ts';
+import { RunStats } from '../run/run-stats.ts';
+import { terminalPresenter } from '../run/terminal.ts';
+
+export interface RunOptions {
+  readonly input: readonly string[];
+  readonly output?: string;
+  readonly store: string;
+  readonly endpoint?: string;
+  readonly commit?: 'async' | 'sync';
+  readonly preload?: 'off' | 'metadata' | 'keys';
+  readonly batchRows?: number;
+  readonly watch: boolean;
+  readonly flush: boolean;
+  readonly json: boolean;
+}
+
+const POLL_MS = 1000;
+
+export async function runCommand(jobFile: string, options: RunOptions): Promise<void> {
+  const patterns = parseInputs(options.input);
+  const stop = new AbortController();
+  const output = outputOf(options, stop);
+  const places: Places = { store: options.store, output: output?.kind === 'stream' ? '-' : output?.path };
+  const presenter = presenterFor(options, places);
+  const release = onInterrupt(stop, presenter);
+  try {
+    const job = withOverrides(await loadJob(jobFile), options);
+    checkInputs(job, new Map([...patterns.keys()].map((name) => [name, []])));
+    const inputs = await findFiles(patterns, options.watch);
+    const startMs = systemClock.monotonic();
+    const stats = new RunStats(startMs);
+    const end = await runEmbedded(job, {
+      store: parseStoreUrl(options.store, options.endpoint),
+      inputs,
+      output,
+      flush: options.flush,
+      stop: stop.signal,
+      watch: options.watch ? { pollMs: POLL_MS, find: () => findFiles(patterns, true) } : undefined,
+      onOpen: (opened) => presenter.opened(opened),
+      onBatch: (progress) => {
+        stats.add(progress, systemClock.monotonic());
+        presenter.batch(progress, stats);
+      },
+      onWarning: (error) => presenter.note(`warning: ${error.message}`),
+    });
+    presenter.ended(end, stats, systemClock.monotonic() - startMs);
+  } catch (error) {
+    presenter.close();
+    if (options.json) eventStream(options).write(`${JSON.stringify(failureEvent(error))}\n`);
+    throw error;
+  } finally {
+    release();
+    presenter.close();
+  }
+}
+
+/** Patterns by source, in the order given. */
+function parseInputs(texts: readonly string[]): Map<string, string[]> {
+  const patterns = new Map<string, string[]>();
+  for (const text of texts) {
+    const at = text.indexOf('=');
+    if (at < 1 || at === text.length - 1) {
+      throw new UsageError(`--input ${text}: say which source the files are for, such as --input flights='data/*.ndjson.gz'`);
+    }
+    const name = text.slice(0, at);
+    patterns.set(name, [...(patterns.get(name) ?? []), text.slice(at + 1)]);
+  }
+  return patterns;
+}
+
+/** @param waiting files may come later, so that it is no error if there are none yet */
+async function findFiles(patterns: ReadonlyMap<string, readonly string[]>, waiting: boolean): Promise<InputFiles> {
+  const found = new Map<string, readonly FileRef[]>();
+  for (const [source, texts] of patterns) {
+    const files: FileRef[] = [];
+    for (const text of texts) {
+      try {
+        files.push(...(await expandInputs([text])));
+      } catch (error) {
+        const later = waiting && error instanceof MisaError && error.code === 'INPUT_MISSING' && /[*?[{(]/.test(text);
+        if (!later) throw error;
+      }
+    }
+    found.set(source, files);
+  }
+  return found;
+}
+
+function withOverrides(job: PhysicalJob, options: RunOptions): PhysicalJob {
+  const { commit, preload, batchRows } = options;
+  return {
+    ...job,
+    commit: commit === undefined ? job.commit : { ...job.commit, mode: commit },
+    preload: preload ?? job.preload,
+    trigger: batchRows === undefined ? job.trigger : { ...job.trigger, maxRows: batchRows },
+  };
+}
+
+/** Without --output results go to standard output, unless events go there. */
+function outputOf({ output, json }: RunOptions, stop: AbortController): Output | undefined {
+  if (output === '') throw new UsageError('--output: name a directory, or - for standard output');
+  if (output !== undefined && output !== '-') return { kind: 'directory', path: output };
+  if (output === undefined && json) return undefined;
+  const { stdout } = process;
+  let broken = false;
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    // The reader has seen enough (`misa run … | head`).
+    broken = true;
+    stop.abort();
+  });
+  const write = async (name: string, rows: Uint8Array): Promise<void> => {
+    if (broken) return;
+    if (!stdout.write(named(name, rows))) await drained(stdout);
+  };
+  return { kind: 'stream', write };
+}
+
+/** Rows of the one output as they are; of several outputs with the output's name, if it is not the usual one. */
+function named(output: string, rows: Uint8Array): Uint8Array {
+  if (output === 'out') return rows;
+  const lines = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength).toString('utf8').trimEnd().split('\n');
+  return Buffer.from(lines.map((line) => `{"output":${JSON.stringify(output)},"row":${line}}\n`).join(''));
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done).off('close', done).off('error', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done).on('error', done);
+  });
+}
+
+/** Events go to standard output, unless results do. */
+function eventStream({ output }: RunOptions): NodeJS.WriteStream {
+  return output === '-' ? process.stderr : process.stdout;
+}
+
+function presenterFor(options: RunOptions, places: Places): Presenter {
+  if (options.json) return jsonPresenter(places, eventStream(options));
+  const progress = process.stderr;
+  const summary = places.output === '-' ? process.stderr : process.stdout;
+  const shared = { places, summary };
+  // Rows on the terminal and a display redrawn there would spoil each other.
+  const display = progress.isTTY && process.env['TERM'] !== 'dumb' && !(places.output === '-' && process.stdout.isTTY);
+  if (display) return terminalPresenter({ ...shared, terminal: progress });
+  return linesPresenter({ ...shared, progress, nowMs: () => systemClock.monotonic() });
+}
+
+/** The first interrupt ends the run in order, the second at once. */
+function onInterrupt(stop: AbortController, presenter: Presenter): () => void {
+  const handler = (): void => {
+    if (stop.signal.aborted) {
+      presenter.close();
+      process.stderr.write('misa: killed; nothing that was committed is lost\n');
+      process.exit(EXIT_FAILURE);
+    }
+    stop.abort();
+    presenter.note('stopping after this batch (again to kill)');
+  };
+  process.on('SIGINT', handler).on('SIGTERM', handler);
+  return () => {
+    process.off('SIGINT', handler).off('SIGTERM', handler);
+  };
+}
+

@@ -1,0 +1,80 @@
+/** The end of a run, for people: what became of every row, how fast, and where results and state are. */
+import path from 'node:path';
+import type { EmbeddedEnd } from '../../lib/runtime/embedded.ts';
+import { count, milliseconds, number, percent, type Style, time } from '../text.ts';
+import type { Places } from './presenter.ts';
+import { type RunStats, TIERS } from './run-stats.ts';
+
+const SHOWN_FILES = 3;
+
+export function summaryText(end: EmbeddedEnd, stats: RunStats, elapsedMs: number, places: Places, style: Style): string {
+  const { bold, dim } = style;
+  const lines: [string, string][] = [];
+  if (stats.rows === 0 && stats.batches === 0) {
+    const nothing = end.position === 0 ? 'the input has no rows' : `nothing new; batch ${end.position} is the last`;
+    lines.push(['rows', nothing]);
+  } else {
+    lines.push(['rows', `${number(stats.rows)} read ${dim('=')} ${fates(stats, style)}`]);
+    const rate = (stats.rows * 1000) / Math.max(1, elapsedMs);
+    lines.push(['speed', `${number(rate)} rows/s over ${milliseconds(elapsedMs)}`]);
+    const quantiles = `p50 ${milliseconds(stats.quantileMs(0.5))} · p99 ${milliseconds(stats.quantileMs(0.99))} · max ${milliseconds(stats.maxMs)}`;
+    lines.push(['batches', `${number(stats.batches)}, each ${quantiles}`]);
+    lines.push(['commit lag', `at most ${count(stats.commitLagMax, 'batch', 'batches')}`]);
+    if (stats.allReads > 0) lines.push(['reads', readShares(stats)]);
+    lines.push(['watermark', time(stats.watermark)]);
+  }
+  lines.push(['results', results(end, stats, places)]);
+  if (stats.quarantined > 0) lines.push(['bad rows', quarantineText(end, stats, places)]);
+  lines.push(['state', `${places.store} ${dim(`job ${end.file.name}, batch ${end.position}`)}`]);
+  const title =
+    end.reason === 'stopped'
+      ? `${end.file.name}: stopped after batch ${end.position}; run again to go on`
+      : `${end.file.name}: all input is read`;
+  return `${bold(title)}\n${lines.map(([name, text]) => `  ${dim(name.padEnd(11))} ${text}\n`).join('')}`;
+}
+
+function fates(stats: RunStats, { good, bad }: Style): string {
+  const quarantined = `${number(stats.quarantined)} quarantined`;
+  return [
+    good(`${number(stats.applied)} applied`),
+    `${number(stats.late)} late`,
+    `${number(stats.skipped)} skipped`,
+    stats.quarantined > 0 ? bad(quarantined) : quarantined,
+  ].join(' + ');
+}
+
+/** `memory 99.2 % · local disk 0.8 %`: the tiers that answered. */
+export function readShares(stats: RunStats, all = false): string {
+  const shown = TIERS.filter(({ tier }) => all || stats.reads[tier] > 0);
+  return shown.map(({ tier, title }) => `${title} ${percent(stats.reads[tier], stats.allReads)}`).join(' · ');
+}
+
+function results(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): string {
+  const rows = count(stats.emitted, 'row');
+  if (output === '-') return `${rows} to standard output`;
+  if (output === undefined) return `${rows}, in ${store} only (--output DIR copies them)`;
+  const files = end.files.filter((file) => !isQuarantine(file));
+  if (files.length === 0) return `${rows} in ${output}: no new files`;
+  const kinds = new Set(files);
+  return `${rows} in ${count(kinds.size, 'file')}: ${example([...kinds])}`;
+}
+
+/** The first names, and how many more. */
+function example(files: readonly string[]): string {
+  const named = files.slice(0, SHOWN_FILES).map((file) => path.relative('', file) || file);
+  const [first = '', ...others] = named;
+  if (files.length > SHOWN_FILES) return `${first} … ${path.basename(files[files.length - 1]!)}`;
+  return [first, ...others.map((file) => path.basename(file))].join(', ');
+}
+
+/** How many rows were set aside, and where they are with their reasons. */
+export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store }: Places): string {
+  const files = [...new Set(end.files.filter(isQuarantine))];
+  const where = files.length > 0 ? example(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
+  return `${number(stats.quarantined)} with their reasons in ${where}`;
+}
+
+function isQuarantine(file: string): boolean {
+  return path.basename(file).startsWith('quarantine-');
+}
+

@@ -1,0 +1,84 @@
+/**
+ * Progress on a terminal: a bar and three lines below it, redrawn in place, never wider than the terminal; gone when the
+ * run ends, so that the summary is what stays.
+ */
+import { MultiBar, Presets } from 'cli-progress';
+import { milliseconds, number, type Style, styleOf, time } from '../text.ts';
+import type { Places, Presenter } from './presenter.ts';
+import type { RunStats } from './run-stats.ts';
+import { readShares, summaryText } from './summary.ts';
+
+const REDRAWS_A_SECOND = 12;
+/** The bar is redrawn by a timer; a run that keeps the processor for longer is shown late, not wrongly. */
+const STEPS = 1000;
+
+export interface TerminalOptions {
+  readonly places: Places;
+  readonly terminal: NodeJS.WriteStream;
+  readonly summary: NodeJS.WriteStream;
+}
+
+export function terminalPresenter({ places, terminal, summary }: TerminalOptions): Presenter {
+  const style = styleOf(terminal);
+  const bars = new MultiBar(
+    {
+      stream: terminal,
+      fps: REDRAWS_A_SECOND,
+      hideCursor: true,
+      clearOnComplete: true,
+      linewrap: false,
+      autopadding: false,
+      gracefulExit: false,
+      format: '{line}',
+    },
+    Presets.shades_classic,
+  );
+  let name = '';
+  const lines = Array.from({ length: 3 }, () => bars.create(STEPS, 0, { line: '' }));
+  const show = (stats: RunStats): void => {
+    const width = Math.max(40, terminal.columns ?? 80) - 1;
+    for (const [i, line] of screen(name, stats, width, style).entries()) lines[i]!.update(0, { line });
+  };
+  let open = true;
+  return {
+    opened({ file, position }) {
+      name = file.name;
+      if (position > 0) bars.log(`${name}: goes on after batch ${position}\n`);
+    },
+    batch(_, stats) {
+      show(stats);
+    },
+    note(text) {
+      if (open) bars.log(`${text}\n`);
+      else terminal.write(`${text}\n`);
+    },
+    ended(end, stats, elapsedMs) {
+      this.close();
+      summary.write(summaryText(end, stats, elapsedMs, places, styleOf(summary)));
+    },
+    close() {
+      if (open) bars.stop();
+      open = false;
+    },
+  };
+}
+
+/** The lines of the display; cut to `width` characters before they are coloured. */
+export function screen(name: string, stats: RunStats, width: number, style: Style): string[] {
+  const share = stats.share;
+  const rows = `${number(stats.rows)} rows`;
+  const rate = `${number(stats.rowsPerSecond)} rows/s`;
+  const percentage = `${String(Math.floor(share * 100)).padStart(3)} %`;
+  const around = name.length + percentage.length + rows.length + rate.length + 11;
+  const barWidth = Math.max(8, Math.min(40, width - around));
+  const filled = Math.round(share * barWidth);
+  const bar = style.good('━'.repeat(filled)) + style.dim('─'.repeat(barWidth - filled));
+  const times = `p50 ${milliseconds(stats.quantileMs(0.5))} · p99 ${milliseconds(stats.quantileMs(0.99))}`;
+  const second = `batch ${stats.position} · ${times} · commit lag ${stats.commitLag} · watermark ${time(stats.watermark)}`;
+  const third = `reads ${stats.allReads === 0 ? 'none yet' : readShares(stats, width > 70)}`;
+  return [
+    `${style.bold(name)}  ${bar} ${percentage}  ${rows}  ${style.bold(rate)}`,
+    style.dim(`  ${second}`.slice(0, width)),
+    style.dim(`  ${third}`.slice(0, width)),
+  ];
+}

@@ -1,0 +1,166 @@
+/**
+ * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough` and `publishedThrough` only grow; a condemned SST
+ * is never named; compaction and collection leave the state that the SSTs mean as it is.
+ *
+ * ⚑ Every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that showed it,
+ * and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, and never before.
+ */
+import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
+import { type Manifest, type SstRef, type Stamped, sstsOf } from './manifest.ts';
+
+/** Nonces kept. A committer that slept through more edits than this finds its edit's effect instead. */
+const MAX_NONCES = 32;
+/** Stamps of folds kept; beyond that every second one goes, and its entries wait for the retention of the next. */
+const MAX_FOLDS = 64;
+
+export interface EditContext {
+  /** Names this edit, unique. */
+  readonly nonce: string;
+  /** The store's time of an answer that showed `manifest`, epoch ms. */
+  readonly seenAtMs: number;
+}
+
+type Changes = Partial<Manifest>;
+
+/** @returns the manifest after the edit, or why it cannot be applied */
+export function applyEdit(manifest: Manifest, edit: Edit, { nonce, seenAtMs }: EditContext): Manifest | Conflict {
+  const stamp = <T extends { readonly atMs: number | null }>(entry: T): T =>
+    entry.atMs === null ? { ...entry, atMs: seenAtMs } : entry;
+  const stamped: Manifest = {
+    ...manifest,
+    version: manifest.version + 1,
+    nonces: [...manifest.nonces, nonce].slice(-MAX_NONCES),
+    folds: manifest.folds.map(stamp),
+    condemned: manifest.condemned.map(stamp),
+    dropped: manifest.dropped.map(stamp),
+  };
+  const changes = change(stamped, edit);
+  return isConflict(changes) ? changes : { ...stamped, ...changes };
+}
+
+function change(manifest: Manifest, edit: Edit): Changes | Conflict {
+  switch (edit.type) {
+    case 'fold':
+      return fold(manifest, edit);
+    case 'compact':
+      return compact(manifest, edit);
+    case 'collect':
+      return collect(manifest, edit);
+    case 'halt':
+      if (edit.halt.n <= manifest.through) return no('through', `batch ${edit.halt.n} is folded`);
+      return { halted: edit.halt };
+    case 'resume':
+      return { halted: null };
+    case 'published':
+      return { publishedThrough: Math.max(manifest.publishedThrough, edit.through) };
+    case 'setRoot':
+      return setRoot(manifest, edit.name, edit.ssts);
+    case 'removeRoot':
+      return setRoot(manifest, edit.name, undefined);
+  }
+}
+
+function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conflict {
+  const { through, publishedThrough } = manifest;
+  if (through !== edit.after) return no('through', `folded through ${through}, not ${edit.after}`);
+  if (edit.through <= edit.after) return no('through', `nothing to fold after ${edit.after}`);
+  if (edit.sst !== null && isCondemned(manifest, edit.sst)) return no('condemned', `SST ${edit.sst.id} is condemned`);
+  return {
+    through: edit.through,
+    logHash: edit.logHash,
+    folds: thinned([...manifest.folds, { through: edit.through, atMs: null }]),
+    l0: edit.sst === null ? manifest.l0 : [edit.sst, ...manifest.l0],
+    publishedThrough: Math.max(publishedThrough, edit.publishedThrough),
+  };
+}
+
+/** Half as many, if they are too many: the newest stays, and what goes was to be kept shorter than its successor. */
+function thinned(folds: Manifest['folds']): Manifest['folds'] {
+  if (folds.length <= MAX_FOLDS) return folds;
+  return folds.filter((_, i) => i % 2 === 0 || i === folds.length - 1);
+}
+
+function compact(manifest: Manifest, edit: Edit & { type: 'compact' }): Changes | Conflict {
+  const { inputs, outputs, level } = edit;
+  const isInput = idSet(inputs);
+  const found = sstsOf(manifest).filter(isInput);
+  if (found.length !== inputs.length || found.some((sst, i) => sst.id !== inputs[i])) {
+    return no('inputs', `of ${inputs.length} inputs ${found.length} are there in order`);
+  }
+  const condemned = outputs.find((sst) => isCondemned(manifest, sst));
+  if (condemned !== undefined) return no('condemned', `SST ${condemned.id} is condemned`);
+
+  const first = manifest.l0.findIndex(isInput);
+  const fromL0 = manifest.l0.filter(isInput).length;
+  const adjacent = first < 0 || manifest.l0.slice(first, first + fromL0).every(isInput);
+  const oldest = first < 0 || first + fromL0 === manifest.l0.length;
+  const elsewhere = manifest.levels.some((ssts, i) => i + 1 !== level && i + 2 !== level && ssts.some(isInput));
+  // An older L0 SST left behind would lie above the newer one that went down.
+  const ordered = level === 0 ? adjacent && outputs.length <= 1 : oldest && (fromL0 === 0 || level === 1);
+  if (elsewhere || !ordered) return no('inputs', `these inputs cannot go to L${level} in this order`);
+
+  const isKept = idSet(outputs.map((sst) => sst.id));
+  const l0 = manifest.l0.filter((sst) => !isInput(sst));
+  if (level === 0) l0.splice(first, 0, ...outputs);
+  const levels = manifest.levels.map((ssts) => ssts.filter((sst) => !isInput(sst)));
+  if (level > 0) {
+    while (levels.length < level) levels.push([]);
+    const merged = [...levels[level - 1]!, ...outputs].sort((a, b) => (a.minKey < b.minKey ? -1 : 1));
+    for (let i = 1; i < merged.length; i++) {
+      const [a, b] = [merged[i - 1]!, merged[i]!];
+      if (a.maxKey >= b.minKey) return no('overlap', `SSTs ${a.id} and ${b.id} overlap in L${level}`);
+    }
+    levels[level - 1] = merged;
+  }
+  while (levels.at(-1)?.length === 0) levels.pop();
+  const gone: Stamped[] = found.filter((sst) => !isKept(sst)).map(({ id }) => ({ id, atMs: null }));
+  return { l0, levels, dropped: [...manifest.dropped, ...gone] };
+}
+
+function collect(manifest: Manifest, edit: Edit & { type: 'collect' }): Changes | Conflict {
+  const used = new Set([...sstsOf(manifest).map((sst) => sst.id), ...manifest.roots.flatMap((root) => root.ssts)]);
+  const dying = new Set(manifest.condemned.map((c) => c.id));
+  const wanted = edit.condemn.find((id) => used.has(id));
+  if (wanted !== undefined) return no('in-use', `SST ${wanted} is needed`);
+  const unknown = edit.forget.find((id) => !dying.has(id));
+  if (unknown !== undefined) return no('in-use', `SST ${unknown} is not condemned`);
+  const forgotten = idSet(edit.forget);
+  const condemn = idSet(edit.condemn);
+  const collectedThrough = Math.max(manifest.collectedThrough, Math.min(edit.collectedThrough, manifest.through));
+  return {
+    condemned: [
+      ...manifest.condemned.filter((c) => !forgotten(c)),
+      ...edit.condemn.filter((id) => !dying.has(id)).map((id) => ({ id, atMs: null })),
+    ],
+    dropped: manifest.dropped.filter((d) => !condemn(d)),
+    collectedThrough,
+    folds: manifest.folds.filter((f) => f.through > collectedThrough),
+  };
+}
+
+/** What only the root before kept alive counts as dropped by this edit: its readers get a retention, too. */
+function setRoot(manifest: Manifest, name: string, ssts: readonly string[] | undefined): Changes | Conflict {
+  const others = manifest.roots.filter((root) => root.name !== name);
+  const roots = ssts === undefined ? others : [...others, { name, ssts }];
+  const kept = new Set([...sstsOf(manifest).map((sst) => sst.id), ...manifest.dropped.map((d) => d.id)]);
+  const lost = ssts?.find((id) => !kept.has(id));
+  if (lost !== undefined) return no('in-use', `SST ${lost} is not kept any more`);
+  const wasKept = idSet(manifest.roots.find((root) => root.name === name)?.ssts ?? []);
+  const isKept = idSet(roots.flatMap((root) => root.ssts));
+  const dropped = manifest.dropped.map((d) => (wasKept(d) && !isKept(d) ? { ...d, atMs: null } : d));
+  return { roots, dropped };
+}
+
+function isCondemned(manifest: Manifest, { id }: SstRef): boolean {
+  return manifest.condemned.some((c) => c.id === id);
+}
+
+function idSet(ids: readonly string[]): (of: { readonly id: string }) => boolean {
+  const set = new Set(ids);
+  return ({ id }) => set.has(id);
+}
+
+function no(conflict: ConflictKind, reason: string): Conflict {
+  return { conflict, reason };
+}

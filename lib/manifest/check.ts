@@ -1,0 +1,95 @@
+/**
+ * What must hold of every manifest, checked when it is written and when it is read: a manifest that breaks one of these
+ * would lose or resurrect state long before anyone noticed. Structure first, since what was read may be anything.
+ */
+import { sstsOf, type Manifest } from './manifest.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+type Check = (value: unknown) => boolean;
+
+const isCount: Check = (v) => Number.isSafeInteger(v) && (v as number) >= 0;
+const isText: Check = (v) => typeof v === 'string';
+const isTime: Check = (v) => v === null || (typeof v === 'number' && Number.isFinite(v));
+const isObject = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v);
+const list =
+  (of: Check): Check =>
+  (v) =>
+    Array.isArray(v) && v.every(of);
+const shape =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  (v) =>
+    isObject(v) && Object.entries(fields).every(([name, check]) => check(v[name]));
+
+const isStamped = shape({ id: isText, atMs: isTime });
+const isSst = shape({
+  id: isText,
+  size: isCount,
+  metaOffset: isCount,
+  entries: isCount,
+  tombstones: isCount,
+  minKey: isText,
+  maxKey: isText,
+  from: isCount,
+  to: isCount,
+});
+const isHalt = shape({ n: isCount, code: isText, reason: isText });
+
+const FIELDS: Readonly<Record<keyof Manifest, Check>> = {
+  version: isCount,
+  nonces: list(isText),
+  through: isCount,
+  folds: list(shape({ through: isCount, atMs: isTime })),
+  collectedThrough: isCount,
+  logHash: isText,
+  l0: list(isSst),
+  levels: list(list(isSst)),
+  condemned: list(isStamped),
+  dropped: list(isStamped),
+  halted: (v) => v === null || isHalt(v),
+  publishedThrough: isCount,
+  roots: list(shape({ name: isText, ssts: list(isText) })),
+};
+
+/** What is wrong with it, as the rest of the sentence "the manifest is corrupted: …"; `undefined`: nothing. */
+export function manifestFault(value: unknown): string | undefined {
+  if (!isObject(value)) return 'it is no object';
+  for (const [name, check] of Object.entries(FIELDS)) {
+    if (!check(value[name])) return `its field ${JSON.stringify(name)} is missing or not what it must be`;
+  }
+  return meaningFault(value as unknown as Manifest);
+}
+
+function meaningFault(manifest: Manifest): string | undefined {
+  const { through, collectedThrough, folds, levels, condemned, dropped, roots } = manifest;
+  if (collectedThrough > through) return `it collected the log up to ${collectedThrough} and folded it up to ${through}`;
+  let last = collectedThrough;
+  for (const fold of folds) {
+    if (fold.through <= last || fold.through > through) return `its folds are out of order at ${fold.through}`;
+    last = fold.through;
+  }
+  const live = new Set<string>();
+  for (const { id, minKey, maxKey, from, to } of sstsOf(manifest)) {
+    if (live.has(id)) return `it names SST ${id} twice`;
+    live.add(id);
+    if (minKey > maxKey) return `SST ${id} has its least key after its greatest`;
+    if (from > to || to > through) return `SST ${id} holds batches ${from} to ${to}, folded through ${through}`;
+  }
+  for (const [i, level] of levels.entries()) {
+    for (let k = 1; k < level.length; k++) {
+      if (level[k - 1]!.maxKey >= level[k]!.minKey) return `SSTs ${level[k - 1]!.id} and ${level[k]!.id} of L${i + 1} overlap`;
+    }
+  }
+  const going = new Set<string>();
+  for (const { id } of [...condemned, ...dropped]) {
+    if (live.has(id)) return `SST ${id} is named and on its way out`;
+    if (going.has(id)) return `SST ${id} is on its way out twice`;
+    going.add(id);
+  }
+  const dying = new Set(condemned.map((c) => c.id));
+  const kept = new Set([...live, ...dropped.map((d) => d.id)]);
+  for (const { name, ssts } of roots) {
+    const lost = ssts.find((id) => dying.has(id) || !kept.has(id));
+    if (lost !== undefined) return `root ${name} needs SST ${lost}, which is not kept`;
+  }
+  return undefined;
+}

@@ -1,0 +1,63 @@
+/** What commit code may do to a manifest: edits as data, and why one cannot be applied. */
+import type { Halt, SstRef } from './manifest.ts';
+
+export type Edit =
+  /** Log entries after+1 … through are in `sst`; `null`: they change nothing. */
+  | {
+      readonly type: 'fold';
+      /** The `through` that it starts from. */
+      readonly after: number;
+      readonly through: number;
+      /** Hash of log entry `through`. */
+      readonly logHash: string;
+      readonly sst: SstRef | null;
+      readonly publishedThrough: number;
+    }
+  /**
+   * `outputs` take the place of `inputs`. What is both is moved as it is.
+   * Level 0: a run of adjacent L0 SSTs becomes one. Level i: from L(i−1) and Li (from all L0 SSTs but newer ones, if i = 1).
+   */
+  | {
+      readonly type: 'compact';
+      /** Ids, in the order of the manifest: newest first, then by level. */
+      readonly inputs: readonly string[];
+      /** Sorted by key, without overlap. */
+      readonly outputs: readonly SstRef[];
+      readonly level: number;
+    }
+  /** GC: condemns SSTs, forgets condemned ones that are deleted, announces that the log up to `collectedThrough` goes. */
+  | {
+      readonly type: 'collect';
+      /** Orphans, and dropped SSTs whose retention has passed: deleted after this edit, and only after it. */
+      readonly condemn: readonly string[];
+      readonly forget: readonly string[];
+      readonly collectedThrough: number;
+    }
+  | { readonly type: 'halt'; readonly halt: Halt }
+  | { readonly type: 'resume' }
+  | { readonly type: 'published'; readonly through: number }
+  /** Replaces the root of that name if there is one. */
+  | { readonly type: 'setRoot'; readonly name: string; readonly ssts: readonly string[] }
+  | { readonly type: 'removeRoot'; readonly name: string };
+
+export type ConflictKind =
+  /** Another fold went through. */
+  | 'through'
+  /** An SST that it names is condemned. */
+  | 'condemned'
+  /** The inputs of a compaction are not all there in order. */
+  | 'inputs'
+  /** The outputs overlap what is at that level by now. */
+  | 'overlap'
+  /** An SST to be condemned or forgotten is in use, or one that a root needs is gone. */
+  | 'in-use';
+
+/** Why an edit cannot be applied to this manifest: a value, because losing a race is no error. */
+export interface Conflict {
+  readonly conflict: ConflictKind;
+  readonly reason: string;
+}
+
+export function isConflict(value: object): value is Conflict {
+  return 'conflict' in value;
+}

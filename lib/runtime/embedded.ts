@@ -1,0 +1,218 @@
+/**
+ * The embedded runtime: a job over files, all in one process. Opens what `runJob` needs from plain data (a store, a local
+ * block cache, the commit side in its own thread, the trace), copies results out, and closes everything again. What it
+ * tells its caller is data; how that looks to a person is the command line's business.
+ *
+ * Invariant: results leave behind the batches, never ahead of them, and at most one batch behind the one that runs.
+ */
+import path from 'node:path';
+import { JobError } from '../errors.ts';
+import { names, partitionPath } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
+import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import { TraceWriter } from '../timeline/trace-writer.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { type Random, systemRandom } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import { holdCacheDirectory } from './cache-directory.ts';
+import { inlineCommitter, workerCommitter } from './committers.ts';
+import type { BatchDone, Engine } from './engine.ts';
+import type { FileInputs } from './file-inputs.ts';
+import type { JobFile } from './job-file.ts';
+import { OutputDirectory, type Results } from './output-directory.ts';
+import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
+
+const CACHE_BYTES = 256 << 20;
+/** R of the design: far longer than any batch, far shorter than a disk takes to fill. */
+const RETENTION_MS = 10 * 60_000;
+
+/** Where results go, beside the store. */
+export type Output =
+  | { readonly kind: 'directory'; readonly path: string }
+  /** Called with the NDJSON of each output and batch, in order; the run waits for it, one batch later. */
+  | { readonly kind: 'stream'; readonly write: (output: string, rows: Uint8Array) => Promise<void> | void };
+
+export interface EmbeddedOptions {
+  readonly store: StoreSpec;
+  readonly inputs: InputFiles;
+  readonly output?: Output | undefined;
+  /** Directory for block caches, shared by processes; default: `.cache` in a directory store, else in `.misa`. */
+  readonly cacheRoot?: string | undefined;
+  /** Budget of the block cache; 0: none. Default 256 MiB. */
+  readonly cacheBytes?: number | undefined;
+  /** Default `worker`: folds and compactions in a thread of their own. */
+  readonly committer?: 'worker' | 'inline' | undefined;
+  readonly retentionMs?: number | undefined;
+  readonly watch?: RunJobOptions['watch'];
+  readonly flush?: boolean | undefined;
+  readonly stop?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly onOpen?: ((opened: Opened) => void) | undefined;
+  readonly onBatch?: ((progress: Progress) => void) | undefined;
+  /** Something that costs time but no results. */
+  readonly onWarning?: ((error: Error) => void) | undefined;
+}
+
+/** What a run starts from. */
+export interface Opened {
+  readonly file: JobFile;
+  /** The last batch of earlier runs; 0: none. */
+  readonly position: number;
+  readonly totalBytes: number;
+}
+
+/** After each batch. */
+export interface Progress {
+  readonly done: BatchDone;
+  readonly durationMs: number;
+  /** Batches that no manifest has folded, in the partition with the most. */
+  readonly commitLag: number;
+  /** Of the input files; decoded bytes, where that is not known better. */
+  readonly readBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface EmbeddedEnd extends RunEnd {
+  readonly file: JobFile;
+  /** Result files that this run wrote, in order. */
+  readonly files: readonly string[];
+}
+
+/** @throws {JobError} `NO_INPUT`, `UNKNOWN_SOURCE` @throws {MisaError} in all its kinds */
+export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): Promise<EmbeddedEnd> {
+  checkInputs(job, options.inputs);
+  const { clock = systemClock, random = systemRandom, retentionMs = RETENTION_MS } = options;
+  const store = await openStore(options.store, { clock, random });
+  const cache = openCache(options, clock, random);
+  let writer: TraceWriter | undefined;
+  const trace: Trace = { span: (span) => writer?.span(span) };
+  let opened: { file: JobFile; engine: Engine; inputs: FileInputs } | undefined;
+  let directory: OutputDirectory | undefined;
+  try {
+    const end = await runJob(job, {
+      store,
+      clock,
+      random,
+      trace,
+      cache: cache?.blocks,
+      retentionMs,
+      inputs: options.inputs,
+      watch: options.watch,
+      flush: options.flush,
+      stop: options.stop,
+      committer: (file) => {
+        writer = new TraceWriter({ store, names: names(job.name, file.epoch), clock, random });
+        const settings = { job, file, store, spec: options.store, clock, random, trace, retentionMs };
+        return options.committer === 'inline' ? inlineCommitter(settings) : workerCommitter(settings);
+      },
+      onOpen: async (file, engine, inputs) => {
+        opened = { file, engine, inputs };
+        directory = await openDirectory(options, store, file);
+        await directory?.copy(engine.position);
+        options.onOpen?.({ file, position: engine.position, totalBytes: inputs.progress.totalBytes });
+      },
+      onBatch: async (done, durationMs) => {
+        const { engine, inputs } = opened!;
+        options.onBatch?.({ done, durationMs, commitLag: engine.commitLag, ...inputs.progress });
+        await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
+        if (options.output?.kind === 'stream') await writeResults(job, done, store, opened!.file, options.output.write);
+      },
+    });
+    return { ...end, file: opened!.file, files: directory?.files ?? [] };
+  } finally {
+    await writer?.flush().catch((error: Error) => options.onWarning?.(error));
+    await cache?.close();
+  }
+}
+
+/** @throws {JobError} a source has no input, or an input no source */
+export function checkInputs(job: PhysicalJob, inputs: InputFiles): void {
+  const known = job.sources.map((source) => source.name);
+  for (const name of inputs.keys()) {
+    if (known.includes(name)) continue;
+    throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${list(known)}`);
+  }
+  const missing = known.filter((name) => !inputs.has(name));
+  if (missing.length > 0) throw new JobError('NO_INPUT', `job ${job.name} needs input for ${list(missing)}`);
+}
+
+function list(sources: readonly string[]): string {
+  return sources.map((name) => `'${name}'`).join(', ');
+}
+
+function openCache(
+  options: EmbeddedOptions,
+  clock: Clock,
+  random: Random,
+): { readonly blocks: BlockCache; close(): Promise<void> } | undefined {
+  const { store, cacheBytes = CACHE_BYTES } = options;
+  if (cacheBytes === 0) return undefined;
+  const root = options.cacheRoot ?? path.resolve(store.kind === 'directory' ? store.path : '.misa', '.cache');
+  let release = (): void => {};
+  try {
+    const held = holdCacheDirectory(root, { clock, random });
+    release = held.release;
+    const blocks = LmdbBlockCache.open(held.directory, cacheBytes);
+    const close = async (): Promise<void> => {
+      // What cannot be sealed is rebuilt by the next run.
+      await blocks.close().catch((error: Error) => options.onWarning?.(error));
+      held.release();
+    };
+    return { blocks, close };
+  } catch (error) {
+    release();
+    options.onWarning?.(error as Error);
+    return undefined;
+  }
+}
+
+async function openDirectory(
+  { output }: EmbeddedOptions,
+  store: ObjectStore,
+  file: JobFile,
+): Promise<OutputDirectory | undefined> {
+  if (output?.kind !== 'directory') return undefined;
+  return OutputDirectory.open(output.path, store, names(file.name, file.epoch), file);
+}
+
+/** Results of a batch from its log entries, where this run has them. */
+function resultsOf({ committed }: BatchDone): Results {
+  return (output, partition) => {
+    for (const stage of committed) {
+      const entry = stage[partition]?.entry;
+      const at = entry?.header.outputs.indexOf(output) ?? -1;
+      if (at >= 0) return entry!.output(at);
+    }
+    return undefined;
+  };
+}
+
+async function writeResults(
+  job: PhysicalJob,
+  done: BatchDone,
+  store: ObjectStore,
+  file: JobFile,
+  write: (output: string, rows: Uint8Array) => Promise<void> | void,
+): Promise<void> {
+  const known = resultsOf(done);
+  for (const { name } of job.outputs) {
+    for (let p = 0; p < job.partitions; p++) {
+      let rows = known(name, p);
+      if (rows === undefined) {
+        const answer = await store.get(names(file.name, file.epoch).out(name, p, done.n));
+        rows = answer.found ? answer.body : new Uint8Array(0);
+      }
+      if (rows.length > 0) await write(name, rows);
+    }
+  }
+}
+
+/** The paths of all partitions of a job, by stage. */
+export function partitionPaths(file: JobFile): string[][] {
+  return Array.from({ length: file.stages }, (_, stage) =>
+    Array.from({ length: file.partitions }, (_, p) => partitionPath(stage, p)),
+  );
+}

@@ -1,0 +1,16 @@
+/** Carries rows of earlier stages to an output of a later one, for an output that is a union over stages. */
+import type { Operator } from '../operator.ts';
+
+export function forward(name: string): Operator {
+  return {
+    name,
+    tables: [],
+    inputs: 1,
+    outputs: 1,
+    outputWatermark: (watermark) => watermark,
+    run([batch], context) {
+      const { rows, times } = batch!;
+      for (let i = 0; i < rows.length; i++) context.emit(0, rows[i], times[i]!);
+    },
+  };
+}

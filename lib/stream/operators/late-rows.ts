@@ -1,0 +1,27 @@
+/**
+ * The late rows of windows that nothing else in the job gathers: keeps no state, lets through what is too late for every
+ * window of its.
+ */
+import type { Operator } from '../operator.ts';
+import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
+
+export function lateRows(name: string, spec: FixedWindowSpec): Operator {
+  return {
+    name,
+    tables: [],
+    inputs: 1,
+    outputs: 1,
+    outputWatermark: (watermark) => watermark,
+    run([batch], context) {
+      const { times, rows, primary, late } = batch!;
+      if (context.mode === 'complete') return;
+      let count = 0;
+      for (let i = 0; i < rows.length; i++) {
+        if (lastWindowEnd(spec, times[i]!) > late) continue;
+        if (primary?.[i] === true) count++;
+        context.emit(0, rows[i], times[i]!);
+      }
+      if (count > 0) context.fates.late(count);
+    },
+  };
+}

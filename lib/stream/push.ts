@@ -1,0 +1,220 @@
+/**
+ * Compiles stateless chains into closures. A row takes one call an operator, and no allocation but what the user's
+ * functions make. What a user's function throws is wrapped where it is called, once, so that what comes behind it keeps
+ * its own name.
+ */
+import type { KeyNode, SourceNode, StreamNode, TransformNode } from './graph.ts';
+import { encodeKey, type Key } from './key.ts';
+import { BadRow, OperatorFailure } from './operator.ts';
+import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
+import { HEAD } from './places.ts';
+import { toEpochMs } from './time.ts';
+
+/** What reads a stream: a stateless operator, operators by key, or an output of the job. */
+export type Consumer =
+  | { readonly kind: 'stream'; readonly stream: StreamNode }
+  | { readonly kind: 'key'; readonly keyed: KeyNode }
+  | { readonly kind: 'output'; readonly output: number };
+
+/** What the compiler asks of the rest of the job. */
+export interface PushTargets {
+  consumers(stream: StreamNode): readonly Consumer[];
+  /** Edges for rows of this key that come from stage `from`, one for each operator that reads it. */
+  edges(keyed: KeyNode, from: number): readonly number[];
+  /** Sends rows from stage `from` to an output. */
+  toOutput(output: number, from: number): Push;
+  /** Number of the watermark generator of this stream; `undefined`: nothing follows it. */
+  generator(stream: StreamNode): number | undefined;
+  /** Name for errors. */
+  nameOf(node: StreamNode | KeyNode): string;
+}
+
+export class PushCompiler {
+  readonly #targets: PushTargets;
+  readonly #done = new Map<StreamNode, Map<number, Push>>();
+
+  constructor(targets: PushTargets) {
+    this.#targets = targets;
+  }
+
+  /** What happens to rows of a stream. @param from the stage that they come from */
+  after(stream: StreamNode, from: number): Push {
+    const known = this.#done.get(stream)?.get(from);
+    if (known !== undefined) return known;
+    const push = fanOut(this.#targets.consumers(stream).map((consumer) => this.#consume(consumer, from)));
+    const byStage = this.#done.get(stream) ?? new Map<number, Push>();
+    this.#done.set(stream, byStage.set(from, push));
+    return push;
+  }
+
+  source(node: SourceNode): PhysicalSource {
+    const { name, schema, eventTime } = node;
+    const next = this.after(node, HEAD) as Push<HeadCollector>;
+    const generator = this.#targets.generator(node);
+    const timed = eventTime === undefined ? untimed(next) : this.#timed(node, eventTime, generator, next);
+    const push = schema === undefined ? timed : validated(schema, `schema of source ${name}`, timed);
+    return {
+      name,
+      push: (row, to) => push(row, Number.NaN, to),
+      watermarks: this.#generatorsOf(node),
+    };
+  }
+
+  #consume(consumer: Consumer, from: number): Push {
+    if (consumer.kind === 'output') return this.#targets.toOutput(consumer.output, from);
+    if (consumer.kind === 'key') return this.#key(consumer.keyed, from);
+    const { stream } = consumer;
+    const next = this.after(stream, from);
+    if (stream.kind === 'event-time') {
+      const timed = this.#timed(stream, stream.f, this.#targets.generator(stream), next as Push<HeadCollector>);
+      return timed as Push;
+    }
+    if (stream.kind === 'union') return next;
+    return transform(stream as TransformNode, this.#targets.nameOf(stream), next);
+  }
+
+  #timed(
+    node: StreamNode,
+    f: (row: never) => unknown,
+    generator: number | undefined,
+    next: Push<HeadCollector>,
+  ): Push<HeadCollector> {
+    const name = this.#targets.nameOf(node);
+    const eventTime = f as (row: unknown) => unknown;
+    return (row, _time, to) => {
+      let value: unknown;
+      try {
+        value = eventTime(row);
+      } catch (error) {
+        throw new OperatorFailure(name, row, -1, error);
+      }
+      const time = toEpochMs(value);
+      if (generator !== undefined) to.observe(generator, time);
+      next(row, time, to);
+    };
+  }
+
+  #key(keyed: KeyNode, from: number): Push {
+    const name = this.#targets.nameOf(keyed);
+    const keyOf = keyed.f as (row: unknown) => Key;
+    const edges = this.#targets.edges(keyed, from);
+    const [edge] = edges;
+    const send: (key: string, row: unknown, time: number, to: Collector) => void =
+      edges.length === 1
+        ? (key, row, time, to) => to.toEdge(edge!, key, time, row)
+        : (key, row, time, to) => {
+            for (const e of edges) to.toEdge(e, key, time, row);
+          };
+    return (row, time, to) => {
+      let encoded: string;
+      try {
+        encoded = encodeKey(keyOf(row));
+      } catch (error) {
+        // Only an input row can be set aside as bad; a row that an operator made has no place to go.
+        if (from === HEAD && error instanceof BadRow) throw error;
+        throw new OperatorFailure(name, row, -1, error);
+      }
+      send(encoded, row, time, to);
+    };
+  }
+
+  #generatorsOf(source: SourceNode): number[] {
+    const found = new Set<number>();
+    const visit = (stream: StreamNode): void => {
+      const generator = this.#targets.generator(stream);
+      if (generator !== undefined) found.add(generator);
+      for (const consumer of this.#targets.consumers(stream)) if (consumer.kind === 'stream') visit(consumer.stream);
+    };
+    visit(source);
+    return [...found].sort((a, b) => a - b);
+  }
+}
+
+function fanOut(pushes: readonly Push[]): Push {
+  const [first, second] = pushes;
+  if (first === undefined) return () => {};
+  if (second === undefined) return first;
+  if (pushes.length === 2) {
+    return (row, time, to) => {
+      first(row, time, to);
+      second(row, time, to);
+    };
+  }
+  return (row, time, to) => {
+    for (const push of pushes) push(row, time, to);
+  };
+}
+
+function untimed(next: Push<HeadCollector>): Push<HeadCollector> {
+  return (row, _time, to) => next(row, Number.NaN, to);
+}
+
+function transform(node: TransformNode, name: string, next: Push): Push {
+  const f = node.f as (row: unknown) => unknown;
+  switch (node.kind) {
+    case 'map':
+      return (row, time, to) => {
+        let mapped: unknown;
+        try {
+          mapped = f(row);
+        } catch (error) {
+          throw new OperatorFailure(name, row, -1, error);
+        }
+        next(mapped, time, to);
+      };
+    case 'filter':
+      return (row, time, to) => {
+        let keep: unknown;
+        try {
+          keep = f(row);
+        } catch (error) {
+          throw new OperatorFailure(name, row, -1, error);
+        }
+        if (keep) next(row, time, to);
+      };
+    case 'flat-map':
+      return (row, time, to) => {
+        let rows: readonly unknown[];
+        try {
+          const answer = f(row) as Iterable<unknown>;
+          rows = Array.isArray(answer) ? answer : [...answer];
+        } catch (error) {
+          throw new OperatorFailure(name, row, -1, error);
+        }
+        for (let i = 0; i < rows.length; i++) next(rows[i], time, to);
+      };
+  }
+}
+
+function validated(
+  schema: NonNullable<SourceNode['schema']>,
+  name: string,
+  next: Push<HeadCollector>,
+): Push<HeadCollector> {
+  const standard = schema['~standard'];
+  return (row, time, to) => {
+    let answer: ReturnType<typeof standard.validate>;
+    try {
+      answer = standard.validate(row);
+      if ('then' in answer) {
+        throw new TypeError('it answers asynchronously, which a source cannot wait for: use a schema without async checks');
+      }
+    } catch (error) {
+      throw new OperatorFailure(name, row, -1, error);
+    }
+    if (answer.issues !== undefined) throw new BadRow(issueText(answer.issues));
+    next(answer.value, time, to);
+  };
+}
+
+type Issues = readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[];
+
+/** The first few issues with their paths. */
+function issueText(issues: Issues): string {
+  const texts = issues.slice(0, 3).map(({ message, path = [] }) => {
+    const parts = path.map((part) => String(typeof part === 'object' ? (part as { key: PropertyKey }).key : part));
+    return parts.length === 0 ? message : `${parts.join('.')}: ${message}`;
+  });
+  const more = issues.length > 3 ? `; and ${issues.length - 3} more` : '';
+  return `does not fit the schema: ${texts.join('; ')}${more}`;
+}

@@ -1,0 +1,63 @@
+/** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
+import type { ScannedRow, Table, TableSpec } from '../../lib/stream/operator.ts';
+
+export class MapTable<Row = unknown> implements Table<Row> {
+  readonly rows = new Map<string, ScannedRow<Row>>();
+  readonly #spec: TableSpec;
+  readonly #async: boolean;
+  readonly #loaded = new Set<string>();
+
+  /** @param async `load` and `scan` answer promises, as the engine's do when rows are far away */
+  constructor(spec: TableSpec, async = false) {
+    this.#spec = spec;
+    this.#async = async;
+  }
+
+  /** The same rows, for a batch that may be dropped. */
+  copy(): MapTable<Row> {
+    const copy = new MapTable<Row>(this.#spec, this.#async);
+    for (const [address, row] of this.rows) copy.rows.set(address, row);
+    return copy;
+  }
+
+  load(keys: readonly string[], times?: readonly number[]): Promise<void> | undefined {
+    for (const [i, key] of keys.entries()) this.#loaded.add(this.#address(key, times?.[i] ?? 0));
+    return this.#async ? Promise.resolve() : undefined;
+  }
+
+  get(key: string, time: number): Row | undefined {
+    const address = this.#address(key, time);
+    if (!this.#loaded.has(address)) throw new Error(`get of an address that was not loaded: ${JSON.stringify(address)}`);
+    return this.rows.get(address)?.row;
+  }
+
+  put(key: string, time: number, row: Row): void {
+    // Frozen, so that a change in place of what was put fails at once.
+    this.rows.set(this.#address(key, time), { time: this.#time(time), key, row: deepFreeze(row) });
+  }
+
+  delete(key: string, time: number): void {
+    this.rows.delete(this.#address(key, time));
+  }
+
+  scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[] {
+    const found = [...this.rows.values()]
+      .filter(({ time }) => time > after && time <= upTo)
+      .sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1));
+    return this.#async ? Promise.resolve(found) : found;
+  }
+
+  #time(time: number): number {
+    return this.#spec.kind === 'keyed' ? 0 : time;
+  }
+
+  #address(key: string, time: number): string {
+    return `${this.#time(time)} ${key}`;
+  }
+}
+
+function deepFreeze<V>(value: V): V {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
+}

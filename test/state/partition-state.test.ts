@@ -1,0 +1,228 @@
+/**
+ * The tiers against a plain map: whatever is folded, evicted, compacted away, cached, damaged or reopened, a batch reads
+ * what a sequential run would have left.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { names } from '../../lib/object-store/names.ts';
+import type { Entry } from '../../lib/sst/entry.ts';
+import { SstBuilder } from '../../lib/sst/builder.ts';
+import { mergeSorted } from '../../lib/sst/merge.ts';
+import { addressPrefix, type TableKind } from '../../lib/state/address.ts';
+import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
+import { PartitionState } from '../../lib/state/partition-state.ts';
+import { noCost } from '../../lib/state/sst-reads.ts';
+import type { TableSpec } from '../../lib/stream/operator.ts';
+import { encodeKey } from '../../lib/stream/key.ts';
+import { ManualClock } from '../../lib/util/clock.ts';
+import { packValue } from '../../lib/util/pack.ts';
+
+const SPECS: readonly TableSpec[] = [
+  { name: 'keyed', kind: 'keyed' },
+  { name: 'timed', kind: 'timed' },
+];
+const KINDS: readonly TableKind[] = SPECS.map((s) => s.kind);
+const NAMES = names('job', 1);
+const PATH = 's0/p0';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function cacheFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'misa-cache-'));
+  folders.push(folder);
+  return path.join(folder, 'env');
+}
+
+/** A stand-in for the commit side: folds a list of changes into one SST each, or all SSTs into one. */
+class Folder {
+  readonly store = new MemoryStore({ clock: new ManualClock() });
+  manifest: Manifest = EMPTY_MANIFEST;
+  #unfolded: { n: number; hash: string; entries: Entry[] }[] = [];
+  #runs: Entry[][] = [];
+  #ids = 0;
+
+  log(n: number, hash: string, entries: Entry[]): void {
+    this.#unfolded.push({ n, hash, entries });
+  }
+
+  get unfolded(): readonly { n: number; hash: string; entries: Entry[] }[] {
+    return this.#unfolded;
+  }
+
+  async fold(count: number): Promise<void> {
+    const taken = this.#unfolded.splice(0, count);
+    const last = taken[taken.length - 1];
+    if (last === undefined) return;
+    this.#runs.unshift(mergeSorted([...taken].reverse().map((t) => t.entries), { dropTombstones: false }));
+    await this.#publish({ through: last.n, logHash: last.hash });
+  }
+
+  async compact(): Promise<void> {
+    this.#runs = [mergeSorted(this.#runs, { dropTombstones: true })];
+    await this.#publish({});
+  }
+
+  async #publish(edit: Partial<Manifest>): Promise<void> {
+    const l0: SstRef[] = [];
+    for (const run of this.#runs) {
+      if (run.length === 0) continue;
+      const builder = new SstBuilder({ id: `sst${this.#ids++}`, blockBytes: 256 });
+      for (const { key, value } of run) builder.add(key, value);
+      const { info, body } = builder.finish();
+      await this.store.create(NAMES.sst(PATH, info.id), body);
+      l0.push({ ...info, from: 1, to: 1 });
+    }
+    this.manifest = { ...this.manifest, ...edit, l0, version: this.manifest.version + 1 };
+  }
+
+  get loaded(): LoadedManifest {
+    return { manifest: this.manifest, etag: '1', dateMs: 0 };
+  }
+}
+
+type Model = Map<string, { table: number; time: number; key: string; row: unknown }>;
+const place = (table: number, time: number, key: string): string => `${table}/${time}/${key}`;
+
+const change = fc.record({
+  table: fc.constantFrom(0, 1),
+  time: fc.constantFrom(-5, 0, 10, 20, 1e12),
+  key: fc.integer({ min: 0, max: 40 }).map((k) => encodeKey(`k${k}`)),
+  row: fc.option(fc.array(fc.oneof(fc.integer(), fc.string(), fc.constant(null)), { maxLength: 4 }), { freq: 3 }),
+});
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('batch' as const), changes: fc.array(change, { maxLength: 30 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('fold' as const), count: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'compact' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'reopen' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'loadAll' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'drop' as const }) },
+);
+
+async function check(steps: fc.ArbitraryValue<typeof step>[], rowBytes: number, cached: boolean): Promise<void> {
+  const folder = new Folder();
+  const directory = cacheFolder();
+  let cache = cached ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
+  const open = (): PartitionState =>
+    new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache, kinds: KINDS, rowBytes });
+  let state = open();
+  const model: Model = new Map();
+  let n = 0;
+  for (const s of steps) {
+    if (s.kind === 'batch') {
+      n++;
+      const batch = state.begin();
+      const tables = batch.tables(SPECS, 0);
+      for (const { table, time: anyTime, key, row } of s.changes) {
+        const time = table === 0 ? 0 : anyTime;
+        await tables[table]!.load([key], [time]);
+        expect(tables[table]!.get(key, time)).toEqual(model.get(place(table, time, key))?.row);
+        if (row === null) {
+          tables[table]!.delete(key, time);
+          model.delete(place(table, time, key));
+        } else {
+          tables[table]!.put(key, time, row);
+          model.set(place(table, time, key), { table, time, key, row });
+        }
+      }
+      for (const [after, upTo] of [[Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY], [-5, 10], [10, 20]] as const) {
+        const scanned = await tables[1]!.scan(after, upTo);
+        const expected = [...model.values()]
+          .filter((m) => m.table === 1 && m.time > after && m.time <= upTo)
+          .sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1))
+          .map(({ time, key, row }) => ({ time, key, row }));
+        expect(scanned).toEqual(expected);
+      }
+      const changes = batch.encode();
+      const entries = changes.rows.map(({ table, time, key, row }): Entry => ({
+        key: addressPrefix(table, KINDS[table]!, time) + key,
+        value: row === undefined ? null : packValue(row),
+      }));
+      folder.log(n, `h${n}`, entries);
+      state.apply(n, `h${n}`, changes, batch);
+    } else if (s.kind === 'fold') {
+      await folder.fold(s.count);
+      state.adopt(folder.loaded);
+    } else if (s.kind === 'compact') {
+      await folder.compact();
+      state.adopt(folder.loaded);
+    } else if (s.kind === 'loadAll') {
+      await state.loadAll(1 << 20, noCost());
+    } else {
+      // A new environment, or this one with its memory thrown away, from what is durable.
+      if (s.kind === 'drop') state.reset();
+      else {
+        await cache?.close();
+        cache = cached ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
+        state = open();
+        state.adopt(folder.loaded);
+      }
+      for (const { n: m, hash, entries } of folder.unfolded) {
+        if (m > state.position) state.adoptEntry(m, hash, entries);
+      }
+    }
+  }
+  await cache?.close();
+}
+
+describe('PartitionState', () => {
+  for (const [rowBytes, size] of [[1 << 20, 'all rows in memory'], [2000, 'few rows in memory'], [1, 'no rows in memory']] as const) {
+    it(`invariant 3: reads what a sequential run would have left, with ${size}`, async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => check(steps, rowBytes, false)),
+        { numRuns: 150 },
+      );
+    });
+  }
+
+  it('invariant 7: the block cache changes nothing but time, across reopening', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 20 }), (steps) => check(steps, 500, true)),
+      { numRuns: 40 },
+    );
+  });
+
+  it('⚑ a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
+    const folder = new Folder();
+    const make = (): PartitionState =>
+      new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes: 1 << 20 });
+    const write = (state: PartitionState, n: number, value: number): void => {
+      const batch = state.begin();
+      const [table] = batch.tables(SPECS, 0);
+      table!.put('k', 0, [value]);
+      const changes = batch.encode();
+      state.apply(n, `h${n}`, changes, batch);
+      folder.log(n, `h${n}`, [{ key: addressPrefix(0, 'keyed', 0) + 'k', value: packValue([value]) }]);
+    };
+    const warm = make();
+    write(warm, 1, 1);
+    // Another environment goes on from there, and all of it is folded.
+    const other = make();
+    other.adoptEntry(1, 'h1', folder.unfolded[0]!.entries);
+    write(other, 2, 2);
+    await folder.fold(2);
+    expect(warm.adopt(folder.loaded)).toBe(true);
+    expect(warm.position).toBe(2);
+    expect(warm.rows.complete).toBe(false);
+    const [table] = warm.begin().tables(SPECS, 0);
+    await table!.load(['k']);
+    expect(table!.get('k', 0)).toEqual([2]);
+  });
+
+  it('a discarded attempt leaves no trace', async () => {
+    const state = new PartitionState({
+      store: new MemoryStore({ clock: new ManualClock() }), names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes: 1 << 20,
+    });
+    const [attempt] = state.begin().tables(SPECS, 0);
+    attempt!.put('k', 0, [1]);
+    const [again] = state.begin().tables(SPECS, 0);
+    expect(again!.get('k', 0)).toBeUndefined();
+  });
+});
