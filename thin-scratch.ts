@@ -1,3 +1,4 @@
+import { workerCommitter } from '/work/main/lib/runtime/committers.ts';
 import { job, source, tumbling, count, avg, max } from 'misa';
 import { compileJob } from '/work/main/lib/stream/compile.ts';
 import { runJob } from '/work/main/lib/runtime/run-job.ts';
@@ -13,9 +14,9 @@ const j = job('departures', flights.filter((f) => f.dep_delay > 0).keyBy((f) => 
 const physical = compileJob(j as any);
 const files = new Map([['flights', await expandInputs(['examples/departures/data/*.gz'])]]);
 const t0 = performance.now();
-const end = await runJob({ ...physical, commit: { ...physical.commit, maxLag: 1000 } }, {
+const end = await runJob({ ...physical, commit: { ...physical.commit, mode: (process.env.MODE ?? "async") as any } }, {
   store: await DirectoryStore.open({ root: process.argv[2] ?? '/tmp/thin-store', clock: systemClock, random: systemRandom }), clock: systemClock, random: systemRandom, trace: NO_TRACE, cache: undefined,
-  committer: () => ({ committed() {}, onManifest() {}, async relieve() {}, async close() {} }), retentionMs: 900000, inputs: files, flush: true,
+  committer: (file: any) => workerCommitter({ kind: 'directory', path: process.argv[2] ?? '/tmp/thin-store' }, file, 900000, NO_TRACE), retentionMs: 900000, inputs: files, flush: true,
   onBatch: (b, ms) => console.log(b.n, b.plan.plan.counts.rows, ms.toFixed(1), JSON.stringify(b.counts)),
 });
 console.log(end, performance.now() - t0);

@@ -33,10 +33,10 @@ export interface RunOptions {
 const POLL_MS = 1000;
 
 export async function runCommand(jobFile: string, options: RunOptions): Promise<void> {
+  if (options.output === '') throw new UsageError('--output: name a directory, or - for standard output');
   const patterns = parseInputs(options.input);
   const stop = new AbortController();
-  const output = outputOf(options, stop);
-  const places: Places = { store: options.store, output: output?.kind === 'stream' ? '-' : output?.path };
+  const places: Places = { store: options.store, output: options.output ?? (options.json ? undefined : '-') };
   const presenter = presenterFor(options, places);
   const release = onInterrupt(stop, presenter);
   try {
@@ -48,7 +48,7 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
     const end = await runEmbedded(job, {
       store: parseStoreUrl(options.store, options.endpoint),
       inputs,
-      output,
+      output: outputOf(places, job, stop),
       flush: options.flush,
       stop: stop.signal,
       watch: options.watch ? { pollMs: POLL_MS, find: () => findFiles(patterns, true) } : undefined,
@@ -112,11 +112,10 @@ function withOverrides(job: PhysicalJob, options: RunOptions): PhysicalJob {
   };
 }
 
-/** Without --output results go to standard output, unless events go there. */
-function outputOf({ output, json }: RunOptions, stop: AbortController): Output | undefined {
-  if (output === '') throw new UsageError('--output: name a directory, or - for standard output');
-  if (output !== undefined && output !== '-') return { kind: 'directory', path: output };
-  if (output === undefined && json) return undefined;
+/** A directory, or standard output: the rows of a single output as they are, else with the output's name. */
+function outputOf({ output }: Places, job: PhysicalJob, stop: AbortController): Output | undefined {
+  if (output === undefined) return undefined;
+  if (output !== '-') return { kind: 'directory', path: output };
   const { stdout } = process;
   let broken = false;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -127,14 +126,12 @@ function outputOf({ output, json }: RunOptions, stop: AbortController): Output |
   });
   const write = async (name: string, rows: Uint8Array): Promise<void> => {
     if (broken) return;
-    if (!stdout.write(named(name, rows))) await drained(stdout);
+    if (!stdout.write(job.single ? rows : withName(name, rows))) await drained(stdout);
   };
   return { kind: 'stream', write };
 }
 
-/** Rows of the one output as they are; of several outputs with the output's name, if it is not the usual one. */
-function named(output: string, rows: Uint8Array): Uint8Array {
-  if (output === 'out') return rows;
+function withName(output: string, rows: Uint8Array): Uint8Array {
   const lines = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength).toString('utf8').trimEnd().split('\n');
   return Buffer.from(lines.map((line) => `{"output":${JSON.stringify(output)},"row":${line}}\n`).join(''));
 }

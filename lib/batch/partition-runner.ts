@@ -6,6 +6,7 @@
  * one synchronous step; what another attempt has committed is adopted and never computed into different effects.
  */
 import type { Committer } from '../commit/committer.ts';
+import { SyncCommit } from '../commit/sync-commit.ts';
 import { MisaError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
@@ -83,6 +84,7 @@ export class PartitionRunner {
   readonly #stage: number;
   readonly #partition: number;
   readonly #outputs: readonly string[];
+  readonly #sync: SyncCommit | undefined;
   #publishedThrough = 0;
   #cold = true;
 
@@ -95,6 +97,9 @@ export class PartitionRunner {
     this.#outputs = outputNames(job, stage);
     this.path = partitionPath(stage, partition);
     this.log = new DataLog(store, names, this.path);
+    const { random, retentionMs, clock, trace } = env;
+    const commit = { store, names, path: this.path, partition, log: this.log, random, retentionMs };
+    this.#sync = job.commit.mode === 'sync' ? new SyncCommit(commit, clock, trace) : undefined;
     const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
     const rowBytes = Math.floor(job.state.cacheBytes / (job.partitions * job.stages.length));
     this.state = new PartitionState({ store, names, path: this.path, cache, kinds: specs.map((s) => s.kind), rowBytes });
@@ -182,6 +187,8 @@ export class PartitionRunner {
   /** Step 2. */
   async #backpressure(n: number): Promise<void> {
     const { job, committer, trace, clock } = this.#env;
+    // Mode sync: only a crash leaves anything unfolded.
+    if (this.#sync !== undefined && this.state.manifest.through < n - 1) this.state.adopt(await this.#sync.catchUp());
     const startMs = clock.monotonic();
     let waited = false;
     while (n - 1 - this.state.manifest.through > job.commit.maxLag) {
@@ -229,6 +236,8 @@ export class PartitionRunner {
     trace.span({ lane: 'batch', path, n, startMs, endMs: putMs, detail });
     trigger.computed?.();
     await trigger.durable;
+    const own = decodeAt(encoded.bytes, this.log.nameOf(n), n);
+    const folding = this.#sync?.start(own, encoded.bytes.length, state.pinned);
     const creation = await createEntry(store, clock, this.log.nameOf(n), encoded.bytes, (found) => {
       return decodeAt(found, this.log.nameOf(n), n).header.attempt === header.attempt;
     });
@@ -251,16 +260,15 @@ export class PartitionRunner {
       return { n, entry, own: undefined };
     }
     state.apply(n, encoded.hash, changes, batch);
-    const entry = decodeAt(encoded.bytes, this.log.nameOf(n), n);
-    await this.#finish(entry);
-    return { n, entry, own: { outputs: result.outputs, next: result.next } };
+    if (folding !== undefined) state.adopt(await this.#sync!.finish(folding, n - 1));
+    await this.#finish(own);
+    return { n, entry: own, own: { outputs: result.outputs, next: result.next } };
   }
 
   /** Step 6: publishes what is not published up to this entry, in order, and tells the commit side. */
   async #finish(entry: LogEntry): Promise<void> {
     const { committer, trace, clock, store, names } = this.#env;
     const { n } = entry.header;
-    committer.committed(this.path, n);
     const startMs = clock.monotonic();
     const to = { store, names, partition: this.#partition };
     for (let m = this.#publishedThrough + 1; m < n; m++) {
@@ -270,6 +278,7 @@ export class PartitionRunner {
     }
     if (this.#publishedThrough < n) await publishEntry(to, entry);
     this.#publishedThrough = Math.max(this.#publishedThrough, n);
+    if (this.#sync === undefined) committer.committed(this.path, n);
     trace.span({ lane: 'publish', path: this.path, n, startMs, endMs: clock.monotonic() });
   }
 

@@ -8,8 +8,12 @@ import type { PartitionPath } from '../object-store/names.ts';
 
 /** The work itself; each call does a bounded piece. */
 export interface CommitWork {
-  /** Folds what is there. @returns the newest manifest if anything was folded */
-  fold(path: PartitionPath): Promise<LoadedManifest | undefined>;
+  /**
+   * Folds what is there.
+   * @param known entries up to this are known to be durable and published; a hint
+   * @returns the newest manifest if anything was folded
+   */
+  fold(path: PartitionPath, known: number): Promise<LoadedManifest | undefined>;
   /** Runs one compaction if one is due. @returns the newest manifest, or `undefined`: none was due */
   compact(path: PartitionPath): Promise<LoadedManifest | undefined>;
   /** Deletes what nobody needs any more, in all partitions. */
@@ -36,6 +40,8 @@ interface Pending {
 export class CommitLoop {
   readonly #options: CommitLoopOptions;
   readonly #pending = new Map<PartitionPath, Pending>();
+  /** Greatest batch hinted at. */
+  readonly #known = new Map<PartitionPath, number>();
   readonly #folding = new Map<PartitionPath, Promise<void>>();
   readonly #compacting = new Map<PartitionPath, Promise<void>>();
   #collecting: Promise<void> | undefined;
@@ -47,8 +53,9 @@ export class CommitLoop {
     this.#collectedMs = nowMs;
   }
 
-  /** Log entry n of a partition is durable. */
-  hint(path: PartitionPath, nowMs: number): void {
+  /** Log entry n of a partition is durable, and its outputs are published. */
+  hint(path: PartitionPath, n: number, nowMs: number): void {
+    this.#known.set(path, Math.max(n, this.#known.get(path) ?? 0));
     const pending = this.#pending.get(path) ?? { entries: 0, sinceMs: nowMs };
     pending.entries++;
     this.#pending.set(path, pending);
@@ -112,7 +119,7 @@ export class CommitLoop {
   }
 
   async #foldOnce(path: PartitionPath): Promise<void> {
-    const loaded = await this.#options.work.fold(path);
+    const loaded = await this.#options.work.fold(path, this.#known.get(path) ?? 0);
     if (loaded === undefined) return;
     this.#options.onManifest(path, loaded);
     this.#compact(path);

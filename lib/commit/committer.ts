@@ -6,12 +6,12 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 
 export interface Committer {
-  /** Log entry n (or plan n) of a partition is durable. Best effort. */
+  /** Log entry n (or plan n) of a partition is durable, and its outputs are published. Best effort. */
   committed(path: PartitionPath, n: number): void;
   /** Called for each manifest that the commit side has published, if it is near enough to tell. */
   onManifest(listener: (path: PartitionPath, loaded: LoadedManifest) => void): void;
   /** Backpressure: returns when a fold of this partition has been published, or nothing is left to fold. */
   relieve(path: PartitionPath): Promise<void>;
-  /** Folds and compacts all there is, collects what may be collected, and ends. */
+  /** Ends the commit side, with `drain` after everything durable is folded. @throws what made commit work fail */
   close(options: { drain: boolean }): Promise<void>;
 }

@@ -2,7 +2,7 @@
  * What must hold of every manifest, checked when it is written and when it is read: a manifest that breaks one of these
  * would lose or resurrect state long before anyone noticed. Structure first, since what was read may be anything.
  */
-import { sstsOf, type Manifest } from './manifest.ts';
+import { type Manifest, sstsOf } from './manifest.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Check = (value: unknown) => boolean;
@@ -61,7 +61,8 @@ export function manifestFault(value: unknown): string | undefined {
 
 function meaningFault(manifest: Manifest): string | undefined {
   const { through, collectedThrough, folds, levels, condemned, dropped, roots } = manifest;
-  if (collectedThrough > through) return `it collected the log up to ${collectedThrough} and folded it up to ${through}`;
+  if (collectedThrough > through)
+    return `it collected the log up to ${collectedThrough} and folded it up to ${through}`;
   let last = collectedThrough;
   for (const fold of folds) {
     if (fold.through <= last || fold.through > through) return `its folds are out of order at ${fold.through}`;
@@ -76,7 +77,8 @@ function meaningFault(manifest: Manifest): string | undefined {
   }
   for (const [i, level] of levels.entries()) {
     for (let k = 1; k < level.length; k++) {
-      if (level[k - 1]!.maxKey >= level[k]!.minKey) return `SSTs ${level[k - 1]!.id} and ${level[k]!.id} of L${i + 1} overlap`;
+      if (level[k - 1]!.maxKey >= level[k]!.minKey)
+        return `SSTs ${level[k - 1]!.id} and ${level[k]!.id} of L${i + 1} overlap`;
     }
   }
   const going = new Set<string>();

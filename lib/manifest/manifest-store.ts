@@ -64,7 +64,8 @@ export async function editManifest(
     if (!isConflict(next)) {
       try {
         const written = await store.compareAndSet(name, encodeManifest(next), loaded.etag, { signal });
-        if (written.ok) return { outcome: 'done', loaded: { manifest: next, etag: written.etag, dateMs: written.dateMs } };
+        if (written.ok)
+          return { outcome: 'done', loaded: { manifest: next, etag: written.etag, dateMs: written.dateMs } };
       } catch (error) {
         if (!(error instanceof StoreTimeoutError)) throw error;
       }

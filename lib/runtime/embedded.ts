@@ -26,7 +26,7 @@ import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-
 
 const CACHE_BYTES = 256 << 20;
 /** R of the design: far longer than any batch, far shorter than a disk takes to fill. */
-const RETENTION_MS = 10 * 60_000;
+const RETENTION_MS = 15 * 60_000;
 
 /** Where results go, beside the store. */
 export type Output =
@@ -104,9 +104,10 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       flush: options.flush,
       stop: options.stop,
       committer: (file) => {
-        writer = new TraceWriter({ store, names: names(job.name, file.epoch), clock, random });
-        const settings = { job, file, store, spec: options.store, clock, random, trace, retentionMs };
-        return options.committer === 'inline' ? inlineCommitter(settings) : workerCommitter(settings);
+        const jobNames = names(job.name, file.epoch);
+        writer = new TraceWriter({ store, names: jobNames, clock, random });
+        if (options.committer !== 'inline') return workerCommitter(options.store, file, retentionMs, trace);
+        return inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs });
       },
       onOpen: async (file, engine, inputs) => {
         opened = { file, engine, inputs };

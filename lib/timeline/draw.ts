@@ -86,17 +86,20 @@ export function spanPath(times: Times, view: View, y: number, height: number, fu
   return path;
 }
 
-/** The numbers of those that are wide enough to hold them. */
-export function numberLabels(times: Times, ns: ArrayLike<number>, view: View, y: number, height: number): string {
-  if (height < 10) return '';
+/** Numbers above the intervals, as many as there is room for: each, or each second, fifth, tenth … */
+export function numberLabels(times: Times, ns: ArrayLike<number>, view: View, y: number): string {
+  const first = firstAfter(times, view.fromMs);
+  const end = firstAfter(times, view.toMs);
+  const digits = String(ns[Math.max(0, Math.min(end, ns.length) - 1)] ?? 0).length;
+  const pitchPx = view.width / Math.max(1, end - first);
+  const stride = Math.max(1, tickStepMs((10 + 6 * digits) / pitchPx, 1));
   let text = '';
-  for (let i = firstAfter(times, view.fromMs); i < times.starts.length; i++) {
-    const x0 = Math.max(view.left, xOf(view, times.starts[i]!));
-    if (x0 >= view.left + view.width) break;
-    const w = Math.min(view.left + view.width, xOf(view, times.ends[i]!)) - x0;
-    const label = String(Math.round(ns[i]!));
-    if (w < 6 + 6.2 * label.length) continue;
-    text += `<text x="${(x0 + w / 2 - 0.4).toFixed(1)}" y="${(y + height / 2 + 3.6).toFixed(1)}">${label}</text>`;
+  let freeFrom = view.left - 4;
+  for (let i = first; i < Math.min(end + 1, times.starts.length); i++) {
+    const x = xOf(view, times.starts[i]!);
+    if (ns[i]! % stride !== 0 || x < freeFrom || x > view.left + view.width - 4 * digits) continue;
+    text += `<text x="${x.toFixed(1)}" y="${y - 4}">${ns[i]}</text>`;
+    freeFrom = x + 4 + 6 * digits;
   }
   return text;
 }
@@ -114,6 +117,7 @@ export function tickStepMs(spanMs: number, count: number): number {
 
 /** A time on an axis whose ticks are `stepMs` apart. */
 export function formatTick(ms: number, stepMs: number): string {
+  if (ms === 0) return '0';
   if (stepMs >= 30e3) {
     const minutes = Math.floor(ms / 60e3 + 1e-9);
     return `${minutes}:${String(Math.round(ms / 1000 - minutes * 60)).padStart(2, '0')} min`;
@@ -125,7 +129,8 @@ export function formatTick(ms: number, stepMs: number): string {
 
 /** A duration for reading, three digits. */
 export function formatMs(ms: number): string {
-  if (ms >= 120e3) return `${Math.floor(ms / 60e3)} min ${Math.round((ms % 60e3) / 1000)} s`;
+  if (ms === 0) return '0';
+  if (ms >= 120e3) return `${(ms / 60e3).toFixed(1)} min`;
   if (ms >= 1000) return `${(ms / 1000).toFixed(ms < 10e3 ? 2 : 1)} s`;
   return `${ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
 }

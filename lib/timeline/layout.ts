@@ -24,6 +24,8 @@ export interface Layer {
   /** px, from the top of the run's picture. */
   readonly y: number;
   readonly height: number;
+  /** The items' batch numbers stand above it. */
+  readonly numbered: boolean;
   readonly items: readonly Item[];
 }
 
@@ -65,6 +67,8 @@ const PLANNER_ROWS: readonly RowKind[] = [
 
 /** Rows narrower than this get no name. */
 const LABELLED_PX = 8;
+/** Between groups, with room for batch numbers. */
+const NUMBERS_PX = 18;
 /** Space for the rows of all runs before they are made narrower. */
 const ROOM_PX = 400;
 const MIN_UNIT_PX = 5;
@@ -82,16 +86,19 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
   const rowLabels: Label[] = [];
   const layers: Layer[] = [];
   const groups = groupByPath(spans);
+  let numbersPx = NUMBERS_PX;
   const manyStages = [...groups.keys()].some((path) => /^s[1-9]/.test(path));
+  let height = 40;
   const gapPx = unitPx >= 10 ? 2 : 1;
-  let y = 4;
+  let y = groups.has(PLANNER) ? 6 : 18;
   for (const path of [...groups.keys()].sort(comparePaths)) {
     const own = groups.get(path)!;
     const group = groupName(path, manyStages);
     const topPx = y;
     const rowLayers: Layer[] = [];
     for (const kind of rowsOf(path, spans, own)) {
-      const placed = placeRow(kind, own, group, y, Math.max(3, Math.round(kind.weight * unitPx)));
+      const rowPx = Math.max(3, Math.round(kind.weight * unitPx));
+      const placed = placeRow(kind, own, { group, y, height: rowPx, numbered: path !== PLANNER && numbersPx > 0 });
       rowLayers.push(...placed.layers);
       if (unitPx >= LABELLED_PX) rowLabels.push({ text: kind.label, y: y + placed.height / 2 });
       y += placed.height + gapPx;
@@ -101,13 +108,16 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
     const commit = union(own.filter((span) => span.lane === 'fold' || span.lane === 'compact'));
     if (path !== PLANNER && commit.length > 0) {
       const items = commit.map((interval) => ({ ...interval, n: 0 }));
-      layers.push({ tone: 'shade', group, y: topPx - 2, height: y - topPx + 4, items });
+      layers.push({ tone: 'shade', group, numbered: false, y: topPx - 3, height: y - topPx + 6, items });
     }
     layers.push(...rowLayers);
     groupLabels.push({ text: group, y: topPx + Math.max(5, Math.min(unitPx * 0.7, (y - topPx) / 2)) });
-    y += Math.max(6, unitPx);
+    // Narrow rows: the numbers of one partition stand for all.
+    if (path !== PLANNER && unitPx < LABELLED_PX) numbersPx = 0;
+    height = y + 6;
+    y += Math.max(numbersPx, unitPx + 1);
   }
-  return { groupLabels, rowLabels, layers, height: Math.max(40, y - 2) };
+  return { groupLabels, rowLabels, layers, height };
 }
 
 /** Rows that a partition gets: those of which anything is known in this run, so that all partitions look the same. */
@@ -117,29 +127,31 @@ function rowsOf(path: string, all: readonly Span[], own: readonly Span[]): RowKi
   return PARTITION_ROWS.filter((kind) => kind.lanes.some((lane) => known.has(lane)));
 }
 
-/** The row's layers and its height: `heightPx`, more where much runs at once. */
-function placeRow(kind: RowKind, own: readonly Span[], group: string, y: number, heightPx: number) {
+/** The row's layers and its height: `row.height`, more where much runs at once. */
+function placeRow(kind: RowKind, own: readonly Span[], row: Pick<Layer, 'group' | 'y' | 'height' | 'numbered'>) {
   const spans = own.filter((span) => kind.lanes.includes(span.lane));
   const open = kind.label === 'batch' ? batchTimes(own) : [];
   const endOf = new Map(open.map(({ n, endMs }) => [n, endMs]));
   // A batch holds its place until it is published.
-  const holds = (span: Span): number => (span.lane === 'batch' ? Math.max(span.endMs, endOf.get(span.n) ?? 0) : span.endMs);
+  const holds = (span: Span): number =>
+    span.lane === 'batch' ? Math.max(span.endMs, endOf.get(span.n) ?? 0) : span.endMs;
   const tracks = packTracks(spans.map((span) => ({ span, startMs: span.startMs, endMs: holds(span) })));
-  const trackPx = Math.max(3, heightPx / Math.max(1, tracks.length));
+  const trackPx = Math.max(3, row.height / Math.max(1, tracks.length));
   const layers: Layer[] = [];
   for (const [i, track] of tracks.entries()) {
-    const place = { group, y: y + i * trackPx, height: trackPx - (tracks.length > 1 ? 0.5 : 0) };
+    const place = { group: row.group, y: row.y + i * trackPx, height: trackPx - (tracks.length > 1 ? 0.5 : 0) };
     const held = track.filter(({ span, endMs }) => span.lane === 'batch' && endMs > span.endMs);
     if (held.length > 0) {
-      const items = held.map(({ span, startMs, endMs }) => ({ n: span.n, startMs, endMs, detail: span.detail }));
-      layers.push({ ...place, tone: 'open', items });
+      const items = held.map(({ span, startMs, endMs }) => ({ n: span.n, startMs, endMs }));
+      layers.push({ ...place, tone: 'open', numbered: false, items });
     }
     for (const lane of kind.lanes) {
       const items = track.filter(({ span }) => span.lane === lane).map(({ span }) => itemOf(span));
-      if (items.length > 0) layers.push({ ...place, tone: lane, items });
+      if (items.length > 0)
+        layers.push({ ...place, tone: lane, numbered: row.numbered && lane === 'batch' && i === 0, items });
     }
   }
-  return { layers, height: Math.max(heightPx, trackPx * tracks.length) };
+  return { layers, height: Math.max(row.height, trackPx * tracks.length) };
 }
 
 function itemOf({ startMs, endMs, n, detail }: Span): Item {

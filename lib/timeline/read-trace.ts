@@ -37,7 +37,10 @@ export async function readTrace(store: ObjectStore, names: Names, run?: string):
   const found = read.filter((part) => part !== undefined);
   const [first] = found;
   if (first === undefined) {
-    throw new MisaError('NO_TRACE', `the trace of run ${id} of job ${names.job} is damaged. Run the job again, or choose another run with --run.`);
+    throw new MisaError(
+      'NO_TRACE',
+      `the trace of run ${id} of job ${names.job} is damaged. Run the job again, or choose another run with --run.`,
+    );
   }
   const spans = found.flatMap((part) => part.spans).sort((a, b) => a.startMs - b.startMs);
   return { run: id, startedAtMs: first.startedAtMs, info: first.info, spans, gaps: last + 1 - found.length };
@@ -46,13 +49,19 @@ export async function readTrace(store: ObjectStore, names: Names, run?: string):
 function pickRun(runs: readonly string[], job: string, wanted: string | undefined): string {
   const latest = runs.at(-1);
   if (latest === undefined) {
-    throw new MisaError('NO_TRACE', `no run of job ${job} is recorded in this store. Run the job, or name its store with --store.`);
+    throw new MisaError(
+      'NO_TRACE',
+      `no run of job ${job} is recorded in this store. Run the job, or name its store with --store.`,
+    );
   }
   if (wanted === undefined) return latest;
   const matches = runs.includes(wanted) ? [wanted] : runs.filter((run) => run.startsWith(wanted));
   if (matches.length === 1) return matches[0]!;
   const which = matches.length === 0 ? `there is no run ${wanted}` : `${matches.length} runs begin with ${wanted}`;
-  throw new MisaError('NO_RUN', `${which} of job ${job}. Recorded, the latest first: ${runs.slice(-20).reverse().join(', ')}`);
+  throw new MisaError(
+    'NO_RUN',
+    `${which} of job ${job}. Recorded, the latest first: ${runs.slice(-20).reverse().join(', ')}`,
+  );
 }
 
 async function partsByRun(store: ObjectStore, names: Names): Promise<Map<string, number[]>> {

@@ -106,9 +106,17 @@ export function runStatistics(spans: readonly Span[]): RunStatistics {
     totalMs: max(spans.map((span) => span.endMs)) - firstMs,
     publishedMs: times.length === 0 ? 0 : max(times.map((time) => time.endMs)) - firstMs,
     batches: new Set(times.map((time) => time.n)).size,
-    rows: sumOf(batchSpans.filter(({ path }) => /^s0\//.test(path)), 'rows'),
+    rows: sumOf(
+      batchSpans.filter(({ path }) => /^s0\//.test(path)),
+      'rows',
+    ),
     batchMs: { p50: quantile(durations, 0.5), p99: quantile(durations, 0.99), max: max(durations) },
-    computeMs: { p50: quantile(batchSpans.map(({ startMs, endMs }) => endMs - startMs), 0.5) },
+    computeMs: {
+      p50: quantile(
+        batchSpans.map(({ startMs, endMs }) => endMs - startMs),
+        0.5,
+      ),
+    },
     commitMs,
     besideShare: commitMs === 0 ? 0 : besideMs / commitMs,
     reads: {

@@ -1,4 +1,8 @@
-/** `min`, `max` (of values) and `minBy`, `maxBy` (of rows). Earlier rows win ties. */
+/**
+ * `min`, `max` (of values) and `minBy`, `maxBy` (of rows). Earlier rows win ties. Whether there is a value yet is a slot of
+ * its own, 0 or 1, and not a `null` in the value's place: a row of state that holds numbers only is kept by the machine as
+ * an array of plain doubles, which is what makes a million of them small and quick to copy.
+ */
 import {
   type Aggregate,
   define,
@@ -30,28 +34,29 @@ export function maxBy<T>(by: (row: T) => Sortable): Aggregate<T, T> {
   return extremeBy('maxBy', by, 1);
 }
 
-/** @param sign 1: the greatest, -1: the least */
+/** Slots: whether there is a value (0 or 1), and the value. @param sign 1: the greatest, -1: the least */
 function extreme<T, R>(kind: string, f: (row: T) => unknown, sign: 1 | -1): Aggregate<T, R> {
   needsFunction(f, `${kind}()`);
   return define(kind, (label) => {
     const take = (slots: Slots, at: number, value: Sortable): void => {
-      const best = slots[at] as Sortable | null;
-      if (best === null || beats(value, best, sign, kind, label)) slots[at] = value;
+      if (slots[at] === 1 && !beats(value, slots[at + 1] as Sortable, sign, kind, label)) return;
+      slots[at] = 1;
+      slots[at + 1] = value;
     };
     return {
-      width: 1,
+      width: 2,
       init: (slots, at) => {
-        slots[at] = null;
+        slots[at] = 0;
+        slots[at + 1] = 0;
       },
       add: (slots, at, row) => {
         const value = f(row as T);
         if (value !== null && value !== undefined) take(slots, at, sortable(value, kind, label));
       },
       merge: (slots, at, other, otherAt) => {
-        const value = other[otherAt] as Sortable | null;
-        if (value !== null) take(slots, at, value);
+        if (other[otherAt] === 1) take(slots, at, other[otherAt + 1] as Sortable);
       },
-      result: (slots, at) => slots[at],
+      result: (slots, at) => (slots[at] === 1 ? slots[at + 1] : null),
       own: undefined,
     };
   });

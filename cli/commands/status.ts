@@ -1,0 +1,114 @@
+/** `misa status`: what is committed, folded and stored of a job, from its objects alone; changes nothing. */
+import { planned } from '../state/planned.ts';
+import type { PartitionView } from '../state/partition-view.ts';
+import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
+import { type JobViews, openViews } from '../state/views.ts';
+import { DataLog } from '../../lib/log/data-log.ts';
+import type { BatchCounts } from '../../lib/log/entry.ts';
+import type { Manifest } from '../../lib/manifest/manifest.ts';
+import { bytes, number, styleOf, table, time } from '../text.ts';
+
+export interface StatusOptions extends StoreOptions {
+  readonly json: boolean;
+}
+
+interface Level {
+  /** 0: L0. */
+  readonly level: number;
+  readonly ssts: number;
+  readonly bytes: number;
+}
+
+interface PartitionStatus {
+  readonly path: string;
+  readonly committed: number;
+  readonly folded: number;
+  readonly commitLag: number;
+  readonly published: number;
+  readonly levels: readonly Level[];
+  readonly halted: Manifest['halted'];
+}
+
+export async function statusCommand(name: string, options: StatusOptions): Promise<void> {
+  const job = await openStoredJob(name, options);
+  const views = await openViews(job);
+  const partitions = [views.planner, ...views.stages.flat()].map(partitionStatus);
+  const last = await lastBatch(job, views);
+  const plan = await planned(views.planner);
+  if (options.json) {
+    const { name: jobName, epoch, partitions: count, stages, outputMode, commit } = job.file;
+    const about = { job: jobName, epoch, partitions: count, stages, outputMode, commit, store: options.store };
+    process.stdout.write(`${JSON.stringify({ ...about, plan, lastBatch: last ?? null, parts: partitions })}\n`);
+    return;
+  }
+  const { bold, dim, bad } = styleOf(process.stdout);
+  const { file } = job;
+  const text = [
+    `${bold(file.name)} ${dim(`in ${options.store}: epoch ${file.epoch}, mode ${file.outputMode}, commit ${file.commit}`)}\n`,
+    `  ${dim('plans')}      ${number(plan.plans)}; ${number(plan.objects)} source objects planned, ${number(plan.unfinished)} not to their end\n`,
+    `  ${dim('watermark')}  ${time(plan.watermark)}\n`,
+    last === undefined ? '' : `  ${dim('last batch')} ${lastText(last)}\n`,
+    '\n',
+    partitionTable(partitions),
+    ...partitions
+      .filter((p) => p.halted !== null)
+      .map((p) => bad(`  ${p.path} is halted at batch ${p.halted!.n}: ${p.halted!.reason}\n`)),
+  ];
+  process.stdout.write(text.join(''));
+}
+
+function partitionStatus({ path, manifest, position }: PartitionView): PartitionStatus {
+  const levels = [manifest.l0, ...manifest.levels].map((ssts, level) => ({
+    level,
+    ssts: ssts.length,
+    bytes: ssts.reduce((sum, sst) => sum + sst.size, 0),
+  }));
+  const { through, publishedThrough, halted } = manifest;
+  const published = Math.max(publishedThrough, 0);
+  return { path, committed: position, folded: through, commitLag: position - through, published, levels, halted };
+}
+
+function partitionTable(partitions: readonly PartitionStatus[]): string {
+  const depth = Math.max(1, ...partitions.map((p) => p.levels.length));
+  const columns = [
+    { title: 'partition' },
+    { title: 'committed', right: true },
+    { title: 'folded', right: true },
+    { title: 'lag', right: true },
+    ...Array.from({ length: depth }, (_, level) => ({ title: `L${level}`, right: true })),
+    { title: '' },
+  ];
+  const rows = partitions.map((p) => [
+    p.path,
+    number(p.committed),
+    number(p.folded),
+    String(p.commitLag),
+    ...Array.from({ length: depth }, (_, level) => levelText(p.levels[level])),
+    p.halted === null ? '' : 'halted',
+  ]);
+  return table(columns, rows);
+}
+
+function levelText(level: Level | undefined): string {
+  return level === undefined || level.ssts === 0 ? '–' : `${level.ssts} · ${bytes(level.bytes)}`;
+}
+
+interface LastBatch extends BatchCounts {
+  readonly n: number;
+}
+
+/** Counts of the last batch over all partitions, as long as its log entries are kept. */
+async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatch | undefined> {
+  const n = Math.min(...stages.flat().map((view) => view.position));
+  const counts = { n, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
+  for (const { path } of stages.flat()) {
+    const { entry } = await new DataLog(job.store, job.names, path).readEntry(n);
+    if (entry === undefined) return undefined;
+    for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) counts[key] += entry.header.counts[key];
+  }
+  return counts;
+}
+
+function lastText({ n, rows, late, skipped, quarantined, emitted }: LastBatch): string {
+  return `${n}: ${number(rows)} rows, ${number(late)} late, ${number(skipped)} skipped, ${number(quarantined)} quarantined; ${number(emitted)} rows out`;
+}

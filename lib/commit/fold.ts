@@ -1,0 +1,167 @@
+/**
+ * Log entries → one L0 SST, published by the manifest's `through`. The state that manifest and log mean stays the same; a
+ * fold may be repeated, raced or killed at any point. It comes in two halves, so that mode `sync` can send the SST while
+ * the log entry itself is under way: `startFold` builds and sends, `publishFold` makes it count.
+ */
+import { MisaError, StoreError } from '../errors.ts';
+import type { FoldableEntry } from '../log/partition-log.ts';
+import type { LoadedManifest, SstRef } from '../manifest/manifest.ts';
+import { sstsOf } from '../manifest/manifest.ts';
+import { editManifest } from '../manifest/manifest-store.ts';
+import type { RequestOptions } from '../object-store/object-store.ts';
+import { SstBuilder } from '../sst/builder.ts';
+import type { Entry } from '../sst/entry.ts';
+import { mergeSorted } from '../sst/merge.ts';
+import { createOnce } from './create-once.ts';
+import { mayHold } from './overlap.ts';
+import { type CommitPartition, manifestOf, mayName } from './partition.ts';
+import { publishedThrough, publishOutputs } from './publish-outputs.ts';
+import { checkChain, type ReadLogOptions, readLog } from './read-log.ts';
+
+const MAX_TRIES = 3;
+
+export interface FoldOptions extends ReadLogOptions {
+  /** Outputs up to this batch are known to be published. */
+  readonly publishedThrough?: number | undefined;
+}
+
+export type FoldResult =
+  /** `more`: it stopped at a bound, and there may be more to fold. */
+  | { readonly outcome: 'folded'; readonly loaded: LoadedManifest; readonly entries: number; readonly more: boolean }
+  | { readonly outcome: 'nothing'; readonly loaded: LoadedManifest }
+  /** Another fold was first. */
+  | { readonly outcome: 'overtaken'; readonly loaded: LoadedManifest };
+
+/**
+ * Folds what the log holds after the manifest's `through`, within bounds.
+ * @throws {CorruptionError} naming the log entry @throws {StoreError}
+ */
+export async function fold(partition: CommitPartition, options: FoldOptions = {}): Promise<FoldResult> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const loaded = await manifestOf(partition, options);
+    const read = await readLog(partition, loaded, options);
+    if (!read.fresh) continue;
+    const { entries, more } = read;
+    if (entries.length === 0) return { outcome: 'nothing', loaded };
+    const started = startFold(partition, loaded, entries, options);
+    const published = publishedThrough(loaded, entries, options.publishedThrough);
+    const [complete] = await allSettled(publishOutputs(partition, loaded, entries, published, options), started.stored);
+    if (!complete) continue;
+    const result = await publishFold(partition, started, { signal: options.signal });
+    return result.outcome === 'folded' ? { ...result, more } : result;
+  }
+  throw new StoreError('TOO_SLOW', `folding ${partition.path} took over half the retention each time. Try again`, {
+    retryable: true,
+  });
+}
+
+/** A fold that is built, and whose SST is on its way. */
+export interface StartedFold {
+  /** The manifest that it builds on. */
+  readonly base: LoadedManifest;
+  readonly entries: readonly FoldableEntry[];
+  /** `null`: the entries change nothing. */
+  readonly sst: SstRef | null;
+  /** Settles when the SST is durable. */
+  readonly stored: Promise<void>;
+}
+
+/**
+ * Builds the SST of entries in memory and starts its PUT. Nothing counts until {@link publishFold}; if it is never called,
+ * the SST is an orphan for GC.
+ * @param entries those after `base`'s `through`, in order
+ * @throws {CorruptionError} an entry does not follow the one before
+ */
+export function startFold(
+  partition: CommitPartition,
+  base: LoadedManifest,
+  entries: readonly FoldableEntry[],
+  options?: RequestOptions,
+): StartedFold {
+  const { store, names, path, random } = partition;
+  const { through, logHash } = base.manifest;
+  if (entries.length === 0) throw new MisaError('NO_ENTRIES', `nothing to fold in ${path}`);
+  let hash = logHash;
+  for (const [i, entry] of entries.entries()) {
+    if (entry.n !== through + i + 1) throw new MisaError('BAD_FOLD', `entry ${entry.n} does not follow ${through + i}`);
+    checkChain(entry, hash, names.log(path, entry.n));
+    hash = entry.hash;
+  }
+  const changes = foldedChanges(base, entries);
+  if (changes.length === 0) return { base, entries, sst: null, stored: Promise.resolve() };
+  const builder = new SstBuilder({ id: random.id(), compression: 'lz4' });
+  for (const { key, value } of changes) builder.add(key, value);
+  const { info, body } = builder.finish();
+  const stored = createOnce(store, names.sst(path, info.id), body, options).then(() => {});
+  stored.catch(() => {}); // reported when it is awaited
+  return { base, entries, sst: { ...info, from: through + 1, to: through + entries.length }, stored };
+}
+
+/**
+ * Makes a fold count, by one compare-and-set. ⚑ Call it when the log entries are durable and their outputs are published,
+ * since the manifest will say so; or say how far they are published.
+ * @throws {StoreError}
+ */
+export async function publishFold(
+  partition: CommitPartition,
+  started: StartedFold,
+  options?: RequestOptions & { readonly publishedThrough?: number | undefined },
+): Promise<FoldResult> {
+  const { store, names, path, random, retentionMs } = partition;
+  const { entries } = started;
+  const after = started.base.manifest.through;
+  const last = entries.at(-1)!;
+  let current = started;
+  await current.stored;
+  const result = await editManifest(
+    store,
+    names.manifest(path),
+    async (loaded) => {
+      if (loaded.manifest.through !== after) return undefined;
+      // ⚑ Levels alone have changed: the SST stands as it is, unless it may be on its way out.
+      if (current.sst !== null && !mayName([current.sst], current.base, loaded, retentionMs)) {
+        current = startFold(partition, loaded, entries, options);
+        await current.stored;
+      }
+      return {
+        type: 'fold',
+        after,
+        through: last.n,
+        logHash: last.hash,
+        sst: current.sst,
+        publishedThrough: options?.publishedThrough ?? last.n,
+      };
+    },
+    { nonce: random.id(), from: started.base, signal: options?.signal },
+  );
+  const { loaded } = result;
+  if (result.outcome === 'done') return { outcome: 'folded', loaded, entries: entries.length, more: false };
+  return { outcome: 'overtaken', loaded };
+}
+
+/** Folds entries that are in memory, durable and published: mode `sync`, or a batch function under backpressure. */
+export function foldEntries(
+  partition: CommitPartition,
+  base: LoadedManifest,
+  entries: readonly FoldableEntry[],
+  options?: RequestOptions,
+): Promise<FoldResult> {
+  return publishFold(partition, startFold(partition, base, entries, options), options);
+}
+
+/** The newest change of each key; tombstones only where an SST may hold something for them to hide. */
+function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]): Entry[] {
+  const older = sstsOf(base.manifest);
+  const runs = entries.map((entry) => entry.changes()).reverse();
+  const merged = runs.length === 1 ? runs[0]! : mergeSorted(runs, { dropTombstones: older.length === 0 });
+  return merged.filter(({ key, value }) => value !== null || mayHold(older, key));
+}
+
+/** Waits for all, so that nothing is under way behind a failure; then throws the first one. */
+async function allSettled<T extends readonly Promise<unknown>[]>(
+  ...promises: T
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled = await Promise.allSettled(promises);
+  for (const one of settled) if (one.status === 'rejected') throw one.reason;
+  return settled.map((one) => (one as PromiseFulfilledResult<unknown>).value) as never;
+}

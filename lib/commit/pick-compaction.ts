@@ -1,0 +1,130 @@
+/**
+ * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels. A pure
+ * function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
+ * `docs/decisions/0010-compaction.md`.
+ */
+import type { Manifest, SstRef } from '../manifest/manifest.ts';
+import { hull, overlap } from './overlap.ts';
+
+export interface CompactionOptions {
+  /** L0 SSTs at which they are merged into L1. Default 4. */
+  readonly l0Trigger?: number | undefined;
+  /** Bytes that L1 may hold. Default 32 MiB. */
+  readonly baseBytes?: number | undefined;
+  /** Each level may hold this many times the one above. Default 10. */
+  readonly ratio?: number | undefined;
+  /** Bytes at which an output SST ends. Default 8 MiB. */
+  readonly sstBytes?: number | undefined;
+  /**
+   * Only what makes L0 shallower, and at most about this many bytes of inputs (but never fewer than two SSTs): for a batch
+   * that waits for it.
+   */
+  readonly boundBytes?: number | undefined;
+}
+
+export const COMPACTION = { l0Trigger: 4, baseBytes: 32 << 20, ratio: 10, sstBytes: 8 << 20 } as const;
+
+/** Inputs become outputs in `level` (0: L0, then 1: L1, …). */
+export interface Compaction {
+  /** Newest first, then by level and key: as the manifest has them. */
+  readonly inputs: readonly SstRef[];
+  readonly level: number;
+  /** Nothing overlaps: the inputs go to the level as they are, without being read. */
+  readonly move: boolean;
+}
+
+/** @returns `undefined`: none is due */
+export function pickCompaction(manifest: Manifest, options: CompactionOptions = {}): Compaction | undefined {
+  if (options.boundBytes !== undefined) return pickBounded(manifest, options.boundBytes, options);
+  const { l0Trigger = COMPACTION.l0Trigger, baseBytes = COMPACTION.baseBytes, ratio = COMPACTION.ratio } = options;
+  let due = 0;
+  let highest = manifest.l0.length / l0Trigger;
+  for (const [i, ssts] of manifest.levels.entries()) {
+    const score = bytesOf(ssts) / (baseBytes * ratio ** i);
+    // Over its size only: a level that is full is as it should be.
+    if (score > 1 && score > highest) [due, highest] = [i + 1, score];
+  }
+  if (highest < 1) return undefined;
+  return due === 0 ? intoL1(manifest, options) : down(manifest, due, options);
+}
+
+/** SSTs older than any of the inputs that stay: what the tombstones of this compaction may still have to hide. */
+export function olderThan(manifest: Manifest, { inputs, level }: Compaction): SstRef[] {
+  const ids = new Set(inputs.map((sst) => sst.id));
+  const last = level === 0 ? manifest.l0.findLastIndex((sst) => ids.has(sst.id)) + 1 : manifest.l0.length;
+  return [...manifest.l0.slice(last), ...manifest.levels.slice(level).flat()];
+}
+
+export function bytesOf(ssts: readonly SstRef[]): number {
+  return ssts.reduce((sum, sst) => sum + sst.size, 0);
+}
+
+/** All of L0 and what it overlaps in L1. */
+function intoL1(manifest: Manifest, options: CompactionOptions): Compaction {
+  const { l0 } = manifest;
+  const { sstBytes = COMPACTION.sstBytes } = options;
+  const below = overlapping(manifest.levels[0] ?? [], l0, sstBytes);
+  const disjoint = l0.every((a, i) => l0.every((b, k) => i === k || !overlap(a, b)));
+  return {
+    inputs: [...l0, ...below],
+    level: 1,
+    move: below.length === 0 && disjoint && !anySmall(l0, sstBytes) && !anyTombstones(l0),
+  };
+}
+
+/** The SST of a level that is over its size whose way down rewrites the least for what it takes off. */
+function down(manifest: Manifest, from: number, options: CompactionOptions): Compaction {
+  const { sstBytes = COMPACTION.sstBytes } = options;
+  const target = manifest.levels[from] ?? [];
+  let best: Compaction | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const sst of manifest.levels[from - 1]!) {
+    const below = overlapping(target, [sst], sstBytes);
+    const cost = bytesOf(below) / sst.size;
+    if (cost >= least) continue;
+    least = cost;
+    best = { inputs: [sst, ...below], level: from + 1, move: below.length === 0 && !anyTombstones([sst]) };
+  }
+  return best!;
+}
+
+/** The newest L0 SSTs alone, merged into one, where all of L0 with what it overlaps is too much for a batch to wait for. */
+function pickBounded(manifest: Manifest, boundBytes: number, options: CompactionOptions): Compaction | undefined {
+  const { l0 } = manifest;
+  if (l0.length < 2) return undefined;
+  const whole = intoL1(manifest, options);
+  if (whole.move || bytesOf(whole.inputs) <= boundBytes) return whole;
+  let count = 0;
+  let bytes = 0;
+  for (const sst of l0) {
+    if (count >= 2 && bytes + sst.size > boundBytes) break;
+    bytes += sst.size;
+    count++;
+  }
+  return { inputs: l0.slice(0, count), level: 0, move: false };
+}
+
+/**
+ * The SSTs of a level between the bounds of the inputs, and the neighbour on either side if it is small: so that small
+ * outputs do not pile up, whatever the order of the keys.
+ */
+function overlapping(level: readonly SstRef[], inputs: readonly SstRef[], sstBytes: number): readonly SstRef[] {
+  const range = hull(inputs);
+  const after = (i: number): boolean => level[i]!.minKey > range.maxKey;
+  let first = level.findIndex((sst) => sst.maxKey >= range.minKey);
+  if (first < 0) first = level.length;
+  let end = first;
+  while (end < level.length && !after(end)) end++;
+  if (first > 0 && anySmall([level[first - 1]!], sstBytes)) first--;
+  if (end < level.length && anySmall([level[end]!], sstBytes)) end++;
+  return level.slice(first, end);
+}
+
+function anySmall(ssts: readonly SstRef[], sstBytes: number): boolean {
+  return ssts.some((sst) => sst.size < sstBytes / 2);
+}
+
+/** Moved as they are, tombstones would stay when nothing is left for them to hide. */
+function anyTombstones(ssts: readonly SstRef[]): boolean {
+  return ssts.some((sst) => sst.tombstones > 0);
+}

@@ -1,0 +1,74 @@
+/**
+ * Publishes outputs that batch functions did not get to: out/n of each output is created once, and only after out/n−1,
+ * empty ones too ⚑. What is there already someone published: the bytes are the log entry's, whoever did.
+ *
+ * Looks from the newest down to the first that is there, and creates what is above it. All below it was published, so it
+ * need not be there any more: a consumer may delete every object but the newest, after a retention.
+ */
+import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
+import type { LoadedManifest } from '../manifest/manifest.ts';
+import type { RequestOptions } from '../object-store/object-store.ts';
+import { allOrFirstError, createOnce } from './create-once.ts';
+import type { CommitPartition } from './partition.ts';
+
+export interface PublishOptions extends RequestOptions {
+  /** Outputs up to this batch are known to be published. */
+  readonly publishedThrough?: number | undefined;
+}
+
+/**
+ * @param entries those after `loaded`'s `through`, in order; what is folded and unpublished is read from the log
+ * @returns ⚑ false if it took so long that others may have published, consumed and deleted meanwhile: begin again
+ */
+export async function publishOutputs(
+  partition: CommitPartition,
+  loaded: LoadedManifest,
+  entries: readonly FoldableEntry[],
+  options: PublishOptions = {},
+): Promise<boolean> {
+  const { manifest } = loaded;
+  const published = Math.max(
+    options.publishedThrough ?? 0,
+    manifest.publishedThrough,
+    ...entries.map((entry) => entry.publishedThrough),
+  );
+  const isFresh = ({ dateMs }: { readonly dateMs: number }): boolean =>
+    mayConclude(dateMs, loaded.dateMs, partition.retentionMs);
+
+  const folded: FoldableEntry[] = [];
+  for (let n = manifest.through; n > published; n--) {
+    const read = await partition.log.read(n, { signal: options.signal });
+    if (!isFresh(read)) return false;
+    if (!read.found) break; // collected, so it was published
+    folded.unshift(read.entry);
+  }
+  const unpublished = [...folded, ...entries.filter((entry) => entry.n > published)];
+  const outputs = [...new Set(unpublished.flatMap((entry) => entry.outputs))];
+  const complete = await allOrFirstError(
+    outputs.map((output) => publishOutput(partition, output, unpublished, isFresh, options)),
+  );
+  return complete.every((yes) => yes);
+}
+
+async function publishOutput(
+  { store, names, partition }: CommitPartition,
+  output: string,
+  unpublished: readonly FoldableEntry[],
+  isFresh: (answer: { readonly dateMs: number }) => boolean,
+  { signal }: RequestOptions,
+): Promise<boolean> {
+  const entries = unpublished.filter((entry) => entry.outputs.includes(output));
+  let from = entries.length;
+  for (; from > 0; from--) {
+    const name = names.out(output, partition, entries[from - 1]!.n);
+    const answer = await store.get(name, { signal, range: { offset: 0, length: 1 } });
+    if (!isFresh(answer)) return false;
+    if (answer.found) break;
+  }
+  for (const entry of entries.slice(from)) {
+    const name = names.out(output, partition, entry.n);
+    const answer = await createOnce(store, name, entry.output(entry.outputs.indexOf(output)), { signal });
+    if (!isFresh(answer)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,43 @@
+/**
+ * SSTs read from end to end, in large pieces: what a compaction merges. A small one is one GET; a larger one is its index,
+ * then its blocks with one request ahead of the merge.
+ */
+
+import type { SstRef } from '../manifest/manifest.ts';
+import type { RequestOptions } from '../object-store/object-store.ts';
+import type { Entry } from '../sst/entry.ts';
+import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
+import { SstIndex } from '../sst/sst-index.ts';
+import { sstEntries } from '../sst/verify.ts';
+import { MissingSstError } from '../state/sst-reads.ts';
+import type { CommitPartition } from './partition.ts';
+
+/** Bytes of one request, about. */
+const PIECE_BYTES = 4 << 20;
+
+/**
+ * The entries of SSTs that do not overlap, in the order of their keys.
+ * @throws {MissingSstError} one is not there @throws {CorruptionError} one is damaged
+ */
+export async function* readRun(
+  partition: CommitPartition,
+  ssts: readonly SstRef[],
+  options: RequestOptions = {},
+): AsyncGenerator<Entry[], void, undefined> {
+  for (const sst of ssts) {
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      const name = partition.names.sst(partition.path, sst.id);
+      const answer = await partition.store.get(name, { ...options, range: { offset, length } });
+      if (!answer.found) throw new MissingSstError(name);
+      return answer.body;
+    };
+    if (sst.size <= PIECE_BYTES) {
+      yield* sstEntries(sst, await read(0, sst.size));
+      continue;
+    }
+    const index = SstIndex.decode(sst, await read(sst.metaOffset, sst.size - sst.metaOffset));
+    const fetch = async (span: BlockSpan): Promise<Uint8Array[]> =>
+      splitSpan(index, span, await read(span.offset, span.length));
+    yield* scanBlocks(index, fetch, { spanBytes: PIECE_BYTES });
+  }
+}

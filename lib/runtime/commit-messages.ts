@@ -1,0 +1,33 @@
+/** What the batch thread and the commit worker say to each other: plain data. */
+import type { LoadedManifest } from '../manifest/manifest.ts';
+import type { PartitionPath } from '../object-store/names.ts';
+import type { StoreSpec } from '../object-store/store-spec.ts';
+import type { Span } from '../util/trace.ts';
+import type { JobFile } from './job-file.ts';
+
+export interface WorkerSettings {
+  readonly spec: StoreSpec;
+  readonly file: JobFile;
+  readonly retentionMs: number;
+}
+
+export interface ErrorData {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+export type ToWorker =
+  | { readonly kind: 'committed'; readonly path: PartitionPath; readonly n: number }
+  /** Answered by `done` when a fold of this partition has been tried. */
+  | { readonly kind: 'relieve'; readonly id: number; readonly path: PartitionPath }
+  /** Answered by `done` when everything is folded. */
+  | { readonly kind: 'drain'; readonly id: number }
+  /** Answered by `done` when nothing is under way any more. */
+  | { readonly kind: 'stop'; readonly id: number };
+
+export type FromWorker =
+  | { readonly kind: 'manifest'; readonly path: PartitionPath; readonly loaded: LoadedManifest }
+  | { readonly kind: 'span'; readonly span: Span }
+  | { readonly kind: 'done'; readonly id: number; readonly error?: ErrorData | undefined }
+  | { readonly kind: 'failed'; readonly error: ErrorData };
