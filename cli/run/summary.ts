@@ -5,14 +5,13 @@ import { count, milliseconds, number, percent, type Style, time } from '../text.
 import type { Places } from './presenter.ts';
 import { type RunStats, TIERS } from './run-stats.ts';
 
-const SHOWN_FILES = 3;
+const SHOWN_FILES = 2;
 
 export function summaryText(end: EmbeddedEnd, stats: RunStats, elapsedMs: number, places: Places, style: Style): string {
   const { bold, dim } = style;
   const lines: [string, string][] = [];
-  if (stats.rows === 0 && stats.batches === 0) {
-    const nothing = end.position === 0 ? 'the input has no rows' : `nothing new; batch ${end.position} is the last`;
-    lines.push(['rows', nothing]);
+  if (stats.rows === 0) {
+    lines.push(['rows', end.position === 0 ? 'the input has none' : 'none new; the input was read before']);
   } else {
     lines.push(['rows', `${number(stats.rows)} read ${dim('=')} ${fates(stats, style)}`]);
     const rate = (stats.rows * 1000) / Math.max(1, elapsedMs);
@@ -55,22 +54,25 @@ function results(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): 
   if (output === undefined) return `${rows}, in ${store} only (--output DIR copies them)`;
   const files = end.files.filter((file) => !isQuarantine(file));
   if (files.length === 0) return `${rows} in ${output}: no new files`;
-  const kinds = new Set(files);
-  return `${rows} in ${count(kinds.size, 'file')}: ${example([...kinds])}`;
+  return `${rows} in ${count(files.length, 'file')}: ${patterns(files)}`;
 }
 
-/** The first names, and how many more. */
-function example(files: readonly string[]): string {
-  const named = files.slice(0, SHOWN_FILES).map((file) => path.relative('', file) || file);
-  const [first = '', ...others] = named;
-  if (files.length > SHOWN_FILES) return `${first} … ${path.basename(files[files.length - 1]!)}`;
-  return [first, ...others.map((file) => path.basename(file))].join(', ');
+/** A few files by name; many as one pattern an output, that a shell understands. */
+function patterns(files: readonly string[]): string {
+  const short = files.map(shortPath);
+  if (short.length <= SHOWN_FILES) return short.join(', ');
+  return [...new Set(short.map((file) => file.replace(/(?:-\d{8})?-p\d+\.ndjson$/, '-*.ndjson')))].join(', ');
+}
+
+function shortPath(file: string): string {
+  const relative = path.relative('', file);
+  return relative === '' || relative.startsWith('..') ? file : relative;
 }
 
 /** How many rows were set aside, and where they are with their reasons. */
 export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store }: Places): string {
-  const files = [...new Set(end.files.filter(isQuarantine))];
-  const where = files.length > 0 ? example(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
+  const files = end.files.filter(isQuarantine);
+  const where = files.length > 0 ? patterns(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
   return `${number(stats.quarantined)} with their reasons in ${where}`;
 }
 

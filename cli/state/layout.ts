@@ -8,6 +8,13 @@
  */
 import type { JobFile } from '../../lib/runtime/job-file.ts';
 import type { TableKind } from '../../lib/state/address.ts';
+import type { Accumulator, AggregateDefinition } from '../../lib/stream/aggregates/aggregate.ts';
+import { collect } from '../../lib/stream/aggregates/collect.ts';
+import { countDistinct } from '../../lib/stream/aggregates/count-distinct.ts';
+import { max, maxBy, min, minBy } from '../../lib/stream/aggregates/extremes.ts';
+import { first, last } from '../../lib/stream/aggregates/first-last.ts';
+import { avg, count, sum } from '../../lib/stream/aggregates/numeric.ts';
+import { topN } from '../../lib/stream/aggregates/top-n.ts';
 
 export interface StoredTable {
   readonly stage: number;
@@ -49,23 +56,34 @@ export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
       kind: kind as TableKind,
       title: `${operator} ${name}`,
       windowMs: window === null ? undefined : Number(window[1]),
-      columns: operator!.endsWith('reduce') ? [{ name: 'value', kind: 'value' }] : columns,
+      columns: operator!.endsWith('reduce') ? [{ name: 'value', kind: 'count' }] : columns,
     });
   }
   return tables;
 }
 
-/** Slots an aggregate's state takes, and the result in them. */
-const AGGREGATES: Readonly<Record<string, { width: number; result: (slots: readonly unknown[]) => unknown }>> = {
-  count: { width: 1, result: ([n]) => n },
-  sum: { width: 1, result: ([total]) => total },
-  min: { width: 1, result: ([value]) => value },
-  max: { width: 1, result: ([value]) => value },
-  value: { width: 1, result: ([value]) => value },
-  avg: { width: 2, result: ([total, n]) => (n === 0 ? null : (total as number) / (n as number)) },
-  minBy: { width: 2, result: ([, row]) => row },
-  maxBy: { width: 2, result: ([, row]) => row },
-};
+const any = (): number => 0;
+
+/** How each kind of aggregate keeps its state, and what it shows of it: asked of the aggregates themselves. */
+const AGGREGATES: ReadonlyMap<string, Accumulator> = new Map(
+  Object.entries({
+    count: count(),
+    sum: sum(any),
+    avg: avg(any),
+    min: min(any),
+    max: max(any),
+    minBy: minBy(any),
+    maxBy: maxBy(any),
+    first: first(),
+    last: last(),
+    collect: collect(),
+    countDistinct: countDistinct(any),
+    topN: topN(1, { by: any }),
+    // One slot, shown as it is: what is shown otherwise is known to the job's code alone.
+    aggregator: count(),
+    quantile: count(),
+  }).map(([kind, aggregate]) => [kind, (aggregate as AggregateDefinition).accumulator(kind)]),
+);
 
 /** A state row by column, as far as its layout is known; the rest under `state`. */
 export function describeState(row: unknown, columns: readonly StoredColumn[]): Record<string, unknown> {
@@ -73,13 +91,9 @@ export function describeState(row: unknown, columns: readonly StoredColumn[]): R
   const described: Record<string, unknown> = {};
   let at = 0;
   for (const { name, kind } of columns) {
-    const aggregate = AGGREGATES[kind];
-    if (aggregate === undefined) {
-      const alone = columns.length === 1 || name === columns[columns.length - 1]!.name;
-      const rest = row.slice(at) as unknown[];
-      return { ...described, ...(alone ? { [name]: rest.length === 1 ? rest[0] : rest } : { state: rest }) };
-    }
-    described[name] = aggregate.result(row.slice(at, at + aggregate.width));
+    const aggregate = AGGREGATES.get(kind.replace(/\(.*/, ''));
+    if (aggregate === undefined) return { ...described, state: row.slice(at) };
+    described[name] = aggregate.result(row, at);
     at += aggregate.width;
   }
   return described;

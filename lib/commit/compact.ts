@@ -16,6 +16,8 @@ import { COMPACTION, type Compaction, type CompactionOptions, olderThan, pickCom
 import { readRun } from './sst-runs.ts';
 
 export interface CompactOptions extends CompactionOptions, RequestOptions {
+  /** A manifest in hand, to save a read. */
+  readonly from?: LoadedManifest | undefined;
   /**
    * Called every few thousand entries (some milliseconds of work): give others their turn, `setImmediate` as a promise.
    * Default: none.
@@ -40,7 +42,7 @@ export type CompactResult =
  * @throws {CorruptionError} an input is damaged or missing @throws {StoreError}
  */
 export async function compact(partition: CommitPartition, options: CompactOptions = {}): Promise<CompactResult> {
-  const base = await manifestOf(partition, options);
+  const base = options.from ?? (await manifestOf(partition, options));
   const compaction = pickCompaction(base.manifest, options);
   if (compaction === undefined) return { outcome: 'nothing', loaded: base };
   let outputs: readonly SstRef[];

@@ -7,23 +7,20 @@ import { MisaError, StoreError } from '../errors.ts';
 import type { FoldableEntry } from '../log/partition-log.ts';
 import type { LoadedManifest, SstRef } from '../manifest/manifest.ts';
 import { sstsOf } from '../manifest/manifest.ts';
-import { editManifest } from '../manifest/manifest-store.ts';
+import { type Decide, editManifest } from '../manifest/manifest-store.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import { SstBuilder } from '../sst/builder.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeSorted } from '../sst/merge.ts';
-import { createOnce } from './create-once.ts';
+import { allOrFirstError, createOnce } from './create-once.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
-import { publishedThrough, publishOutputs } from './publish-outputs.ts';
+import { type PublishOptions, publishOutputs } from './publish-outputs.ts';
 import { checkChain, type ReadLogOptions, readLog } from './read-log.ts';
 
 const MAX_TRIES = 3;
 
-export interface FoldOptions extends ReadLogOptions {
-  /** Outputs up to this batch are known to be published. */
-  readonly publishedThrough?: number | undefined;
-}
+export interface FoldOptions extends ReadLogOptions, PublishOptions {}
 
 export type FoldResult =
   /** `more`: it stopped at a bound, and there may be more to fold. */
@@ -42,11 +39,16 @@ export async function fold(partition: CommitPartition, options: FoldOptions = {}
     const read = await readLog(partition, loaded, options);
     if (!read.fresh) continue;
     const { entries, more } = read;
-    if (entries.length === 0) return { outcome: 'nothing', loaded };
+    if (entries.length === 0) {
+      const { through, publishedThrough } = loaded.manifest;
+      if (publishedThrough >= through) return { outcome: 'nothing', loaded };
+      if (!(await publishOutputs(partition, loaded, [], options))) continue;
+      return { outcome: 'nothing', loaded: await notePublished(partition, loaded, options) };
+    }
     const started = startFold(partition, loaded, entries, options);
-    const published = publishedThrough(loaded, entries, options.publishedThrough);
-    const [complete] = await allSettled(publishOutputs(partition, loaded, entries, published, options), started.stored);
-    if (!complete) continue;
+    const publishing = publishOutputs(partition, loaded, entries, options);
+    await allOrFirstError<unknown>([publishing, started.stored]);
+    if (!(await publishing)) continue;
     const result = await publishFold(partition, started, { signal: options.signal });
     return result.outcome === 'folded' ? { ...result, more } : result;
   }
@@ -105,7 +107,7 @@ export function startFold(
 export async function publishFold(
   partition: CommitPartition,
   started: StartedFold,
-  options?: RequestOptions & { readonly publishedThrough?: number | undefined },
+  options?: PublishOptions,
 ): Promise<FoldResult> {
   const { store, names, path, random, retentionMs } = partition;
   const { entries } = started;
@@ -139,14 +141,26 @@ export async function publishFold(
   return { outcome: 'overtaken', loaded };
 }
 
-/** Folds entries that are in memory, durable and published: mode `sync`, or a batch function under backpressure. */
+/** Folds entries that are in memory and durable, without reading them again: a batch function under backpressure. */
 export function foldEntries(
   partition: CommitPartition,
   base: LoadedManifest,
   entries: readonly FoldableEntry[],
-  options?: RequestOptions,
+  options?: PublishOptions,
 ): Promise<FoldResult> {
   return publishFold(partition, startFold(partition, base, entries, options), options);
+}
+
+/** Tells the manifest that all it has folded is published. */
+async function notePublished(
+  { store, names, path, random }: CommitPartition,
+  from: LoadedManifest,
+  { signal }: RequestOptions,
+): Promise<LoadedManifest> {
+  const { through } = from.manifest;
+  const decide: Decide = ({ manifest }) =>
+    manifest.publishedThrough >= through ? undefined : { type: 'published', through };
+  return (await editManifest(store, names.manifest(path), decide, { nonce: random.id(), from, signal })).loaded;
 }
 
 /** The newest change of each key; tombstones only where an SST may hold something for them to hide. */
@@ -155,13 +169,4 @@ function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]):
   const runs = entries.map((entry) => entry.changes()).reverse();
   const merged = runs.length === 1 ? runs[0]! : mergeSorted(runs, { dropTombstones: older.length === 0 });
   return merged.filter(({ key, value }) => value !== null || mayHold(older, key));
-}
-
-/** Waits for all, so that nothing is under way behind a failure; then throws the first one. */
-async function allSettled<T extends readonly Promise<unknown>[]>(
-  ...promises: T
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  const settled = await Promise.allSettled(promises);
-  for (const one of settled) if (one.status === 'rejected') throw one.reason;
-  return settled.map((one) => (one as PromiseFulfilledResult<unknown>).value) as never;
 }

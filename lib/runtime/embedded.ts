@@ -77,7 +77,7 @@ export interface Progress {
 
 export interface EmbeddedEnd extends RunEnd {
   readonly file: JobFile;
-  /** Result files that this run wrote, in order. */
+  /** Result files that this run wrote, by name. */
   readonly files: readonly string[];
 }
 
@@ -122,7 +122,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         if (options.output?.kind === 'stream') await writeResults(job, done, store, opened!.file, options.output.write);
       },
     });
-    return { ...end, file: opened!.file, files: directory?.files ?? [] };
+    return { ...end, file: opened!.file, files: [...new Set(directory?.files)].sort() };
   } finally {
     await writer?.flush().catch((error: Error) => options.onWarning?.(error));
     await cache?.close();

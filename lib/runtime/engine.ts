@@ -13,6 +13,8 @@ import { decodeSegment } from '../batch/segment.ts';
 import { CorruptionError, FencedError, MisaError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
 import { PLANNER } from '../object-store/names.ts';
+import { piggyback } from '../preload/preload.ts';
+import { noCost } from '../state/sst-reads.ts';
 
 /** A micro-batch, committed and published in all stages and partitions. */
 export interface BatchDone {
@@ -31,6 +33,7 @@ export class Engine {
   readonly env: Environment;
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
+  #filling = false;
   #replay: Replay | undefined;
   #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
 
@@ -99,6 +102,33 @@ export class Engine {
         `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
       );
     }
+  }
+
+  /**
+   * Brings near what the batch of these rows will read. Best effort: what fails here is read, or fails, in the batch.
+   */
+  async preload(gathered: Gathered): Promise<void> {
+    const { job, clock, trace } = this.env;
+    if (job.preload === 'off') return;
+    const { kind } = gathered;
+    const watermark = this.planner.watermark(clock.now());
+    const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null };
+    await Promise.allSettled(
+      this.stages[0]!.map(async ({ state, path }, p) => {
+        if (state.rows.complete) return;
+        const startMs = clock.monotonic();
+        const { requests, bytes } = await piggyback({ job, stage: 0, state }, plan, gathered.inputs[p] ?? NO_INPUT);
+        const n = this.planner.position + 1;
+        trace.span({ lane: 'preload', path, n, startMs, endMs: clock.monotonic(), detail: { requests, bytes } });
+      }),
+    );
+  }
+
+  /** After a start: reads partitions whose state is small into memory, behind the batches. */
+  fillMemory(): void {
+    if (this.#filling || this.env.job.preload !== 'keys') return;
+    this.#filling = true;
+    for (const { state } of this.stages.flat()) void state.loadAll(noCost()).catch(() => {});
   }
 
   async #run(

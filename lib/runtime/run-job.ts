@@ -85,14 +85,21 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     const files = inputs;
     for (const done of await engine.recover((plan) => files.replay(plan))) await report(done, recoverMs);
     let reported: Promise<void> = Promise.resolve();
+    /** Gathers rows and brings near what they will read. */
+    const prepare = async (): Promise<Gathered | undefined> => {
+      const gathered = await files.gather();
+      if (gathered !== undefined) await engine.preload(gathered);
+      return gathered;
+    };
     let ahead: Promise<Gathered | undefined> | undefined;
     const run = async (gathered: Gathered): Promise<void> => {
       const startMs = clock.monotonic();
       const done = await engine.batch(gathered, () => {
         if (gathered.kind !== 'data') return;
-        ahead = files.gather();
+        ahead = prepare();
         ahead.catch(() => {});
       });
+      engine.fillMemory();
       await reported;
       reported = report(done, startMs);
       reported.catch(() => {});
@@ -102,7 +109,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
         reason = 'stopped';
         break;
       }
-      const gathered = await (ahead ?? files.gather());
+      const gathered = await (ahead ?? prepare());
       ahead = undefined;
       if (gathered !== undefined) await run(gathered);
       else if (watermarkMoved(engine)) await run(noRows('empty'));
@@ -112,7 +119,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
         files.add(await watch.find());
       }
     }
-    if (reason === 'read' && options.flush === true) await run(noRows('flush'));
+    if (reason === 'read' && options.flush === true && engine.planner.progress?.kind !== 'flush') await run(noRows('flush'));
     await reported;
     await committer.close({ drain: true });
     return { totals, reason, position: engine.position };

@@ -3,7 +3,7 @@
  * the restart points, where whole keys stand, and scans at most 16 entries from there, comparing bytes with the key's
  * characters and making no strings. Values are views of the block.
  */
-import { readU32 } from '../util/bytes.ts';
+import { latin1Prefix, readU32 } from '../util/bytes.ts';
 import { openBlock } from './compression.ts';
 import type { Entry, Key } from './entry.ts';
 
@@ -17,14 +17,15 @@ export function decodeBlock(raw: Uint8Array, where: string): Block {
 }
 
 export class Block {
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
   /** Where the entries end and the restart points begin. */
   readonly #end: number;
   readonly #restarts: number;
 
   /** @param bytes a block's uncompressed bytes, checked; see {@link decodeBlock} */
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  constructor(bytes: Uint8Array) {
+    // A plain array: its subarrays, the values, are cheaper to make than Buffers.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#restarts = readU32(bytes, bytes.length - 4);
     this.#end = bytes.length - 4 - 4 * this.#restarts;
   }
@@ -90,7 +91,7 @@ export class Block {
       }
       for (let i = shared; i < length; i++) scratch[i] = bytes[at++]!;
       const valueEnd = tag === 0 ? at : at + tag - 1;
-      const key = scratch.toString('latin1', 0, length);
+      const key = latin1Prefix(scratch, length);
       if (to !== undefined && key >= to) break;
       if (skipping && key >= from) skipping = false;
       if (!skipping) out.push({ key, value: tag === 0 ? null : bytes.subarray(at, valueEnd) });
@@ -132,7 +133,7 @@ export class Block {
 }
 
 /** A varint whose first byte was `first`, a continued one, and where it ends. Rare: hence the pair. */
-function restOfVarint(bytes: Buffer, at: number, first: number): [value: number, end: number] {
+function restOfVarint(bytes: Uint8Array, at: number, first: number): [value: number, end: number] {
   let value = first & 127;
   for (let shift = 7; shift < 35; shift += 7) {
     const byte = bytes[at++]!;

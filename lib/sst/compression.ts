@@ -1,6 +1,6 @@
 /**
- * How a block is stored: `none`, `lz4` or `zstd`. Every block names its own, so a builder may leave alone what does not
- * shrink, and levels may differ. The stored form ends with a CRC-32 over all before it, checked before anything is
+ * How a block is stored: `none` or `lz4`; the number 2 is kept for zstd (see `docs/formats/sst.md` for why not yet). Every
+ * block names its own, so a builder may leave alone what does not shrink, and levels may differ. The stored form ends with a CRC-32 over all before it, checked before anything is
  * decompressed: a decompressor never sees bytes that were not written here.
  */
 import { compressSync as lz4Compress, uncompressSync as lz4Uncompress } from 'lz4-napi';

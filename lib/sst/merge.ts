@@ -21,6 +21,7 @@ export async function* mergeRuns(
   runs: readonly AsyncIterable<Entry[]>[],
   { dropTombstones }: MergeOptions,
 ): AsyncGenerator<Entry[], void, undefined> {
+  if (runs.length === 1 && !dropTombstones) return yield* runs[0]!;
   const sources = runs.map((run) => run[Symbol.asyncIterator]());
   try {
     const heads = await Promise.all(sources.map(nextChunk));
@@ -32,11 +33,11 @@ export async function* mergeRuns(
     let out: Entry[] = [];
     while (!merger.done) {
       const dry = merger.drain(out, CHUNK_ENTRIES);
-      if (out.length > 0) {
+      if (dry !== undefined) merger.refill(dry, await nextChunk(sources[dry.age]!));
+      if (out.length >= CHUNK_ENTRIES || (merger.done && out.length > 0)) {
         yield out;
         out = [];
       }
-      if (dry !== undefined) merger.refill(dry, await nextChunk(sources[dry.age]!));
     }
   } finally {
     await Promise.all(sources.map((source) => source.return?.()));

@@ -2,6 +2,7 @@
  * Reads a key range of an SST in order. What to fetch is planned first, as data (`planScan`), and then executed with
  * one fetch ahead of the consumer, so that a scan costs bandwidth and not round trips, and memory for two fetches.
  */
+import { StoreError } from '../errors.ts';
 import { decodeBlock } from './block.ts';
 import type { Entry, Key } from './entry.ts';
 import type { SstIndex } from './sst-index.ts';
@@ -62,6 +63,9 @@ export async function* scanBlocks(
   let ahead = spans.length > 0 ? fetch(spans[0]!) : undefined;
   for (const [i, span] of spans.entries()) {
     const blocks = await ahead!;
+    if (blocks.length !== span.last - span.first) {
+      throw new StoreError('SHORT_READ', `SST ${index.info.id}: ${blocks.length} blocks for [${span.first}, ${span.last})`);
+    }
     const next = spans[i + 1];
     if (next !== undefined) {
       ahead = fetch(next);

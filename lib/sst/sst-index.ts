@@ -5,10 +5,11 @@
  * Block i holds the keys in [separator i, separator i+1). A separator is the shortest prefix of the block's first key
  * that is greater than the key before.
  */
-import { CorruptionError, MisaError } from '../errors.ts';
+import { CorruptionError } from '../errors.ts';
 import { bloomHas, hashKey } from '../util/bloom.ts';
 import { ByteReader, readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
+import { newerFormat } from '../util/envelope.ts';
 import type { Key, SstInfo } from './entry.ts';
 import { FOOTER_BYTES, HEADER_BYTES, MAGIC, VERSION } from './format.ts';
 
@@ -59,6 +60,9 @@ export class SstIndex {
       separators[i] = reader.latin1(reader.varint());
     }
     offsets[footer.blocks] = offset;
+    if (footer.blocks === 0 || offset !== info.metaOffset) {
+      throw new CorruptionError(where, 'its blocks do not end where its index begins');
+    }
     const minKey = reader.latin1(reader.varint());
     const maxKey = reader.latin1(reader.varint());
     if (minKey !== info.minKey || maxKey !== info.maxKey) {
@@ -150,9 +154,7 @@ function readFooter(meta: Uint8Array, where: string): Footer {
     throw new CorruptionError(where, 'the checksum of its index and footer does not match');
   }
   const version = readU32(meta, end - 8);
-  if (version > VERSION) {
-    throw new MisaError('NEWER_FORMAT', `${where} was written by a newer Misa (format ${version}): update this one`);
-  }
+  if (version > VERSION) throw newerFormat(where, version, VERSION);
   if (version !== VERSION) throw new CorruptionError(where, `its format version ${version} never existed`);
   const reader = new ByteReader(meta, end - FOOTER_BYTES);
   const footer = {

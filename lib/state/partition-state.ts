@@ -21,7 +21,11 @@ export interface PartitionStateOptions extends SstReadsOptions {
   readonly rowBytes: number;
 }
 
+/** How much more memory a row takes than its share of an SST, at most. */
+const MEMORY_PER_STORED_BYTE = 20;
+
 export class PartitionState {
+  readonly #rowBytes: number;
   readonly kinds: readonly TableKind[];
   readonly rows: Rows;
   readonly overlay = new Overlay();
@@ -34,6 +38,7 @@ export class PartitionState {
   #warm: { pack: ReadonlyMap<string, Uint8Array | null>; n: number } | undefined;
 
   constructor(options: PartitionStateOptions) {
+    this.#rowBytes = options.rowBytes;
     this.kinds = options.kinds;
     this.rows = new Rows(options.rowBytes, true);
     this.reads = new SstReads(options);
@@ -141,14 +146,17 @@ export class PartitionState {
     }
   }
 
-  /** Reads all of the partition into memory if it fits, so that absent means absent. Only at the pinned manifest's position. */
-  async loadAll(maxBytes: number, cost: ReadCost): Promise<boolean> {
-    const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
-    if (this.rows.complete || stored > maxBytes) return this.rows.complete;
+  /**
+   * Reads all of the partition into memory if it is sure to fit, so that absent means absent. Batches may go on meanwhile.
+   * @returns whether it is all there
+   */
+  async loadAll(cost: ReadCost): Promise<boolean> {
     const { version } = this.#pinned.manifest;
-    const position = this.#position;
+    const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
+    if (this.rows.complete || stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return this.rows.complete;
     const entries = await this.reads.scan('', undefined, cost);
-    if (version !== this.#pinned.manifest.version || position !== this.#position) return false;
+    // Under a newer manifest the overlay may no longer hold what is newer than these entries.
+    if (version !== this.#pinned.manifest.version) return false;
     const { evictions } = this.rows;
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);

@@ -106,7 +106,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'drop' as const }) },
 );
 
-async function check(steps: fc.ArbitraryValue<typeof step>[], rowBytes: number, cached: boolean): Promise<void> {
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<void> {
   const folder = new Folder();
   const directory = cacheFolder();
   let cache = cached ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
@@ -154,7 +156,7 @@ async function check(steps: fc.ArbitraryValue<typeof step>[], rowBytes: number, 
       await folder.compact();
       state.adopt(folder.loaded);
     } else if (s.kind === 'loadAll') {
-      await state.loadAll(1 << 20, noCost());
+      await state.loadAll(noCost());
     } else {
       // A new environment, or this one with its memory thrown away, from what is durable.
       if (s.kind === 'drop') state.reset();

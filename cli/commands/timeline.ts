@@ -1,0 +1,54 @@
+/**
+ * `misa timeline`: a run, or several runs on one time axis, as an HTML page that needs nothing else. Reads what the run
+ * recorded of itself; changes nothing in a store.
+ */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errorText } from '../../lib/errors.ts';
+import { names } from '../../lib/object-store/names.ts';
+import { readTrace } from '../../lib/timeline/read-trace.ts';
+import { renderTimeline, type TimelineRun } from '../../lib/timeline/render.ts';
+import { UsageError } from '../failure.ts';
+import { openStoredJob } from '../state/stored-job.ts';
+
+export interface TimelineOptions {
+  /** Name of a job, or its module. */
+  readonly job: string;
+  readonly store: string;
+  readonly endpoint?: string;
+  /** HTML file; `{job}-timeline.html` when left out. */
+  readonly output?: string;
+  /** Further stores that hold the job: their latest runs are drawn below. */
+  readonly compare?: readonly string[];
+  /** Id of the run in `store`, or its beginning; the latest when left out. */
+  readonly run?: string;
+}
+
+export async function timelineCommand(options: TimelineOptions): Promise<void> {
+  const stores = [options.store, ...(options.compare ?? [])];
+  const loaded = await Promise.all(
+    stores.map((store, i) => loadRun(store, options, i === 0 ? options.run : undefined)),
+  );
+  const { job } = loaded[0]!;
+  const file = path.resolve(options.output ?? `${job}-timeline.html`);
+  const { html, captions } = renderTimeline(
+    job,
+    loaded.map(({ run }) => run),
+  );
+  try {
+    await writeFile(file, html);
+  } catch (error) {
+    throw new UsageError(`cannot write ${file}: ${errorText(error)}. Name another file with --output`);
+  }
+  process.stdout.write(`${captions.map((caption) => `${caption}\n`).join('')}${file}\n`);
+}
+
+async function loadRun(
+  store: string,
+  { job, endpoint }: TimelineOptions,
+  run: string | undefined,
+): Promise<{ job: string; run: TimelineRun }> {
+  const stored = await openStoredJob(job, { store, ...(endpoint === undefined ? {} : { endpoint }) });
+  const trace = await readTrace(stored.store, names(stored.file.name, stored.file.epoch), run);
+  return { job: stored.file.name, run: { trace, from: store } };
+}
