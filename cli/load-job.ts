@@ -21,7 +21,8 @@ export function isJobFile(text: string): boolean {
 export async function loadJob(file: string): Promise<PhysicalJob> {
   const absolute = path.resolve(file);
   const stat = statSync(absolute, { throwIfNoEntry: false });
-  if (stat === undefined) throw new JobError('JOB_MISSING', `there is no job file ${file} (looked in ${path.dirname(absolute)})`);
+  if (stat === undefined)
+    throw new JobError('JOB_MISSING', `there is no job file ${file} (looked in ${path.dirname(absolute)})`);
   if (!stat.isFile()) throw new JobError('JOB_MISSING', `${file} is a directory: name the job's module in it`);
   const { compileJob } = await import('../lib/stream/compile.ts');
   const exported = await importDefault(file, absolute);
@@ -66,7 +67,10 @@ async function prepare(typescript: boolean): Promise<void> {
 }
 
 function notAJob(file: string): JobError {
-  return new JobError('NOT_A_JOB', `what ${file} exports is no job. Write: export default job('name', outputs, options)`);
+  return new JobError(
+    'NOT_A_JOB',
+    `what ${file} exports is no job. Write: export default job('name', outputs, options)`,
+  );
 }
 
 /** A module that throws while it is loaded: `job()` refused, a slip in it, or something it imports is not there. */

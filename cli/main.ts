@@ -36,7 +36,7 @@ function addRun(misa: Command): void {
     .command('run')
     .description('run a job over files; goes on where the last run ended')
     .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .option('-i, --input <source=files>', "files of a source: a path or a glob; may be given again", gather, [])
+    .option('-i, --input <source=files>', 'files of a source: a path or a glob; may be given again', gather, [])
     .option('-o, --output <dir>', 'directory for the results as NDJSON; - for standard output')
     .addOption(storeOption())
     .addOption(endpointOption())

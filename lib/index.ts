@@ -29,5 +29,5 @@ export { type SourceOptions, type StandardSchema, source } from './stream/source
 export type { KeyedStream, RowOf, Source, Stream, Table, WindowedStream, WindowRow } from './stream/streams.ts';
 export type { EventTime } from './stream/time.ts';
 export type { WatermarkOptions } from './stream/watermark.ts';
-export { type FixedWindow, session, sameWindow, sliding, tumbling, type Window } from './stream/window.ts';
+export { type FixedWindow, sameWindow, session, sliding, tumbling, type Window } from './stream/window.ts';
 export { type Duration, type DurationUnit, duration } from './util/duration.ts';

@@ -76,7 +76,9 @@ function parseInputs(texts: readonly string[]): Map<string, string[]> {
   for (const text of texts) {
     const at = text.indexOf('=');
     if (at < 1 || at === text.length - 1) {
-      throw new UsageError(`--input ${text}: say which source the files are for, such as --input flights='data/*.ndjson.gz'`);
+      throw new UsageError(
+        `--input ${text}: say which source the files are for, such as --input flights='data/*.ndjson.gz'`,
+      );
     }
     const name = text.slice(0, at);
     patterns.set(name, [...(patterns.get(name) ?? []), text.slice(at + 1)]);
@@ -178,4 +180,3 @@ function onInterrupt(stop: AbortController, presenter: Presenter): () => void {
     process.off('SIGINT', handler).off('SIGTERM', handler);
   };
 }
-

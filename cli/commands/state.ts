@@ -1,8 +1,8 @@
 /** `misa state get|scan|stats`: looks into the state of a job, as its manifests, SSTs and unfolded log entries make it. */
 import { MisaError } from '../../lib/errors.ts';
-import { stateStatistics, statisticsText } from '../state/statistics.ts';
 import { tablesOf } from '../state/layout.ts';
 import { keyBegins, keyRows, keysMeant, type StateRow, tableRows } from '../state/rows.ts';
+import { stateStatistics, statisticsText } from '../state/statistics.ts';
 import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
 import { openPartition, openViews } from '../state/views.ts';
 import { table, time } from '../text.ts';
@@ -83,7 +83,8 @@ function groupTable(rows: readonly StateRow[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row.columns)))];
   const windows = rows.some((row) => row.windowEnd !== undefined);
   const timed = rows.some((row) => row.time !== undefined);
-  const right = (name: string): boolean => rows.every((row) => ['number', 'undefined'].includes(typeof row.columns[name]));
+  const right = (name: string): boolean =>
+    rows.every((row) => ['number', 'undefined'].includes(typeof row.columns[name]));
   const columns = [
     { title: 'partition' },
     { title: 'key' },

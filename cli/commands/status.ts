@@ -1,11 +1,12 @@
 /** `misa status`: what is committed, folded and stored of a job, from its objects alone; changes nothing. */
-import { planned } from '../state/planned.ts';
-import type { PartitionView } from '../state/partition-view.ts';
-import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
-import { type JobViews, openViews } from '../state/views.ts';
+
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
 import type { Manifest } from '../../lib/manifest/manifest.ts';
+import type { PartitionView } from '../state/partition-view.ts';
+import { planned } from '../state/planned.ts';
+import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
+import { type JobViews, openViews } from '../state/views.ts';
 import { bytes, number, styleOf, table, time } from '../text.ts';
 
 export interface StatusOptions extends StoreOptions {
@@ -104,7 +105,8 @@ async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatc
   for (const { path } of stages.flat()) {
     const { entry } = await new DataLog(job.store, job.names, path).readEntry(n);
     if (entry === undefined) return undefined;
-    for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) counts[key] += entry.header.counts[key];
+    for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const)
+      counts[key] += entry.header.counts[key];
   }
   return counts;
 }

@@ -11,7 +11,17 @@ export function jsonPresenter(places: Places, stream: NodeJS.WriteStream): Prese
   return {
     opened({ file, position, totalBytes }) {
       const { name, epoch, partitions, outputMode, commit } = file;
-      write({ event: 'start', job: name, epoch, partitions, outputMode, commit, position, inputBytes: totalBytes, store: places.store });
+      write({
+        event: 'start',
+        job: name,
+        epoch,
+        partitions,
+        outputMode,
+        commit,
+        position,
+        inputBytes: totalBytes,
+        store: places.store,
+      });
     },
     batch({ done, durationMs, commitLag, readBytes, totalBytes }, stats) {
       const { plan } = done.plan;

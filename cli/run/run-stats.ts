@@ -37,7 +37,11 @@ export class RunStats {
   totalBytes = 0;
   reads: ReadCounts = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
   /** In microseconds. */
-  readonly #durations: Histogram = build({ lowestDiscernibleValue: 1, highestTrackableValue: 3.6e9, numberOfSignificantValueDigits: 3 });
+  readonly #durations: Histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 3.6e9,
+    numberOfSignificantValueDigits: 3,
+  });
   #recent: { atMs: number; rows: number }[] = [];
 
   constructor(nowMs: number) {

@@ -7,7 +7,13 @@ import { type RunStats, TIERS } from './run-stats.ts';
 
 const SHOWN_FILES = 2;
 
-export function summaryText(end: EmbeddedEnd, stats: RunStats, elapsedMs: number, places: Places, style: Style): string {
+export function summaryText(
+  end: EmbeddedEnd,
+  stats: RunStats,
+  elapsedMs: number,
+  places: Places,
+  style: Style,
+): string {
   const { bold, dim } = style;
   const lines: [string, string][] = [];
   if (stats.rows === 0) {
@@ -79,4 +85,3 @@ export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store }: Pla
 function isQuarantine(file: string): boolean {
   return path.basename(file).startsWith('quarantine-');
 }
-

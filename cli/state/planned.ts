@@ -1,5 +1,11 @@
 /** How far the planner is, from its state and its last plans. */
-import { OBJECTS_TABLE, type PlannedObject, PROGRESS_KEY, PROGRESS_TABLE, type Progress } from '../../lib/batch/planner-log.ts';
+import {
+  OBJECTS_TABLE,
+  type PlannedObject,
+  PROGRESS_KEY,
+  PROGRESS_TABLE,
+  type Progress,
+} from '../../lib/batch/planner-log.ts';
 import { addressPrefix, tableRange } from '../../lib/state/address.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import type { PartitionView } from './partition-view.ts';

@@ -31,7 +31,10 @@ class ReadOnlyDirectory implements ObjectStore {
     this.#root = root;
   }
 
-  async get(name: string, options: { range?: { offset: number; length: number } | undefined } = {}): Promise<GetResult> {
+  async get(
+    name: string,
+    options: { range?: { offset: number; length: number } | undefined } = {},
+  ): Promise<GetResult> {
     checkObjectName(name);
     const file = path.join(this.#root, name);
     const dateMs = systemClock.now();

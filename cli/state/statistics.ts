@@ -14,8 +14,21 @@ const SHOWN = 5;
 const RECENT_BATCHES = 32;
 
 export interface StateStatistics {
-  readonly tables: readonly { readonly stage: number; readonly table: string; readonly partition: number; readonly rows: number; readonly bytes: number }[];
-  readonly levels: readonly { readonly path: string; readonly level: number; readonly ssts: number; readonly entries: number; readonly tombstones: number; readonly bytes: number }[];
+  readonly tables: readonly {
+    readonly stage: number;
+    readonly table: string;
+    readonly partition: number;
+    readonly rows: number;
+    readonly bytes: number;
+  }[];
+  readonly levels: readonly {
+    readonly path: string;
+    readonly level: number;
+    readonly ssts: number;
+    readonly entries: number;
+    readonly tombstones: number;
+    readonly bytes: number;
+  }[];
   /** Rows by size: key and value together, `rows` of them smaller than `below` bytes and not smaller than half of it. */
   readonly sizes: readonly { readonly below: number; readonly rows: number }[];
   readonly largest: readonly { readonly key: Key; readonly table: string; readonly bytes: number }[];
@@ -39,7 +52,9 @@ export async function stateStatistics(job: StoredJob, views: JobViews): Promise<
         const below = 2 ** Math.floor(Math.log2(Math.max(1, size)) + 1);
         sizes.set(below, (sizes.get(below) ?? 0) + 1);
         if (largest.length < SHOWN || size > largest[SHOWN - 1]!.bytes) {
-          largest = [...largest, { key: row.key, table: row.table, bytes: size }].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
+          largest = [...largest, { key: row.key, table: row.table, bytes: size }]
+            .sort((a, b) => b.bytes - a.bytes)
+            .slice(0, SHOWN);
         }
       }
       byTable.push(sum);
@@ -102,12 +117,25 @@ export function statisticsText(job: StoredJob, statistics: StateStatistics): str
     `${bold(job.file.name)}: ${number(rows)} rows of state, ${bytes(size)}\n\n`,
     table(
       [{ title: 'table' }, { title: 'partition' }, right('rows'), right('bytes'), right('share')],
-      tables.map((t) => [`s${t.stage} ${t.table}`, `p${t.partition}`, number(t.rows), bytes(t.bytes), percent(t.rows, rows)]),
+      tables.map((t) => [
+        `s${t.stage} ${t.table}`,
+        `p${t.partition}`,
+        number(t.rows),
+        bytes(t.bytes),
+        percent(t.rows, rows),
+      ]),
     ),
     '\n',
     table(
       [{ title: 'stored' }, { title: 'level' }, right('SSTs'), right('entries'), right('tombstones'), right('bytes')],
-      levels.map((l) => [l.path, `L${l.level}`, number(l.ssts), number(l.entries), number(l.tombstones), bytes(l.bytes)]),
+      levels.map((l) => [
+        l.path,
+        `L${l.level}`,
+        number(l.ssts),
+        number(l.entries),
+        number(l.tombstones),
+        bytes(l.bytes),
+      ]),
     ),
   ];
   if (rows > 0) {

@@ -64,6 +64,8 @@ export interface Committed {
   readonly n: number;
   /** `undefined`: it was folded long ago. */
   readonly entry: LogEntry | undefined;
+  /** Settles when its outputs are published, here or by whoever was first. */
+  readonly published: Promise<void>;
   /** This attempt computed it (else another's was adopted): the result rows by output, and rows for the next stage. */
   readonly own: { readonly outputs: readonly (readonly unknown[])[]; readonly next: readonly PartitionInput[] } | undefined;
 }
@@ -86,6 +88,7 @@ export class PartitionRunner {
   readonly #outputs: readonly string[];
   readonly #sync: SyncCommit | undefined;
   #publishedThrough = 0;
+  #publishing: Promise<void> = Promise.resolve();
   #cold = true;
 
   constructor(env: Environment, source: BatchSource, stage: number, partition: number) {
@@ -110,21 +113,23 @@ export class PartitionRunner {
     return this.#publishedThrough;
   }
 
-  /** Brings this environment to the head of the log without running anything; after a start. */
+  /** Brings this environment to the head of the log, and publishes what is committed, without running anything. */
   async open(): Promise<void> {
     await this.#position(Number.MAX_SAFE_INTEGER);
+    await this.#publishBefore(this.state.position + 1);
   }
 
   /**
-   * Runs batch n, and those before it that are missing. Returns when it is committed and published.
+   * Runs batch n, and those before it that are missing. Returns when it is committed; `published` follows, while the next
+   * batch may already run.
    * @throws {UserFunctionError} @throws {CorruptionError} @throws {StoreError} @throws {MisaError} `HALTED`
    */
   async run(n: number, trigger: Trigger = {}, invocation: Invocation = ALWAYS): Promise<Committed> {
     for (;;) {
       if (await this.#position(n)) {
         const { entry } = await this.log.readEntry(n);
-        if (entry !== undefined) await this.#finish(entry);
-        return { n, entry, own: undefined };
+        const published = entry === undefined ? Promise.resolve() : this.#finish(entry);
+        return { n, entry, published, own: undefined };
       }
       await this.#backpressure(n);
       const committed = await this.#attempt(n, trigger, invocation);
@@ -256,30 +261,42 @@ export class PartitionRunner {
     if (creation.outcome === 'taken') {
       const entry = decodeAt(creation.bytes, this.log.nameOf(n), n);
       this.#adopt(entry);
-      await this.#finish(entry);
-      return { n, entry, own: undefined };
+      return { n, entry, published: this.#finish(entry), own: undefined };
     }
     state.apply(n, encoded.hash, changes, batch);
     if (folding !== undefined) state.adopt(await this.#sync!.finish(folding, n - 1));
-    await this.#finish(own);
-    return { n, entry: own, own: { outputs: result.outputs, next: result.next } };
+    const published = this.#finish(own);
+    return { n, entry: own, published, own: { outputs: result.outputs, next: result.next } };
   }
 
-  /** Step 6: publishes what is not published up to this entry, in order, and tells the commit side. */
-  async #finish(entry: LogEntry): Promise<void> {
+  /** Step 6, behind the batch: publishes up to this entry, in order, and tells the commit side. */
+  #finish(entry: LogEntry): Promise<void> {
     const { committer, trace, clock, store, names } = this.#env;
     const { n } = entry.header;
-    const startMs = clock.monotonic();
-    const to = { store, names, partition: this.#partition };
+    const publish = async (): Promise<void> => {
+      if (this.#publishedThrough >= n) return;
+      const startMs = clock.monotonic();
+      await this.#publishBefore(n);
+      await publishEntry({ store, names, partition: this.#partition }, entry);
+      this.#publishedThrough = Math.max(this.#publishedThrough, n);
+      if (this.#sync === undefined) committer.committed(this.path, n);
+      trace.span({ lane: 'publish', path: this.path, n, startMs, endMs: clock.monotonic() });
+    };
+    // One after the other; a failure is reported to whoever waits for that batch, and the next one tries again.
+    const published = this.#publishing.then(publish);
+    this.#publishing = published.catch(() => {});
+    return published;
+  }
+
+  /** Publishes what is committed before batch n and not published yet. */
+  async #publishBefore(n: number): Promise<void> {
+    const { store, names } = this.#env;
     for (let m = this.#publishedThrough + 1; m < n; m++) {
-      const { entry: earlier } = await this.log.readEntry(m);
+      const { entry } = await this.log.readEntry(m);
       // Folded and collected: the fold has published it.
-      if (earlier !== undefined) await publishEntry(to, earlier);
+      if (entry !== undefined) await publishEntry({ store, names, partition: this.#partition }, entry);
+      this.#publishedThrough = Math.max(this.#publishedThrough, m);
     }
-    if (this.#publishedThrough < n) await publishEntry(to, entry);
-    this.#publishedThrough = Math.max(this.#publishedThrough, n);
-    if (this.#sync === undefined) committer.committed(this.path, n);
-    trace.span({ lane: 'publish', path: this.path, n, startMs, endMs: clock.monotonic() });
   }
 
   /** Reads the manifest. @returns whether it was newer than the one pinned */

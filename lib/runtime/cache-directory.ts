@@ -42,7 +42,10 @@ export function holdCacheDirectory(root: string, { clock, random }: { clock: Clo
   } finally {
     rmSync(own, { force: true });
   }
-  throw new MisaError('CACHE_UNUSABLE', `there is no block cache: ${ENVIRONMENTS} processes use those in ${root} already`);
+  throw new MisaError(
+    'CACHE_UNUSABLE',
+    `there is no block cache: ${ENVIRONMENTS} processes use those in ${root} already`,
+  );
 }
 
 /** Links our claim to the lock's name, which only one can do; over a stale lock at the second try. */

@@ -16,14 +16,23 @@ import { PLANNER } from '../object-store/names.ts';
 import { piggyback } from '../preload/preload.ts';
 import { noCost } from '../state/sst-reads.ts';
 
-/** A micro-batch, committed and published in all stages and partitions. */
+/** A micro-batch, committed in all stages and partitions. */
 export interface BatchDone {
   readonly n: number;
   readonly plan: StoredPlan;
+  /** Settles when all its outputs are published. */
+  readonly published: Promise<void>;
   /** By stage and partition. */
   readonly committed: readonly (readonly Committed[])[];
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
+}
+
+/** A batch whose plan is on its way to the store. */
+export interface PlannedBatch {
+  readonly stored: StoredPlan;
+  readonly durable: Promise<void>;
+  readonly inputs: readonly PartitionInput[];
 }
 
 /** Decodes the input of a plan by reference again. */
@@ -34,6 +43,8 @@ export class Engine {
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
   #filling = false;
+  /** The plan under way. */
+  #planned: Promise<void> = Promise.resolve();
   #replay: Replay | undefined;
   #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
 
@@ -78,30 +89,47 @@ export class Engine {
   async recover(replay: Replay): Promise<BatchDone[]> {
     this.#replay = replay;
     const done: BatchDone[] = [];
-    for (let n = this.position + 1; n <= this.planner.position; n++) done.push(await this.#run(n, {}));
+    for (let n = this.position + 1; n <= this.planner.position; n++) {
+      const batch = await this.#run(n, {});
+      await batch.published;
+      done.push(batch);
+    }
     return done;
   }
 
+  /** Plans the rows: the plan's PUT is under way. Waits for the plan before. */
+  async plan(gathered: Gathered): Promise<PlannedBatch> {
+    await this.#planned;
+    const { stored, durable } = this.planner.plan(gathered);
+    this.#planned = durable.catch(() => {});
+    return { stored, durable, inputs: gathered.inputs };
+  }
+
   /**
-   * Plans the rows and runs the batch.
+   * Runs a planned batch. Batches are run in the order of their plans.
    * @param onComputed called when the first stage is computed and its log entries are on their way
    * @throws {FencedError} another process runs this job on this store
    */
-  async batch(gathered: Gathered, onComputed?: () => void): Promise<BatchDone> {
-    const { stored, durable } = this.planner.plan(gathered);
-    durable.catch(() => {});
+  async run(planned: PlannedBatch, onComputed?: () => void): Promise<BatchDone> {
     let computing = this.env.job.partitions;
     const computed = (): void => {
       if (--computing === 0) onComputed?.();
     };
     try {
-      return await this.#run(stored.plan.n, { stored, durable, inputs: gathered.inputs, computed });
+      return await this.#run(planned.stored.plan.n, { ...planned, computed });
     } catch (error) {
       if (!(error instanceof PlanTakenError)) throw error;
       throw new FencedError(
         `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
       );
     }
+  }
+
+  /** Plans the rows, runs the batch and publishes it. */
+  async batch(gathered: Gathered): Promise<BatchDone> {
+    const done = await this.run(await this.plan(gathered));
+    await done.published;
+    return done;
   }
 
   /**
@@ -159,7 +187,9 @@ export class Engine {
       );
     }
     await known.durable;
-    return { n, plan: stored, committed, ...totals(committed) };
+    const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
+    published.catch(() => {}); // reported to whoever awaits it
+    return { n, plan: stored, published, committed, ...totals(committed) };
   }
 
   async #plan(n: number): Promise<StoredPlan> {

@@ -14,7 +14,7 @@ import type { PhysicalJob } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
-import { type BatchDone, Engine } from './engine.ts';
+import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import { FileInputs } from './file-inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 
@@ -85,41 +85,44 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     const files = inputs;
     for (const done of await engine.recover((plan) => files.replay(plan))) await report(done, recoverMs);
     let reported: Promise<void> = Promise.resolve();
-    /** Gathers rows and brings near what they will read. */
-    const prepare = async (): Promise<Gathered | undefined> => {
+    /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
+    const prepare = async (): Promise<PlannedBatch | undefined> => {
       const gathered = await files.gather();
-      if (gathered !== undefined) await engine.preload(gathered);
-      return gathered;
+      if (gathered === undefined) return undefined;
+      await engine.preload(gathered);
+      return engine.plan(gathered);
     };
-    let ahead: Promise<Gathered | undefined> | undefined;
-    const run = async (gathered: Gathered): Promise<void> => {
+    let ahead: Promise<PlannedBatch | undefined> | undefined;
+    const run = async (planned: PlannedBatch): Promise<void> => {
       const startMs = clock.monotonic();
-      const done = await engine.batch(gathered, () => {
-        if (gathered.kind !== 'data') return;
+      const done = await engine.run(planned, () => {
+        if (planned.stored.plan.kind !== 'data' || stop?.aborted) return;
         ahead = prepare();
         ahead.catch(() => {});
       });
       engine.fillMemory();
       await reported;
-      reported = report(done, startMs);
+      reported = done.published.then(() => report(done, startMs));
       reported.catch(() => {});
     };
     for (;;) {
-      if (stop?.aborted) {
+      // What is planned is run, so that a stop leaves nothing half done.
+      if (stop?.aborted && ahead === undefined) {
         reason = 'stopped';
         break;
       }
-      const gathered = await (ahead ?? prepare());
+      const planned = await (ahead ?? prepare());
       ahead = undefined;
-      if (gathered !== undefined) await run(gathered);
-      else if (watermarkMoved(engine)) await run(noRows('empty'));
+      if (planned !== undefined) await run(planned);
+      else if (watermarkMoved(engine)) await run(await engine.plan(noRows('empty')));
       else if (watch === undefined) break;
       else {
         await clock.sleep(watch.pollMs, stop).catch(() => {});
         files.add(await watch.find());
       }
     }
-    if (reason === 'read' && options.flush === true && engine.planner.progress?.kind !== 'flush') await run(noRows('flush'));
+    const flush = reason === 'read' && options.flush === true && engine.planner.progress?.kind !== 'flush';
+    if (flush) await run(await engine.plan(noRows('flush')));
     await reported;
     await committer.close({ drain: true });
     return { totals, reason, position: engine.position };

@@ -42,7 +42,10 @@ class PlainStream<T> implements Stream<T> {
   union<U>(other: Stream<U>): Stream<T | U> {
     const node = nodeOf(other, 'union()');
     if (hasEventTime(this.node) !== hasEventTime(node)) {
-      throw new JobError('BAD_UNION', 'union() of streams with and without event time: give both event time, or neither');
+      throw new JobError(
+        'BAD_UNION',
+        'union() of streams with and without event time: give both event time, or neither',
+      );
     }
     return new PlainStream<T | U>({ kind: 'union', inputs: [this.node, node] });
   }

@@ -3,7 +3,14 @@
  * chains between them, and gives every way from one stage to another its edge. A chain behind a union is compiled once
  * for each stage its rows come from, because that decides which edges they take.
  */
-import { type EventTimeNode, isStateful, type KeyNode, type SourceNode, type StreamNode, watermarksOf } from './graph.ts';
+import {
+  type EventTimeNode,
+  isStateful,
+  type KeyNode,
+  type SourceNode,
+  type StreamNode,
+  watermarksOf,
+} from './graph.ts';
 import { headHash } from './head-hash.ts';
 import { definitionOf, type Job, type JobDefinition } from './job.ts';
 import type { Edge, OperatorNode, OutputSpec, PhysicalJob, Push, WatermarkSpec } from './physical.ts';

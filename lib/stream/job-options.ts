@@ -6,15 +6,7 @@ import type { PhysicalJob } from './physical.ts';
 
 export type ResolvedOptions = Pick<
   PhysicalJob,
-  | 'mode'
-  | 'partitions'
-  | 'trigger'
-  | 'commit'
-  | 'preload'
-  | 'state'
-  | 'watermarkPolicy'
-  | 'noDataBatches'
-  | 'onBadRow'
+  'mode' | 'partitions' | 'trigger' | 'commit' | 'preload' | 'state' | 'watermarkPolicy' | 'noDataBatches' | 'onBadRow'
 >;
 
 /** More than this would list a partition path for nearly every key of a small job: surely a mistake. */
@@ -75,7 +67,9 @@ function oneOf<V extends string>(what: string, value: V, values: readonly V[]): 
 
 function whole(what: string, value: number, most = Number.MAX_SAFE_INTEGER): number {
   if (!Number.isSafeInteger(value) || value < 1 || value > most) {
-    throw bad(`${what} must be a whole number from 1${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}, not ${value}`);
+    throw bad(
+      `${what} must be a whole number from 1${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}, not ${value}`,
+    );
   }
   return value;
 }

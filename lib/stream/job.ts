@@ -7,8 +7,8 @@ import { isName } from '../object-store/names.ts';
 import type { Duration } from '../util/duration.ts';
 import type { result } from './brands.ts';
 import { nodeOf } from './builder.ts';
-import { type ResolvedOptions, resolveOptions } from './job-options.ts';
 import type { StreamNode } from './graph.ts';
+import { type ResolvedOptions, resolveOptions } from './job-options.ts';
 import type { RowOf, Stream } from './streams.ts';
 import { checkGraph } from './validate.ts';
 

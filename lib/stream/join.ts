@@ -1,8 +1,9 @@
 /**
  * The types of joins of two streams, and of tables to join with. The operators are not built yet: `job()` refuses them.
  */
-import type { FixedWindow } from './window.ts';
+
 import type { Duration } from '../util/duration.ts';
+import type { FixedWindow } from './window.ts';
 
 export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'leftSemi';
 
@@ -46,4 +47,3 @@ export interface JoinOptions<K, L, R, J extends JoinType, W extends FixedWindow 
    */
   readonly eventTime?: 'left' | 'right' | 'later' | undefined;
 }
-

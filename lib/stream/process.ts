@@ -64,9 +64,6 @@ export function mapState<K extends KeyPart, V>(): MapState<K, V> {
   throw new JobError('NOT_BUILT_YET', 'mapState() is not built yet in this version of Misa');
 }
 
-
 export function listState<V>(): ListState<V> {
   throw new JobError('NOT_BUILT_YET', 'listState() is not built yet in this version of Misa');
 }
-
-

@@ -197,7 +197,9 @@ function validated(
     try {
       answer = standard.validate(row);
       if ('then' in answer) {
-        throw new TypeError('it answers asynchronously, which a source cannot wait for: use a schema without async checks');
+        throw new TypeError(
+          'it answers asynchronously, which a source cannot wait for: use a schema without async checks',
+        );
       }
     } catch (error) {
       throw new OperatorFailure(name, row, -1, error);

@@ -88,7 +88,9 @@ export interface KeyedStream<K extends Key, T> {
    */
   join<R, U, J extends JoinType = 'inner', W extends FixedWindow | undefined = undefined>(
     other: KeyedStream<WidenKey<K> & Key, R>,
-    options: JoinOptions<WidenKey<K>, T, R, J, W> & { readonly select: (...args: SelectArgs<J, T, R, JoinAt<WidenKey<K>, W>>) => U },
+    options: JoinOptions<WidenKey<K>, T, R, J, W> & {
+      readonly select: (...args: SelectArgs<J, T, R, JoinAt<WidenKey<K>, W>>) => U;
+    },
   ): Stream<U>;
   /** Left semi join: left rows that have a match, each once. */
   join<R, W extends FixedWindow | undefined = undefined>(
@@ -98,7 +100,10 @@ export interface KeyedStream<K extends Key, T> {
   /** Looks each row up in a table as it is now: the table's rows of the same batch are applied first. Keeps the left event time. */
   join<R, U, J extends 'inner' | 'left' = 'inner'>(
     other: Table<WidenKey<K> & Key, R>,
-    options: { readonly type?: J | undefined; readonly select: (...args: SelectArgs<J, T, R, { readonly key: WidenKey<K> }>) => U },
+    options: {
+      readonly type?: J | undefined;
+      readonly select: (...args: SelectArgs<J, T, R, { readonly key: WidenKey<K> }>) => U;
+    },
   ): Stream<U>;
 
   /**
@@ -138,4 +143,3 @@ export interface Table<K extends Key, T> {
   readonly [key]?: K;
   readonly kind: 'table';
 }
-

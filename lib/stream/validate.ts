@@ -9,12 +9,16 @@ import type { JobDefinition } from './job.ts';
 /** @throws {JobError} */
 export function checkGraph(definition: JobDefinition): void {
   const { outputs, options } = definition;
-  if (outputs.length === 0) throw new JobError('NO_OUTPUT', 'the job has no output: give job() a stream, or streams by name');
+  if (outputs.length === 0)
+    throw new JobError('NO_OUTPUT', 'the job has no output: give job() a stream, or streams by name');
   const nodes = reachable(outputs.map((output) => output.node));
   checkSources(nodes);
   const stateful = nodes.filter(isStateful);
   for (const node of stateful) checkBuilt(node);
-  if (options.state.ttlMs !== undefined && stateful.some((node) => node.kind === 'fold' && node.windowed === undefined)) {
+  if (
+    options.state.ttlMs !== undefined &&
+    stateful.some((node) => node.kind === 'fold' && node.windowed === undefined)
+  ) {
     throw notBuilt('state.ttl for running aggregates');
   }
   if (options.mode === 'append') for (const node of stateful) checkAppend(node);

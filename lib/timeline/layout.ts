@@ -52,7 +52,7 @@ interface RowKind {
 }
 
 const PARTITION_ROWS: readonly RowKind[] = [
-  { label: 'batch', lanes: ['batch', 'wait'], weight: 1.35 },
+  { label: 'batch', lanes: ['batch', 'wait', 'ingest'], weight: 1.35 },
   { label: 'log PUT, publish', lanes: ['log', 'publish'], weight: 0.7 },
   { label: 'fold', lanes: ['fold'], weight: 1 },
   { label: 'compaction', lanes: ['compact'], weight: 1 },
@@ -122,9 +122,12 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
 
 /** Rows that a partition gets: those of which anything is known in this run, so that all partitions look the same. */
 function rowsOf(path: string, all: readonly Span[], own: readonly Span[]): RowKind[] {
-  if (path === PLANNER) return PLANNER_ROWS.filter((kind) => own.some((span) => kind.lanes.includes(span.lane)));
-  const known = new Set(all.filter((span) => span.path !== PLANNER).map((span) => span.lane));
-  return PARTITION_ROWS.filter((kind) => kind.lanes.some((lane) => known.has(lane)));
+  const [kinds, alike] =
+    path === PLANNER ? [PLANNER_ROWS, own] : [PARTITION_ROWS, all.filter((span) => span.path !== PLANNER)];
+  const known = new Set(alike.map((span) => span.lane));
+  const rows = kinds.filter((kind) => kind.lanes.some((lane) => known.has(lane)));
+  const other = [...known].filter((lane) => !kinds.some((kind) => kind.lanes.includes(lane)));
+  return other.length === 0 ? rows : [...rows, { label: 'other', lanes: other, weight: 0.5 }];
 }
 
 /** The row's layers and its height: `row.height`, more where much runs at once. */

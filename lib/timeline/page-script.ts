@@ -183,7 +183,7 @@ function point(run, event) {
 function tell(layers, l, k) {
   const title = document.createElement('b');
   const n = l.ns[k] > 0 ? (l.tone === 'batch' || l.tone === 'open' ? ' ' + l.ns[k] : ', batch ' + l.ns[k]) : '';
-  title.textContent = NAMES[l.tone] + n + ' · ' + l.group;
+  title.textContent = (NAMES[l.tone] || l.tone) + n + ' · ' + l.group;
   const table = document.createElement('table');
   const say = (name, value) => {
     const row = table.insertRow();

@@ -45,6 +45,7 @@ svg { display: block; }
 .run svg.dragging { cursor: grabbing; }
 .run svg:focus-visible { outline: 2px solid var(--batch); outline-offset: 2px; border-radius: 4px; }
 svg { font: 11px system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "Liberation Sans", Arial, sans-serif; font-variant-numeric: tabular-nums; }
+:where(path[data-layer]) { fill: var(--faint); }
 .axis path { stroke: var(--grid); fill: none; } .axis text { fill: var(--faint); text-anchor: middle; }
 .group { fill: var(--ink); font-weight: 600; } .row { fill: var(--faint); text-anchor: end; font-size: 10px; }
 .numbers text { fill: var(--soft); font-size: 9.5px; pointer-events: none; }

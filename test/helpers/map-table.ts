@@ -27,7 +27,8 @@ export class MapTable<Row = unknown> implements Table<Row> {
 
   get(key: string, time: number): Row | undefined {
     const address = this.#address(key, time);
-    if (!this.#loaded.has(address)) throw new Error(`get of an address that was not loaded: ${JSON.stringify(address)}`);
+    if (!this.#loaded.has(address))
+      throw new Error(`get of an address that was not loaded: ${JSON.stringify(address)}`);
     return this.rows.get(address)?.row;
   }
 

@@ -87,7 +87,9 @@ class Model<Out> implements ModelRun<Out> {
     const outputs = await this.#batch(this.#sent, false);
     this.#sent = [];
     const moved = this.#next() > this.#state.previous;
-    return this.#out(moved && this.physical.noDataBatches ? merge(this.physical, outputs, await this.#batch([], false)) : outputs);
+    return this.#out(
+      moved && this.physical.noDataBatches ? merge(this.physical, outputs, await this.#batch([], false)) : outputs,
+    );
   }
 
   async flush(): Promise<Out> {

@@ -79,7 +79,9 @@ export const sparkCases: readonly SparkCase[] = JSON.parse(readFileSync(file, 'u
 /** Which cases this harness can turn into jobs; grows with the operators. */
 export function isCovered({ id, query }: SparkCase): boolean {
   if (id === 64) return true;
-  return (query.op === 'window_aggregate' && query.window?.type === 'tumbling') || ['aggregate', 'union'].includes(query.op);
+  return (
+    (query.op === 'window_aggregate' && query.window?.type === 'tumbling') || ['aggregate', 'union'].includes(query.op)
+  );
 }
 
 /** Runs a case to its end. @param open starts a job, as `testJob` does */
@@ -92,7 +94,11 @@ export async function runSparkCase(c: SparkCase, open: (job: Job<unknown[]>) => 
     if (step.watermark_used_s !== undefined) expect(driver.watermark, where).toBe(step.watermark_used_s * 1000);
     const lateBefore = driver.counts.late;
     if (step.add !== undefined) {
-      for (const [input, rows] of Object.entries(step.add)) driver.send(input, rows.map((row) => toRow(c, input, row)));
+      for (const [input, rows] of Object.entries(step.add))
+        driver.send(
+          input,
+          rows.map((row) => toRow(c, input, row)),
+        );
       if (step.fail_on !== undefined) {
         failure.armed = true;
         await expect(driver.runBatch(), where).rejects.toThrow('the first time');

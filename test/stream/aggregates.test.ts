@@ -43,29 +43,65 @@ const rowsOf = (timed: boolean): fc.Arbitrary<Row[]> =>
 const values = (rows: readonly Row[]): number[] => rows.flatMap((row) => row.v ?? []);
 const orNull = <V>(value: V | undefined): V | null => value ?? null;
 /** By event time, arrival in a tie; sort is stable. */
-const inTime = (rows: readonly Row[]): Row[] => rows.toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+const inTime = (rows: readonly Row[]): Row[] =>
+  rows.toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 const plus = (a: number, b: number): number => a + b;
 
 const cases: { name: string; aggregate: unknown; expected: (rows: readonly Row[]) => unknown }[] = [
   { name: 'count', aggregate: count(), expected: (rows) => rows.length },
-  { name: 'count where', aggregate: count<Row>((r) => r.s === 'a'), expected: (rows) => rows.filter((r) => r.s === 'a').length },
+  {
+    name: 'count where',
+    aggregate: count<Row>((r) => r.s === 'a'),
+    expected: (rows) => rows.filter((r) => r.s === 'a').length,
+  },
   { name: 'sum', aggregate: sum<Row>((r) => r.v), expected: (rows) => values(rows).reduce(plus, 0) },
   {
     name: 'avg',
     aggregate: avg((r: Row) => r.v),
     expected: (rows) => (values(rows).length === 0 ? null : values(rows).reduce(plus, 0) / values(rows).length),
   },
-  { name: 'min', aggregate: min((r: Row) => r.v), expected: (rows) => orNull(values(rows).toSorted((a, b) => a - b)[0]) },
-  { name: 'max', aggregate: max((r: Row) => r.v), expected: (rows) => orNull(values(rows).toSorted((a, b) => b - a)[0]) },
-  { name: 'min of text', aggregate: min((r: Row) => r.s), expected: (rows) => orNull(rows.map((r) => r.s).toSorted()[0]) },
-  { name: 'minBy', aggregate: minBy((r: Row) => r.s), expected: (rows) => orNull(rows.toSorted((a, b) => (a.s < b.s ? -1 : a.s > b.s ? 1 : 0))[0]) },
-  { name: 'maxBy', aggregate: maxBy((r: Row) => r.v ?? 0), expected: (rows) => orNull(rows.toSorted((a, b) => (b.v ?? 0) - (a.v ?? 0))[0]) },
+  {
+    name: 'min',
+    aggregate: min((r: Row) => r.v),
+    expected: (rows) => orNull(values(rows).toSorted((a, b) => a - b)[0]),
+  },
+  {
+    name: 'max',
+    aggregate: max((r: Row) => r.v),
+    expected: (rows) => orNull(values(rows).toSorted((a, b) => b - a)[0]),
+  },
+  {
+    name: 'min of text',
+    aggregate: min((r: Row) => r.s),
+    expected: (rows) => orNull(rows.map((r) => r.s).toSorted()[0]),
+  },
+  {
+    name: 'minBy',
+    aggregate: minBy((r: Row) => r.s),
+    expected: (rows) => orNull(rows.toSorted((a, b) => (a.s < b.s ? -1 : a.s > b.s ? 1 : 0))[0]),
+  },
+  {
+    name: 'maxBy',
+    aggregate: maxBy((r: Row) => r.v ?? 0),
+    expected: (rows) => orNull(rows.toSorted((a, b) => (b.v ?? 0) - (a.v ?? 0))[0]),
+  },
   { name: 'first', aggregate: first<Row>(), expected: (rows) => orNull(inTime(rows)[0]) },
   { name: 'first of f', aggregate: first((r: Row) => r.id), expected: (rows) => orNull(inTime(rows)[0]?.id) },
   { name: 'last', aggregate: last<Row>(), expected: (rows) => orNull(inTime(rows).at(-1)) },
   { name: 'collect', aggregate: collect<Row>(), expected: (rows) => inTime(rows) },
-  { name: 'collect of f, limited', aggregate: collect((r: Row) => r.id, { limit: 3 }), expected: (rows) => inTime(rows).map((r) => r.id).slice(0, 3) },
-  { name: 'topN', aggregate: topN<Row>(3, { by: (r) => r.v ?? 0 }), expected: (rows) => rows.toSorted((a, b) => (b.v ?? 0) - (a.v ?? 0)).slice(0, 3) },
+  {
+    name: 'collect of f, limited',
+    aggregate: collect((r: Row) => r.id, { limit: 3 }),
+    expected: (rows) =>
+      inTime(rows)
+        .map((r) => r.id)
+        .slice(0, 3),
+  },
+  {
+    name: 'topN',
+    aggregate: topN<Row>(3, { by: (r) => r.v ?? 0 }),
+    expected: (rows) => rows.toSorted((a, b) => (b.v ?? 0) - (a.v ?? 0)).slice(0, 3),
+  },
   {
     name: 'topN by parts, ascending',
     aggregate: topN<Row>(4, { by: (r) => [r.s, r.v ?? 0], order: 'asc' }),
@@ -138,13 +174,16 @@ describe.each([
   ['with event time', true],
   ['without event time', false],
 ])('%s', (_, timed) => {
-  test.each(cases)('$name is what all rows together give, however they are cut into batches', ({ aggregate, expected }) => {
-    fc.assert(
-      fc.property(rowsOf(timed), fc.array(fc.nat(), { maxLength: 3 }), (rows, at) => {
-        expect(result(aggregate, fold(aggregate, cut(rows, at)))).toEqual(expected(rows));
-      }),
-    );
-  });
+  test.each(cases)(
+    '$name is what all rows together give, however they are cut into batches',
+    ({ aggregate, expected }) => {
+      fc.assert(
+        fc.property(rowsOf(timed), fc.array(fc.nat(), { maxLength: 3 }), (rows, at) => {
+          expect(result(aggregate, fold(aggregate, cut(rows, at)))).toEqual(expected(rows));
+        }),
+      );
+    },
+  );
 
   test.each(cases)('$name merges, in either grouping', ({ aggregate, expected }) => {
     fc.assert(
@@ -161,29 +200,55 @@ describe.each([
 
 describe('quantile', () => {
   const magnitude = fc.double({ min: 1e-300, max: 1e300, noNaN: true });
-  const value = fc.oneof(magnitude, magnitude.map((v) => -v), fc.constant(0), fc.integer({ min: -100, max: 100 }));
+  const value = fc.oneof(
+    magnitude,
+    magnitude.map((v) => -v),
+    fc.constant(0),
+    fc.integer({ min: -100, max: 100 }),
+  );
 
   test('is within 1 % of the value of its rank, merged or not', () => {
     fc.assert(
-      fc.property(fc.array(value, { minLength: 1, maxLength: 60 }), fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(), (vs, q, at) => {
-        const aggregate = quantile((r: Row) => r.v, [q, 0, 1]);
-        const rows = vs.map((v, id) => ({ v, s: '', time: 0, id }));
-        const sorted = vs.toSorted((a, b) => a - b);
-        const [a, b] = cut(rows, [at]).map((part) => fold(aggregate, [part])) as [Slots, Slots];
-        for (const slots of [fold(aggregate, [rows]), merged(aggregate, a, b)]) {
-          const got = result(aggregate, slots) as number[];
-          for (const [i, one] of [q, 0, 1].entries()) {
-            const exact = sorted[Math.floor(one * (vs.length - 1))]!;
-            expect(Math.abs(got[i]! - exact)).toBeLessThanOrEqual(0.01 * Math.abs(exact));
+      fc.property(
+        fc.array(value, { minLength: 1, maxLength: 60 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat(),
+        (vs, q, at) => {
+          const aggregate = quantile((r: Row) => r.v, [q, 0, 1]);
+          const rows = vs.map((v, id) => ({ v, s: '', time: 0, id }));
+          const sorted = vs.toSorted((a, b) => a - b);
+          const [a, b] = cut(rows, [at]).map((part) => fold(aggregate, [part])) as [Slots, Slots];
+          for (const slots of [fold(aggregate, [rows]), merged(aggregate, a, b)]) {
+            const got = result(aggregate, slots) as number[];
+            for (const [i, one] of [q, 0, 1].entries()) {
+              const exact = sorted[Math.floor(one * (vs.length - 1))]!;
+              expect(Math.abs(got[i]! - exact)).toBeLessThanOrEqual(0.01 * Math.abs(exact));
+            }
           }
-        }
-      }),
+        },
+      ),
     );
   });
 
   test('of no values is null', () => {
-    expect(result(quantile((r: Row) => r.v, 0.5), fold(quantile((r: Row) => r.v, 0.5), [[]]))).toBeNull();
-    expect(result(quantile((r: Row) => r.v, [0, 1]), fold(quantile(() => null, [0, 1]), [[]]))).toEqual([null, null]);
+    expect(
+      result(
+        quantile((r: Row) => r.v, 0.5),
+        fold(
+          quantile((r: Row) => r.v, 0.5),
+          [[]],
+        ),
+      ),
+    ).toBeNull();
+    expect(
+      result(
+        quantile((r: Row) => r.v, [0, 1]),
+        fold(
+          quantile(() => null, [0, 1]),
+          [[]],
+        ),
+      ),
+    ).toEqual([null, null]);
   });
 });
 

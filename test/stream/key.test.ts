@@ -3,7 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { decodeKey, encodeKey, type Key, type KeyPart } from '../../lib/stream/key.ts';
 import { BadRow } from '../../lib/stream/operator.ts';
 
-const anyText = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\0', '\x01', '\x02', 'a', '\xff', '\ud800', '\udc00', '😀') }));
+const anyText = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: fc.constantFrom('\0', '\x01', '\x02', 'a', '\xff', '\ud800', '\udc00', '😀') }),
+);
 const anyNumber = fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => n + 0);
 const part: fc.Arbitrary<KeyPart> = fc.oneof(anyText, anyNumber, fc.boolean(), fc.constant(null));
 const key: fc.Arbitrary<Key> = fc.oneof(part, fc.array(part, { maxLength: 4 }));
@@ -19,11 +23,19 @@ function byCodePoint(a: string, b: string): number {
 
 describe('encoded keys', () => {
   test('come back as they were', () => {
-    fc.assert(fc.property(key, (k) => expect(decodeKey(encodeKey(k))).toStrictEqual(k)));
+    fc.assert(
+      fc.property(key, (k) => {
+        expect(decodeKey(encodeKey(k))).toStrictEqual(k);
+      }),
+    );
   });
 
   test('are binary strings', () => {
-    fc.assert(fc.property(key, (k) => expect([...encodeKey(k)].every((c) => c.charCodeAt(0) < 256)).toBe(true)));
+    fc.assert(
+      fc.property(key, (k) => {
+        expect([...encodeKey(k)].every((c) => c.charCodeAt(0) < 256)).toBe(true);
+      }),
+    );
   });
 
   test('are prefix-free: no key begins with another, so suffixes can follow', () => {
@@ -37,11 +49,19 @@ describe('encoded keys', () => {
   });
 
   test('keep the order of numbers', () => {
-    fc.assert(fc.property(anyNumber, anyNumber, (a, b) => expect(order(encodeKey(a), encodeKey(b))).toBe(order(a, b))));
+    fc.assert(
+      fc.property(anyNumber, anyNumber, (a, b) => {
+        expect(order(encodeKey(a), encodeKey(b))).toBe(order(a, b));
+      }),
+    );
   });
 
   test('keep the order of text by code point', () => {
-    fc.assert(fc.property(anyText, anyText, (a, b) => expect(order(encodeKey(a), encodeKey(b))).toBe(byCodePoint(a, b))));
+    fc.assert(
+      fc.property(anyText, anyText, (a, b) => {
+        expect(order(encodeKey(a), encodeKey(b))).toBe(byCodePoint(a, b));
+      }),
+    );
   });
 
   test('keep the order of arrays part by part, a shorter one first', () => {
@@ -56,7 +76,21 @@ describe('encoded keys', () => {
   });
 
   test('tell apart what differs, and -0 is 0', () => {
-    const keys: Key[] = ['a', ['a'], [['a'] as never, ''].slice(1) as KeyPart[], '', [], 1, '1', [1], true, false, null, [null], 'true'];
+    const keys: Key[] = [
+      'a',
+      ['a'],
+      [['a'] as never, ''].slice(1) as KeyPart[],
+      '',
+      [],
+      1,
+      '1',
+      [1],
+      true,
+      false,
+      null,
+      [null],
+      'true',
+    ];
     expect(new Set(keys.map(encodeKey)).size).toBe(keys.length);
     expect(encodeKey(-0)).toBe(encodeKey(0));
   });

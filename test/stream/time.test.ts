@@ -7,7 +7,11 @@ import { duration, toMs } from '../../lib/util/duration.ts';
 
 describe('event times', () => {
   test('ISO 8601 text is what Date makes of it, at every zone', () => {
-    const date = fc.date({ min: new Date(-62_000_000_000_000), max: new Date(253_000_000_000_000), noInvalidDate: true });
+    const date = fc.date({
+      min: new Date(-62_000_000_000_000),
+      max: new Date(253_000_000_000_000),
+      noInvalidDate: true,
+    });
     fc.assert(
       fc.property(date, fc.integer({ min: -14 * 60, max: 14 * 60 }), (d, offset) => {
         const local = new Date(d.getTime() + offset * 60_000).toISOString().slice(0, -1);
@@ -73,12 +77,20 @@ describe('durations', () => {
     expect(duration(text)).toBe(ms);
   });
 
-  test.each([['1 fortnight'], ['5'], ['s'], ['10  s'], ['1 month'], ['0.5 ms'], [''], ['NaN s'], ['1e999 s'], ['1 constructor']])(
-    "'%s' is refused",
-    (text) => {
-      expect(() => duration(text)).toThrow(expect.objectContaining({ code: 'BAD_DURATION' }));
-    },
-  );
+  test.each([
+    ['1 fortnight'],
+    ['5'],
+    ['s'],
+    ['10  s'],
+    ['1 month'],
+    ['0.5 ms'],
+    [''],
+    ['NaN s'],
+    ['1e999 s'],
+    ['1 constructor'],
+  ])("'%s' is refused", (text) => {
+    expect(() => duration(text)).toThrow(expect.objectContaining({ code: 'BAD_DURATION' }));
+  });
 
   test('a duration of a job is whole and not negative', () => {
     expect(toMs(250, 'delay')).toBe(250);

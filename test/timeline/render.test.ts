@@ -57,7 +57,7 @@ describe('the page', () => {
       const { html, captions } = renderTimeline('departures', runs);
       expectBalanced(html);
       expect(html).toContain('No batch was recorded');
-      expect(html).not.toMatch(/NaN|Infinity[^"]|undefined/);
+      expect(html.replace(/<script[\s\S]*?<\/script>/g, '')).not.toMatch(/NaN|Infinity|undefined/);
       expect(captions).toHaveLength(runs.length);
     }
   });

@@ -1,3 +1,7 @@
+// biome-ignore-all format: the API contract's own file; where a line breaks decides what @ts-expect-error covers
+// biome-ignore-all lint: as above
+// biome-ignore-all assist: as above
+/** What must and must not compile against the public API; checked by `tsc`, never run. */
 import { job, source, tumbling, sliding, session, table, count, sum, avg, min, max, maxBy, first, last, countDistinct, quantile, collect, topN, aggregator, duration } from 'misa';
 import type { Stream, RowOf, StandardSchema, Job } from 'misa';
 import { testJob } from 'misa/testing';

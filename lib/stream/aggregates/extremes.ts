@@ -6,8 +6,8 @@
 import {
   type Aggregate,
   define,
-  needsFunction,
   type Null,
+  needsFunction,
   type OrNull,
   type Slots,
   type Sortable,

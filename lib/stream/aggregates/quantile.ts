@@ -5,7 +5,7 @@
  * collapsed: the guarantee holds for every quantile, at about 115 buckets for each factor of ten that values span.
  */
 import { JobError } from '../../errors.ts';
-import { type Aggregate, define, needsFunction, type Null, notANumber } from './aggregate.ts';
+import { type Aggregate, define, type Null, needsFunction, notANumber } from './aggregate.ts';
 
 /** A little under 1 %, so that rounding in the logarithm stays within it. */
 const ACCURACY = 0.00999;

@@ -26,7 +26,12 @@ export function groupFold(fold: Fold, operator: string): GroupFold {
 /** How the fold is written in the job's state layout. */
 export function foldText(fold: Fold): string {
   if (fold.kind === 'reduce') return 'reduce';
-  return fold.columns.map(({ name, aggregate }) => `${JSON.stringify(name)}:${aggregate.kind}`).join(',');
+  return fold.columns.map(({ name, aggregate }) => `${shownName(name)}:${aggregate.kind}`).join(',');
+}
+
+/** Column names as they are, quoted where they would blur the line. */
+function shownName(name: string): string {
+  return /^[\p{L}\p{N}_.$-]+$/u.test(name) ? name : JSON.stringify(name);
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
-import { type FixedWindowSpec, lastWindowEnd } from "../window.ts";
+import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
 

@@ -1,0 +1,109 @@
+/**
+ * The engine killed at every request to the object store, before its effect and after it, and started again on what is
+ * left: results and state are those of a run without faults, byte for byte.
+ */
+import { describe, expect, it } from 'vitest';
+import { StoreError } from '../../lib/errors.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { FastClock, outcomeOf, physical, runScript, type ScriptOptions } from '../helpers/engine.ts';
+import { JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
+import { CrashError, crashAfter, hookedStore, type StoreCall, type StoreHooks, timeOut } from '../helpers/stores.ts';
+
+/** Folds every second batch; folded logs are kept for so short that GC takes them during the run. */
+const SMALL: Pick<ScriptOptions, 'foldEvery' | 'retentionMs'> = { foldEvery: 2, retentionMs: 100_000 };
+
+const VARIANTS: readonly { name: string; kind: JobKind; changes?: Partial<PhysicalJob>; byReference?: boolean }[] = [
+  ...JOB_KINDS.map((kind) => ({ name: kind, kind })),
+  { name: 'two stages, files by reference', kind: 'twoStages', byReference: true },
+  { name: 'tumbling, mode sync', kind: 'tumbling', changes: { commit: { mode: 'sync', maxLag: 8 } } },
+  { name: 'two stages, no rows kept in memory', kind: 'twoStages', changes: { state: { ttlMs: undefined, cacheBytes: 1 } } },
+];
+
+type Variant = (typeof VARIANTS)[number];
+
+function scriptOf({ kind, changes, byReference }: Variant, store: MemoryStore, clock: FastClock): ScriptOptions {
+  const job = physical(JOBS[kind](), changes);
+  const script = sampleScript(kind, 6);
+  return { ...SMALL, job, store, clock, script, flush: true, byReference: byReference ?? false };
+}
+
+/** The run without faults. */
+async function faultFree(variant: Variant) {
+  const clock = new FastClock();
+  const store = new MemoryStore({ clock });
+  const calls: StoreCall[] = [];
+  const options = scriptOf(variant, store, clock);
+  await runScript({ ...options, store: hookedStore(store, { before: (call) => void calls.push(call) }) });
+  return { outcome: await outcomeOf(store, options.job), calls };
+}
+
+/** Runs with the hooks around the store until the first failure, then again without. @returns whether it failed */
+async function withFault(variant: Variant, hooks: StoreHooks) {
+  const clock = new FastClock();
+  const store = new MemoryStore({ clock });
+  const options = scriptOf(variant, store, clock);
+  let failure: unknown;
+  try {
+    await runScript({ ...options, store: hookedStore(store, hooks) });
+  } catch (error) {
+    failure = error;
+  }
+  if (failure !== undefined) await runScript(options);
+  return { failure, outcome: await outcomeOf(store, options.job) };
+}
+
+describe('crash points', () => {
+  for (const variant of VARIANTS) {
+    it(`invariants 1 to 4 and 12: ${variant.name}: killed before or after each request, the run ends as without faults`, async () => {
+      const { outcome, calls } = await faultFree(variant);
+      expect(Object.keys(outcome.published).length).toBeGreaterThan(10);
+      for (const when of ['before', 'after effect'] as const) {
+        for (let n = 0; ; n++) {
+          const run = await withFault(variant, crashAfter(n, when));
+          if (run.failure === undefined) break;
+          const where = `killed ${when} request ${n}`;
+          if (!isCrash(run.failure)) throw new Error(`${where}: it failed with another error`, { cause: run.failure });
+          expect(run.outcome, where).toEqual(outcome);
+          if (n > 3 * calls.length) throw new Error('it never ends');
+        }
+      }
+    });
+  }
+
+  for (const variant of VARIANTS.filter(({ kind }) => kind === 'twoStages' || kind === 'tumbling')) {
+    it(`invariants 1 and 4: ${variant.name}: each write times out once although it took effect`, async () => {
+      const { outcome, calls } = await faultFree(variant);
+      const writes = calls.filter((call) => ['create', 'compareAndSet', 'put', 'delete'].includes(call.op));
+      for (const { index, op, name } of writes) {
+        for (const when of ['before', 'after effect'] as const) {
+          const where = `${op} ${name} (request ${index}) times out ${when}`;
+          const run = await withFault(variant, timeOut((call) => call.index === index, when));
+          expect(run.outcome, where).toEqual(outcome);
+          // Nothing is lost when the process gives up, but one lost answer must not make it give up.
+          expect(run.failure, where).toBeUndefined();
+        }
+      }
+    });
+  }
+
+  it('a request that is refused for now (409, throttling) costs time only', async () => {
+    const variant = VARIANTS.find((v) => v.kind === 'twoStages')!;
+    const { outcome, calls } = await faultFree(variant);
+    for (const { index, op, name } of calls.filter((call) => call.op === 'create')) {
+      let left = 2;
+      const run = await withFault(variant, {
+        before(call) {
+          if (call.op === op && call.name === name && left-- > 0) {
+            throw new StoreError('STORE_BUSY', 'try again', { retryable: true });
+          }
+        },
+      });
+      expect(run.outcome, `${op} ${name} (request ${index})`).toEqual(outcome);
+    }
+  });
+});
+
+function isCrash(error: unknown): boolean {
+  return error instanceof CrashError || (error instanceof Error && isCrash(error.cause));
+}

@@ -1,0 +1,99 @@
+/** Small jobs of every shape the engine has, and rows for them. */
+import fc from 'fast-check';
+import { avg, count, type Job, job, max, source, sliding, sum, tumbling } from '../../lib/index.ts';
+import type { ScriptBatch } from './engine.ts';
+
+export interface Event {
+  readonly t: number;
+  readonly k: string;
+  readonly v: number;
+}
+
+const events = () => source<Event>('events', { eventTime: (e) => e.t, delay: '10 s' });
+
+/** A row that the head finds bad. */
+export const BAD_EVENT = { k: 'bad', v: 0 };
+
+/** Every shape: keyed tables, timed tables, two stages, two inputs, side outputs, a whole table each batch. */
+export const JOBS = {
+  running: (): Job<unknown> =>
+    job('running', events().keyBy((e) => e.k).aggregate({ n: count(), s: sum((e) => e.v), m: max((e) => e.v) }), {
+      outputMode: 'update',
+      partitions: 2,
+    }),
+  tumbling: (): Job<unknown> => {
+    const windows = events()
+      .filter((e) => e.v !== 7)
+      .keyBy((e) => e.k)
+      .window(tumbling('10 s'));
+    return job('tumbling', { sums: windows.aggregate({ n: count(), mean: avg((e) => e.v) }), late: windows.late() }, {
+      outputMode: 'append',
+      partitions: 2,
+    });
+  },
+  sliding: (): Job<unknown> =>
+    job('sliding', events().keyBy((e) => e.k).window(sliding('20 s', '10 s')).aggregate({ s: sum((e) => e.v) }), {
+      outputMode: 'append',
+      partitions: 2,
+    }),
+  twoStages: (): Job<unknown> => {
+    const first = events().keyBy((e) => e.k).window(tumbling('10 s')).aggregate({ n: count(), s: sum((e) => e.v) });
+    const second = first.keyBy((r) => r.n % 2).window(tumbling('30 s')).aggregate({ windows: count(), s: sum((r) => r.s) });
+    return job('two-stages', { first, second }, { outputMode: 'append', partitions: 2 });
+  },
+  union: (): Job<unknown> => {
+    const other = source<Event>('others', { eventTime: (e) => e.t, delay: '20 s' });
+    const both = events().union(other.map((e) => ({ ...e, v: -e.v })));
+    return job('union', both.keyBy((e) => e.k).window(tumbling('10 s')).aggregate({ n: count(), s: sum((e) => e.v) }), {
+      outputMode: 'append',
+      partitions: 2,
+    });
+  },
+  complete: (): Job<unknown> =>
+    job('complete', events().keyBy((e) => e.k).aggregate({ n: count(), s: sum((e) => e.v) }), {
+      outputMode: 'complete',
+      partitions: 2,
+    }),
+} as const;
+
+export type JobKind = keyof typeof JOBS;
+export const JOB_KINDS = Object.keys(JOBS) as JobKind[];
+
+/** A script with late rows, bad rows, filtered rows and a batch without rows for one source. */
+export function sampleScript(kind: JobKind, batches = 5): ScriptBatch[] {
+  const script: ScriptBatch[] = [];
+  for (let i = 0; i < batches; i++) {
+    const rows: unknown[] = [];
+    for (let r = 0; r < 6; r++) rows.push({ t: i * 9_000 + r * 2_500, k: `k${(i * 5 + r * 3) % 7}`, v: (i * 6 + r) % 9 });
+    if (i >= 3) rows.push({ t: 1_000, k: 'k1', v: 3 });
+    if (i === 1) rows.push(BAD_EVENT);
+    const others = kind === 'union' ? { others: i % 2 === 0 ? rows.slice(1, 4) : [] } : {};
+    script.push({ events: rows, ...others });
+  }
+  return script;
+}
+
+export const anyEvent: fc.Arbitrary<unknown> = fc.oneof(
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      t: fc.integer({ min: 0, max: 120 }).map((s) => s * 1000),
+      k: fc.integer({ min: 0, max: 12 }).map((k) => `key-${k}`),
+      v: fc.oneof(fc.integer({ min: -5, max: 9 }), fc.double({ min: -1e6, max: 1e6, noNaN: true })),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant(BAD_EVENT) },
+);
+
+/** Random batches whose event times move on, with late rows in between. */
+export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBatch[]> {
+  const rows = (i: number): fc.Arbitrary<unknown[]> =>
+    fc.array(anyEvent, { maxLength: 12 }).map((list) =>
+      list.map((e) => ('t' in (e as object) ? { ...(e as Event), t: (e as Event).t / 4 + i * 8_000 } : e)),
+    );
+  return fc
+    .integer({ min: 1, max: maxBatches })
+    .chain((n) =>
+      fc.tuple(...Array.from({ length: n }, (_, i) => fc.record(kind === 'union' ? { events: rows(i), others: rows(i) } : { events: rows(i) }))),
+    ) as fc.Arbitrary<ScriptBatch[]>;
+}

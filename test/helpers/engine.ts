@@ -1,0 +1,299 @@
+/**
+ * Runs jobs on the real engine, deterministically: any object store, a clock that nobody waits for, rows in memory, the
+ * commit side in the same thread with small thresholds. Killed anywhere, the same script goes on from what is durable.
+ *
+ *     const script = [{ flights: [row, row] }, { flights: [row] }];
+ *     await runScript({ job, store, script });
+ *     expect(await publishedOf(store, job)).toEqual(…)
+ */
+import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+import type { Environment } from '../../lib/batch/partition-runner.ts';
+import type { Gathered } from '../../lib/batch/planner.ts';
+import type { Plan } from '../../lib/batch/plan.ts';
+import type { PartitionInput } from '../../lib/batch/rows.ts';
+import { CommitLoop } from '../../lib/commit/commit-loop.ts';
+import { commitPaths, commitWork } from '../../lib/commit/commit-work.ts';
+import type { Committer } from '../../lib/commit/committer.ts';
+import type { Job } from '../../lib/index.ts';
+import { DataLog } from '../../lib/log/data-log.ts';
+import { PlannerLog } from '../../lib/batch/planner-log.ts';
+import type { LoadedManifest } from '../../lib/manifest/manifest.ts';
+import { loadManifest } from '../../lib/manifest/manifest-store.ts';
+import { names, numberOf, PLANNER, type PartitionPath } from '../../lib/object-store/names.ts';
+import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { type BatchDone, Engine } from '../../lib/runtime/engine.ts';
+import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
+import { type JobFile, openJobFile, readJobFile } from '../../lib/runtime/job-file.ts';
+import { noRows, watermarkMoved } from '../../lib/runtime/run-job.ts';
+import type { BlockCache } from '../../lib/state/block-cache.ts';
+import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
+import { compileJob } from '../../lib/stream/compile.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { Clock } from '../../lib/util/clock.ts';
+import { type Random, seededRandom } from '../../lib/util/random.ts';
+import { NO_TRACE, type Trace } from '../../lib/util/trace.ts';
+import { listAll } from './stores.ts';
+
+/** A clock on which sleeping costs nothing: time moves on by as much at once. */
+export class FastClock implements Clock {
+  #now: number;
+
+  constructor(startMs = 0) {
+    this.#now = startMs;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now;
+  }
+
+  /** Lets everything else go on first, as a timer would. */
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    signal?.throwIfAborted();
+    this.#now += ms;
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+}
+
+/** Rows of one batch by source. */
+export type ScriptBatch = Readonly<Record<string, readonly unknown[]>>;
+
+export interface EngineOptions {
+  readonly job: PhysicalJob;
+  readonly store: ObjectStore;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly cache?: BlockCache | undefined;
+  readonly trace?: Trace;
+  /** R, ms. Default: so long that nothing is ever collected. */
+  readonly retentionMs?: number;
+  /** Log entries a fold; default 2. */
+  readonly foldEvery?: number;
+  /** `asked`: nothing is folded but by `relieve`, `fold` and a draining close. Default `inline`. */
+  readonly commits?: 'inline' | 'asked';
+  /** Put between the engine and the commit side. */
+  readonly committer?: (inner: TestCommitter) => Committer;
+}
+
+export interface TestCommitter extends Committer {
+  readonly loop: CommitLoop;
+  /** Errors of commit work. */
+  readonly errors: unknown[];
+}
+
+/** A job with other options than it was written with. */
+export function physical(job: Job<unknown>, changes: Partial<PhysicalJob> = {}): PhysicalJob {
+  return { ...compileJob(job), ...changes };
+}
+
+/** As `inlineCommitter`, with thresholds of a test. */
+export function testCommitter(env: Parameters<typeof commitWork>[0], options: EngineOptions): TestCommitter {
+  const { foldEvery = 2, commits = 'inline' } = options;
+  const listeners: ((path: PartitionPath, loaded: LoadedManifest) => void)[] = [];
+  const errors: unknown[] = [];
+  const loop = new CommitLoop(
+    {
+      work: commitWork(env),
+      foldEvery: commits === 'asked' ? Number.POSITIVE_INFINITY : foldEvery,
+      foldAfterMs: Number.POSITIVE_INFINITY,
+      collectEveryMs: 60_000,
+      onManifest: (path, loaded) => {
+        for (const listener of listeners) listener(path, loaded);
+      },
+      onError: (error) => void errors.push(error),
+    },
+    env.clock.now(),
+  );
+  let closed = false;
+  return {
+    loop,
+    errors,
+    committed(path, n) {
+      if (closed) return;
+      loop.hint(path, n, env.clock.now());
+      if (commits === 'inline') loop.tick(env.clock.now());
+    },
+    onManifest: (listener) => void listeners.push(listener),
+    relieve: (path) => loop.foldNow(path),
+    async close({ drain }) {
+      if (closed) return;
+      closed = true;
+      try {
+        if (drain) await loop.drain(commitPaths(env.file));
+      } finally {
+        await loop.close();
+      }
+    },
+  };
+}
+
+/** An engine open on a store, with what a test wants to get hold of. */
+export interface OpenEngine {
+  readonly engine: Engine;
+  readonly env: Environment;
+  readonly file: JobFile;
+  readonly committer: TestCommitter;
+}
+
+export async function openEngine(options: EngineOptions): Promise<OpenEngine> {
+  const { job, store, clock = new FastClock(), trace = NO_TRACE, cache } = options;
+  // As many random numbers as there were lives: attempts of different lives must have different ids.
+  const random = options.random ?? seededRandom(lives++);
+  const retentionMs = options.retentionMs ?? 1e12;
+  const file = await openJobFile(store, job, random);
+  const shared = { store, clock, random, trace, names: names(job.name, file.epoch), retentionMs };
+  const inner = testCommitter({ ...shared, file }, options);
+  const env: Environment = { ...shared, job, cache, committer: options.committer?.(inner) ?? inner };
+  return { engine: await Engine.open(env), env, file, committer: inner };
+}
+let lives = 1;
+
+/** Rows of a script's batch as the engine takes them. Pieces are named by the batch, so each is planned once. */
+export function gather(job: PhysicalJob, batch: ScriptBatch, name: string, byReference = false): Gathered {
+  const builder = new SegmentBuilder(job);
+  const pieces = Object.entries(batch).map(([source, rows]) => {
+    builder.open({ source: job.sources.findIndex((s) => s.name === source), name });
+    for (const [i, row] of rows.entries()) builder.add(row, i + 1);
+    return { source, name, version: '1', from: 0, to: rows.length, done: true };
+  });
+  return gatheredFrom(builder, pieces, byReference);
+}
+
+export interface ScriptOptions extends EngineOptions {
+  readonly script: readonly ScriptBatch[];
+  readonly flush?: boolean;
+  /** Rows are read again in replay, in place of stored segments. */
+  readonly byReference?: boolean;
+  /** Before each batch of rows (with its place in the script), and at the end. */
+  readonly between?: ((opened: OpenEngine, i: number) => Promise<void> | void) | undefined;
+}
+
+/** How the rows of a script are found again by the name of their piece. */
+export function replayOf(job: PhysicalJob, script: readonly ScriptBatch[]): (plan: Plan) => Promise<PartitionInput[]> {
+  return async (plan) => {
+    if (plan.pieces.length === 0) return gather(job, {}, '').inputs as PartitionInput[];
+    const { name } = plan.pieces[0]!;
+    return gather(job, script[Number(name.split('-')[1])]!, name).inputs as PartitionInput[];
+  };
+}
+
+/**
+ * Runs a script from wherever the store is to its end, folds all of it, and closes. No-data batches run as `testJob` runs
+ * them: whenever the watermark has moved.
+ */
+export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
+  const opened = await openEngine(options);
+  const { engine, env } = opened;
+  const { script, flush = false, byReference = false, between } = options;
+  const { job } = options;
+  try {
+    const done = [...(await engine.recover(replayOf(job, script)))];
+    const runMoved = async (): Promise<void> => {
+      if (watermarkMoved(engine)) done.push(await engine.batch(noRows('empty')));
+    };
+    for (const [i, batch] of script.entries()) {
+      const name = `rows-${i}`;
+      if (await plannedAlready(engine, batch, name)) continue;
+      await runMoved();
+      await between?.(opened, i);
+      if (env.clock instanceof FastClock) env.clock.advance(61_000);
+      done.push(await engine.batch(gather(job, batch, name, byReference)));
+    }
+    await runMoved();
+    await between?.(opened, script.length);
+    if (flush && engine.planner.progress?.kind !== 'flush') done.push(await engine.batch(noRows('flush')));
+    await env.committer.close({ drain: true });
+    const [error] = opened.committer.errors;
+    if (error !== undefined) throw error;
+    return done;
+  } finally {
+    // Nothing may run on behind a failure, or the next life would have company.
+    await opened.committer.close({ drain: false }).catch(() => {});
+  }
+}
+
+async function plannedAlready(engine: Engine, batch: ScriptBatch, name: string): Promise<boolean> {
+  for (const source of Object.keys(batch)) if (await engine.planner.planned(source, name)) return true;
+  return false;
+}
+
+/** Every published result object by name, as text; names without the epoch's prefix. */
+export async function publishedOf(store: ObjectStore, job: PhysicalJob): Promise<Record<string, string>> {
+  const { epoch } = await readJobFile(store, job.name);
+  const prefix = `${names(job.name, epoch).epochPrefix()}out/`;
+  const found: Record<string, string> = {};
+  for (const { name } of await listAll(store, prefix)) {
+    const answer = await store.get(name);
+    if (answer.found) found[name.slice(prefix.length)] = Buffer.from(answer.body).toString('utf8');
+  }
+  return found;
+}
+
+/** Results of one output as rows, all partitions, by batch. */
+export async function rowsOf(store: ObjectStore, job: PhysicalJob, output: string): Promise<unknown[][]> {
+  const batches: unknown[][] = [];
+  for (const [name, text] of Object.entries(await publishedOf(store, job))) {
+    if (!name.startsWith(`${output}/`)) continue;
+    const rows = text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+    const n = numberOf(name);
+    while (batches.length < n) batches.push([]);
+    batches[n - 1]!.push(...rows);
+  }
+  return batches;
+}
+
+/** One partition's whole state as `manifest ⊕ log` mean it: hex of each value by state key. */
+export async function stateOfPartition(
+  store: ObjectStore,
+  job: PhysicalJob,
+  path: PartitionPath,
+): Promise<{ n: number; rows: Record<string, string> }> {
+  const { epoch } = await readJobFile(store, job.name);
+  const jobNames = names(job.name, epoch);
+  const { manifest } = await loadManifest(store, jobNames.manifest(path));
+  const reads = new SstReads({ store, names: jobNames, path, cache: undefined });
+  reads.pin(manifest);
+  const rows: Record<string, string> = {};
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  for (const { key, value } of await reads.scan('', undefined, noCost())) rows[key] = hex(value!);
+  const log = path === PLANNER ? new PlannerLog(store, jobNames) : new DataLog(store, jobNames, path);
+  let { through: n, logHash: hash } = manifest;
+  for (;;) {
+    const read = await log.read(n + 1);
+    if (!read.found) break;
+    if (read.entry.previousHash !== hash) throw new Error(`invariant 2: log ${n + 1} of ${path} breaks the chain`);
+    for (const { key, value } of read.entry.changes()) {
+      if (value === null) delete rows[key];
+      else rows[key] = hex(value);
+    }
+    n++;
+    hash = read.entry.hash;
+  }
+  return { n, rows: Object.fromEntries(Object.entries(rows).sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+/** The state of all data partitions, by path. */
+export async function stateOf(
+  store: ObjectStore,
+  job: PhysicalJob,
+): Promise<Record<string, Awaited<ReturnType<typeof stateOfPartition>>>> {
+  const file = await readJobFile(store, job.name);
+  const state: Record<string, Awaited<ReturnType<typeof stateOfPartition>>> = {};
+  for (const path of commitPaths(file)) if (path !== PLANNER) state[path] = await stateOfPartition(store, job, path);
+  return state;
+}
+
+/** Everything that counts after a run: published bytes and state. */
+export async function outcomeOf(
+  store: ObjectStore,
+  job: PhysicalJob,
+): Promise<{ published: Record<string, string>; state: Awaited<ReturnType<typeof stateOf>> }> {
+  return { published: await publishedOf(store, job), state: await stateOf(store, job) };
+}
