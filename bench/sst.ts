@@ -57,7 +57,12 @@ export async function benchSst(): Promise<Record<string, number>> {
   const buildRate = await rate(ENTRIES, () => build(all));
 
   // One large run below three that each change a tenth: what a compaction of L0 into L1 meets.
-  const runs = [build(makeEntries(2, 10, 0)), build(makeEntries(3, 10, 3)), build(makeEntries(4, 10, 6)), { info, body }];
+  const runs = [
+    build(makeEntries(2, 10, 0)),
+    build(makeEntries(3, 10, 3)),
+    build(makeEntries(4, 10, 6)),
+    { info, body },
+  ];
   const inputs = runs.reduce((sum, run) => sum + run.info.entries, 0);
   const scanRate = await rate(ENTRIES, () => {
     for (const _ of sstEntries(info, body));

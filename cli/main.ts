@@ -103,7 +103,9 @@ function addTimeline(misa: Command): void {
     .command('timeline')
     .description('draw the last run: batches, log, folds and compactions over time')
     .argument('<job>', 'name of a job, or its module')
-    .option('-o, --output <file>', 'HTML file to write')
+    .option('-o, --output <file>', 'HTML file to write (default: JOB-timeline.html)')
+    .option('--run <id>', 'another run than the last')
+    .option('--compare <store>', 'store whose last run is drawn below; may be given again', gather, [])
     .addOption(storeOption())
     .addOption(endpointOption())
     .action(async (job, options) => (await import('./commands/timeline.ts')).timelineCommand({ job, ...options }));

@@ -63,11 +63,12 @@ function results(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): 
   return `${rows} in ${count(files.length, 'file')}: ${patterns(files)}`;
 }
 
-/** A few files by name; many as one pattern an output, that a shell understands. */
+/** A few files by name; many as one pattern that a shell understands: `results/{hourly,late}-*.ndjson`. */
 function patterns(files: readonly string[]): string {
-  const short = files.map(shortPath);
-  if (short.length <= SHOWN_FILES) return short.join(', ');
-  return [...new Set(short.map((file) => file.replace(/(?:-\d{8})?-p\d+\.ndjson$/, '-*.ndjson')))].join(', ');
+  if (files.length <= SHOWN_FILES) return files.map(shortPath).join(', ');
+  const outputs = [...new Set(files.map((file) => path.basename(file).replace(/(?:-\d{8})?-p\d+\.ndjson$/, '')))];
+  const which = outputs.length === 1 ? outputs[0] : `{${outputs.join(',')}}`;
+  return path.join(shortPath(path.dirname(files[0]!)), `${which}-*.ndjson`);
 }
 
 function shortPath(file: string): string {

@@ -15,6 +15,7 @@ import { mayConclude } from '../log/partition-log.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import type { Changes } from '../state/batch-state.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
@@ -161,11 +162,14 @@ export class PartitionRunner {
         const from = state.position + 1;
         const count = Math.min(this.#env.job.commit.maxLag + 2, n - from + 1);
         const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
+        answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
+        // ⚑ Nothing is applied that may have been collected and made again by a sleeper.
+        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;
-        for (const { entry, dateMs } of reads) {
-          answeredMs = Math.max(answeredMs, dateMs);
+        for (const { entry } of reads) {
           if (entry === undefined) break;
-          this.#adopt(entry);
+          // The commit side of this environment may have folded it meanwhile, and moved the position on.
+          if (entry.header.n === state.position + 1) this.#adopt(entry);
           found++;
         }
         if (found < count || count === 0) break;
@@ -213,16 +217,23 @@ export class PartitionRunner {
     const input = trigger.input ?? (await this.#source.input(this.#stage, this.#partition, plan));
     const startMs = clock.monotonic();
     const batch = state.begin();
+    const { version } = state.manifest;
     let result: Awaited<ReturnType<typeof runOperators>>;
+    let changes: Changes;
     try {
-      result = await runOperators(job, this.#stage, plan.plan, input, batch);
+      [result, changes] = await state.pinnedFor(async () => {
+        const computed = await runOperators(job, this.#stage, plan.plan, input, batch);
+        return [computed, batch.encode()];
+      });
     } catch (error) {
       if (!(error instanceof MissingSstError)) throw error;
       // Under a cached manifest: another one has replaced that SST. Under a fresh one: corruption.
-      if (!(await this.#reload())) throw error;
+      await this.#reload();
+      if (state.manifest.version === version) throw error;
       return undefined;
     }
-    const changes = batch.encode();
+    // Another environment has moved on, and this one with it.
+    if (state.position !== n - 1) return undefined;
     const header: LogHeader = {
       n,
       attempt: random.id(),
@@ -247,7 +258,6 @@ export class PartitionRunner {
       return decodeAt(found, this.log.nameOf(n), n).header.attempt === header.attempt;
     });
     trace.span({ lane: 'log', path, n, startMs: putMs, endMs: clock.monotonic(), detail: { bytes: encoded.bytes.length } });
-    if (!invocation.live) throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
     if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {
       // ⚑ The entry may have been folded and collected long ago: only a fresh manifest tells.
       await this.#reload();
@@ -256,6 +266,8 @@ export class PartitionRunner {
         return undefined;
       }
     }
+    // ⚑ From here to the change of the tiers nothing is awaited.
+    if (!invocation.live) throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
     // Another call has moved this environment on meanwhile.
     if (state.position !== n - 1) return undefined;
     if (creation.outcome === 'taken') {
@@ -299,12 +311,10 @@ export class PartitionRunner {
     }
   }
 
-  /** Reads the manifest. @returns whether it was newer than the one pinned */
-  async #reload(): Promise<boolean> {
+  /** Reads the manifest. */
+  async #reload(): Promise<void> {
     const { store, names } = this.#env;
-    const { version } = this.state.manifest;
     this.state.adopt(await loadManifest(store, names.manifest(this.path)));
-    return this.state.manifest.version > version;
   }
 }
 

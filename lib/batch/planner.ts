@@ -5,6 +5,7 @@
 import { MisaError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
+import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { PartitionState } from '../state/partition-state.ts';
@@ -63,6 +64,7 @@ export class Planner {
   readonly log: PlannerLog;
   readonly #env: Environment;
   #progress: Progress | undefined;
+  #overtaken = false;
 
   constructor(env: Environment) {
     const { store, names, cache } = env;
@@ -92,16 +94,18 @@ export class Planner {
     const { store, names, retentionMs } = this.#env;
     for (;;) {
       const loaded = await loadManifest(store, names.manifest(PLANNER));
-      this.state.adopt(loaded);
+      this.adopt(loaded);
       let answeredMs = loaded.dateMs;
       for (;;) {
         const from = this.state.position + 1;
         const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
+        answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
+        // ⚑ Nothing is applied that may have been collected and made again by a sleeper.
+        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;
-        for (const { stored, dateMs } of reads) {
-          answeredMs = Math.max(answeredMs, dateMs);
+        for (const { stored } of reads) {
           if (stored === undefined) break;
-          this.#adopt(stored);
+          if (stored.plan.n === this.state.position + 1) this.#adopt(stored);
           found++;
         }
         if (found < reads.length) break;
@@ -109,6 +113,14 @@ export class Planner {
       if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
     }
     this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
+    this.#overtaken = false;
+  }
+
+  /** Takes a newer manifest. One that has folded plans which are not known here shows that another planner is at work. */
+  adopt(loaded: LoadedManifest): void {
+    if (!this.state.adopt(loaded)) return;
+    this.#progress = undefined;
+    this.#overtaken = true;
   }
 
   /** How far a source object is planned; `undefined`: not at all. */
@@ -116,8 +128,12 @@ export class Planner {
     return (await this.#read(OBJECTS_TABLE, objectKey(source, name))) as PlannedObject | undefined;
   }
 
-  /** Makes the next plan. One at a time: the next may be asked for when `durable` has settled. */
+  /**
+   * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
+   * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
+   */
   plan(gathered: Gathered): Planned {
+    if (this.#overtaken) throw new PlanTakenError(this.state.position);
     const { job, store, names, clock, random, trace } = this.#env;
     const n = this.state.position + 1;
     const nowMs = Math.max(clock.now(), this.#progress?.processingTime ?? 0);
@@ -158,12 +174,8 @@ export class Planner {
     const { store, names, retentionMs } = this.#env;
     if (mayConclude(dateMs, this.state.pinned.dateMs, retentionMs)) return;
     const loaded = await loadManifest(store, names.manifest(PLANNER));
-    if (loaded.manifest.through >= n) {
-      this.state.adopt(loaded);
-      this.#progress = undefined;
-      throw new PlanTakenError(n);
-    }
-    this.state.adopt(loaded);
+    this.adopt(loaded);
+    if (loaded.manifest.through >= n) throw new PlanTakenError(n);
   }
 
   #adopt(stored: StoredPlan): void {
@@ -179,8 +191,10 @@ export class Planner {
   }
 
   async #read(table: number, key: string): Promise<unknown> {
-    const view = this.state.begin().tables([{ name: 'a', kind: 'keyed' }, { name: 'b', kind: 'keyed' }], 0)[table]!;
-    await view.load([key]);
-    return view.get(key, 0);
+    return this.state.pinnedFor(async () => {
+      const view = this.state.begin().tables([{ name: 'a', kind: 'keyed' }, { name: 'b', kind: 'keyed' }], 0)[table]!;
+      await view.load([key]);
+      return view.get(key, 0);
+    });
   }
 }

@@ -51,7 +51,7 @@ export async function runOperators(
   const fates = new Fates();
   const lateOf = (edge: number): number => {
     const { from, watermark } = job.edges[edge]!;
-    return from === 'head' ? late : watermark(previousEvict);
+    return watermark(from === 'head' ? late : previousEvict);
   };
   let rows = 0;
   for (const [edge, edgeRows] of input.edges.entries()) {

@@ -10,7 +10,8 @@ import type { Trace } from '../util/trace.ts';
 import type { CommitWork } from './commit-loop.ts';
 import { compactOnce } from './compact-once.ts';
 import { fold } from './fold.ts';
-import type { CommitPartition } from './partition.ts';
+import { collect, keepLogsAfter } from './gc.ts';
+import { type CommitPartition, manifestOf } from './partition.ts';
 
 export interface CommitEnvironment {
   readonly store: ObjectStore;
@@ -49,8 +50,24 @@ export function commitWork(env: CommitEnvironment): CommitWork {
       trace.span({ lane: 'compact', path, n, startMs, endMs: clock.monotonic(), detail });
       return loaded;
     },
-    async collect() {},
+    async collect() {
+      const startMs = clock.monotonic();
+      let deleted = 0;
+      for (const partition of partitions.values()) {
+        const readers = await Promise.all(readersOf(partition.path, env.file).map((p) => manifestOf(partitions.get(p)!)));
+        deleted += (await collect(partition, { keepLogsAfter: keepLogsAfter(readers, env.retentionMs) })).deleted;
+      }
+      trace.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
+    },
   };
+}
+
+/** Who reads a partition's log: every partition of the next stage; the plans, all partitions of all stages. */
+function readersOf(path: PartitionPath, file: JobFile): PartitionPath[] {
+  const data = dataPartitions(file);
+  if (path === PLANNER) return data.map(({ stage, partition }) => partitionPath(stage, partition));
+  const { stage } = data.find((d) => partitionPath(d.stage, d.partition) === path)!;
+  return data.filter((d) => d.stage === stage + 1).map((d) => partitionPath(d.stage, d.partition));
 }
 
 function commitPartitions({ store, names, random, retentionMs, file }: CommitEnvironment): CommitPartition[] {

@@ -15,8 +15,8 @@ import { planCollect, type StoredSst, settledThrough } from './plan-collect.ts';
 const DELETE_AT_ONCE = 1000;
 
 export interface CollectOptions extends RequestOptions {
-  /** Log entries after this are kept for others: {@link keepLogsAfter} of those who read this log. Default: nobody does. */
-  readonly keepLogsAfter?: number | undefined;
+  /** Log entries after this are kept for others: {@link keepLogsAfter} of those who read this log. */
+  readonly keepLogsAfter: number;
 }
 
 export interface Collected {
@@ -27,7 +27,7 @@ export interface Collected {
 
 /**
  * How far a log has been read for good by partitions that read it: those of the next stage; for the plans and segments, all
- * partitions of all stages. Entries after this must be kept for them.
+ * partitions of all stages. Entries after this must be kept for them. Infinity: nobody reads it.
  */
 export function keepLogsAfter(readers: readonly LoadedManifest[], retentionMs: number): number {
   return Math.min(...readers.map((loaded) => settledThrough(loaded, retentionMs)));
@@ -37,9 +37,9 @@ export function keepLogsAfter(readers: readonly LoadedManifest[], retentionMs: n
  * Collects one partition: SSTs that were replaced or never named, log entries, warm packs; for the planner also segments.
  * @throws {CorruptionError} the manifest cannot be read: nothing was deleted @throws {StoreError}
  */
-export async function collect(partition: CommitPartition, options: CollectOptions = {}): Promise<Collected> {
+export async function collect(partition: CommitPartition, options: CollectOptions): Promise<Collected> {
   const { store, names, path, random, retentionMs } = partition;
-  const { signal, keepLogsAfter = Number.MAX_SAFE_INTEGER } = options;
+  const { signal, keepLogsAfter } = options;
   const base = await manifestOf(partition, { signal });
   // Without a manifest nothing tells what is needed: it may be the first fold that is on its way, or a lost manifest.
   if (base.etag === undefined) return { loaded: base, deleted: 0 };
@@ -64,6 +64,32 @@ export async function collect(partition: CommitPartition, options: CollectOption
   }
   await deleteAll(store, going, { signal });
   return { loaded, deleted: going.length };
+}
+
+/**
+ * Collects all partitions of a job, each log as far as its readers have settled.
+ * @param stages the partitions of each stage
+ * @returns objects deleted
+ * @throws {CorruptionError} a manifest cannot be read: then nothing was deleted of what its partition reads
+ */
+export async function collectJob(
+  planner: CommitPartition,
+  stages: readonly (readonly CommitPartition[])[],
+  options: RequestOptions = {},
+): Promise<number> {
+  const loaded = await allOrFirstError(
+    stages.map((stage) => allOrFirstError(stage.map((partition) => manifestOf(partition, options)))),
+  );
+  const work = [
+    { partition: planner, readers: loaded.flat() },
+    ...stages.flatMap((stage, s) => stage.map((partition) => ({ partition, readers: loaded[s + 1] ?? [] }))),
+  ];
+  let deleted = 0;
+  for (const { partition, readers } of work) {
+    const limit = keepLogsAfter(readers, partition.retentionMs);
+    deleted += (await collect(partition, { ...options, keepLogsAfter: limit })).deleted;
+  }
+  return deleted;
 }
 
 export type EpochCollected =

@@ -60,8 +60,8 @@ export class Engine {
       Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, source, stage, p)),
     );
     env.committer.onManifest((path, loaded) => {
-      const state = path === PLANNER ? this.planner.state : this.#runner(path)?.state;
-      state?.adopt(loaded);
+      if (path === PLANNER) this.planner.adopt(loaded);
+      else this.#runner(path)?.state.adopt(loaded);
     });
   }
 
@@ -97,12 +97,19 @@ export class Engine {
     return done;
   }
 
-  /** Plans the rows: the plan's PUT is under way. Waits for the plan before. */
+  /**
+   * Plans the rows: the plan's PUT is under way. Waits for the plan before.
+   * @throws {FencedError} another process runs this job on this store
+   */
   async plan(gathered: Gathered): Promise<PlannedBatch> {
     await this.#planned;
-    const { stored, durable } = this.planner.plan(gathered);
-    this.#planned = durable.catch(() => {});
-    return { stored, durable, inputs: gathered.inputs };
+    try {
+      const { stored, durable } = this.planner.plan(gathered);
+      this.#planned = durable.catch(() => {});
+      return { stored, durable, inputs: gathered.inputs };
+    } catch (error) {
+      throw this.#fenced(error);
+    }
   }
 
   /**
@@ -118,10 +125,9 @@ export class Engine {
     try {
       return await this.#run(planned.stored.plan.n, { ...planned, computed });
     } catch (error) {
-      if (!(error instanceof PlanTakenError)) throw error;
-      throw new FencedError(
-        `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
-      );
+      // Whether the batch is planned must be known before anyone goes on from here.
+      await this.#planned;
+      throw this.#fenced(error);
     }
   }
 
@@ -220,6 +226,13 @@ export class Engine {
     if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
     if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };
     return (await this.#replayed.inputs)[partition]!;
+  }
+
+  #fenced(error: unknown): unknown {
+    if (!(error instanceof PlanTakenError)) return error;
+    return new FencedError(
+      `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
+    );
   }
 
   #runner(path: string): PartitionRunner | undefined {

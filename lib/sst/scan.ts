@@ -64,7 +64,10 @@ export async function* scanBlocks(
   for (const [i, span] of spans.entries()) {
     const blocks = await ahead!;
     if (blocks.length !== span.last - span.first) {
-      throw new StoreError('SHORT_READ', `SST ${index.info.id}: ${blocks.length} blocks for [${span.first}, ${span.last})`);
+      throw new StoreError(
+        'SHORT_READ',
+        `SST ${index.info.id}: ${blocks.length} blocks for [${span.first}, ${span.last})`,
+      );
     }
     const next = spans[i + 1];
     if (next !== undefined) {

@@ -35,6 +35,9 @@ export class PartitionState {
   /** Hash of log entry `position`; '' before the first. */
   #hash = '';
   #pinned: LoadedManifest = { manifest: EMPTY_MANIFEST, etag: undefined, dateMs: Number.NEGATIVE_INFINITY };
+  /** Batches that are reading, and the newest manifest that waits for them. */
+  #readers = 0;
+  #next: LoadedManifest | undefined;
   #warm: { pack: ReadonlyMap<string, Uint8Array | null>; n: number } | undefined;
 
   constructor(options: PartitionStateOptions) {
@@ -69,6 +72,10 @@ export class PartitionState {
   adopt(loaded: LoadedManifest): boolean {
     const { manifest } = loaded;
     if (manifest.version < this.#pinned.manifest.version) return false;
+    if (this.#readers > 0 && manifest.version > this.#pinned.manifest.version) {
+      if (manifest.version >= (this.#next?.manifest.version ?? 0)) this.#next = loaded;
+      return false;
+    }
     if (manifest.version === this.#pinned.manifest.version) {
       if (loaded.dateMs > this.#pinned.dateMs) this.#pinned = loaded;
       return false;
@@ -81,6 +88,23 @@ export class PartitionState {
     }
     this.overlay.dropThrough(manifest.through);
     return false;
+  }
+
+  /**
+   * Reads under one pinned manifest: one that is adopted meanwhile is taken when `work` has ended. Else a fold would take
+   * rows out of the overlay after the batch has found them there, or has read the SSTs of before without them.
+   */
+  async pinnedFor<T>(work: () => Promise<T>): Promise<T> {
+    this.#readers++;
+    try {
+      return await work();
+    } finally {
+      const next = this.#next;
+      if (--this.#readers === 0 && next !== undefined) {
+        this.#next = undefined;
+        this.adopt(next);
+      }
+    }
   }
 
   /** Forgets all that is in memory, and goes back to what the pinned manifest has folded. */

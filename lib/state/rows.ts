@@ -56,7 +56,9 @@ export class Rows {
     const old = this.#old.delete(table, time, key);
     if (old === undefined) return undefined;
     this.#oldBytes -= old.bytes;
-    this.#insert(table, time, key, old);
+    // Nothing is forgotten by reading: a batch must find again what it has found.
+    this.#young.set(table, time, key, old);
+    this.#youngBytes += old.bytes;
     return old.row;
   }
 

@@ -49,7 +49,7 @@ export interface Edge {
   readonly output: number;
   /** Where its rows come from: the head, or the operators of this stage. */
   readonly from: 'head' | number;
-  /** For edges between stages: this edge's watermark, given the job's. Identity for edges from the head. */
+  /** This edge's watermark, given the job's: rows at or before it are late. `-Infinity` where the stream has none. */
   readonly watermark: (jobWatermark: number) => number;
 }
 

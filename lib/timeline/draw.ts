@@ -65,6 +65,7 @@ export function spanPath(times: Times, view: View, y: number, height: number, fu
     const x1 = Math.min(right, view.left + (times.ends[i]! - view.fromMs) * scale);
     const w = x1 - x0;
     if (w >= narrowPx) {
+      endBin();
       rect(x0, y, w > 4 && !full ? w - 0.8 : w, height);
       continue;
     }

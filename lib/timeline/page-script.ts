@@ -40,8 +40,8 @@ async function load() {
     };
   });
   document.documentElement.classList.add('scripted');
+  drawNow();
   listen();
-  draw();
 }
 
 let drawing = 0;

@@ -91,9 +91,9 @@ export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBa
     fc.array(anyEvent, { maxLength: 12 }).map((list) =>
       list.map((e) => ('t' in (e as object) ? { ...(e as Event), t: (e as Event).t / 4 + i * 8_000 } : e)),
     );
+  const batch = (i: number): fc.Arbitrary<ScriptBatch> =>
+    kind === 'union' ? fc.record({ events: rows(i), others: rows(i) }) : fc.record({ events: rows(i) });
   return fc
     .integer({ min: 1, max: maxBatches })
-    .chain((n) =>
-      fc.tuple(...Array.from({ length: n }, (_, i) => fc.record(kind === 'union' ? { events: rows(i), others: rows(i) } : { events: rows(i) }))),
-    ) as fc.Arbitrary<ScriptBatch[]>;
+    .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => batch(i))));
 }

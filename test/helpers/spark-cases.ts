@@ -166,7 +166,7 @@ function sourceOf(name: string, { event_time_s: time, watermark_delay_s: delay }
 
 function failing(input: Stream<CaseRow>, failure: { readonly armed: boolean }): Stream<CaseRow> {
   return input.map((row) => {
-    if (failure.armed && row['v'] === 4) throw new Error('the first time');
+    if (failure.armed && row.v === 4) throw new Error('the first time');
     return row;
   });
 }
@@ -180,7 +180,7 @@ function windowOf({ query }: SparkCase): Window<CaseRow> | undefined {
 
 function keyOf(keys: readonly string[], row: CaseRow): Key {
   const [key] = keys;
-  const value = row['value'] as number;
+  const value = row.value as number;
   if (key === undefined || key === 'event_time_s') return null;
   if (key === 'floor(value/10)') return Math.floor(value / 10);
   if (key === 'value mod 2') return value % 2;
@@ -195,11 +195,11 @@ function aggregateOf(text: string): Aggregate<CaseRow, number> {
 /** The columns that the case wants to see, in order. */
 function outputOf({ query }: SparkCase, row: Record<string, unknown>): unknown[] {
   return query.output.map((column) => {
-    if (column === 'window_start_s' || column === 'session_start_s') return (row['windowStart'] as number) / 1000;
-    if (column === 'event_time_s') return (row['windowStart'] as number) / 1000;
-    if (column === 'session_end_s') return (row['windowEnd'] as number) / 1000;
+    if (column === 'window_start_s' || column === 'session_start_s') return (row.windowStart as number) / 1000;
+    if (column === 'event_time_s') return (row.windowStart as number) / 1000;
+    if (column === 'session_end_s') return (row.windowEnd as number) / 1000;
     const aggregate = query.aggs?.find((text) => text.startsWith(`${column}(`));
-    return aggregate === undefined ? row['key'] : row[aggregate];
+    return aggregate === undefined ? row.key : row[aggregate];
   });
 }
 

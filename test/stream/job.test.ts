@@ -5,7 +5,6 @@ import {
   aggregator,
   collect,
   count,
-  type JobOptions,
   job,
   listState,
   mapState,
@@ -174,7 +173,6 @@ const refusals: [what: string, code: string, make: () => unknown, message?: RegE
   ['something that is no job', 'NOT_A_JOB', () => compileJob(any({ name: 'x' })), /export default job/],
 ];
 
-const select = (): number => 1;
 const unbuilt: [what: string, make: () => Stream<unknown>][] = [
   ['session()', () => keyed().window(session('10 s')).aggregate({ n: count() })],
   ['session()', () => keyed().window(session('10 s')).late()],
@@ -195,10 +193,13 @@ const unbuilt: [what: string, make: () => Stream<unknown>][] = [
     () =>
       keyed().join(
         timed('other').keyBy((r) => r.k),
-        { select },
+        { select: (left, right) => left.t + right.t },
       ),
   ],
-  ['table()', () => keyed().join(table(timed('other').keyBy((r) => r.k)), { select })],
+  [
+    'table()',
+    () => keyed().join(table(timed('other').keyBy((r) => r.k)), { select: (left, right) => left.t + right.t }),
+  ],
   ['process()', () => keyed().process<number, never>({ init: () => 0, onRow: () => {} })],
 ];
 

@@ -205,7 +205,7 @@ describe('the data in the page', () => {
         expect(us).toBe(Math.round(item.startMs * 1000));
         expect(us + stored[i]!.durations[k]!).toBe(Math.round(item.endMs * 1000));
         expect(n).toBe(item.n);
-        expect(stored[i]!.details['rows']?.[k] ?? undefined).toBe(item.detail?.['rows']);
+        expect(stored[i]!.details.rows?.[k] ?? undefined).toBe(item.detail?.rows);
       }
     }
   });

@@ -134,7 +134,7 @@ function reduceFold(userFunction: (...args: never[]) => unknown, operator: strin
       }
     },
     show(state, into) {
-      into['value'] = state[0];
+      into.value = state[0];
     },
   };
 }

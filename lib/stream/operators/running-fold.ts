@@ -40,6 +40,7 @@ export function runningFold(name: string, fold: Fold): Operator {
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
+    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
     run([batch], context) {
       const table = context.tables[0] as Table<Slots>;
       const applied = batch!.rows.length === 0 ? undefined : apply(batch!, context, table);

@@ -53,6 +53,10 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
     outputs: 2,
     // A window not yet given ends after the watermark, so none that follows it can have ended by then.
     outputWatermark: (watermark) => watermark,
+    reads([batch]) {
+      const { keys, ends } = openWindows(batch!, spec, batch!.late, () => {});
+      return [{ table: 0, keys, times: ends }];
+    },
     run([batch], context) {
       const table = context.tables[0] as Table<Slots>;
       // Rows first: in a later stage a window may get rows and close in one batch.
@@ -62,23 +66,33 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
   };
 }
 
-/** Finds the open windows of each row; counts late rows and sends them on. */
+/** Groups the rows by open window; counts late rows and sends them on. */
 function assign(batch: RowBatch, context: OperatorContext, spec: FixedWindowSpec, lateRows: boolean): Groups {
-  const { keys, times, primary } = batch;
-  const { slideMs } = spec;
+  const { primary, rows, times } = batch;
   const late = context.mode === 'complete' ? -Infinity : batch.late;
-  const groups = new Groups(keys.length);
   let lateCount = 0;
+  const groups = openWindows(batch, spec, late, (i) => {
+    if (primary?.[i] === true) lateCount++;
+    if (lateRows) context.emit(LATE_PORT, rows[i], times[i]!);
+  });
+  if (lateCount > 0) context.fates.late(lateCount);
+  return groups;
+}
+
+/** Finds the windows of each row that have not ended by `late`. @param onLate told each row that has none */
+function openWindows(
+  { keys, times }: RowBatch,
+  spec: FixedWindowSpec,
+  late: number,
+  onLate: (i: number) => void,
+): Groups {
+  const { slideMs } = spec;
+  const groups = new Groups(keys.length);
   for (let i = 0; i < keys.length; i++) {
     const time = times[i]!;
     let end = lastWindowEnd(spec, time);
-    if (end <= late) {
-      if (primary?.[i] === true) lateCount++;
-      if (lateRows) context.emit(LATE_PORT, batch.rows[i], time);
-      continue;
-    }
-    for (; end > time && end > late; end -= slideMs) groups.add(i, keys[i]!, end);
+    if (end <= late) onLate(i);
+    else for (; end > time && end > late; end -= slideMs) groups.add(i, keys[i]!, end);
   }
-  if (lateCount > 0) context.fates.late(lateCount);
   return groups;
 }

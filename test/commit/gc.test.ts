@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest';
+import { compact } from '../../lib/commit/compact.ts';
+import { fold } from '../../lib/commit/fold.ts';
+import { collect, collectEpoch, collectJob, keepLogsAfter } from '../../lib/commit/gc.ts';
+import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
+import { settledThrough } from '../../lib/commit/plan-collect.ts';
+import type { Edit } from '../../lib/manifest/edit.ts';
+import { editManifest } from '../../lib/manifest/manifest-store.ts';
+import { names, PLANNER } from '../../lib/object-store/names.ts';
+import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { countingStore, hookedStore, listAll, sleepAt } from '../helpers/stores.ts';
+import { NAMES, PATH, R, World } from './helpers.ts';
+
+const noReaders = { keepLogsAfter: Number.POSITIVE_INFINITY };
+
+async function edit(world: World, change: Edit): Promise<void> {
+  const result = await editManifest(world.memory, NAMES.manifest(PATH), () => change, { nonce: world.random.id() });
+  expect(result.outcome).toBe('done');
+}
+
+/** Batches, each folded. */
+async function folded(count: number): Promise<World> {
+  const world = new World();
+  for (let n = 1; n <= count; n++) {
+    await world.append({ a: String(n), [`k${n}`]: 'v' });
+    await fold(world.partition());
+  }
+  return world;
+}
+
+describe('log entries', () => {
+  it('stay a retention after the compare-and-set that folded them, and not after their creation', async () => {
+    const world = await folded(1);
+    await world.append({ a: '2' });
+    world.clock.advance(10 * R);
+    const { hooks, asleep, wake } = sleepAt((call) => call.op === 'compareAndSet', 'before');
+    const folding = fold(world.partition(hookedStore(world.memory, hooks)));
+    await asleep;
+    world.clock.advance(10 * R); // the folder sleeps between its GET and its compare-and-set
+    wake();
+    await folding;
+    expect(await world.manifest()).toMatchObject({ through: 2, folds: [{ through: 1 }, { through: 2, atMs: null }] });
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([2]);
+    world.clock.advance(R);
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([2]);
+    world.clock.advance(1);
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([]);
+    expect(await world.manifest()).toMatchObject({ collectedThrough: 2, folds: [] });
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
+  it('stay until the next stage has read them', async () => {
+    const world = await folded(3);
+    await collect(world.partition(), { keepLogsAfter: 2 });
+    world.clock.advance(R + 1);
+    await collect(world.partition(), { keepLogsAfter: 2 });
+    expect(await world.logs()).toEqual([3]);
+    await collect(world.partition(), { keepLogsAfter: 3 });
+    expect(await world.logs()).toEqual([]);
+  });
+
+  it('stay until their outputs are published', async () => {
+    const world = await folded(1);
+    await world.append({ a: '2' });
+    const { manifest } = await manifestOf(world.partition());
+    const log = world.partition().log;
+    const read = await log.read(2);
+    if (!read.found) throw new Error('absent');
+    const unpublished: Edit = { type: 'fold', after: 1, through: 2, logHash: read.entry.hash, sst: null, publishedThrough: 1 };
+    expect(manifest.through).toBe(1);
+    await edit(world, unpublished);
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R + 1);
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([2]);
+    await edit(world, { type: 'published', through: 2 });
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([]);
+  });
+
+  it('that a zombie creates again under a collected number go the next time', async () => {
+    const world = await folded(2);
+    const answer = await world.memory.get(NAMES.log(PATH, 1));
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R + 1);
+    await collect(world.partition(), noReaders);
+    if (answer.found) await world.memory.create(NAMES.log(PATH, 1), answer.body);
+    expect(await world.logs()).toEqual([1]);
+    await collect(world.partition(), noReaders);
+    expect(await world.logs()).toEqual([]);
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
+  it('settle as far as the readers have folded more than a retention ago', async () => {
+    const world = await folded(1);
+    await world.append({ a: '2' });
+    world.clock.advance(R);
+    await fold(world.partition());
+    await collect(world.partition(), { keepLogsAfter: 0 });
+    const settled = async (): Promise<number> => settledThrough(await manifestOf(world.partition()), R);
+    expect(await settled()).toBe(0);
+    world.clock.advance(1);
+    await collect(world.partition(), { keepLogsAfter: 0 });
+    expect(await settled()).toBe(0);
+    world.clock.advance(R + 1);
+    expect(await settled()).toBe(2);
+    expect(keepLogsAfter([await manifestOf(world.partition())], R)).toBe(2);
+    expect(keepLogsAfter([], R)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('SSTs (invariant 6)', () => {
+  it('that were replaced stay a retention, are condemned, deleted and then forgotten', async () => {
+    const world = await folded(4);
+    await compact(world.partition());
+    expect(await world.stored()).toHaveLength(5);
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toHaveLength(5);
+    world.clock.advance(1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toHaveLength(1);
+    expect(await world.manifest()).toMatchObject({ dropped: [], condemned: [{}, {}, {}, {}] });
+    for (let i = 0; i < 2; i++) {
+      world.clock.advance(R + 1);
+      await collect(world.partition(), noReaders);
+    }
+    expect(await world.manifest()).toMatchObject({ condemned: [] });
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
+  it('that no manifest names are condemned before they are deleted, when they are a retention old', async () => {
+    const world = await folded(1);
+    const orphan = NAMES.sst(PATH, 'orphan');
+    await world.memory.create(orphan, new Uint8Array(1));
+    const store = countingStore(world.memory);
+    world.clock.advance(R);
+    await collect(world.partition(store), noReaders);
+    expect(store.count('delete')).toBe(0);
+    world.clock.advance(1);
+    store.reset();
+    await collect(world.partition(store), noReaders);
+    const cas = store.calls.find((call) => call.op === 'compareAndSet')!;
+    const deleted = store.calls.find((call) => call.op === 'delete' && call.names.includes(orphan))!;
+    expect(cas.index).toBeLessThan(deleted.index);
+    expect((await world.manifest()).condemned.map((sst) => sst.id)).toEqual(['orphan']);
+  });
+
+  it('are not deleted when the edit that condemns them is lost to one that names them', async () => {
+    const world = await folded(1);
+    await world.append({ a: '2' });
+    const folder = sleepAt((call) => call.op === 'compareAndSet', 'before');
+    const folding = fold(world.partition(hookedStore(world.memory, folder.hooks)));
+    await folder.asleep;
+    const collector = sleepAt((call) => call.op === 'compareAndSet', 'before');
+    world.clock.advance(R + 1);
+    const collecting = collect(world.partition(hookedStore(world.memory, collector.hooks)), noReaders);
+    await collector.asleep;
+    folder.wake();
+    expect(await folding).toMatchObject({ outcome: 'folded' });
+    collector.wake();
+    await collecting;
+    expect(await world.stored()).toHaveLength(2);
+    expect(await world.state()).toEqual({ a: '2', k1: 'v' });
+  });
+
+  it('that a root needs stay, and get a retention when it is removed', async () => {
+    const world = await folded(4);
+    const kept = (await world.manifest()).l0[1]!.id;
+    await edit(world, { type: 'setRoot', name: 'checkpoint', ssts: [kept] });
+    await compact(world.partition());
+    for (let i = 0; i < 3; i++) {
+      await collect(world.partition(), noReaders);
+      world.clock.advance(R + 1);
+    }
+    expect(await world.stored()).toHaveLength(2);
+    expect(await world.stored()).toContain(kept);
+    await edit(world, { type: 'removeRoot', name: 'checkpoint' });
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toContain(kept);
+    world.clock.advance(1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toHaveLength(1);
+  });
+
+  it('stay, all of them, when the manifest cannot be read or is not there', async () => {
+    const world = await folded(2);
+    const before = await listAll(world.memory, '');
+    world.clock.advance(10 * R);
+    const damaged: ObjectStore = {
+      ...hookedStore(world.memory, {}),
+      async get(name, options) {
+        const answer = await world.memory.get(name, options);
+        if (answer.found && name.endsWith('manifest')) answer.body[20]! ^= 1;
+        return answer;
+      },
+    };
+    await expect(collect(world.partition(damaged), noReaders)).rejects.toThrow(/manifest is corrupted/);
+    await world.memory.delete([NAMES.manifest(PATH)]);
+    expect(await collect(world.partition(), noReaders)).toMatchObject({ deleted: 0 });
+    expect(await listAll(world.memory, '')).toHaveLength(before.length - 1);
+  });
+
+  it('an idle partition comes to rest: nothing to do, no edit', async () => {
+    const world = await folded(6);
+    await compact(world.partition());
+    for (let i = 0; i < 5; i++) {
+      world.clock.advance(R + 1);
+      await collect(world.partition(), noReaders);
+    }
+    const store = countingStore(world.memory);
+    expect(await collect(world.partition(store), noReaders)).toMatchObject({ deleted: 0 });
+    expect(store.report().replaceAll('job/e0/s0/p0/', '')).toBe('get manifest\nlist sst/\nlist log/\nlist warm/');
+    const { nonces: _, ...rest } = await world.manifest();
+    expect(rest).toMatchObject({ folds: [], dropped: [], condemned: [], collectedThrough: 6 });
+  });
+});
+
+it('warm packs go when their batch is folded or a retention has passed', async () => {
+  const world = await folded(2);
+  for (const n of [1, 2, 3, 4]) await world.memory.put(NAMES.warm(PATH, n, 1), new Uint8Array(1));
+  await collect(world.partition(), noReaders);
+  const left = async (): Promise<number> => (await listAll(world.memory, NAMES.warmPrefix(PATH))).length;
+  expect(await left()).toBe(2);
+  world.clock.advance(R + 1);
+  await world.memory.put(NAMES.warm(PATH, 5, 1), new Uint8Array(1));
+  await collect(world.partition(), noReaders);
+  expect(await left()).toBe(1);
+});
+
+it('plans and segments go when every partition of every stage has folded them for a retention', async () => {
+  const world = await folded(3);
+  const data = world.partition();
+  // The planner's log here: entries of the same form under the plans' names.
+  for (const n of [1, 2, 3, 4]) {
+    const entry = await world.memory.get(NAMES.log(PATH, n));
+    if (entry.found) await world.memory.create(NAMES.log(PLANNER, n), entry.body);
+    await world.memory.create(NAMES.segment(n, 'abc'), new Uint8Array(1));
+    await world.memory.create(NAMES.segment(n, 'fff'), new Uint8Array(1));
+  }
+  const planner: CommitPartition = {
+    ...data,
+    path: PLANNER,
+    log: { read: async () => ({ found: false, dateMs: world.clock.now() }) },
+  };
+  const change: Edit = { type: 'fold', after: 0, through: 3, logHash: '', sst: null, publishedThrough: 3 };
+  await editManifest(world.memory, NAMES.manifest(PLANNER), () => change, { nonce: 'n' });
+  const left = async (): Promise<[number, number]> => [
+    (await listAll(world.memory, NAMES.logPrefix(PLANNER))).length,
+    (await listAll(world.memory, NAMES.segmentPrefix())).length,
+  ];
+  const second: CommitPartition = { ...data, path: 's0/p1', partition: 1 };
+  await collectJob(planner, [[data, second]]);
+  world.clock.advance(R + 1);
+  await collectJob(planner, [[data, second]]);
+  expect(await left()).toEqual([3, 8]); // s0/p1 has folded nothing
+  await collectJob(planner, [[data]]);
+  expect(await left()).toEqual([0, 2]);
+  expect(await world.logs()).toEqual([]);
+});
+
+describe('a dead epoch', () => {
+  it('goes whole, but for what roots keep, and not while it is young', async () => {
+    const world = await folded(2);
+    const other = names('job', 1);
+    await world.memory.create(other.log(PATH, 1), new Uint8Array(1));
+    expect(await collectEpoch(world.memory, NAMES, [PLANNER, PATH], R)).toEqual({ outcome: 'young' });
+    const kept = (await world.manifest()).l0[0]!.id;
+    await edit(world, { type: 'setRoot', name: 'e1', ssts: [kept] });
+    world.clock.advance(R + 1);
+    expect(await collectEpoch(world.memory, NAMES, [PLANNER, PATH], R)).toMatchObject({ outcome: 'collected' });
+    const left = await listAll(world.memory, '');
+    expect(left.map((object) => object.name)).toEqual([NAMES.manifest(PATH), NAMES.sst(PATH, kept), other.log(PATH, 1)]);
+    await edit(world, { type: 'removeRoot', name: 'e1' });
+    world.clock.advance(R + 1);
+    await collectEpoch(world.memory, NAMES, [PLANNER, PATH], R);
+    expect(await listAll(world.memory, NAMES.epochPrefix())).toEqual([]);
+  });
+});

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { CorruptionError, MisaError } from '../../lib/errors.ts';
+import { decodeBlock } from '../../lib/sst/block.ts';
+import type { SstInfo } from '../../lib/sst/entry.ts';
+import { SstIndex } from '../../lib/sst/sst-index.ts';
+import { sstEntries, verifySst } from '../../lib/sst/verify.ts';
+import { crc32 } from '../../lib/util/crc.ts';
+import { buildSst, fixedEntries, fixedOptions, openSst, toldAll } from './make-sst.ts';
+
+const entries = fixedEntries();
+const told = toldAll(entries).join();
+const readAll = (info: SstInfo, body: Uint8Array) => [...sstEntries(info, body)].flat();
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe.each(['none', 'lz4'] as const)('a damaged SST (%s)', (compression) => {
+  const { info, body } = buildSst(entries, { ...fixedOptions, compression });
+
+  test('any flipped byte is found by a check, and never gives a wrong value to a reader', () => {
+    for (let at = 0; at < body.length; at++) {
+      for (const flip of [1 << (at & 7), 0xff]) {
+        const damaged = new Uint8Array(body);
+        damaged[at]! ^= flip;
+        expect(
+          thrownBy(() => verifySst(info, damaged)),
+          `byte ${at}`,
+        ).toBeInstanceOf(CorruptionError);
+        const met = thrownBy(() => expect(toldAll(readAll(info, damaged)).join()).toBe(told));
+        // Only the header is nobody's but the check's.
+        if (at < 8) expect(met).toBeUndefined();
+        else expect(met, `byte ${at}`).toBeInstanceOf(CorruptionError);
+      }
+    }
+  });
+
+  test('a file cut short anywhere is found', () => {
+    for (let length = 0; length < body.length; length += length > info.metaOffset ? 1 : 37) {
+      const cut = body.subarray(0, length);
+      expect(
+        thrownBy(() => verifySst(info, cut)),
+        `${length} bytes`,
+      ).toBeInstanceOf(CorruptionError);
+      expect(
+        thrownBy(() => readAll(info, cut)),
+        `${length} bytes`,
+      ).toBeInstanceOf(CorruptionError);
+    }
+  });
+
+  test('a block cut short or with bytes after it is found', () => {
+    const { raw } = openSst({ info, body });
+    for (let length = 0; length < raw(1).length; length++) {
+      expect(() => decodeBlock(raw(1).subarray(0, length), 'block 1')).toThrow(CorruptionError);
+    }
+    expect(() => decodeBlock(Buffer.concat([raw(1), Buffer.alloc(1)]), 'block 1')).toThrow(CorruptionError);
+  });
+
+  test('a manifest that describes another file is found out', () => {
+    const meta = body.subarray(info.metaOffset);
+    const wrong: Partial<SstInfo>[] = [
+      { entries: info.entries + 1 },
+      { tombstones: info.tombstones + 1 },
+      { minKey: 'a' },
+      { maxKey: 'a' },
+      { metaOffset: info.metaOffset - 1 },
+      { size: info.size + 1 },
+    ];
+    for (const change of wrong) expect(() => SstIndex.decode({ ...info, ...change }, meta)).toThrow(CorruptionError);
+  });
+});
+
+describe('a sound file that this Misa cannot read', () => {
+  const { info, body } = buildSst(entries, fixedOptions);
+
+  test('of a newer format is not called corrupted: the message says to update', () => {
+    const newer = Buffer.from(body);
+    newer.writeUInt32LE(9, newer.length - 8);
+    newer.writeUInt32LE(crc32(newer.subarray(info.metaOffset, -4)), newer.length - 4);
+    const error = thrownBy(() => SstIndex.decode(info, newer.subarray(info.metaOffset)));
+    expect(error).toBeInstanceOf(MisaError);
+    expect(error).not.toBeInstanceOf(CorruptionError);
+    expect((error as MisaError).code).toBe('NEWER_FORMAT');
+    expect((error as MisaError).message).toMatch(/SST golden has format version 9.*newer Misa/);
+  });
+
+  test('with an unknown compression says so', () => {
+    const raw = Buffer.from(openSst({ info, body }).raw(0));
+    raw[0] = 2;
+    raw.writeUInt32LE(crc32(raw.subarray(0, -4)), raw.length - 4);
+    expect(() => decodeBlock(raw, 'SST x block 0')).toThrow(/SST x block 0.*compression 2 is unknown/);
+  });
+
+  test('errors name the object and the block', () => {
+    const damaged = new Uint8Array(body);
+    const { offset } = openSst({ info, body }).index.block(2);
+    damaged[offset + 9]! ^= 4;
+    expect(() => readAll(info, damaged)).toThrow(/^SST golden block 2 is corrupted: the checksum/);
+  });
+});

@@ -1,0 +1,92 @@
+/** What the SST tests share: random entries with the awkward cases in, files made of them, and a model to compare with. */
+import fc from 'fast-check';
+import { type Block, decodeBlock } from '../../lib/sst/block.ts';
+import { type BuiltSst, SstBuilder, type SstOptions } from '../../lib/sst/builder.ts';
+import type { Entry, Key } from '../../lib/sst/entry.ts';
+import { SstIndex } from '../../lib/sst/sst-index.ts';
+
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
+
+/** Any bytes, the empty key, few distinct letters (so keys are prefixes of each other), long shared prefixes. */
+export const anyKey: fc.Arbitrary<Key> = fc.oneof(
+  fc.uint8Array({ maxLength: 6 }).map((b) => Buffer.from(b).toString('latin1')),
+  fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\xff'), maxLength: 8 }),
+  fc.tuple(fc.constantFrom(20, 127, 128, 300, 1000), fc.nat(999)).map(([n, i]) => `${'long'.repeat(n / 4)}${i}`),
+);
+
+const anyValue: fc.Arbitrary<Uint8Array | null> = fc.oneof(
+  { weight: 6, arbitrary: fc.uint8Array({ maxLength: 20 }) },
+  { weight: 2, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: fc.integer({ min: 120, max: 20_000 }).map((n) => new Uint8Array(n).fill(n)) },
+);
+
+export const anyEntries = (minLength = 0, maxLength = 150): fc.Arbitrary<Entry[]> =>
+  fc
+    .uniqueArray(fc.record({ key: anyKey, value: anyValue }), { selector: (e) => e.key, minLength, maxLength })
+    .map(sorted);
+
+export const anyOptions: fc.Arbitrary<SstOptions> = fc.record({
+  id: fc.constant('t'),
+  blockBytes: fc.constantFrom(1, 60, 400, 16384),
+  compression: fc.constantFrom('none' as const, 'lz4' as const),
+  bitsPerKey: fc.constantFrom(0, 10),
+});
+
+/** A read's answer as text: quick to compare however large, and unlike for absent, deleted and empty. */
+export function told(value: Uint8Array | null | undefined): string {
+  if (value === undefined) return 'absent';
+  return value === null ? 'tombstone' : `value ${Buffer.from(value).toString('latin1')}`;
+}
+
+export const toldAll = (entries: readonly Entry[]): string[] =>
+  entries.map(({ key, value }) => `${key}: ${told(value)}`);
+
+export function sorted(entries: readonly Entry[]): Entry[] {
+  return [...entries].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+export function buildSst(entries: readonly Entry[], options: Partial<SstOptions> = {}): BuiltSst {
+  const builder = new SstBuilder({ id: 't', ...options });
+  for (const { key, value } of entries) builder.add(key, value);
+  return builder.finish();
+}
+
+/** A file opened as a reader does it, with every block at hand. */
+export function openSst({ info, body }: BuiltSst) {
+  const index = SstIndex.decode(info, body.subarray(info.metaOffset, info.size));
+  const raw = (i: number): Uint8Array => {
+    const { offset, length } = index.block(i);
+    return body.subarray(offset, offset + length);
+  };
+  const blocks = new Map<number, Block>();
+  const block = (i: number): Block => {
+    const open = blocks.get(i) ?? decodeBlock(raw(i), `SST ${info.id} block ${i}`);
+    blocks.set(i, open);
+    return open;
+  };
+  const get = (key: Key): Uint8Array | null | undefined => {
+    if (!index.mayContain(key)) return undefined;
+    const i = index.findBlock(key);
+    return i < 0 ? undefined : block(i).get(key);
+  };
+  return { index, raw, block, get };
+}
+
+/** Two hundred entries of many shapes, the same for ever: the golden files hold them. */
+export function fixedEntries(): Entry[] {
+  const entries: Entry[] = [
+    { key: '', value: bytes('the empty key') },
+    { key: '\0', value: new Uint8Array(0) },
+    { key: '\xff\xfe\xfd', value: bytes('high bytes') },
+    { key: `long/${'x'.repeat(200)}/1`, value: bytes('after a long prefix') },
+    { key: `long/${'x'.repeat(200)}/2`, value: null },
+    { key: 'huge', value: new Uint8Array(1500).map((_, i) => i) },
+  ];
+  for (let i = 0; i < 194; i++) {
+    entries.push({ key: `user/${String(i).padStart(5, '0')}`, value: i % 7 === 3 ? null : bytes(`count=${i * i}`) });
+  }
+  return sorted(entries);
+}
+
+/** How the golden files were built. */
+export const fixedOptions = { id: 'golden', blockBytes: 512, bitsPerKey: 10 } as const;
