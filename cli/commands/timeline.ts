@@ -5,7 +5,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorText } from '../../lib/errors.ts';
-import { names } from '../../lib/object-store/names.ts';
 import { readTrace } from '../../lib/timeline/read-trace.ts';
 import { renderTimeline, type TimelineRun } from '../../lib/timeline/render.ts';
 import { UsageError } from '../failure.ts';
@@ -49,6 +48,7 @@ async function loadRun(
   run: string | undefined,
 ): Promise<{ job: string; run: TimelineRun }> {
   const stored = await openStoredJob(job, { store, ...(endpoint === undefined ? {} : { endpoint }) });
-  const trace = await readTrace(stored.store, names(stored.file.name, stored.file.epoch), run);
-  return { job: stored.file.name, run: { trace, from: store } };
+  const trace = await readTrace(stored.store, stored.names, run);
+  const info = { commit: stored.file.commit, ...trace.info };
+  return { job: stored.file.name, run: { trace: { ...trace, info }, from: store } };
 }

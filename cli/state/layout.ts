@@ -2,9 +2,9 @@
  * What the tables of a stored job hold, from the layout in its job file, so that state can be shown without the job's
  * code: names of operators and result columns, sizes of windows. Lines look like
  *
- *     s0/o0 window-aggregate tumbling(3600000,0) "departures":count,"meanDelay":avg table windows timed
+ *     s0/o0 window-aggregate tumbling(3600000,0) departures:count,meanDelay:avg table windows timed
  *
- * What is not understood (an aggregate of a later version) is shown as it is stored.
+ * with column names as JSON where they would blur the line. What is not understood (an aggregate of a later version) is shown as it is stored.
  */
 import type { JobFile } from '../../lib/runtime/job-file.ts';
 import type { TableKind } from '../../lib/state/address.ts';
@@ -36,7 +36,7 @@ export interface StoredColumn {
 
 const LINE = /^s(\d+)\/o\d+ (\S+)(?: (.*?))? table (\S+) (keyed|timed)$/;
 const WINDOW = /^(?:tumbling|sliding)\((\d+)/;
-const COLUMN = /"((?:[^"\\]|\\.)*)":([A-Za-z]+(?:\([^)]*\))?)/g;
+const COLUMN = /([\p{L}\p{N}_.$-]+|"(?:[^"\\]|\\.)*"):([A-Za-z]+(?:\([^)]*\))?)/gu;
 
 export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
   const tables: StoredTable[] = [];
@@ -47,7 +47,7 @@ export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
     const stage = Number(stageText);
     const window = WINDOW.exec(text);
     const columns = [...text.matchAll(COLUMN)].map(([, column, aggregate]) => ({
-      name: JSON.parse(`"${column}"`) as string,
+      name: column!.startsWith('"') ? (JSON.parse(column!) as string) : column!,
       kind: aggregate!,
     }));
     tables.push({

@@ -16,6 +16,7 @@ import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Changes } from '../state/batch-state.ts';
+import { decodeWarmPack } from '../preload/warm-pack.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
@@ -39,6 +40,8 @@ export interface Environment {
   readonly trace: Trace;
   readonly committer: Committer;
   readonly cache: BlockCache | undefined;
+  /** Cold partitions look for warm packs: where preload functions write them. */
+  readonly warmPacks?: boolean | undefined;
   /** R: how long folded log entries and dropped SSTs are kept, ms. */
   readonly retentionMs: number;
 }
@@ -156,6 +159,7 @@ export class PartitionRunner {
         throw new MisaError('HALTED', `partition ${this.path} is halted at batch ${halted.n}: ${halted.reason}`);
       }
       this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
+      const warm = this.#warmPack(n, loaded.manifest.version);
       let answeredMs = loaded.dateMs;
       for (;;) {
         // As many at once as may be unfolded, and one more to see the end.
@@ -179,9 +183,24 @@ export class PartitionRunner {
         if (n === Number.MAX_SAFE_INTEGER) return false;
         // A gap below n: the missing plans first, in order, triggers or not.
         while (state.position < n - 1) await this.run(state.position + 1);
+        const pack = await warm;
+        if (pack !== undefined && state.manifest.version === loaded.manifest.version) state.warmFor(n, pack);
       } else {
         this.#cold = true;
       }
+    }
+  }
+
+  /** What a preload function has left for batch n. Advisory: whatever is wrong with it, the batch reads for itself. */
+  async #warmPack(n: number, version: number): Promise<ReadonlyMap<string, Uint8Array | null> | undefined> {
+    const { store, names, warmPacks } = this.#env;
+    if (warmPacks !== true || version === 0 || n === Number.MAX_SAFE_INTEGER) return undefined;
+    const name = names.warm(this.path, n, version);
+    try {
+      const answer = await store.get(name);
+      return answer.found ? decodeWarmPack(answer.body, name, n, version) : undefined;
+    } catch {
+      return undefined;
     }
   }
 

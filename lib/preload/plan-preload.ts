@@ -2,6 +2,7 @@
  * Decides what to bring near, within budgets, as data: first the blocks of keys the batch names, then those of ranges that
  * close; a whole SST where over half of its blocks are wanted anyway. Pure; `preload.ts` executes it.
  */
+import type { SstRef } from '../manifest/manifest.ts';
 import type { BlockSpan } from '../sst/scan.ts';
 import type { SstIndex } from '../sst/sst-index.ts';
 import { planSpans } from '../state/sst-reads.ts';
@@ -12,8 +13,7 @@ export interface PreloadBudget {
 }
 
 export interface SstWish {
-  /** Number of the SST in order of age. */
-  readonly sst: number;
+  readonly sst: SstRef;
   readonly index: SstIndex;
   /** Blocks wanted and not local. */
   readonly blocks: ReadonlySet<number>;
@@ -22,7 +22,7 @@ export interface SstWish {
 }
 
 export interface PlannedFetch {
-  readonly sst: number;
+  readonly sst: SstRef;
   readonly span: BlockSpan;
 }
 
@@ -41,7 +41,7 @@ export function planPreload(wishes: readonly SstWish[], budget: PreloadBudget): 
       fetches.push({ sst, span, worth: useful / span.length });
     }
   }
-  fetches.sort((a, b) => b.worth - a.worth || a.sst - b.sst || a.span.first - b.span.first);
+  fetches.sort((a, b) => b.worth - a.worth);
   const planned: PlannedFetch[] = [];
   let bytes = 0;
   for (const { sst, span } of fetches) {

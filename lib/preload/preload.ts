@@ -67,8 +67,8 @@ async function fetchWanted(state: PartitionState, { keys, ranges }: Wanted, cost
   const missing = await reads.missingBlocks(keys, ranges, cost);
   const wishes: SstWish[] = [];
   for (const [sst, blocks] of missing) {
-    const index = await reads.indexOf(reads.ssts[sst]!, cost);
-    wishes.push({ sst, index, blocks, local: reads.localBlocks(reads.ssts[sst]!, index.blockCount) });
+    const index = await reads.indexOf(sst, cost);
+    wishes.push({ sst, index, blocks, local: reads.localBlocks(sst, index.blockCount) });
   }
   await reads.fetchSpans(planPreload(wishes, PRELOAD_BUDGET), cost);
 }

@@ -31,7 +31,7 @@ export function holdCacheDirectory(root: string, { clock, random }: { clock: Clo
       const directory = path.join(root, `env-${i}`);
       const lock = `${directory}.lock`;
       if (!claim(own, lock, clock.now())) continue;
-      return { directory, release: () => rmSync(lock, { force: true }) };
+      return { directory, release: () => remove(lock) };
     }
   } catch (error) {
     throw new MisaError(
@@ -40,7 +40,7 @@ export function holdCacheDirectory(root: string, { clock, random }: { clock: Clo
       { cause: error },
     );
   } finally {
-    rmSync(own, { force: true });
+    remove(own);
   }
   throw new MisaError(
     'CACHE_UNUSABLE',
@@ -75,8 +75,15 @@ function removeStale(lock: string, aside: string, nowMs: number): boolean {
     // Someone else was faster.
     return false;
   } finally {
-    rmSync(aside, { force: true });
+    remove(aside);
   }
+}
+
+/** What cannot be removed is only clutter. */
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {}
 }
 
 function isStale(text: string, modifiedMs: number, nowMs: number): boolean {

@@ -121,7 +121,9 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
         files.add(await watch.find());
       }
     }
-    const flush = reason === 'read' && options.flush === true && engine.planner.progress?.kind !== 'flush';
+    const last = engine.planner.progress?.kind;
+    // Before the first row and after a flush there is nothing to close.
+    const flush = reason === 'read' && options.flush === true && last !== undefined && last !== 'flush';
     if (flush) await run(await engine.plan(noRows('flush')));
     await reported;
     await committer.close({ drain: true });

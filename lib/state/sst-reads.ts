@@ -37,11 +37,14 @@ export interface ReadCost {
 
 export const noCost = (): ReadCost => ({ lmdb: 0, store: 0, requests: 0, bytes: 0 });
 
-/** A place to look for a key: block `block` of SST number `sst` (in order of age, 0 the newest). */
+/** A place to look for a key. */
 interface Candidate {
-  readonly sst: number;
+  readonly sst: SstRef;
   readonly block: number;
 }
+
+/** Blocks by SST. References and not places in the manifest: another one may be pinned while these are fetched. */
+export type BlockSets = Map<SstRef, Set<number>>;
 
 export interface SstReadsOptions {
   readonly store: ObjectStore;
@@ -89,18 +92,17 @@ export class SstReads {
    * @throws {MissingSstError} @throws {CorruptionError}
    */
   async lookup(keys: readonly string[], cost: ReadCost): Promise<(Uint8Array | null | undefined)[]> {
-    const ssts = this.#ssts;
     const candidates = await this.#candidates(keys, cost);
     const blocks = new Map<string, Block>();
     const found: (Uint8Array | null | undefined)[] = new Array(keys.length);
     const waiting: number[] = [];
-    const missing = new Map<number, Set<number>>();
+    const missing: BlockSets = new Map();
     for (let i = 0; i < keys.length; i++) {
       const places = candidates[i];
       if (places === undefined) continue;
       for (let c = 0; c < places.length; c++) {
         const { sst, block } = places[c]!;
-        const here = this.#localBlock(ssts[sst]!, block, blocks);
+        const here = this.#localBlock(sst, block, blocks);
         if (here === undefined) {
           // All that is left for this key is fetched in the same round, so that there is only one.
           for (const place of places.slice(c)) wanted(missing, place.sst).add(place.block);
@@ -119,7 +121,7 @@ export class SstReads {
     for (const i of waiting) {
       cost.store++;
       for (const { sst, block } of candidates[i]!) {
-        const value = this.#localBlock(ssts[sst]!, block, blocks)?.get(keys[i]!);
+        const value = this.#localBlock(sst, block, blocks)?.get(keys[i]!);
         if (value !== undefined) {
           found[i] = value;
           break;
@@ -141,22 +143,23 @@ export class SstReads {
     return entries;
   }
 
-  /** The blocks that these keys may be in, or that these ranges cover, and that are not in the local tier, by SST number. */
+  /** The blocks that these keys may be in, or that these ranges cover, and that are not in the local tier. */
   async missingBlocks(
     keys: readonly string[],
     ranges: readonly { readonly from: string; readonly to: string }[],
     cost: ReadCost,
-  ): Promise<Map<number, Set<number>>> {
-    const missing = new Map<number, Set<number>>();
-    const want = (sst: number, block: number): void => {
-      if (!this.#options.cache?.has(this.#ssts[sst]!.id, block)) wanted(missing, sst).add(block);
+  ): Promise<BlockSets> {
+    const ssts = this.#ssts;
+    const missing: BlockSets = new Map();
+    const want = (sst: SstRef, block: number): void => {
+      if (!this.#options.cache?.has(sst.id, block)) wanted(missing, sst).add(block);
     };
     for (const places of await this.#candidates(keys, cost)) for (const p of places ?? []) want(p.sst, p.block);
-    for (const [i, sst] of this.#ssts.entries()) {
+    for (const sst of ssts) {
       for (const { from, to } of ranges) {
         if (sst.maxKey < from || sst.minKey >= to) continue;
         const [first, last] = (await this.#index(sst, cost)).blockRange(from, to);
-        for (let block = first; block < last; block++) want(i, block);
+        for (let block = first; block < last; block++) want(sst, block);
       }
     }
     return missing;
@@ -170,10 +173,9 @@ export class SstReads {
   }
 
   /** Fetches spans into the local tier, side by side. */
-  async fetchSpans(fetches: readonly { readonly sst: number; readonly span: BlockSpan }[], cost: ReadCost): Promise<void> {
+  async fetchSpans(fetches: readonly { readonly sst: SstRef; readonly span: BlockSpan }[], cost: ReadCost): Promise<void> {
     await Promise.all(
-      fetches.map(async ({ sst: number, span }) => {
-        const sst = this.#ssts[number]!;
+      fetches.map(async ({ sst, span }) => {
         await this.#fetchSpan(sst, await this.#index(sst, cost), span, cost);
       }),
     );
@@ -189,16 +191,14 @@ export class SstReads {
     if (keys.length === 0) return candidates;
     const least = keys[0]!;
     const greatest = keys[keys.length - 1]!;
-    const relevant = this.#ssts.map((sst, i) => ({ sst, i })).filter(
-      ({ sst }) => sst.minKey <= greatest && sst.maxKey >= least,
-    );
-    const indexes = await Promise.all(relevant.map(({ sst }) => this.#index(sst, cost)));
+    const relevant = this.#ssts.filter((sst) => sst.minKey <= greatest && sst.maxKey >= least);
+    const indexes = await Promise.all(relevant.map((sst) => this.#index(sst, cost)));
     const hashes = keys.map((key) => hashKey(key));
-    for (const [at, { sst, i }] of relevant.entries()) {
+    for (const [at, sst] of relevant.entries()) {
       const index = indexes[at]!;
       for (let k = lowerBound(keys, sst.minKey); k < keys.length && keys[k]! <= sst.maxKey; k++) {
         if (!index.mayContain(keys[k]!, hashes[k]!)) continue;
-        const place = { sst: i, block: index.findBlock(keys[k]!) };
+        const place = { sst, block: index.findBlock(keys[k]!) };
         const places = candidates[k];
         if (places === undefined) candidates[k] = [place];
         else places.push(place);
@@ -225,13 +225,12 @@ export class SstReads {
   }
 
   async #fetchBlocks(
-    missing: ReadonlyMap<number, ReadonlySet<number>>,
+    missing: ReadonlyMap<SstRef, ReadonlySet<number>>,
     decoded: Map<string, Block>,
     cost: ReadCost,
   ): Promise<void> {
     await Promise.all(
-      [...missing].map(async ([number, blocks]) => {
-        const sst = this.#ssts[number]!;
+      [...missing].map(async ([sst, blocks]) => {
         const index = await this.#index(sst, cost);
         await Promise.all(
           planSpans(index, [...blocks].sort((a, b) => a - b)).map(async (span) => {
@@ -340,7 +339,7 @@ export function planSpans(index: SstIndex, blocks: readonly number[]): BlockSpan
   return spans;
 }
 
-function wanted(missing: Map<number, Set<number>>, sst: number): Set<number> {
+function wanted(missing: BlockSets, sst: SstRef): Set<number> {
   let blocks = missing.get(sst);
   if (blocks === undefined) {
     blocks = new Set();

@@ -9,8 +9,11 @@ import type { Lane, Span } from '../util/trace.ts';
 import { type Interval, union } from './intervals.ts';
 import { batchTimes, groupByPath } from './statistics.ts';
 
-/** How a layer is coloured: a lane, `open` (a batch until it is published) or `shade` (commit work behind the rows). */
-export type Tone = Lane | 'open' | 'shade';
+/**
+ * What a layer shows: a lane, `open` (a batch until it is published), `shade` (commit work behind the rows), or `numbers`
+ * (no bars, but the batches' numbers above the row; an item lasts until the next batch begins).
+ */
+export type Tone = Lane | 'open' | 'shade' | 'numbers';
 
 export interface Item extends Interval {
   readonly n: number;
@@ -24,8 +27,6 @@ export interface Layer {
   /** px, from the top of the run's picture. */
   readonly y: number;
   readonly height: number;
-  /** The items' batch numbers stand above it. */
-  readonly numbered: boolean;
   readonly items: readonly Item[];
 }
 
@@ -62,15 +63,15 @@ const PARTITION_ROWS: readonly RowKind[] = [
 
 const PLANNER_ROWS: readonly RowKind[] = [
   { label: 'ingest, plan', lanes: ['ingest', 'plan', 'batch', 'log', 'publish', 'wait'], weight: 0.8 },
-  { label: 'commit', lanes: ['fold', 'compact', 'gc', 'preload'], weight: 0.5 },
+  { label: 'commit', lanes: ['fold', 'compact', 'gc', 'preload'], weight: 0.7 },
 ];
 
 /** Rows narrower than this get no name. */
-const LABELLED_PX = 8;
+const LABELLED_PX = 11;
 /** Between groups, with room for batch numbers. */
 const NUMBERS_PX = 18;
 /** Space for the rows of all runs before they are made narrower. */
-const ROOM_PX = 400;
+const ROOM_PX = 520;
 const MIN_UNIT_PX = 5;
 const MAX_UNIT_PX = 15;
 
@@ -98,7 +99,7 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
     const rowLayers: Layer[] = [];
     for (const kind of rowsOf(path, spans, own)) {
       const rowPx = Math.max(3, Math.round(kind.weight * unitPx));
-      const placed = placeRow(kind, own, { group, y, height: rowPx, numbered: path !== PLANNER && numbersPx > 0 });
+      const placed = placeRow(kind, own, { group, y, height: rowPx });
       rowLayers.push(...placed.layers);
       if (unitPx >= LABELLED_PX) rowLabels.push({ text: kind.label, y: y + placed.height / 2 });
       y += placed.height + gapPx;
@@ -108,9 +109,11 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
     const commit = union(own.filter((span) => span.lane === 'fold' || span.lane === 'compact'));
     if (path !== PLANNER && commit.length > 0) {
       const items = commit.map((interval) => ({ ...interval, n: 0 }));
-      layers.push({ tone: 'shade', group, numbered: false, y: topPx - 3, height: y - topPx + 6, items });
+      layers.push({ tone: 'shade', group, y: topPx - 3, height: y - topPx + 6, items });
     }
     layers.push(...rowLayers);
+    if (path !== PLANNER && numbersPx > 0)
+      layers.push({ tone: 'numbers', group, y: topPx, height: 0, items: numberItems(own) });
     groupLabels.push({ text: group, y: topPx + Math.max(5, Math.min(unitPx * 0.7, (y - topPx) / 2)) });
     // Narrow rows: the numbers of one partition stand for all.
     if (path !== PLANNER && unitPx < LABELLED_PX) numbersPx = 0;
@@ -131,7 +134,7 @@ function rowsOf(path: string, all: readonly Span[], own: readonly Span[]): RowKi
 }
 
 /** The row's layers and its height: `row.height`, more where much runs at once. */
-function placeRow(kind: RowKind, own: readonly Span[], row: Pick<Layer, 'group' | 'y' | 'height' | 'numbered'>) {
+function placeRow(kind: RowKind, own: readonly Span[], row: Pick<Layer, 'group' | 'y' | 'height'>) {
   const spans = own.filter((span) => kind.lanes.includes(span.lane));
   const open = kind.label === 'batch' ? batchTimes(own) : [];
   const endOf = new Map(open.map(({ n, endMs }) => [n, endMs]));
@@ -139,22 +142,28 @@ function placeRow(kind: RowKind, own: readonly Span[], row: Pick<Layer, 'group' 
   const holds = (span: Span): number =>
     span.lane === 'batch' ? Math.max(span.endMs, endOf.get(span.n) ?? 0) : span.endMs;
   const tracks = packTracks(spans.map((span) => ({ span, startMs: span.startMs, endMs: holds(span) })));
-  const trackPx = Math.max(3, row.height / Math.max(1, tracks.length));
+  const trackPx = tracks.length > 1 ? Math.max(3, row.height * 0.62) : row.height;
   const layers: Layer[] = [];
   for (const [i, track] of tracks.entries()) {
     const place = { group: row.group, y: row.y + i * trackPx, height: trackPx - (tracks.length > 1 ? 0.5 : 0) };
     const held = track.filter(({ span, endMs }) => span.lane === 'batch' && endMs > span.endMs);
     if (held.length > 0) {
       const items = held.map(({ span, startMs, endMs }) => ({ n: span.n, startMs, endMs }));
-      layers.push({ ...place, tone: 'open', numbered: false, items });
+      layers.push({ ...place, tone: 'open', items });
     }
     for (const lane of kind.lanes) {
       const items = track.filter(({ span }) => span.lane === lane).map(({ span }) => itemOf(span));
-      if (items.length > 0)
-        layers.push({ ...place, tone: lane, numbered: row.numbered && lane === 'batch' && i === 0, items });
+      if (items.length > 0) layers.push({ ...place, tone: lane, items });
     }
   }
   return { layers, height: Math.max(row.height, trackPx * tracks.length) };
+}
+
+function numberItems(own: readonly Span[]): Item[] {
+  const times = batchTimes(own);
+  return times.map(({ n, startMs, endMs }, i) => {
+    return { n, startMs, endMs: Math.max(startMs, Math.min(endMs, times[i + 1]?.startMs ?? endMs)) };
+  });
 }
 
 function itemOf({ startMs, endMs, n, detail }: Span): Item {

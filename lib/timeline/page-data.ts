@@ -10,7 +10,6 @@ export interface PageLayer {
   readonly group: string;
   readonly y: number;
   readonly height: number;
-  readonly numbered: boolean;
   /** µs: each start as the difference from the one before. */
   readonly starts: readonly number[];
   /** µs */
@@ -27,13 +26,12 @@ export function encodePageData(runs: readonly (readonly Layer[])[]): string {
   return deflateRawSync(json, { level: 9 }).toString('base64');
 }
 
-function pageLayer({ tone, group, y, height, numbered, items }: Layer): PageLayer {
+function pageLayer({ tone, group, y, height, items }: Layer): PageLayer {
   return {
     tone,
     group,
     y,
     height,
-    numbered,
     starts: differences(items.map((item) => Math.round(item.startMs * 1000))),
     durations: items.map((item) => Math.round(item.endMs * 1000) - Math.round(item.startMs * 1000)),
     ns: differences(items.map((item) => item.n)),

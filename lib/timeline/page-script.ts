@@ -56,8 +56,8 @@ function drawNow() {
     run.svg.querySelector('.axis').innerHTML = axisMarkup(view, run.height);
     let numbers = '';
     for (const l of run.layers) {
-      l.path.setAttribute('d', spanPath(l, view, l.y, l.height, l.tone === 'shade'));
-      if (l.numbered) numbers += numberLabels(l, l.ns, view, l.y);
+      if (l.tone !== 'numbers') l.path.setAttribute('d', spanPath(l, view, l.y, l.height, l.tone === 'shade'));
+      else numbers += numberLabels(l, l.ns, view, l.y);
     }
     run.svg.querySelector('.numbers').innerHTML = numbers;
     run.svg.querySelector('.mark').setAttribute('d', '');
@@ -156,7 +156,7 @@ function found(run, ms, y) {
   const grace = (2 / view.width) * (view.toMs - view.fromMs);
   for (let i = run.layers.length - 1; i >= 0; i--) {
     const l = run.layers[i];
-    if (l.tone === 'shade' || y < l.y - 1 || y > l.y + l.height + 1) continue;
+    if (l.tone === 'shade' || l.tone === 'numbers' || y < l.y - 1 || y > l.y + l.height + 1) continue;
     const k = firstAfter(l, ms - grace);
     if (k < l.starts.length && l.starts[k] <= ms + grace) return { l, k };
   }

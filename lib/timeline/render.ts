@@ -123,11 +123,12 @@ function timesOf(layer: { readonly items: readonly Interval[] }, originMs: numbe
 function runMarkup({ trace, title, from, statistics, layout, originMs }: Picture, view: View): string {
   const { layers, height } = layout;
   const paths = layers.map((layer) => {
-    const d = spanPath(timesOf(layer, originMs), view, layer.y, layer.height, layer.tone === 'shade');
+    const times = timesOf(layer, originMs);
+    const d = layer.tone === 'numbers' ? '' : spanPath(times, view, layer.y, layer.height, layer.tone === 'shade');
     return `<path data-layer class="t-${escapeHtml(layer.tone)}" d="${d}"/>`;
   });
   const numbers = layers.map((layer) => {
-    if (!layer.numbered) return '';
+    if (layer.tone !== 'numbers') return '';
     return numberLabels(
       timesOf(layer, originMs),
       layer.items.map(({ n }) => n),

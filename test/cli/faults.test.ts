@@ -9,13 +9,13 @@ afterAll(removeAll);
 
 /** One message for people, and no stack. */
 function expectFailure(finished: Finished, code: number, ...parts: string[]): void {
-  expect(finished.stderr).toMatch(/^misa: /);
+  expect(finished.stderr).toMatch(/^misa: /m);
   for (const part of parts) expect(finished.stderr).toContain(part);
   expect(finished.stderr).not.toContain('\n    at ');
   expect(finished.code).toBe(code);
 }
 
-describe.concurrent('usage', { timeout: 30_000 }, () => {
+describe('usage', { timeout: 30_000 }, () => {
   it.each([
     [['frobnicate'], "unknown command 'frobnicate'"],
     [['run'], "missing required argument 'job'"],
@@ -35,7 +35,7 @@ describe.concurrent('usage', { timeout: 30_000 }, () => {
   });
 });
 
-describe.concurrent('a job module', { timeout: 30_000 }, () => {
+describe('a job module', { timeout: 30_000 }, () => {
   it.each([
     ['that is not there', undefined, ['there is no job file job.ts']],
     ['without default export', 'export const answer = 42;', ['job.ts has no default export (it exports answer)']],
@@ -60,7 +60,7 @@ describe.concurrent('a job module', { timeout: 30_000 }, () => {
   });
 });
 
-describe.concurrent('input, store and output', { timeout: 30_000 }, () => {
+describe('input, store and output', { timeout: 30_000 }, () => {
   it('names a truncated gzip, and keeps what was read before it', async () => {
     const space = workspace();
     space.write('job.ts', clicksJob());

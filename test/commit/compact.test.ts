@@ -22,7 +22,10 @@ describe('compact', () => {
   it('merges L0 into L1 and leaves the state as it is (invariant 5)', async () => {
     const world = await four();
     const before = await world.manifest();
-    expect(await compact(world.partition())).toMatchObject({ outcome: 'compacted', outputs: [{ entries: 3, tombstones: 0 }] });
+    expect(await compact(world.partition())).toMatchObject({
+      outcome: 'compacted',
+      outputs: [{ entries: 3, tombstones: 0 }],
+    });
     const manifest = await world.manifest();
     expect(manifest.l0).toEqual([]);
     expect(manifest.levels).toMatchObject([[{ minKey: 'b', maxKey: 'd', from: 1, to: 4 }]]);

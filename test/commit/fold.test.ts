@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { StoreTimeoutError } from '../../lib/errors.ts';
-import { fold, foldEntries, publishFold, startFold } from '../../lib/commit/fold.ts';
 import { compact } from '../../lib/commit/compact.ts';
+import { fold, foldEntries, publishFold, startFold } from '../../lib/commit/fold.ts';
 import { collect } from '../../lib/commit/gc.ts';
 import { manifestOf } from '../../lib/commit/partition.ts';
-import type { FoldableEntry } from '../../lib/log/partition-log.ts';
+import { StoreTimeoutError } from '../../lib/errors.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
+import type { FoldableEntry } from '../../lib/log/partition-log.ts';
 import { countingStore, hookedStore, sleepAt, timeOut } from '../helpers/stores.ts';
 import { NAMES, PATH, R, World } from './helpers.ts';
 
@@ -144,7 +144,10 @@ describe('races', () => {
   it('recognises its own edit by its nonce after a lost answer', async () => {
     const world = new World();
     await world.append({ a: '1' });
-    const store = hookedStore(world.memory, timeOut((call) => call.op === 'compareAndSet', 'after effect'));
+    const store = hookedStore(
+      world.memory,
+      timeOut((call) => call.op === 'compareAndSet', 'after effect'),
+    );
     expect(await fold(world.partition(store))).toMatchObject({ outcome: 'folded', entries: 1 });
     expect(await world.manifest()).toMatchObject({ version: 1, through: 1 });
   });

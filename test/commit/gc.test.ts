@@ -69,7 +69,14 @@ describe('log entries', () => {
     const log = world.partition().log;
     const read = await log.read(2);
     if (!read.found) throw new Error('absent');
-    const unpublished: Edit = { type: 'fold', after: 1, through: 2, logHash: read.entry.hash, sst: null, publishedThrough: 1 };
+    const unpublished: Edit = {
+      type: 'fold',
+      after: 1,
+      through: 2,
+      logHash: read.entry.hash,
+      sst: null,
+      publishedThrough: 1,
+    };
     expect(manifest.through).toBe(1);
     await edit(world, unpublished);
     await collect(world.partition(), noReaders);
@@ -276,7 +283,11 @@ describe('a dead epoch', () => {
     world.clock.advance(R + 1);
     expect(await collectEpoch(world.memory, NAMES, [PLANNER, PATH], R)).toMatchObject({ outcome: 'collected' });
     const left = await listAll(world.memory, '');
-    expect(left.map((object) => object.name)).toEqual([NAMES.manifest(PATH), NAMES.sst(PATH, kept), other.log(PATH, 1)]);
+    expect(left.map((object) => object.name)).toEqual([
+      NAMES.manifest(PATH),
+      NAMES.sst(PATH, kept),
+      other.log(PATH, 1),
+    ]);
     await edit(world, { type: 'removeRoot', name: 'e1' });
     world.clock.advance(R + 1);
     await collectEpoch(world.memory, NAMES, [PLANNER, PATH], R);

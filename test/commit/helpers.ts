@@ -1,11 +1,12 @@
 /** A partition to test commit work on: a log that is appended to, and the state that manifest and log mean. */
-import { DataLog } from '../../lib/log/data-log.ts';
+
+import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
 import { writeChange } from '../../lib/log/changes.ts';
+import { DataLog } from '../../lib/log/data-log.ts';
 import { encodeLogEntry } from '../../lib/log/entry.ts';
+import { manifestFault } from '../../lib/manifest/check.ts';
 import type { Manifest } from '../../lib/manifest/manifest.ts';
 import { sstsOf } from '../../lib/manifest/manifest.ts';
-import { manifestFault } from '../../lib/manifest/check.ts';
-import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';

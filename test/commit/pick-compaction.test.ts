@@ -2,9 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { overlap } from '../../lib/commit/overlap.ts';
 import { bytesOf, olderThan, pickCompaction } from '../../lib/commit/pick-compaction.ts';
-import { EMPTY_MANIFEST, type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 import { applyEdit } from '../../lib/manifest/apply-edit.ts';
 import { isConflict } from '../../lib/manifest/edit.ts';
+import { EMPTY_MANIFEST, type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 
 const MIB = 1 << 20;
@@ -43,8 +43,20 @@ describe('pickCompaction', () => {
   });
 
   it('moves down the SST that rewrites the least, when a level is over its size', () => {
-    const l1 = [sst(0, 9, 8 * MIB), sst(10, 19, 8 * MIB), sst(20, 29, 8 * MIB), sst(30, 39, 8 * MIB), sst(40, 49, 8 * MIB)];
-    const l2 = [sst(0, 5, 8 * MIB), sst(6, 12, 8 * MIB), sst(20, 24, 8 * MIB), sst(25, 29, 8 * MIB), sst(45, 60, 8 * MIB)];
+    const l1 = [
+      sst(0, 9, 8 * MIB),
+      sst(10, 19, 8 * MIB),
+      sst(20, 29, 8 * MIB),
+      sst(30, 39, 8 * MIB),
+      sst(40, 49, 8 * MIB),
+    ];
+    const l2 = [
+      sst(0, 5, 8 * MIB),
+      sst(6, 12, 8 * MIB),
+      sst(20, 24, 8 * MIB),
+      sst(25, 29, 8 * MIB),
+      sst(45, 60, 8 * MIB),
+    ];
     expect(pickCompaction(manifest([], l1.slice(0, 4), l2))).toBeUndefined();
     expect(pickCompaction(manifest([], l1, l2))).toEqual({ inputs: [l1[3]], level: 2, move: true });
     const full = [...l2.slice(0, 4), sst(30, 44, 16 * MIB), l2[4]!];

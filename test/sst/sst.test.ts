@@ -186,6 +186,15 @@ describe('scanning', () => {
     expect((await scan(sst, { from: '', to: '00000000' })).fetches).toBe(0);
   });
 
+  test('a range that ends where a block begins leaves that block alone', () => {
+    const letters = ['a', 'b', 'c', 'd'].map((key) => ({ key, value: null }));
+    const { index } = openSst(buildSst(letters, { blockBytes: 1 }));
+    expect(index.blockRange('a', 'c')).toEqual([0, 2]);
+    expect(index.blockRange('a', 'c\0')).toEqual([0, 3]);
+    expect(index.blockRange('c', 'c')).toEqual([0, 0]);
+    expect(index.blockRange('b')).toEqual([1, 4]);
+  });
+
   test('it is one request ahead of its consumer, and stops with it', async () => {
     const { index } = openSst(sst);
     let fetches = 0;

@@ -1,0 +1,283 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyEdit } from '../../lib/manifest/apply-edit.ts';
+import { manifestFault } from '../../lib/manifest/check.ts';
+import { type Conflict, type Edit, isConflict } from '../../lib/manifest/edit.ts';
+import { EMPTY_MANIFEST, type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
+
+function sst(id: string, minKey: string, maxKey: string, more: Partial<SstRef> = {}): SstRef {
+  return { id, size: 100, metaOffset: 80, entries: 2, tombstones: 0, minKey, maxKey, from: 1, to: 1, ...more };
+}
+
+let nonces = 0;
+function apply(manifest: Manifest, edit: Edit, seenAtMs = 1000): Manifest | Conflict {
+  return applyEdit(manifest, edit, { nonce: `n${nonces++}`, seenAtMs });
+}
+
+function applied(manifest: Manifest, ...edits: Edit[]): Manifest {
+  return edits.reduce((before, edit) => {
+    const after = apply(before, edit);
+    if (isConflict(after)) throw new Error(after.reason);
+    expect(manifestFault(after)).toBeUndefined();
+    return after;
+  }, manifest);
+}
+
+function foldEdit(after: number, through: number, ref: SstRef | null): Edit {
+  const stamped = ref === null ? null : { ...ref, from: after + 1, to: through };
+  return { type: 'fold', after, through, logHash: `hash ${through}`, sst: stamped, publishedThrough: through };
+}
+
+const three = (): Manifest =>
+  applied(
+    EMPTY_MANIFEST,
+    foldEdit(0, 1, sst('s1', 'a', 'c')),
+    foldEdit(1, 2, sst('s2', 'b', 'd')),
+    foldEdit(2, 3, sst('s3', 'c', 'e')),
+  );
+const intoL1 = (inputs: string[], ...outputs: SstRef[]): Edit => ({ type: 'compact', inputs, outputs, level: 1 });
+
+describe('fold', () => {
+  it('puts the newest SST first and moves through', () => {
+    expect(three()).toMatchObject({ version: 3, through: 3, logHash: 'hash 3', publishedThrough: 3 });
+    expect(three().l0.map((s) => s.id)).toEqual(['s3', 's2', 's1']);
+  });
+
+  it('conflicts when through is another, and when its SST is condemned', () => {
+    expect(apply(three(), foldEdit(2, 4, null))).toMatchObject({ conflict: 'through' });
+    expect(apply(three(), foldEdit(3, 3, null))).toMatchObject({ conflict: 'through' });
+    const collected = applied(three(), { type: 'collect', condemn: ['orphan'], forget: [], collectedThrough: 0 });
+    expect(apply(collected, foldEdit(3, 4, sst('orphan', 'a', 'b')))).toMatchObject({ conflict: 'condemned' });
+  });
+
+  it('keeps few stamps, and each entry at least as long', () => {
+    let manifest = EMPTY_MANIFEST;
+    for (let n = 1; n <= 500; n++) {
+      const next = apply(manifest, foldEdit(n - 1, n, null), n);
+      if (isConflict(next)) throw new Error(next.reason);
+      manifest = next;
+      expect(manifest.folds.length).toBeLessThanOrEqual(64);
+      expect(manifest.folds.at(-1)).toEqual({ through: n, atMs: null });
+      // Entry m was folded by edit m, seen at m + 1.
+      for (let m = 1; m < n; m += 37) {
+        const fold = manifest.folds.find((f) => f.through >= m)!;
+        expect(fold.atMs ?? Number.POSITIVE_INFINITY).toBeGreaterThanOrEqual(m + 1);
+      }
+    }
+    expect(manifest.folds[0]!.through).toBe(1);
+  });
+});
+
+describe('stamps and nonces', () => {
+  it('stamps what earlier edits left, and leaves its own', () => {
+    const first = apply(EMPTY_MANIFEST, foldEdit(0, 1, null), 5) as Manifest;
+    expect(first.folds).toEqual([{ through: 1, atMs: null }]);
+    const second = apply(first, foldEdit(1, 2, null), 7) as Manifest;
+    expect(second.folds).toEqual([
+      { through: 1, atMs: 7 },
+      { through: 2, atMs: null },
+    ]);
+    const third = apply(second, { type: 'resume' }, 9) as Manifest;
+    expect(third.folds.map((fold) => fold.atMs)).toEqual([7, 9]);
+  });
+
+  it('keeps the last 32 nonces', () => {
+    let manifest = EMPTY_MANIFEST;
+    for (let i = 0; i < 40; i++)
+      manifest = applyEdit(manifest, { type: 'resume' }, { nonce: `x${i}`, seenAtMs: 0 }) as Manifest;
+    expect(manifest.nonces).toEqual(Array.from({ length: 32 }, (_, i) => `x${i + 8}`));
+  });
+});
+
+describe('compact', () => {
+  it('replaces its inputs, and drops them', () => {
+    const after = applied(
+      three(),
+      intoL1(['s3', 's2', 's1'], sst('o1', 'a', 'b', { to: 3 }), sst('o2', 'c', 'e', { to: 3 })),
+    );
+    expect(after).toMatchObject({ l0: [], levels: [[{ id: 'o1' }, { id: 'o2' }]] });
+    expect(after.dropped).toEqual(['s3', 's2', 's1'].map((id) => ({ id, atMs: null })));
+  });
+
+  it('holds when a newer fold came in between', () => {
+    const after = applied(three(), foldEdit(3, 4, sst('s4', 'a', 'z')), intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')));
+    expect(after.l0.map((s) => s.id)).toEqual(['s4']);
+  });
+
+  it('conflicts unless all inputs are there in order, with nothing older left above them', () => {
+    for (const inputs of [
+      ['s3', 's2'],
+      ['s3', 's1'],
+      ['s1', 's2', 's3'],
+      ['s3', 's2', 's1', 'gone'],
+      ['s1', 's1'],
+    ]) {
+      expect(apply(three(), intoL1(inputs, sst('o', 'a', 'e')))).toMatchObject({ conflict: 'inputs' });
+    }
+    expect(apply(three(), { type: 'compact', inputs: ['s1'], outputs: [], level: 2 })).toMatchObject({
+      conflict: 'inputs',
+    });
+    expect(apply(three(), intoL1(['s2', 's1'], sst('o', 'a', 'd')))).toMatchObject({ version: 4 });
+  });
+
+  it('merges a run of L0 in its place, into one SST', () => {
+    const edit: Edit = { type: 'compact', inputs: ['s3', 's2'], outputs: [sst('o', 'b', 'e', { to: 3 })], level: 0 };
+    expect(applied(three(), edit).l0.map((s) => s.id)).toEqual(['o', 's1']);
+    expect(apply(three(), { ...edit, inputs: ['s3', 's1'] })).toMatchObject({ conflict: 'inputs' });
+    expect(apply(three(), { ...edit, outputs: [sst('o', 'b', 'c'), sst('p', 'd', 'e')] })).toMatchObject({
+      conflict: 'inputs',
+    });
+  });
+
+  it('conflicts when outputs overlap what stays in their level, or are condemned', () => {
+    const first = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'c', 'e')), foldEdit(3, 4, sst('s4', 'a', 'd')));
+    expect(apply(first, intoL1(['s4'], sst('p', 'a', 'd')))).toMatchObject({ conflict: 'overlap' });
+    expect(apply(first, intoL1(['s4'], sst('p', 'a', 'b')))).toMatchObject({ version: 6 });
+    const condemned = applied(first, { type: 'collect', condemn: ['p'], forget: [], collectedThrough: 0 });
+    expect(apply(condemned, intoL1(['s4'], sst('p', 'a', 'b')))).toMatchObject({ conflict: 'condemned' });
+  });
+
+  it('moves an SST without dropping it', () => {
+    const first = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'c', 'e')));
+    const moved = applied(first, { type: 'compact', inputs: ['o'], outputs: [sst('o', 'c', 'e')], level: 2 });
+    expect(moved.levels.map((level) => level.map((s) => s.id))).toEqual([[], ['o']]);
+    expect(moved.dropped.map((d) => d.id)).toEqual(['s3', 's2', 's1']);
+  });
+});
+
+describe('collect', () => {
+  const collectEdit = (more: Partial<Edit & { type: 'collect' }>): Edit => ({
+    type: 'collect',
+    condemn: [],
+    forget: [],
+    collectedThrough: 0,
+    ...more,
+  });
+
+  it('condemns and forgets, and never what is in use', () => {
+    const base = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')));
+    expect(apply(base, collectEdit({ condemn: ['o'] }))).toMatchObject({ conflict: 'in-use' });
+    expect(apply(base, collectEdit({ forget: ['s1'] }))).toMatchObject({ conflict: 'in-use' });
+    const rooted = applied(base, { type: 'setRoot', name: 'r', ssts: ['s1'] });
+    expect(apply(rooted, collectEdit({ condemn: ['s1'] }))).toMatchObject({ conflict: 'in-use' });
+    const condemned = applied(base, collectEdit({ condemn: ['s1', 'orphan'] }));
+    expect(condemned.dropped.map((d) => d.id)).toEqual(['s3', 's2']);
+    expect(condemned.condemned.map((c) => c.id)).toEqual(['s1', 'orphan']);
+    expect(applied(condemned, collectEdit({ forget: ['s1'] })).condemned.map((c) => c.id)).toEqual(['orphan']);
+  });
+
+  it('never announces more than is folded, and never takes back', () => {
+    const base = applied(three(), collectEdit({ collectedThrough: 2 }));
+    expect(base).toMatchObject({ collectedThrough: 2, folds: [{ through: 3 }] });
+    expect(applied(base, collectEdit({ collectedThrough: 1 })).collectedThrough).toBe(2);
+    expect(applied(base, collectEdit({ collectedThrough: 9 })).collectedThrough).toBe(3);
+  });
+});
+
+describe('halts and roots', () => {
+  it('halts what is not folded, and resumes', () => {
+    const halt = { n: 4, code: 'USER_FUNCTION', reason: 'it threw' };
+    expect(applied(three(), { type: 'halt', halt }).halted).toEqual(halt);
+    expect(applied(three(), { type: 'halt', halt }, { type: 'resume' }).halted).toBeNull();
+    expect(apply(three(), { type: 'halt', halt: { ...halt, n: 3 } })).toMatchObject({ conflict: 'through' });
+  });
+
+  it('roots only what is kept, and restarts the retention of what only they kept', () => {
+    expect(apply(three(), { type: 'setRoot', name: 'r', ssts: ['gone'] })).toMatchObject({ conflict: 'in-use' });
+    const rooted = applied(
+      three(),
+      { type: 'setRoot', name: 'r', ssts: ['s1', 's2'] },
+      { type: 'setRoot', name: 'q', ssts: ['s1'] },
+    );
+    const compacted = applied(rooted, intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')), { type: 'resume' });
+    const removed = applied(compacted, { type: 'removeRoot', name: 'r' });
+    expect(removed.roots.map((root) => root.name)).toEqual(['q']);
+    expect(removed.dropped).toEqual([
+      { id: 's3', atMs: 1000 },
+      { id: 's2', atMs: null },
+      { id: 's1', atMs: 1000 },
+    ]);
+  });
+});
+
+describe('properties', () => {
+  const keys = 'abcdefghij';
+  const range = fc.tuple(fc.nat(9), fc.nat(9)).map(([a, b]) => [keys[Math.min(a, b)]!, keys[Math.max(a, b)]!] as const);
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('fold'), range, empty: fc.boolean() }),
+    fc.record({ kind: fc.constant('compact'), pick: fc.array(fc.nat(20)), level: fc.nat(4), range }),
+    fc.record({ kind: fc.constant('collect'), pick: fc.array(fc.nat(20)), through: fc.nat(30) }),
+    fc.record({ kind: fc.constant('root'), pick: fc.array(fc.nat(20)), name: fc.constantFrom('r', 'q') }),
+    fc.record({ kind: fc.constant('unroot'), name: fc.constantFrom('r', 'q') }),
+    fc.record({ kind: fc.constant('halt'), n: fc.nat(30) }),
+  );
+
+  it('whatever edits come, in whatever order: numbers only grow and the manifest stays sound (invariant 5)', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let manifest = EMPTY_MANIFEST;
+        const condemnedEver = new Set<string>();
+        for (const [i, one] of steps.entries()) {
+          const after = apply(manifest, toEdit(manifest, one, i), i);
+          if (isConflict(after)) continue;
+          expect(manifestFault(after)).toBeUndefined();
+          expect(after.version).toBe(manifest.version + 1);
+          for (const field of ['through', 'collectedThrough', 'publishedThrough'] as const) {
+            expect(after[field]).toBeGreaterThanOrEqual(manifest[field]);
+          }
+          if (one.kind !== 'fold') expect([after.through, after.logHash]).toEqual([manifest.through, manifest.logHash]);
+          for (const { id } of after.condemned) condemnedEver.add(id);
+          expect(sstsOf(after).filter((s) => condemnedEver.has(s.id))).toEqual([]);
+          // What was named is named, dropped or condemned: never lost sight of.
+          const known = new Set([...sstsOf(after), ...after.dropped, ...after.condemned].map((s) => s.id));
+          const before = [...sstsOf(manifest), ...manifest.dropped].map((s) => s.id);
+          expect(before.filter((id) => !known.has(id))).toEqual([]);
+          manifest = after;
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+  function toEdit(manifest: Manifest, one: Step, i: number): Edit {
+    const from = <T>(all: readonly T[], pick: readonly number[]): T[] => all.filter((_, k) => pick.includes(k));
+    switch (one.kind) {
+      case 'fold':
+        return foldEdit(
+          manifest.through,
+          manifest.through + 1,
+          'empty' in one && one.empty ? null : sst(`f${i}`, ...rangeOf(one)),
+        );
+      case 'compact': {
+        const { pick, level } = one as { pick: number[]; level: number };
+        const inputs = from(sstsOf(manifest), pick).map((s) => s.id);
+        const to = manifest.through;
+        const outputs = to === 0 ? [] : [sst(`c${i}`, ...rangeOf(one), { from: 1, to })];
+        return { type: 'compact', inputs, outputs, level };
+      }
+      case 'collect': {
+        const { pick, through } = one as { pick: number[]; through: number };
+        const condemn = from([...manifest.dropped.map((d) => d.id), `orphan${i}`], pick);
+        return {
+          type: 'collect',
+          condemn,
+          forget: from(manifest.condemned, pick).map((c) => c.id),
+          collectedThrough: through,
+        };
+      }
+      case 'root': {
+        const { pick, name } = one as { pick: number[]; name: string };
+        return { type: 'setRoot', name, ssts: from([...sstsOf(manifest), ...manifest.dropped], pick).map((s) => s.id) };
+      }
+      case 'unroot':
+        return { type: 'removeRoot', name: (one as { name: string }).name };
+      default:
+        return { type: 'halt', halt: { n: (one as { n: number }).n, code: 'C', reason: 'r' } };
+    }
+  }
+
+  function rangeOf(one: Step): readonly [string, string] {
+    return (one as { range: readonly [string, string] }).range;
+  }
+});

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { manifestFault } from '../../lib/manifest/check.ts';
+import { decodeManifest, encodeManifest } from '../../lib/manifest/codec.ts';
+import { EMPTY_MANIFEST, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
+import { encodeEnvelope } from '../../lib/util/envelope.ts';
+
+const NAME = 'job/e0/s0/p0/manifest';
+
+function sst(id: string, minKey: string, maxKey: string): SstRef {
+  return { id, size: 4711, metaOffset: 4096, entries: 12, tombstones: 1, minKey, maxKey, from: 1, to: 7 };
+}
+
+/** One of everything. */
+const FULL: Manifest = {
+  version: 42,
+  nonces: ['n41', 'n42'],
+  through: 9,
+  folds: [
+    { through: 7, atMs: 1_700_000_000_000 },
+    { through: 9, atMs: null },
+  ],
+  collectedThrough: 5,
+  logHash: '0123456789abcdef0123456789abcdef',
+  l0: [sst('l0b', 'a', 'z'), sst('l0a', 'c', 'd')],
+  levels: [[], [sst('l2a', '\u0000\u00ff"\\', 'a'), sst('l2b', 'b', 'q')]],
+  condemned: [{ id: 'orphan', atMs: null }],
+  dropped: [{ id: 'old', atMs: 1_700_000_000_001 }],
+  halted: { n: 10, code: 'USER_FUNCTION', reason: 'it threw' },
+  publishedThrough: 9,
+  roots: [{ name: 'checkpoint', ssts: ['old', 'l2a'] }],
+};
+
+describe('codec', () => {
+  it('gives back what it was given', () => {
+    for (const manifest of [EMPTY_MANIFEST, FULL]) {
+      expect(decodeManifest(encodeManifest(manifest), NAME)).toEqual(manifest);
+    }
+  });
+
+  it('reads the golden file of version 1, and writes the same bytes', () => {
+    const golden = new URL('./golden/manifest-1.json', import.meta.url);
+    const bytes = readFileSync(golden);
+    expect(decodeManifest(bytes, NAME)).toEqual(FULL);
+    expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
+  });
+
+  it('notices every changed byte', () => {
+    const bytes = Buffer.from(encodeManifest(FULL));
+    for (let i = 0; i < bytes.length; i++) {
+      const damaged = Buffer.from(bytes);
+      damaged[i]! ^= 0x04;
+      expect(() => decodeManifest(damaged, NAME), `byte ${i}`).toThrow(/manifest (is corrupted|has format version)/);
+      expect(() => decodeManifest(bytes.subarray(0, i), NAME)).toThrow(/is corrupted/);
+    }
+  });
+
+  it('says that a newer Misa wrote it', () => {
+    expect(() => decodeManifest(encodeEnvelope('manifest', 2, FULL), NAME)).toThrow(/format version 2/);
+  });
+
+  it('refuses to write and to read what breaks a rule, and says which', () => {
+    const broken: [Partial<Record<keyof Manifest, unknown>>, RegExp][] = [
+      [{ version: -1 }, /field "version"/],
+      [{ l0: [{ ...sst('x', 'a', 'b'), size: '1' }] }, /field "l0"/],
+      [{ roots: undefined }, /field "roots"/],
+      [{ l0: [sst('l2a', 'a', 'b')] }, /SST l2a twice/],
+      [{ levels: [[sst('x', 'a', 'c'), sst('y', 'c', 'd')]], roots: [] }, /x and y of L1 overlap/],
+      [{ condemned: [{ id: 'l0a', atMs: 1 }] }, /l0a is named and on its way out/],
+      [{ condemned: [{ id: 'old', atMs: 1 }] }, /old is on its way out twice/],
+      [{ roots: [{ name: 'r', ssts: ['orphan'] }] }, /root r needs SST orphan/],
+      [{ collectedThrough: 10 }, /collected the log up to 10/],
+      [{ folds: [{ through: 3, atMs: 1 }] }, /folds are out of order/],
+      [{ through: 6, folds: [] }, /holds batches 1 to 7/],
+      [{ l0: [{ ...sst('x', 'b', 'a') }] }, /least key after its greatest/],
+    ];
+    for (const [change, message] of broken) {
+      const manifest = { ...FULL, ...change } as Manifest;
+      expect(() => encodeManifest(manifest)).toThrow(message);
+      expect(() => decodeManifest(encodeEnvelope('manifest', 1, manifest), NAME)).toThrow(message);
+    }
+    for (const value of [null, [], 'text', 7]) expect(manifestFault(value)).toBe('it is no object');
+  });
+});
