@@ -18,7 +18,7 @@ export function exitCode(error: unknown): number {
 
 /** The text for stderr. */
 export function failureText(error: unknown): string {
-  const debug = (process.env['MISA_DEBUG'] ?? '') !== '';
+  const debug = (process.env.MISA_DEBUG ?? '') !== '';
   if (error instanceof UsageError) return `misa: ${error.message}\n`;
   if (error instanceof MisaError) return `misa: ${error.message}\n${debug ? `${stacks(error)}\n` : ''}`;
   return [
@@ -35,13 +35,13 @@ export function failureEvent(error: unknown): Record<string, unknown> {
   const code = error instanceof MisaError ? error.code : error instanceof UsageError ? 'USAGE' : 'INTERNAL';
   const event: Record<string, unknown> = { event: 'error', code, message: messageOf(error) };
   if (error instanceof MisaError) {
-    event['retryable'] = error.retryable;
+    event.retryable = error.retryable;
     for (const about of ['object', 'sourceObject', 'operator'] as const) {
       const value = (error as MisaError & { readonly [about]?: unknown })[about];
       if (value !== undefined) event[about] = value;
     }
   } else if (!(error instanceof UsageError)) {
-    event['stack'] = stacks(error);
+    event.stack = stacks(error);
   }
   return event;
 }

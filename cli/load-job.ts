@@ -42,12 +42,12 @@ async function importDefault(file: string, absolute: string): Promise<unknown> {
   } catch (error) {
     throw cannotLoad(file, error);
   }
-  if (module['default'] === undefined) {
+  if (module.default === undefined) {
     const names = Object.keys(module).join(', ');
     const there = names === '' ? 'it exports nothing' : `it exports ${names}`;
     throw new JobError('NOT_A_JOB', `${file} has no default export (${there}). Write: export default job('name', …)`);
   }
-  return module['default'];
+  return module.default;
 }
 
 let prepared = false;

@@ -159,7 +159,7 @@ function presenterFor(options: RunOptions, places: Places): Presenter {
   const summary = places.output === '-' ? process.stderr : process.stdout;
   const shared = { places, summary };
   // Rows on the terminal and a display redrawn there would spoil each other.
-  const display = progress.isTTY && process.env['TERM'] !== 'dumb' && !(places.output === '-' && process.stdout.isTTY);
+  const display = progress.isTTY && process.env.TERM !== 'dumb' && !(places.output === '-' && process.stdout.isTTY);
   if (display) return terminalPresenter({ ...shared, terminal: progress });
   return linesPresenter({ ...shared, progress, nowMs: () => systemClock.monotonic() });
 }

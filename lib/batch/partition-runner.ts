@@ -16,7 +16,7 @@ import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Changes } from '../state/batch-state.ts';
-import { decodeWarmPack } from '../preload/warm-pack.ts';
+import { decodeWarmPack } from '../state/warm-pack.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import { MissingSstError } from '../state/sst-reads.ts';

@@ -2,6 +2,7 @@
  * The planner: decides what each micro-batch is. It is a partition of its own, with plans for a log and one row a source
  * object for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
  */
+import { createOnce } from '../commit/create-once.ts';
 import { MisaError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
@@ -156,7 +157,7 @@ export class Planner {
     const makePlan = async (): Promise<void> => {
       const name = this.log.nameOf(n);
       // The segment first: a plan that names a segment nobody has stored could never run.
-      if (segment !== null) await store.create(names.segment(n, segment.hash), segment.bytes);
+      if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);
       const creation = await createEntry(store, clock, name, stored.bytes, (found) => {
         return decodePlan(found, name, n).plan.attempt === stored.plan.attempt;
       });

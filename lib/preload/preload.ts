@@ -12,7 +12,7 @@ import { noCost, type ReadCost } from '../state/sst-reads.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { planPreload, type PreloadBudget, type SstWish } from './plan-preload.ts';
 import { type Wanted, wantedBy } from './wanted.ts';
-import { encodeWarmPack } from './warm-pack.ts';
+import { encodeWarmPack } from '../state/warm-pack.ts';
 
 /** At most this much a batch and partition. */
 export const PRELOAD_BUDGET: PreloadBudget = { bytes: 64 << 20, requests: 256 };

@@ -1,7 +1,7 @@
 /** The commit worker thread: opens the store for itself and runs the commit loop on what the batch thread tells it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
-import { commitPaths, commitWork } from '../commit/commit-work.ts';
+import { commitPaths, commitWork } from './commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
 import { names } from '../object-store/names.ts';
 import { openStore } from '../object-store/store-spec.ts';

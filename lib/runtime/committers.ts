@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
 import type { Committer } from '../commit/committer.ts';
-import { commitPaths, commitWork, type CommitEnvironment } from '../commit/commit-work.ts';
+import { commitPaths, commitWork, type CommitEnvironment } from './commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';

@@ -2,7 +2,7 @@
  * job.json: what a store holds the state of. Made when a job first runs there, checked at every start: a job that would
  * read the state differently is refused before anything is written.
  */
-import { MisaError, StoreError } from '../errors.ts';
+import { MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
 import { jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
@@ -48,8 +48,13 @@ export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: 
   for (let tries = 0; tries < 5; tries++) {
     const answer = await store.get(name);
     if (answer.found) return check(decodeEnvelope<JobFile>('job', VERSION, answer.body, name), wanted);
-    const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
-    if (written.ok) return wanted;
+    try {
+      const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
+      if (written.ok) return wanted;
+    } catch (error) {
+      // It may be there, or not: the next try sees.
+      if (!(error instanceof StoreTimeoutError)) throw error;
+    }
   }
   throw new StoreError('STORE_BUSY', `${name} cannot be created: the store keeps refusing`, { retryable: true });
 }

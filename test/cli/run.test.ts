@@ -144,7 +144,7 @@ describe('misa run', { timeout: 30_000 }, () => {
     );
     const events = parseLines(stdout);
     expect(events[0]).toMatchObject({ event: 'start', job: 'clicks', partitions: 2, position: 0 });
-    expect(events.filter((e) => e['event'] === 'batch' && e['rows'] === 200)).toHaveLength(3);
+    expect(events.filter((e) => e.event === 'batch' && e.rows === 200)).toHaveLength(3);
     expect(events.at(-1)).toMatchObject({ event: 'end', reason: 'read', rows: 600, applied: 600, late: 0 });
     const failed = await space.run('run', 'job.ts', '-i', 'clicks=b.ndjson', '--json');
     expect(failed.code).toBe(1);

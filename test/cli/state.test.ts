@@ -30,7 +30,7 @@ describe('misa status', () => {
       plan: { plans: 14, objects: 1, unfinished: 0, watermark: 569_000 },
       lastBatch: { n: 14, rows: 0 },
     });
-    const parts = status!['parts'] as { path: string; committed: number; folded: number; commitLag: number }[];
+    const parts = status!.parts as { path: string; committed: number; folded: number; commitLag: number }[];
     expect(parts.map((p) => p.path)).toEqual(['planner', 's0/p0', 's0/p1']);
     for (const part of parts) expect(part).toMatchObject({ committed: 14, folded: 14, commitLag: 0, halted: null });
   });
@@ -89,7 +89,7 @@ describe('misa state', () => {
 
   it('counts rows, bytes and SSTs', async () => {
     const [statistics] = await json('state', 'stats', 'clicks');
-    const tables = statistics!['tables'] as { rows: number }[];
+    const tables = statistics!.tables as { rows: number }[];
     expect(tables.reduce((sum, t) => sum + t.rows, 0)).toBe(4);
     expect(statistics).toMatchObject({ recentBatches: 14 });
     expect((await space.run('state', 'stats', 'clicks')).stdout).toContain('clicks: 4 rows of state');

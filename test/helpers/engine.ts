@@ -12,7 +12,7 @@ import type { Gathered } from '../../lib/batch/planner.ts';
 import type { Plan } from '../../lib/batch/plan.ts';
 import type { PartitionInput } from '../../lib/batch/rows.ts';
 import { CommitLoop } from '../../lib/commit/commit-loop.ts';
-import { commitPaths, commitWork } from '../../lib/commit/commit-work.ts';
+import { commitPaths, commitWork } from '../../lib/runtime/commit-work.ts';
 import type { Committer } from '../../lib/commit/committer.ts';
 import type { Job } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
@@ -204,7 +204,10 @@ export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
       await runMoved();
       await between?.(opened, i);
       if (env.clock instanceof FastClock) env.clock.advance(61_000);
-      done.push(await engine.batch(gather(job, batch, name, byReference)));
+      const gathered = gather(job, batch, name, byReference);
+      await engine.preload(gathered);
+      done.push(await engine.batch(gathered));
+      engine.fillMemory();
     }
     await runMoved();
     await between?.(opened, script.length);

@@ -3,15 +3,15 @@ import { PlannerLog } from '../batch/planner-log.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import type { JobFile } from '../runtime/job-file.ts';
+import type { JobFile } from './job-file.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
-import type { CommitWork } from './commit-loop.ts';
-import { compactOnce } from './compact-once.ts';
-import { fold } from './fold.ts';
-import { collect, keepLogsAfter } from './gc.ts';
-import { type CommitPartition, manifestOf } from './partition.ts';
+import type { CommitWork } from '../commit/commit-loop.ts';
+import { compactOnce } from '../commit/compact-once.ts';
+import { fold } from '../commit/fold.ts';
+import { collect, keepLogsAfter } from '../commit/gc.ts';
+import { type CommitPartition, manifestOf } from '../commit/partition.ts';
 
 export interface CommitEnvironment {
   readonly store: ObjectStore;
