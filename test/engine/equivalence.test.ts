@@ -154,7 +154,7 @@ describe('equivalence', () => {
           const { done } = await runVariant(kind, script, { name: 'plain' }, 1);
           await compareWithModel(kind, script, done);
         }),
-        { numRuns: 12 },
+        { numRuns: 12, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
       );
     });
   }
@@ -169,7 +169,7 @@ describe('equivalence', () => {
           const other = await runVariant(kind, script, variant, seed);
           expect(other.outcome, `${kind}, script of seed ${seed}`).toEqual(plain.outcome);
         }),
-        { numRuns: 10 },
+        { numRuns: 10, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
       );
     });
   }

@@ -79,7 +79,8 @@ export const anyEvent: fc.Arbitrary<unknown> = fc.oneof(
     arbitrary: fc.record({
       t: fc.integer({ min: 0, max: 120 }).map((s) => s * 1000),
       k: fc.integer({ min: 0, max: 12 }).map((k) => `key-${k}`),
-      v: fc.oneof(fc.integer({ min: -5, max: 9 }), fc.double({ min: -1e6, max: 1e6, noNaN: true })),
+      // Eighths: their sums are exact, so that the order in which partitions hand rows on cannot show.
+      v: fc.oneof(fc.integer({ min: -5, max: 9 }), fc.integer({ min: -1e6, max: 1e6 }).map((v) => v / 8)),
     }),
   },
   { weight: 1, arbitrary: fc.constant(BAD_EVENT) },

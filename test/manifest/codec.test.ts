@@ -39,7 +39,7 @@ describe('codec', () => {
   });
 
   it('reads the golden file of version 1, and writes the same bytes', () => {
-    const golden = new URL('./golden/manifest-1.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v1.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(FULL);
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
