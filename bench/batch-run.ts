@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { count, type Job, job, max, source, sum, tumbling } from '../lib/index.ts';
 import { names } from '../lib/object-store/names.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
@@ -127,7 +127,7 @@ async function runEngine(args: BatchArgs, directory: string, files: readonly str
     const batch = span('batch');
     const apply = watch.ms('apply');
     add(steps, 'decode and head', ingest);
-    add(steps, 'operators', batch - watch.ms('encode changes') - watch.ms('encode entry'));
+    add(steps, 'operators', batch - watch.ms('encode changes'));
     add(steps, 'encode changes', watch.ms('encode changes'));
     add(steps, 'log entry durable', span('log'));
     add(steps, 'apply', apply);
@@ -212,7 +212,7 @@ class Stopwatch {
 /** Pauses of the garbage collector in this thread. */
 function watchCollections(): { between(fromMs: number, toMs: number): number; stop(): void } {
   let pauses: { startMs: number; ms: number }[] = [];
-  const take = (entries: PerformanceEntryList): void => {
+  const take = (entries: readonly PerformanceEntry[]): void => {
     for (const { startTime, duration } of entries) pauses.push({ startMs: performance.timeOrigin + startTime, ms: duration });
   };
   const observer = new PerformanceObserver((list) => take(list.getEntries()));

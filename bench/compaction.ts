@@ -46,7 +46,16 @@ export async function benchCompaction(): Promise<Record<string, number>> {
   const shared = { store, names: jobNames, path: PATH, partition: 0, log, random: systemRandom };
   const partition: CommitPartition = { ...shared, retentionMs: 3_600_000 };
   const random = seededRandom(7);
-  const measured = { foldMs: 0, compactMs: 0, longestMs: 0, folded: 0, merged: 0, compactions: 0, logBytes: 0, sstBytes: 0 };
+  const measured = {
+    foldMs: 0,
+    compactMs: 0,
+    longestMs: 0,
+    folded: 0,
+    merged: 0,
+    compactions: 0,
+    logBytes: 0,
+    sstBytes: 0,
+  };
   let mostSsts = 0;
   let previousHash = '';
 

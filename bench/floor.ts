@@ -56,7 +56,7 @@ export function mapFloor(directory: string): Floor {
       for (const key of [...changed.keys()].sort()) {
         const row = changed.get(key)!;
         delta[at] = key.length;
-        delta.latin1Write(key, at + 1);
+        delta.write(key, at + 1, 'latin1');
         at = writeRow(delta, at + 1 + key.length, row.count, row.sum, row.max);
       }
       const t3 = performance.now();

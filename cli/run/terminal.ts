@@ -74,7 +74,7 @@ export function screen(name: string, stats: RunStats, width: number, style: Styl
   const filled = Math.round(share * barWidth);
   const bar = style.good('━'.repeat(filled)) + style.dim('─'.repeat(barWidth - filled));
   const times = `p50 ${milliseconds(stats.quantileMs(0.5))} · p99 ${milliseconds(stats.quantileMs(0.99))}`;
-  const second = `batch ${stats.position} · ${times} · commit lag ${stats.commitLag} · watermark ${time(stats.watermark).replace(' UTC', '')}`;
+  const second = `batch ${stats.position} · ${times} · ${width < 90 ? 'lag' : 'commit lag'} ${stats.commitLag} · watermark ${time(stats.watermark).replace(' UTC', '')}`;
   const third = `reads ${stats.allReads === 0 ? 'none yet' : readShares(stats, width > 70)}`;
   return [
     `${style.bold(name)}  ${bar} ${percentage}  ${rows}  ${style.bold(rate)}`,

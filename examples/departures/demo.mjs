@@ -58,8 +58,8 @@ const again = process.argv.includes('--continue');
 if (!again) for (const directory of [store, results]) rmSync(directory, { recursive: true, force: true });
 
 console.log(`${bold('A year of departures from New York')}, hour by hour and carrier by carrier.\n`);
-const shown = args.map((arg) => (arg.includes('*') ? `'${arg}'` : arg));
-console.log(dim(`$ npx misa ${shown.slice(0, 4).join(' ')} \\\n    ${shown.slice(4).join(' ')}\n`));
+const shown = args.map((arg) => (arg.includes('*') ? `'${arg}'` : arg)).join(' ');
+console.log(dim(`$ npx misa ${shown.replaceAll(' --', ' \\\n    --')}\n`));
 
 // An interrupt reaches the command too, which ends after the batch under way.
 process.on('SIGINT', () => {});
