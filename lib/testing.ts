@@ -9,8 +9,8 @@ import { outputNames } from './batch/run-operators.ts';
 import { SegmentBuilder } from './batch/segment-builder.ts';
 import { JobError } from './errors.ts';
 import type { Duration, Job, Source } from './index.ts';
-import { names } from './object-store/names.ts';
 import { MemoryStore } from './object-store/memory-store.ts';
+import { names } from './object-store/names.ts';
 import { inlineCommitter } from './runtime/committers.ts';
 import { type BatchDone, Engine } from './runtime/engine.ts';
 import { gatheredFrom } from './runtime/file-inputs.ts';
@@ -99,7 +99,14 @@ class TestDriver implements TestJob<Rows> {
     const shared = { store: this.#store, clock: this.#clock, random: this.#random, trace: NO_TRACE };
     const jobNames = names(job.name, file.epoch);
     const committer = inlineCommitter({ ...shared, names: jobNames, file, retentionMs: RETENTION_MS });
-    const env: Environment = { ...shared, job, names: jobNames, committer, cache: undefined, retentionMs: RETENTION_MS };
+    const env: Environment = {
+      ...shared,
+      job,
+      names: jobNames,
+      committer,
+      cache: undefined,
+      retentionMs: RETENTION_MS,
+    };
     this.#engine = await Engine.open(env);
   }
 
@@ -143,7 +150,10 @@ class TestDriver implements TestJob<Rows> {
 
   async table(): Promise<Rows> {
     if (this.#job.mode !== 'complete') {
-      throw new JobError('NO_TABLE', `job ${this.#job.name} keeps no table: outputMode is '${this.#job.mode}', not 'complete'`);
+      throw new JobError(
+        'NO_TABLE',
+        `job ${this.#job.name} keeps no table: outputMode is '${this.#job.mode}', not 'complete'`,
+      );
     }
     const { env, position } = this.#running();
     const rows = await Promise.all(
@@ -160,7 +170,7 @@ class TestDriver implements TestJob<Rows> {
   }
 
   advanceTime(by: Duration): void {
-    this.#clock.advance(toMs(by, "advanceTime"));
+    this.#clock.advance(toMs(by, 'advanceTime'));
   }
 
   get counts(): RowCounts {

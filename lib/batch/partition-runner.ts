@@ -16,10 +16,10 @@ import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Changes } from '../state/batch-state.ts';
-import { decodeWarmPack } from '../state/warm-pack.ts';
-import { PartitionState } from '../state/partition-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
+import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
+import { decodeWarmPack } from '../state/warm-pack.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import { encodeNdjson } from '../util/ndjson.ts';
@@ -71,7 +71,9 @@ export interface Committed {
   /** Settles when its outputs are published, here or by whoever was first. */
   readonly published: Promise<void>;
   /** This attempt computed it (else another's was adopted): the result rows by output, and rows for the next stage. */
-  readonly own: { readonly outputs: readonly (readonly unknown[])[]; readonly next: readonly PartitionInput[] } | undefined;
+  readonly own:
+    | { readonly outputs: readonly (readonly unknown[])[]; readonly next: readonly PartitionInput[] }
+    | undefined;
 }
 
 /** ⚑ Stops what a freeze thawed: an attempt may act only while its invocation is live. */
@@ -109,7 +111,14 @@ export class PartitionRunner {
     this.#sync = job.commit.mode === 'sync' ? new SyncCommit(commit, clock, trace) : undefined;
     const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
     const rowBytes = Math.floor(job.state.cacheBytes / (job.partitions * job.stages.length));
-    this.state = new PartitionState({ store, names, path: this.path, cache, kinds: specs.map((s) => s.kind), rowBytes });
+    this.state = new PartitionState({
+      store,
+      names,
+      path: this.path,
+      cache,
+      kinds: specs.map((s) => s.kind),
+      rowBytes,
+    });
   }
 
   /** Outputs up to this batch are published. */
@@ -265,7 +274,12 @@ export class PartitionRunner {
       counts: result.counts,
       reads: batch.reads,
     };
-    const encoded = encodeLogEntry(header, changes.bytes, result.outputs.map(encodeNdjson), result.next.map(encodeInput));
+    const encoded = encodeLogEntry(
+      header,
+      changes.bytes,
+      result.outputs.map(encodeNdjson),
+      result.next.map(encodeInput),
+    );
     const putMs = clock.monotonic();
     const detail = { rows: result.counts.rows, ...batch.reads };
     trace.span({ lane: 'batch', path, n, startMs, endMs: putMs, detail });
@@ -276,7 +290,14 @@ export class PartitionRunner {
     const creation = await createEntry(store, clock, this.log.nameOf(n), encoded.bytes, (found) => {
       return decodeAt(found, this.log.nameOf(n), n).header.attempt === header.attempt;
     });
-    trace.span({ lane: 'log', path, n, startMs: putMs, endMs: clock.monotonic(), detail: { bytes: encoded.bytes.length } });
+    trace.span({
+      lane: 'log',
+      path,
+      n,
+      startMs: putMs,
+      endMs: clock.monotonic(),
+      detail: { bytes: encoded.bytes.length },
+    });
     if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {
       // ⚑ The entry may have been folded and collected long ago: only a fresh manifest tells.
       await this.#reload();
@@ -286,7 +307,8 @@ export class PartitionRunner {
       }
     }
     // ⚑ From here to the change of the tiers nothing is awaited.
-    if (!invocation.live) throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
+    if (!invocation.live)
+      throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
     // Another call has moved this environment on meanwhile.
     if (state.position !== n - 1) return undefined;
     if (creation.outcome === 'taken') {

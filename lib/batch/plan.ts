@@ -5,8 +5,8 @@
  */
 import { CorruptionError } from '../errors.ts';
 import type { RowPosition } from '../source/rows.ts';
-import { contentHash } from '../util/hash.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+import { contentHash } from '../util/hash.ts';
 
 const VERSION = 1;
 
@@ -81,7 +81,11 @@ export function decodePlan(bytes: Uint8Array, object: string, n: number): Stored
 }
 
 /** The three watermarks of a batch, as numbers (`-Infinity`: none). */
-export function watermarksOf(plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>): { late: number; evict: number; previousEvict: number } {
+export function watermarksOf(plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>): {
+  late: number;
+  evict: number;
+  previousEvict: number;
+} {
   const late = plan.watermark ?? Number.NEGATIVE_INFINITY;
   return {
     late,

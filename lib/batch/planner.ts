@@ -20,12 +20,12 @@ import {
   PlannerLog,
   PROGRESS_KEY,
   PROGRESS_TABLE,
+  type Progress,
   planChanges,
   progressOf,
-  type Progress,
 } from './planner-log.ts';
-import { encodeSegment } from './segment.ts';
 import type { PartitionInput } from './rows.ts';
+import { encodeSegment } from './segment.ts';
 import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
@@ -71,7 +71,14 @@ export class Planner {
     const { store, names, cache } = env;
     this.#env = env;
     this.log = new PlannerLog(store, names);
-    this.state = new PartitionState({ store, names, path: PLANNER, cache, kinds: PLANNER_TABLES, rowBytes: STATE_BYTES });
+    this.state = new PartitionState({
+      store,
+      names,
+      path: PLANNER,
+      cache,
+      kinds: PLANNER_TABLES,
+      rowBytes: STATE_BYTES,
+    });
   }
 
   /** Number of the last plan. */
@@ -193,7 +200,13 @@ export class Planner {
 
   async #read(table: number, key: string): Promise<unknown> {
     return this.state.pinnedFor(async () => {
-      const view = this.state.begin().tables([{ name: 'a', kind: 'keyed' }, { name: 'b', kind: 'keyed' }], 0)[table]!;
+      const view = this.state.begin().tables(
+        [
+          { name: 'a', kind: 'keyed' },
+          { name: 'b', kind: 'keyed' },
+        ],
+        0,
+      )[table]!;
       await view.load([key]);
       return view.get(key, 0);
     });

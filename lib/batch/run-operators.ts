@@ -4,7 +4,7 @@
  */
 import type { BatchCounts } from '../log/entry.ts';
 import type { BatchState } from '../state/batch-state.ts';
-import { OperatorFailure, type OperatorContext, type RowFates } from '../stream/operator.ts';
+import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operator.ts';
 import type { Collector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
 import { type Plan, watermarksOf } from './plan.ts';
@@ -79,7 +79,8 @@ export async function runOperators(
       await node.operator.run(inputs, context);
     } catch (error) {
       if (!(error instanceof OperatorFailure)) throw error;
-      const origin = error.index < 0 ? undefined : inputs.map((b) => b.origin(error.index)).find((o) => o !== undefined);
+      const origin =
+        error.index < 0 ? undefined : inputs.map((b) => b.origin(error.index)).find((o) => o !== undefined);
       throw userFunctionError(job.name, error, origin, origin, error.row);
     }
   }
@@ -148,7 +149,8 @@ class Results implements Collector {
   }
 
   finish(counts: Omit<BatchCounts, 'emitted'>): BatchResult {
-    const emitted = this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - (this.#stage === 0 ? counts.quarantined : 0);
+    const emitted =
+      this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - (this.#stage === 0 ? counts.quarantined : 0);
     return {
       outputs: this.#outputs,
       next: this.#next.map((edges) => ({ edges, quarantined: [], objects: [] })),

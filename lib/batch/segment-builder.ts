@@ -66,7 +66,10 @@ export class SegmentBuilder implements HeadCollector {
       source.push(row, this);
     } catch (error) {
       this.#undo();
-      if (error instanceof BadRow) return this.bad(line, error.message, row);
+      if (error instanceof BadRow) {
+        this.bad(line, error.message, row);
+        return;
+      }
       throw this.#failure(error, line, row);
     }
     if (this.#primary) this.dropped++;

@@ -26,5 +26,8 @@ export async function compactOnce(
   if (result.outcome === 'overtaken') return { loaded: result.loaded, detail: {} };
   const { compaction, outputs, loaded } = result;
   const bytes = compaction.inputs.reduce((sum, sst) => sum + sst.size, 0);
-  return { loaded, detail: { level: compaction.level, inputs: compaction.inputs.length, outputs: outputs.length, bytes } };
+  return {
+    loaded,
+    detail: { level: compaction.level, inputs: compaction.inputs.length, outputs: outputs.length, bytes },
+  };
 }

@@ -1,7 +1,8 @@
 /** The log of a data partition: its log entries in the object store. */
+
+import { CorruptionError } from '../errors.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
-import { CorruptionError } from '../errors.ts';
 import { decodeLogEntry, type LogEntry } from './entry.ts';
 import type { FoldableEntry, LogRead, PartitionLog } from './partition-log.ts';
 

@@ -53,7 +53,8 @@ async function openPlain(spec: StoreSpec, options: { clock: Clock; random: Rando
  * @throws StoreError `STORE_URL`
  */
 export function parseStoreUrl(text: string, endpoint?: string): StoreSpec {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
+  // A scheme with too few slashes is a slip, not a path. One letter is a drive.
+  const scheme = /^([a-z][a-z0-9+.-]+):\//i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined && text !== '') return { kind: 'directory', path: resolve(text) };
   if (scheme === 'file') return { kind: 'directory', path: filePath(text) };
   const [, bucket, rest] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(\/.*)?$/i.exec(text) ?? [];

@@ -35,7 +35,10 @@ export function planPreload(wishes: readonly SstWish[], budget: PreloadBudget): 
   for (const { sst, index, blocks, local } of wishes) {
     const whole = blocks.size > WHOLE_SHARE * index.blockCount;
     const wanted = whole ? Array.from({ length: index.blockCount }, (_, b) => b).filter((b) => !local.has(b)) : blocks;
-    for (const span of planSpans(index, [...wanted].sort((a, b) => a - b))) {
+    for (const span of planSpans(
+      index,
+      [...wanted].sort((a, b) => a - b),
+    )) {
       let useful = 0;
       for (let b = span.first; b < span.last; b++) if (blocks.has(b)) useful++;
       fetches.push({ sst, span, worth: useful / span.length });

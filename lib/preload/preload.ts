@@ -9,10 +9,10 @@ import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PartitionState } from '../state/partition-state.ts';
 import { noCost, type ReadCost } from '../state/sst-reads.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
-import { planPreload, type PreloadBudget, type SstWish } from './plan-preload.ts';
-import { type Wanted, wantedBy } from './wanted.ts';
 import { encodeWarmPack } from '../state/warm-pack.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import { type PreloadBudget, planPreload, type SstWish } from './plan-preload.ts';
+import { type Wanted, wantedBy } from './wanted.ts';
 
 /** At most this much a batch and partition. */
 export const PRELOAD_BUDGET: PreloadBudget = { bytes: 64 << 20, requests: 256 };
@@ -55,7 +55,11 @@ export async function writeWarmPack(
   if (wanted.keys.length === 0 || state.manifest.through === 0) return false;
   const { version } = state.manifest;
   const values = await state.reads.lookup(wanted.keys, noCost());
-  const pack = encodeWarmPack(n, version, wanted.keys.map((key, i) => ({ key, value: values[i] ?? null })));
+  const pack = encodeWarmPack(
+    n,
+    version,
+    wanted.keys.map((key, i) => ({ key, value: values[i] ?? null })),
+  );
   if (pack.length > MAX_PACK_BYTES) return false;
   await store.put(names.warm(path, n, version), pack);
   return true;

@@ -4,8 +4,8 @@
  */
 import type { Plan } from '../batch/plan.ts';
 import { watermarksOf } from '../batch/plan.ts';
-import { firstTables } from '../batch/run-operators.ts';
 import { joinBatches, type PartitionInput, rowBatch } from '../batch/rows.ts';
+import { firstTables } from '../batch/run-operators.ts';
 import { addressPrefix, timeRange } from '../state/address.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 

@@ -1,17 +1,17 @@
 /** The commit work of one job: its partitions, and what to fold, compact and collect in them. */
 import { PlannerLog } from '../batch/planner-log.ts';
-import { DataLog } from '../log/data-log.ts';
-import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
-import type { JobFile } from './job-file.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Random } from '../util/random.ts';
-import type { Trace } from '../util/trace.ts';
 import type { CommitWork } from '../commit/commit-loop.ts';
 import { compactOnce } from '../commit/compact-once.ts';
 import { fold } from '../commit/fold.ts';
 import { collect, keepLogsAfter } from '../commit/gc.ts';
 import { type CommitPartition, manifestOf } from '../commit/partition.ts';
+import { DataLog } from '../log/data-log.ts';
+import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import type { JobFile } from './job-file.ts';
 
 export interface CommitEnvironment {
   readonly store: ObjectStore;
@@ -54,7 +54,9 @@ export function commitWork(env: CommitEnvironment): CommitWork {
       const startMs = clock.monotonic();
       let deleted = 0;
       for (const partition of partitions.values()) {
-        const readers = await Promise.all(readersOf(partition.path, env.file).map((p) => manifestOf(partitions.get(p)!)));
+        const readers = await Promise.all(
+          readersOf(partition.path, env.file).map((p) => manifestOf(partitions.get(p)!)),
+        );
         deleted += (await collect(partition, { keepLogsAfter: keepLogsAfter(readers, env.retentionMs) })).deleted;
       }
       trace.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });

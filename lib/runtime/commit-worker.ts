@@ -1,7 +1,6 @@
 /** The commit worker thread: opens the store for itself and runs the commit loop on what the batch thread tells it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
-import { commitPaths, commitWork } from './commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
 import { names } from '../object-store/names.ts';
 import { openStore } from '../object-store/store-spec.ts';
@@ -9,6 +8,7 @@ import { systemClock } from '../util/clock.ts';
 import { systemRandom } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import type { ErrorData, FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
+import { commitPaths, commitWork } from './commit-work.ts';
 import { COLLECT_EVERY_MS, FOLD_AFTER_MS, FOLD_EVERY } from './committers.ts';
 
 const TICK_MS = 100;

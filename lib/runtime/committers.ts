@@ -7,13 +7,13 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
 import type { Committer } from '../commit/committer.ts';
-import { commitPaths, commitWork, type CommitEnvironment } from './commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
 import type { Trace } from '../util/trace.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
+import { type CommitEnvironment, commitPaths, commitWork } from './commit-work.ts';
 import type { JobFile } from './job-file.ts';
 
 /** Log entries of a partition that are folded together. */
@@ -66,12 +66,7 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
 }
 
 /** The commit side in a worker thread. */
-export function workerCommitter(
-  spec: StoreSpec,
-  file: JobFile,
-  retentionMs: number,
-  trace: Trace,
-): Committer {
+export function workerCommitter(spec: StoreSpec, file: JobFile, retentionMs: number, trace: Trace): Committer {
   const settings: WorkerSettings = { spec, file, retentionMs };
   const worker = new Worker(workerEntry(), { workerData: settings });
   const listeners: Listener[] = [];
@@ -113,7 +108,9 @@ export function workerCommitter(
         break;
     }
   });
-  worker.on('error', (error) => fail(new MisaError('COMMIT_FAILED', `the commit worker failed: ${errorText(error)}`, { cause: error })));
+  worker.on('error', (error) =>
+    fail(new MisaError('COMMIT_FAILED', `the commit worker failed: ${errorText(error)}`, { cause: error })),
+  );
   worker.on('exit', (code) => {
     if (closed === undefined) fail(new MisaError('COMMIT_FAILED', `the commit worker ended with code ${code}`));
   });
@@ -139,7 +136,11 @@ export function workerCommitter(
 /** The worker's module; from TypeScript sources (tests) by way of the same loader. */
 function workerEntry(): URL {
   if (!import.meta.url.endsWith('.ts')) return new URL('./commit-worker.js', import.meta.url);
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx/esm/api').replace(/cjs$/, 'mjs'));
+  const loader = pathToFileURL(
+    createRequire(import.meta.url)
+      .resolve('tsx/esm/api')
+      .replace(/cjs$/, 'mjs'),
+  );
   const entry = new URL('./commit-worker.ts', import.meta.url);
   const code = `import { register } from '${loader}'; register(); await import('${entry}');`;
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`);

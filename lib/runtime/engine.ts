@@ -7,8 +7,7 @@ import type { BatchSource, Committed, Environment } from '../batch/partition-run
 import { PartitionRunner } from '../batch/partition-runner.ts';
 import type { StoredPlan } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
-import { NO_INPUT, type EdgeRows, newEdgeRows, type PartitionInput } from '../batch/rows.ts';
-import { decodeInput } from '../batch/rows.ts';
+import { decodeInput, type EdgeRows, NO_INPUT, newEdgeRows, type PartitionInput } from '../batch/rows.ts';
 import { decodeSegment } from '../batch/segment.ts';
 import { CorruptionError, FencedError, MisaError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
@@ -85,14 +84,17 @@ export class Engine {
   /**
    * Runs what was planned and not finished before the last stop.
    * @param replay for plans by reference
+   * @param onDone told each batch as it is done
    */
-  async recover(replay: Replay): Promise<BatchDone[]> {
+  async recover(replay: Replay, onDone?: (done: BatchDone, durationMs: number) => Promise<void>): Promise<BatchDone[]> {
     this.#replay = replay;
     const done: BatchDone[] = [];
     for (let n = this.position + 1; n <= this.planner.position; n++) {
+      const startMs = this.env.clock.monotonic();
       const batch = await this.#run(n, {});
       await batch.published;
       done.push(batch);
+      await onDone?.(batch, this.env.clock.monotonic() - startMs);
     }
     return done;
   }

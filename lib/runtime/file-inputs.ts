@@ -6,15 +6,19 @@
  * With several sources the next rows come from the source whose event time is furthest behind, so that their watermarks
  * move together and little state waits.
  */
-import type { Gathered, Planner } from '../batch/planner.ts';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Piece, Plan } from '../batch/plan.ts';
+import type { Gathered, Planner } from '../batch/planner.ts';
+import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
 import { type FileRef, hashFile } from '../source/file-blocks.ts';
 import { openRows } from '../source/open-rows.ts';
 import { BAD_ROW, type RowChunk, type RowPosition } from '../source/rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
-import type { PartitionInput } from '../batch/rows.ts';
+
+/** Rows decoded in one go: some milliseconds. */
+const CHUNK_ROWS = 1024;
 
 export class FileInputs {
   readonly #job: PhysicalJob;
@@ -63,6 +67,8 @@ export class FileInputs {
       if (source === undefined) break;
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;
+      // Answers to the requests of the batch before come first.
+      await turn();
       const last = pieces[pieces.length - 1];
       if (last !== undefined && last.source === taken.piece.source && last.name === taken.piece.name) {
         pieces[pieces.length - 1] = { ...taken.piece, from: last.from, fromPosition: last.fromPosition };
@@ -279,6 +285,7 @@ class SourceFiles {
     this.#rows = openRows(file, {
       fromRow: planned?.next ?? 0,
       near: planned?.position,
+      chunkRows: CHUNK_ROWS,
       onEnd: (end) => {
         this.#sha256 = end.sha256;
       },

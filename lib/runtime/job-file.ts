@@ -6,8 +6,8 @@ import { MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
 import { jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
-import type { Random } from '../util/random.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+import type { Random } from '../util/random.ts';
 
 const VERSION = 1;
 
@@ -33,7 +33,10 @@ export async function readJobFile(store: ObjectStore, job: string): Promise<JobF
   const name = jobFileName(job);
   const answer = await store.get(name);
   if (!answer.found) {
-    throw new MisaError('NO_JOB', `there is no job ${job} in this store. Run it first, or name the store with --store.`);
+    throw new MisaError(
+      'NO_JOB',
+      `there is no job ${job} in this store. Run it first, or name the store with --store.`,
+    );
   }
   return decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
 }
@@ -76,7 +79,8 @@ function describe(job: PhysicalJob, id: string): JobFile {
 function check(found: JobFile, wanted: JobFile): JobFile {
   const differences: string[] = [];
   const compare = (what: string, a: unknown, b: unknown): void => {
-    if (JSON.stringify(a) !== JSON.stringify(b)) differences.push(`${what}: ${show(a)} in the store, ${show(b)} in the job`);
+    if (JSON.stringify(a) !== JSON.stringify(b))
+      differences.push(`${what}: ${show(a)} in the store, ${show(b)} in the job`);
   };
   compare('partitions', found.partitions, wanted.partitions);
   compare('output mode', found.outputMode, wanted.outputMode);

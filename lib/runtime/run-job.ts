@@ -68,7 +68,15 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
   const file = await openJobFile(store, job, random);
   const committer = options.committer(file);
   const env: Environment = {
-    job, store, clock, random, trace, cache, committer, retentionMs, names: names(job.name, file.epoch),
+    job,
+    store,
+    clock,
+    random,
+    trace,
+    cache,
+    committer,
+    retentionMs,
+    names: names(job.name, file.epoch),
   };
   let inputs: FileInputs | undefined;
   let reason: RunEnd['reason'] = 'read';
@@ -77,13 +85,12 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     const engine = await Engine.open(env);
     inputs = new FileInputs(job, engine.planner, options.inputs);
     await options.onOpen?.(file, engine, inputs);
-    const report = async (done: BatchDone, startMs: number): Promise<void> => {
+    const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
-      await options.onBatch?.(done, clock.monotonic() - startMs);
+      await options.onBatch?.(done, durationMs);
     };
-    const recoverMs = clock.monotonic();
     const files = inputs;
-    for (const done of await engine.recover((plan) => files.replay(plan))) await report(done, recoverMs);
+    await engine.recover((plan) => files.replay(plan), report);
     let reported: Promise<void> = Promise.resolve();
     /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
     const prepare = async (): Promise<PlannedBatch | undefined> => {
@@ -102,7 +109,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       });
       engine.fillMemory();
       await reported;
-      reported = done.published.then(() => report(done, startMs));
+      reported = done.published.then(() => report(done, clock.monotonic() - startMs));
       reported.catch(() => {});
     };
     for (;;) {

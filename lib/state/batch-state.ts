@@ -2,8 +2,9 @@
  * The state as one batch sees it: its own changes over the partition's rows, overlay and SSTs. Nothing of the partition is
  * changed before the batch is durable, so an attempt that is discarded leaves no trace.
  */
-import type { ReadCounts } from '../log/entry.ts';
+
 import { writeChange } from '../log/changes.ts';
+import type { ReadCounts } from '../log/entry.ts';
 import type { ScannedRow, Table, TableSpec } from '../stream/operator.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { packValue, unpackValue } from '../util/pack.ts';
@@ -213,7 +214,8 @@ export class BatchState {
   /** Puts this batch's changes over rows of earlier batches, in order. */
   #withChanges(table: number, after: number, upTo: number, stored: ScannedRow<unknown>[]): ScannedRow<unknown>[] {
     const changedTimes = this.#changes.times(table, after, upTo);
-    const merged = changedTimes.length === 0 ? stored : stored.filter((r) => !this.#changes.at(table, r.time)?.has(r.key));
+    const merged =
+      changedTimes.length === 0 ? stored : stored.filter((r) => !this.#changes.at(table, r.time)?.has(r.key));
     for (const time of changedTimes) {
       for (const [key, row] of this.#changes.at(table, time)!) if (row !== ABSENT) merged.push({ time, key, row });
     }

@@ -6,9 +6,9 @@
  * Invariants: the tiers are never ahead of the durable head (changes are applied after the log entry is durable, in one
  * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
  */
-import { type LoadedManifest, type Manifest, EMPTY_MANIFEST } from '../manifest/manifest.ts';
-import { unpackValue } from '../util/pack.ts';
+import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
+import { unpackValue } from '../util/pack.ts';
 import { parseAddress, type TableKind } from './address.ts';
 import { BatchState, type Changes } from './batch-state.ts';
 import { type ChangedRow, Overlay } from './overlay.ts';

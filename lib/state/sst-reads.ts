@@ -173,7 +173,10 @@ export class SstReads {
   }
 
   /** Fetches spans into the local tier, side by side. */
-  async fetchSpans(fetches: readonly { readonly sst: SstRef; readonly span: BlockSpan }[], cost: ReadCost): Promise<void> {
+  async fetchSpans(
+    fetches: readonly { readonly sst: SstRef; readonly span: BlockSpan }[],
+    cost: ReadCost,
+  ): Promise<void> {
     await Promise.all(
       fetches.map(async ({ sst, span }) => {
         await this.#fetchSpan(sst, await this.#index(sst, cost), span, cost);
@@ -233,7 +236,10 @@ export class SstReads {
       [...missing].map(async ([sst, blocks]) => {
         const index = await this.#index(sst, cost);
         await Promise.all(
-          planSpans(index, [...blocks].sort((a, b) => a - b)).map(async (span) => {
+          planSpans(
+            index,
+            [...blocks].sort((a, b) => a - b),
+          ).map(async (span) => {
             const raws = await this.#fetchSpan(sst, index, span, cost);
             for (const [k, raw] of raws.entries()) {
               const key = `${sst.id}/${span.first + k}`;

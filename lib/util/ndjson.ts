@@ -25,5 +25,8 @@ function encodeLine(row: unknown): string {
 export function decodeNdjson(bytes: Uint8Array): unknown[] {
   if (bytes.length === 0) return [];
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  return text.split(NEWLINE).filter((line) => line !== '').map((line) => JSON.parse(line) as unknown);
+  return text
+    .split(NEWLINE)
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as unknown);
 }

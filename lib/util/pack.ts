@@ -5,7 +5,13 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 
-const OPTIONS = { useRecords: false, variableMapSize: true, moreTypes: true, useBigIntExtension: true, copyBuffers: true };
+const OPTIONS = {
+  useRecords: false,
+  variableMapSize: true,
+  moreTypes: true,
+  useBigIntExtension: true,
+  copyBuffers: true,
+};
 const packr = new Packr(OPTIONS);
 const unpackr = new Unpackr(OPTIONS);
 

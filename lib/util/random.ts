@@ -24,6 +24,9 @@ export function seededRandom(seed: number): Random {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  const hex = (): string => Math.floor(next() * 0x100000).toString(16).padStart(5, '0');
+  const hex = (): string =>
+    Math.floor(next() * 0x100000)
+      .toString(16)
+      .padStart(5, '0');
   return { next, id: () => hex() + hex() + hex() + hex() };
 }

@@ -10,15 +10,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
-import type { Entry } from '../../lib/sst/entry.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
+import type { Entry } from '../../lib/sst/entry.ts';
 import { mergeSorted } from '../../lib/sst/merge.ts';
 import { addressPrefix, type TableKind } from '../../lib/state/address.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
-import type { TableSpec } from '../../lib/stream/operator.ts';
 import { encodeKey } from '../../lib/stream/key.ts';
+import type { TableSpec } from '../../lib/stream/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
 
@@ -61,7 +61,12 @@ class Folder {
     const taken = this.#unfolded.splice(0, count);
     const last = taken[taken.length - 1];
     if (last === undefined) return;
-    this.#runs.unshift(mergeSorted([...taken].reverse().map((t) => t.entries), { dropTombstones: false }));
+    this.#runs.unshift(
+      mergeSorted(
+        [...taken].reverse().map((t) => t.entries),
+        { dropTombstones: false },
+      ),
+    );
     await this.#publish({ through: last.n, logHash: last.hash });
   }
 
@@ -98,7 +103,10 @@ const change = fc.record({
   row: fc.option(fc.array(fc.oneof(fc.integer(), fc.string(), fc.constant(null)), { maxLength: 4 }), { freq: 3 }),
 });
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('batch' as const), changes: fc.array(change, { maxLength: 30 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('batch' as const), changes: fc.array(change, { maxLength: 30 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fold' as const), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'compact' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'reopen' as const }) },
@@ -134,7 +142,11 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
           model.set(place(table, time, key), { table, time, key, row });
         }
       }
-      for (const [after, upTo] of [[Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY], [-5, 10], [10, 20]] as const) {
+      for (const [after, upTo] of [
+        [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+        [-5, 10],
+        [10, 20],
+      ] as const) {
         const scanned = await tables[1]!.scan(after, upTo);
         const expected = [...model.values()]
           .filter((m) => m.table === 1 && m.time > after && m.time <= upTo)
@@ -143,10 +155,12 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         expect(scanned).toEqual(expected);
       }
       const changes = batch.encode();
-      const entries = changes.rows.map(({ table, time, key, row }): Entry => ({
-        key: addressPrefix(table, KINDS[table]!, time) + key,
-        value: row === undefined ? null : packValue(row),
-      }));
+      const entries = changes.rows.map(
+        ({ table, time, key, row }): Entry => ({
+          key: addressPrefix(table, KINDS[table]!, time) + key,
+          value: row === undefined ? null : packValue(row),
+        }),
+      );
       folder.log(n, `h${n}`, entries);
       state.apply(n, `h${n}`, changes, batch);
     } else if (s.kind === 'fold') {
@@ -175,7 +189,11 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
 }
 
 describe('PartitionState', () => {
-  for (const [rowBytes, size] of [[1 << 20, 'all rows in memory'], [2000, 'few rows in memory'], [1, 'no rows in memory']] as const) {
+  for (const [rowBytes, size] of [
+    [1 << 20, 'all rows in memory'],
+    [2000, 'few rows in memory'],
+    [1, 'no rows in memory'],
+  ] as const) {
     it(`invariant 3: reads what a sequential run would have left, with ${size}`, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => check(steps, rowBytes, false)),
@@ -194,7 +212,14 @@ describe('PartitionState', () => {
   it('⚑ a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
     const folder = new Folder();
     const make = (): PartitionState =>
-      new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes: 1 << 20 });
+      new PartitionState({
+        store: folder.store,
+        names: NAMES,
+        path: PATH,
+        cache: undefined,
+        kinds: KINDS,
+        rowBytes: 1 << 20,
+      });
     const write = (state: PartitionState, n: number, value: number): void => {
       const batch = state.begin();
       const [table] = batch.tables(SPECS, 0);
@@ -220,7 +245,12 @@ describe('PartitionState', () => {
 
   it('a discarded attempt leaves no trace', async () => {
     const state = new PartitionState({
-      store: new MemoryStore({ clock: new ManualClock() }), names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes: 1 << 20,
+      store: new MemoryStore({ clock: new ManualClock() }),
+      names: NAMES,
+      path: PATH,
+      cache: undefined,
+      kinds: KINDS,
+      rowBytes: 1 << 20,
     });
     const [attempt] = state.begin().tables(SPECS, 0);
     attempt!.put('k', 0, [1]);
