@@ -57,6 +57,8 @@ export class S3Store implements ObjectStore {
 
   /** Loads the client. Sends nothing: what is wrong with bucket or credentials, the first request tells. */
   static async open(options: S3StoreOptions): Promise<S3Store> {
+    // It would print a page about Node 20 on every start.
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
     const sdk = await import('@aws-sdk/client-s3');
     const client = new sdk.S3Client({
       maxAttempts: 1,
