@@ -173,7 +173,7 @@ export class PartitionRunner {
       for (;;) {
         // As many at once as may be unfolded, and one more to see the end.
         const from = state.position + 1;
-        const count = Math.min(this.#env.job.commit.maxLag + 2, n - from + 1);
+        const count = Math.max(0, Math.min(this.#env.job.commit.maxLag + 2, n - from + 1));
         const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
         answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
         // ⚑ Nothing is applied that may have been collected and made again by a sleeper.

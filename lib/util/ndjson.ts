@@ -19,7 +19,17 @@ export function encodeNdjson(rows: readonly unknown[]): Uint8Array {
 }
 
 function encodeLine(row: unknown): string {
-  return JSON.stringify(row, plain) ?? 'null';
+  return (isFlat(row) ? JSON.stringify(row) : JSON.stringify(row, plain)) ?? 'null';
+}
+
+/** Whether all values are ones that JSON has: most result rows are, and the replacer costs more than the rest. */
+function isFlat(row: unknown): boolean {
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return false;
+  for (const name in row) {
+    const value = (row as Record<string, unknown>)[name];
+    if (typeof value === 'bigint' || (typeof value === 'object' && value !== null)) return false;
+  }
+  return !(row instanceof Uint8Array) && !(row instanceof Date);
 }
 
 export function decodeNdjson(bytes: Uint8Array): unknown[] {

@@ -9,7 +9,9 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
 import { Rows } from '../../lib/state/rows.ts';
+import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { packValue } from '../../lib/util/pack.ts';
 import {
   FastClock,
   gather,
@@ -147,9 +149,10 @@ describe('the log', () => {
   for (const answer of ['200', '412', '404'] as const) {
     it(`⚑ R/2: an attempt that sleeps past a fold${answer === '412' ? '' : ' and a collection'} and is answered ${answer} discards all it computed`, async () => {
       const at = place();
-      const asleep = sleepAt(isCreateOf(`/log/${pad(3)}`), 'before');
+      const asleep = sleepAt(isCreateOf(`/s0/p0/log/${pad(3)}`), 'before');
       // For 404: refused while the entry is there, which is collected before the GET.
-      const dozing = sleepAt(isGetOf(`/log/${pad(3)}`), 'before');
+      let refused = false;
+      const dozing = sleepAt((call) => refused && isGetOf(`/s0/p0/log/${pad(3)}`)(call), 'before');
       const inner = answer === '404' ? hookedStore(at.store, dozing.hooks) : at.store;
       const sleeper = await open(at, hookedStore(inner, asleep.hooks));
       await run(sleeper, 0);
@@ -158,6 +161,7 @@ describe('the log', () => {
       await asleep.asleep;
       const other = await overtake(at, 6);
       if (answer === '404') {
+        refused = true;
         asleep.wake();
         await dozing.asleep;
       }
@@ -422,25 +426,20 @@ describe('reads of a batch', () => {
     const input = gather(job, SCRIPT[4]!, 'rows-4').inputs[0]!;
     const target = { job, stage: 0, state, store: at.store, names: first.env.names, path };
     expect(await writeWarmPack(target, 5, planned.stored.plan, input)).toBe(true);
-    // A cold environment takes it, and its commit side folds 3 and 4 before the batch reads.
-    const cold = await open(at);
-    const env = { ...cold.env, warmPacks: true };
-    const { Engine } = await import('../../lib/runtime/engine.ts');
-    let folded = false;
-    const folding = hookedStore(at.store, {
-      async after(call) {
-        if (!isGetOf('/plan/000000000005')(call) || folded || !ready) return;
-        folded = true;
-        await foldAll(cold);
-      },
-    });
-    let ready = false;
-    const engine = await Engine.open({ ...env, store: folding });
-    ready = true;
-    engine.stages[0]![0]!.state.reset();
-    const done = await engine.recover(replayOf(job, SCRIPT));
-    expect(done.length).toBe(1);
-    expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(5)).state);
+    const name = first.env.names.warm(path, 5, state.manifest.version);
+    const stored = await at.store.get(name);
+    const pack = decodeWarmPack(stored.found ? stored.body : new Uint8Array(), name, 5, state.manifest.version)!;
+    // A cold environment takes it; then its commit side folds 3 and 4, and the overlay no longer hides what is old in it.
+    const cold = await open({ ...at, job: { ...job, state: { ttlMs: undefined, cacheBytes: 1 } } });
+    runner(cold).state.warmFor(5, pack);
+    await foldAll(cold);
+    const [table] = runner(cold).state.begin().tables([{ name: 'groups', kind: 'keyed' }], 0);
+    const { rows } = (await stateOf(at.store, job))['s0/p0']!;
+    for (const stateKey of pack.keys()) {
+      await table!.load([stateKey.slice(1)]);
+      const row = table!.get(stateKey.slice(1), 0);
+      expect(Buffer.from(packValue(row)).toString('hex')).toBe(rows[stateKey]);
+    }
   });
 });
 
