@@ -92,7 +92,14 @@ async function runEngine(args: BatchArgs, directory: string, files: readonly str
   const trace = { span: (span: Span) => void spans.push(span) };
   const committer = workerCommitter(spec, file, 60_000, trace);
   const env = {
-    job: physical, store, clock, random, trace, cache: undefined, committer, retentionMs: 60_000,
+    job: physical,
+    store,
+    clock,
+    random,
+    trace,
+    cache: undefined,
+    committer,
+    retentionMs: 60_000,
     names: names(physical.name, file.epoch),
   };
   const engine = await Engine.open(env);
@@ -122,7 +129,9 @@ async function runEngine(args: BatchArgs, directory: string, files: readonly str
     const gc = pauses.between(startMs, endMs);
     if (i < skipped) continue;
     const span = (lane: Span['lane']): number =>
-      spans.filter((s) => s.lane === lane && s.n === done.n && s.path !== 'planner').reduce((sum, s) => sum + s.endMs - s.startMs, 0);
+      spans
+        .filter((s) => s.lane === lane && s.n === done.n && s.path !== 'planner')
+        .reduce((sum, s) => sum + s.endMs - s.startMs, 0);
     const ingest = gatheredMs - startMs;
     const batch = span('batch');
     const apply = watch.ms('apply');
@@ -174,7 +183,8 @@ function runFloor(floor: Floor, { keys, rows, warmUp }: BatchArgs, files: readon
       const total = clock.monotonic() - startMs;
       at = end;
       if (skipped-- > 0) continue;
-      for (const [step, ms] of Object.entries({ ...took, compute: total - took['durable']!, total })) add(steps, step, ms);
+      for (const [step, ms] of Object.entries({ ...took, compute: total - took['durable']!, total }))
+        add(steps, step, ms);
     }
   }
   return steps;
@@ -213,7 +223,8 @@ class Stopwatch {
 function watchCollections(): { between(fromMs: number, toMs: number): number; stop(): void } {
   let pauses: { startMs: number; ms: number }[] = [];
   const take = (entries: readonly PerformanceEntry[]): void => {
-    for (const { startTime, duration } of entries) pauses.push({ startMs: performance.timeOrigin + startTime, ms: duration });
+    for (const { startTime, duration } of entries)
+      pauses.push({ startMs: performance.timeOrigin + startTime, ms: duration });
   };
   const observer = new PerformanceObserver((list) => take(list.getEntries()));
   observer.observe({ entryTypes: ['gc'] });

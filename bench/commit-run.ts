@@ -83,7 +83,9 @@ async function measure(args: CommitArgs, directory: string, files: readonly stri
   const constant = constantLatency(requestMs);
   const slow = { ...constant.get, tailProbability: tail, tailFactor: 5 };
   const spans: Span[] = [];
-  const job = await open(args, directory, files, { ...constant, get: slow, put: slow, list: slow }, (s) => spans.push(s));
+  const job = await open(args, directory, files, { ...constant, get: slow, put: slow, list: slow }, (s) =>
+    spans.push(s),
+  );
   const latencyMs: number[] = [];
   const lag: number[] = [];
   const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
@@ -142,7 +144,17 @@ async function open(
   // Loading leaves no blocks behind: what is measured begins cold.
   const cached = blockBytes > 0 && latency !== undefined;
   const cache = cached ? LmdbBlockCache.open(path.join(directory, 'blocks'), blockBytes) : undefined;
-  const env = { job, store, clock, random, trace, cache, committer, retentionMs: RETENTION_MS, names: names(job.name, file.epoch) };
+  const env = {
+    job,
+    store,
+    clock,
+    random,
+    trace,
+    cache,
+    committer,
+    retentionMs: RETENTION_MS,
+    names: names(job.name, file.epoch),
+  };
   const engine = await Engine.open(env);
   const inputs = new FileInputs(job, engine.planner, new Map([['events', await expandInputs(files)]]));
   return {

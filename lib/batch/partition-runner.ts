@@ -7,7 +7,7 @@
  */
 import type { Committer } from '../commit/committer.ts';
 import { SyncCommit } from '../commit/sync-commit.ts';
-import { MisaError } from '../errors.ts';
+import { CorruptionError, MisaError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
 import { encodeLogEntry, type LogEntry, type LogHeader } from '../log/entry.ts';
@@ -359,9 +359,9 @@ export class PartitionRunner {
   }
 }
 
-function brokenChain(object: string, n: number): MisaError {
-  return new MisaError(
-    'BROKEN_CHAIN',
-    `${object} does not follow log entry ${n - 1}: the store holds entries of two histories. Restore the partition's log from one copy, or start with a new store.`,
+export function brokenChain(object: string, n: number): CorruptionError {
+  return new CorruptionError(
+    object,
+    `it does not follow entry ${n - 1}: the store holds entries of two histories. Restore it from one copy, or start with a new store`,
   );
 }

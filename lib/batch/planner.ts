@@ -10,7 +10,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { PartitionState } from '../state/partition-state.ts';
-import type { Environment } from './partition-runner.ts';
+import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
 import {
   OBJECTS_TABLE,
@@ -171,6 +171,8 @@ export class Planner {
       trace.span({ lane: 'plan', path: PLANNER, n, startMs, endMs: clock.monotonic() });
       if (creation.outcome !== 'created') throw new PlanTakenError(n);
       await this.#confirm(n, creation.dateMs);
+      // It is ours, but others have planned on from it, and this environment's commit side has folded that meanwhile.
+      if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);
       this.#adopt(stored);
       this.#env.committer.committed(PLANNER, n);
     };
@@ -189,10 +191,7 @@ export class Planner {
   #adopt(stored: StoredPlan): void {
     const { plan, hash } = stored;
     if (plan.previousHash !== this.state.hash) {
-      throw new MisaError(
-        'BROKEN_CHAIN',
-        `${this.log.nameOf(plan.n)} does not follow plan ${plan.n - 1}: the store holds plans of two histories. Restore it from one copy, or start with a new store.`,
-      );
+      throw brokenChain(this.log.nameOf(plan.n), plan.n);
     }
     this.state.adoptEntry(plan.n, hash, planChanges(plan));
     this.#progress = progressOf(plan);

@@ -21,7 +21,7 @@ export async function compactOnce(
 ): Promise<Compacted | undefined> {
   const known = from ?? (await manifestOf(partition));
   if (pickCompaction(known.manifest) === undefined) return undefined;
-  const result = await compact(partition, { yieldNow: () => turn() });
+  const result = await compact(partition, { from: known, yieldNow: () => turn() });
   if (result.outcome === 'nothing') return undefined;
   if (result.outcome === 'overtaken') return { loaded: result.loaded, detail: {} };
   const { compaction, outputs, loaded } = result;

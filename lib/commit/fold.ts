@@ -3,7 +3,7 @@
  * fold may be repeated, raced or killed at any point. It comes in two halves, so that mode `sync` can send the SST while
  * the log entry itself is under way: `startFold` builds and sends, `publishFold` makes it count.
  */
-import { MisaError, StoreError } from '../errors.ts';
+import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import type { FoldableEntry } from '../log/partition-log.ts';
 import type { LoadedManifest, SstRef } from '../manifest/manifest.ts';
 import { sstsOf } from '../manifest/manifest.ts';
@@ -16,7 +16,7 @@ import { allOrFirstError, createOnce } from './create-once.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { type PublishOptions, publishOutputs } from './publish-outputs.ts';
-import { checkChain, type ReadLogOptions, readLog } from './read-log.ts';
+import { type ReadLogOptions, readLog } from './read-log.ts';
 
 const MAX_TRIES = 3;
 
@@ -169,4 +169,14 @@ function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]):
   const runs = entries.map((entry) => entry.changes()).reverse();
   const merged = runs.length === 1 ? runs[0]! : mergeSorted(runs, { dropTombstones: older.length === 0 });
   return merged.filter(({ key, value }) => value !== null || mayHold(older, key));
+}
+
+/** @throws {CorruptionError} */
+function checkChain(entry: FoldableEntry, previousHash: string, object: string): void {
+  if (entry.previousHash === previousHash) return;
+  const [found, wanted] = [entry.previousHash, previousHash].map((hash) => (hash === '' ? 'none' : hash));
+  throw new CorruptionError(
+    object,
+    `it follows an entry with hash ${found}, and entry ${entry.n - 1} has ${wanted}: the store holds entries of two histories`,
+  );
 }

@@ -2,7 +2,6 @@
  * The log entries that a fold takes: from `through` + 1 to the first absent one, or to a bound. The first reads go out side
  * by side as far as entries are known to exist; then 1, 2, 4, 8 at a time, so that finding the end wastes few.
  */
-import { CorruptionError } from '../errors.ts';
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
@@ -25,13 +24,13 @@ export type ReadLog =
   /** ⚑ The answers came too long after the manifest to mean anything: begin again with a new one. */
   | { readonly fresh: false };
 
-/** @throws {CorruptionError} an entry is damaged, or does not follow the one before */
+/** @throws {CorruptionError} an entry is damaged */
 export async function readLog(
-  { log, retentionMs, names, path }: CommitPartition,
+  { log, retentionMs }: CommitPartition,
   loaded: LoadedManifest,
   { expected = 0, maxEntries = 64, maxBytes = 64 << 20, signal }: ReadLogOptions = {},
 ): Promise<ReadLog> {
-  const { through, logHash } = loaded.manifest;
+  const { through } = loaded.manifest;
   const entries: FoldableEntry[] = [];
   let bytes = 0;
   let atOnce = Math.max(1, Math.min(expected - through, MAX_AT_ONCE));
@@ -44,21 +43,10 @@ export async function readLog(
     for (const answer of answers) {
       if (!answer.found) return { fresh: true, entries, more: false };
       const { entry } = answer;
-      checkChain(entry, entries.at(-1)?.hash ?? logHash, names.log(path, entry.n));
       entries.push(entry);
       bytes += entry.bytes;
     }
     const ahead = expected - through - entries.length;
     atOnce = Math.min(MAX_AT_ONCE, ahead > 0 ? ahead : entries.length);
   }
-}
-
-/** @throws {CorruptionError} */
-export function checkChain(entry: FoldableEntry, previousHash: string, object: string): void {
-  if (entry.previousHash === previousHash) return;
-  const [found, wanted] = [entry.previousHash, previousHash].map((hash) => (hash === '' ? 'none' : hash));
-  throw new CorruptionError(
-    object,
-    `it follows an entry with hash ${found}, and entry ${entry.n - 1} has ${wanted}: the store holds entries of two histories`,
-  );
 }

@@ -3,8 +3,8 @@ import { PlannerLog } from '../batch/planner-log.ts';
 import type { CommitWork } from '../commit/commit-loop.ts';
 import { compactOnce } from '../commit/compact-once.ts';
 import { fold } from '../commit/fold.ts';
-import { collect, keepLogsAfter } from '../commit/gc.ts';
-import { type CommitPartition, manifestOf } from '../commit/partition.ts';
+import { collectJob } from '../commit/gc.ts';
+import type { CommitPartition } from '../commit/partition.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
@@ -25,12 +25,15 @@ export interface CommitEnvironment {
 
 /** Paths of all partitions of a job, the planner's first. */
 export function commitPaths(file: JobFile): PartitionPath[] {
-  return [PLANNER, ...dataPartitions(file).map(({ stage, partition }) => partitionPath(stage, partition))];
+  return [PLANNER, ...stagePaths(file).flat()];
 }
 
 export function commitWork(env: CommitEnvironment): CommitWork {
-  const { clock, trace } = env;
-  const partitions = new Map(commitPartitions(env).map((p) => [p.path, p]));
+  const { clock, trace, store, names, random, retentionMs } = env;
+  const log = new PlannerLog(store, names);
+  const planner: CommitPartition = { store, names, random, retentionMs, path: PLANNER, partition: 0, log };
+  const stages = stagePartitions(env);
+  const partitions = new Map([planner, ...stages.flat()].map((p) => [p.path, p]));
   return {
     async fold(path, known) {
       const startMs = clock.monotonic();
@@ -52,40 +55,23 @@ export function commitWork(env: CommitEnvironment): CommitWork {
     },
     async collect() {
       const startMs = clock.monotonic();
-      let deleted = 0;
-      for (const partition of partitions.values()) {
-        const readers = await Promise.all(
-          readersOf(partition.path, env.file).map((p) => manifestOf(partitions.get(p)!)),
-        );
-        deleted += (await collect(partition, { keepLogsAfter: keepLogsAfter(readers, env.retentionMs) })).deleted;
-      }
+      const deleted = await collectJob(planner, stages);
       trace.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     },
   };
 }
 
-/** Who reads a partition's log: every partition of the next stage; the plans, all partitions of all stages. */
-function readersOf(path: PartitionPath, file: JobFile): PartitionPath[] {
-  const data = dataPartitions(file);
-  if (path === PLANNER) return data.map(({ stage, partition }) => partitionPath(stage, partition));
-  const { stage } = data.find((d) => partitionPath(d.stage, d.partition) === path)!;
-  return data.filter((d) => d.stage === stage + 1).map((d) => partitionPath(d.stage, d.partition));
-}
-
-function commitPartitions({ store, names, random, retentionMs, file }: CommitEnvironment): CommitPartition[] {
-  const shared = { store, names, random, retentionMs };
-  return [
-    { ...shared, path: PLANNER, partition: 0, log: new PlannerLog(store, names) },
-    ...dataPartitions(file).map(({ stage, partition }): CommitPartition => {
-      const path = partitionPath(stage, partition);
-      return { ...shared, path, partition, log: new DataLog(store, names, path) };
+/** The partitions of each stage. */
+function stagePartitions({ store, names, random, retentionMs, file }: CommitEnvironment): CommitPartition[][] {
+  return stagePaths(file).map((paths) =>
+    paths.map((path, partition) => {
+      return { store, names, random, retentionMs, path, partition, log: new DataLog(store, names, path) };
     }),
-  ];
+  );
 }
 
-function dataPartitions(file: JobFile): { stage: number; partition: number }[] {
-  return Array.from({ length: file.stages * file.partitions }, (_, i) => ({
-    stage: Math.floor(i / file.partitions),
-    partition: i % file.partitions,
-  }));
+function stagePaths({ stages, partitions }: JobFile): PartitionPath[][] {
+  return Array.from({ length: stages }, (_, stage) =>
+    Array.from({ length: partitions }, (_, partition) => partitionPath(stage, partition)),
+  );
 }

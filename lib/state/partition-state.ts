@@ -82,6 +82,8 @@ export class PartitionState {
     }
     this.#pinned = loaded;
     this.reads.pin(manifest);
+    // A warm pack answers for one manifest: under a newer one the overlay may no longer hide what is old in it.
+    this.#warm = undefined;
     if (manifest.through > this.#position) {
       this.#drop(manifest);
       return true;

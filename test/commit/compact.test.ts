@@ -139,6 +139,17 @@ describe('compact', () => {
     expect(await world.state()).toEqual(world.expectedState());
   });
 
+  it('counts however long it took, if nobody has changed the manifest meanwhile', async () => {
+    const world = await four();
+    const { hooks, asleep, wake } = sleepAt((call) => call.op === 'create', 'after effect');
+    const compacting = compact(world.partition(hookedStore(world.memory, hooks)));
+    await asleep;
+    world.clock.advance(10 * R);
+    wake();
+    expect(await compacting).toMatchObject({ outcome: 'compacted' });
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
   it('does not name outputs that are condemned', async () => {
     const world = await four();
     const { hooks, asleep, wake } = sleepAt((call) => call.op === 'create', 'after effect');

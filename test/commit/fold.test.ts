@@ -140,6 +140,28 @@ describe('outputs (invariant 12)', () => {
   });
 });
 
+describe('publishing late', () => {
+  for (const op of ['get', 'create'] as const) {
+    it(`begins again when the answer to a ${op} came half a retention after the manifest`, async () => {
+      const world = new World();
+      for (let n = 1; n <= 2; n++) await world.append({ a: String(n) });
+      let slow = true;
+      const before = (call: { op: string; name: string }): void => {
+        if (!slow || call.op !== op || call.name !== NAMES.out('out', 0, 1)) return;
+        slow = false;
+        world.clock.advance(R);
+      };
+      const store = countingStore(hookedStore(world.memory, { before }));
+      expect(await fold(world.partition(store))).toMatchObject({ outcome: 'folded' });
+      expect(store.count('get', 'manifest')).toBe(2);
+      const created = store.calls.findIndex((call) => call.op === 'create' && call.name.includes('/out/'));
+      const again = store.calls.findLastIndex((call) => call.op === 'get' && call.name.endsWith('manifest'));
+      if (op === 'get') expect(created).toBeGreaterThan(again);
+      expect(await world.published()).toEqual(['out 1\n', 'out 2\n']);
+    });
+  }
+});
+
 describe('races', () => {
   it('recognises its own edit by its nonce after a lost answer', async () => {
     const world = new World();

@@ -3,7 +3,7 @@ import { compact } from '../../lib/commit/compact.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import { collect, collectEpoch, collectJob, keepLogsAfter } from '../../lib/commit/gc.ts';
 import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
-import { settledThrough } from '../../lib/commit/plan-collect.ts';
+import { planCollect, settledThrough } from '../../lib/commit/plan-collect.ts';
 import type { Edit } from '../../lib/manifest/edit.ts';
 import { editManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, PLANNER } from '../../lib/object-store/names.ts';
@@ -155,6 +155,20 @@ describe('SSTs (invariant 6)', () => {
     const deleted = store.calls.find((call) => call.op === 'delete' && call.names.includes(orphan))!;
     expect(cas.index).toBeLessThan(deleted.index);
     expect((await world.manifest()).condemned.map((sst) => sst.id)).toEqual(['orphan']);
+  });
+
+  it('are forgotten a retention after they were condemned, and not while they are in the store', async () => {
+    const world = await folded(1);
+    const base = await manifestOf(world.partition());
+    const plan = (agoMs: number, stored: string[]) => {
+      const condemned = [{ id: 'orphan', atMs: base.dateMs - agoMs }];
+      const loaded = { ...base, manifest: { ...base.manifest, condemned } };
+      const listed = stored.map((id) => ({ id, modifiedMs: 0 }));
+      return planCollect(loaded, listed, { retentionMs: R, keepLogsAfter: 0 });
+    };
+    expect(plan(R + 1, [])).toMatchObject({ forget: ['orphan'] });
+    expect(plan(R, [])).toMatchObject({ forget: [] });
+    expect(plan(R + 1, ['orphan'])).toMatchObject({ condemn: [], forget: [] });
   });
 
   it('are not deleted when the edit that condemns them is lost to one that names them', async () => {

@@ -1,0 +1,101 @@
+/** `batch`: the 20,000-event batch of the budgets, by steps, beside programs written for that job alone. */
+import type { BatchArgs, BatchResult, Steps } from './batch-run.ts';
+import { inChild } from './child.ts';
+import type { BenchOptions } from './main.ts';
+import { median, percentile } from './measure.ts';
+import { stackedBars } from './plot.ts';
+import type { Finding, Table } from './report.ts';
+
+const COMPUTE_MS = 60;
+const MOST_TAIL = 1.3;
+/** Steps that lie one after the other; the others are sums, or parts of these. */
+const SERIAL = ['decode and head', 'operators', 'encode changes', 'log entry durable', 'apply', 'published'];
+
+export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
+  const size = quick
+    ? { keys: 200_000, rows: 20_000, batches: 15, warmUp: 3 }
+    : { keys: 1_000_000, rows: 20_000, batches: 60, warmUp: 10 };
+  const run = async (form: BatchArgs['form']): Promise<BatchResult> =>
+    (await inChild<BatchResult>('batch', { form, ...size })).value;
+  const append = await run('append');
+  const update = await run('update');
+  const p50 = (steps: Steps, step: string): number => median(steps[step]!);
+  const compute = p50(append.engine, 'compute');
+  const serial = p50(append.engine, 'log entry durable') + p50(append.engine, 'published');
+  const tail = percentile(append.engine['total']!, 99) / (compute + serial);
+  const bar = (name: string, steps: Steps, names: readonly string[]) => ({
+    name,
+    parts: Object.fromEntries(names.filter((step) => step in steps).map((step) => [step, p50(steps, step)])),
+    note: `${p50(steps, 'total').toFixed(0)} ms`,
+  });
+  const bars = [
+    bar('Misa, append', append.engine, SERIAL),
+    bar('Misa, update', update.engine, SERIAL),
+    {
+      name: 'plain loop, Map',
+      parts: renamed(append.map, {
+        decode: 'decode and head',
+        aggregate: 'operators',
+        encode: 'encode changes',
+        durable: 'log entry durable',
+        apply: 'apply',
+      }),
+      note: `${p50(append.map, 'total').toFixed(0)} ms`,
+    },
+    {
+      name: 'byte scanner',
+      parts: renamed(append.scanner, {
+        'scan and aggregate': 'operators',
+        encode: 'encode changes',
+        durable: 'log entry durable',
+      }),
+      note: `${p50(append.scanner, 'total').toFixed(0)} ms`,
+    },
+  ];
+  return {
+    name: 'batch',
+    tables: [
+      stepsTable(`Misa, append: batch of ${size.rows} events, ${size.keys} keys; ms`, append.engine),
+      stepsTable('Misa, update: each changed key is published; ms', update.engine),
+      stepsTable('Plain loop with rows in a Map; ms', append.map),
+      stepsTable('Byte scanner with typed arrays; ms', append.scanner),
+      {
+        title: 'Ratios of this run (p50)',
+        columns: ['what', 'ratio'],
+        rows: [
+          ['Misa compute / plain loop compute', compute / p50(append.map, 'compute')],
+          ['Misa total / plain loop total', p50(append.engine, 'total') / p50(append.map, 'total')],
+          ['Misa compute / byte scanner compute', compute / p50(append.scanner, 'compute')],
+        ],
+      },
+    ],
+    budgets: [
+      {
+        what: 'batch, compute p50',
+        aim: `≤ ${COMPUTE_MS} ms`,
+        found: `${compute.toFixed(0)} ms`,
+        met: compute <= COMPUTE_MS,
+      },
+      {
+        what: 'batch, p99 / (compute + serial requests)',
+        aim: `≤ ${MOST_TAIL}`,
+        found: tail.toFixed(2),
+        met: tail <= MOST_TAIL,
+      },
+    ],
+    plots: { 'batch.svg': stackedBars('Where the time of a batch of 20,000 events goes (p50)', 'ms', bars) },
+    data: { size, append, update },
+  };
+}
+
+function renamed(steps: Steps, names: Readonly<Record<string, string>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(names).map(([from, to]) => [to, median(steps[from]!)]));
+}
+
+function stepsTable(title: string, steps: Steps): Table {
+  return {
+    title,
+    columns: ['step', 'p50', 'p90', 'p99'],
+    rows: Object.entries(steps).map(([step, ms]) => [step, percentile(ms, 50), percentile(ms, 90), percentile(ms, 99)]),
+  };
+}

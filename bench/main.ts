@@ -1,0 +1,64 @@
+/**
+ * `npm run bench [-- NAME...] [--quick]`: runs the benchmarks, prints what they found, and writes `bench/out/results.json`,
+ * the plots, and `bench/out/report.html`.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import { benchBatch } from './batch.ts';
+import { benchCommit } from './commit.ts';
+import { benchFiles } from './files.ts';
+import { thisMachine } from './measure.ts';
+import { benchMemory } from './memory.ts';
+import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
+
+export interface BenchOptions {
+  /** Fewer and shorter runs: to see that all works, not to quote. */
+  readonly quick: boolean;
+}
+
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Finding>>> = {
+  batch: benchBatch,
+  sst: benchFiles,
+  commit: benchCommit,
+  memory: benchMemory,
+};
+const OUT = path.resolve('bench/out');
+
+const args = process.argv.slice(2);
+const quick = args.includes('--quick');
+const asked = args.filter((arg) => !arg.startsWith('--'));
+const wrong = [
+  ...asked.filter((name) => !(name in BENCHES)),
+  ...args.filter((a) => a.startsWith('--') && a !== '--quick'),
+];
+if (wrong.length > 0) {
+  console.error(`usage: npm run bench [-- ${Object.keys(BENCHES).join('|')} ...] [--quick]; not ${wrong.join(', ')}`);
+  process.exit(2);
+}
+
+const machine = thisMachine();
+const busy = loadavg()[0]!;
+console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; node ${machine.node}; ${machine.date}`);
+if (busy > machine.cores / 2)
+  console.log(`This machine is busy (load ${busy.toFixed(1)}): expect slow and scattered figures.`);
+const findings: Finding[] = [];
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  const startMs = performance.now();
+  const finding = await bench({ quick });
+  for (const table of finding.tables) console.log(tableText(table));
+  console.log(`\n(${name}: ${((performance.now() - startMs) / 1000).toFixed(0)} s)`);
+  findings.push(finding);
+}
+console.log(tableText(budgetsTable(findings)));
+
+mkdirSync(OUT, { recursive: true });
+for (const { plots } of findings) {
+  for (const [file, drawn] of Object.entries(plots)) writeFileSync(path.join(OUT, file), drawn);
+}
+const load = { before: busy, after: loadavg()[0]! };
+const results = findings.map(({ name, budgets, data }) => ({ name, budgets, data }));
+writeFileSync(path.join(OUT, 'results.json'), `${JSON.stringify({ machine, load, quick, results }, null, 1)}\n`);
+writeFileSync(path.join(OUT, 'report.html'), reportPage(machine, findings));
+console.log(`\nWritten: ${path.relative('.', OUT)}/results.json, report.html and the plots as SVG`);

@@ -1,0 +1,76 @@
+/** `memory`: the most that a process ever held resident. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { inChild } from './child.ts';
+import type { BenchOptions } from './main.ts';
+import { stackedBars } from './plot.ts';
+import type { Finding } from './report.ts';
+
+const DEMO_MB = 400;
+const AT_EXIT = `process.on('exit', () => { try { require('node:fs').writeSync(3, String(process.resourceUsage().maxRSS)); } catch {} })`;
+
+export async function benchMemory({ quick }: BenchOptions): Promise<Finding> {
+  const keys = quick ? 100_000 : 1_000_000;
+  const demoMb = await demoPeakMb();
+  const start = await inChild('memory', { keys: 1000, rowBytes: null });
+  const all = await inChild('memory', { keys, rowBytes: 1 << 30 });
+  const budgeted = await inChild('memory', { keys, rowBytes: null });
+  const found: Record<string, number> = {
+    'departures demo': demoMb,
+    'a job of 1,000 keys': start.peakMb,
+    [`${keys.toLocaleString('en')} keys, budget of 256 MiB`]: budgeted.peakMb,
+    [`${keys.toLocaleString('en')} keys, all in memory`]: all.peakMb,
+  };
+  const bars = Object.entries(found).map(([name, mb]) => ({ name, parts: { 'peak resident memory': mb } }));
+  return {
+    name: 'memory',
+    tables: [{ title: 'Peak resident memory', columns: ['job', 'MB'], rows: Object.entries(found) }],
+    budgets: [
+      {
+        what: 'demo, peak resident memory',
+        aim: `≤ ${DEMO_MB} MB`,
+        found: `${demoMb.toFixed(0)} MB`,
+        met: demoMb <= DEMO_MB,
+      },
+    ],
+    plots: { 'memory.svg': stackedBars('Peak resident memory', 'MB', bars) },
+    data: found,
+  };
+}
+
+/** The demo's command, as `npm run demo` gives it, without its tables at the end. */
+function demoPeakMb(): Promise<number> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'misa-bench-'));
+  const preload = path.join('dist', 'cli', 'main.js');
+  const run = [
+    'run',
+    'examples/departures/job.ts',
+    '--input',
+    'flights=examples/departures/data/*.ndjson.gz',
+    '--flush',
+  ];
+  const places = [
+    '--store',
+    path.join(directory, 'store'),
+    '--output',
+    path.join(directory, 'out'),
+    '--batch-rows',
+    '5000',
+  ];
+  const hook = `--import=data:text/javascript,${encodeURIComponent(`import{createRequire}from'node:module';const require=createRequire(process.cwd()+'/');${AT_EXIT}`)}`;
+  return new Promise<number>((resolve, reject) => {
+    const child = spawn(process.execPath, [hook, preload, ...run, ...places], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    });
+    let kib = '';
+    child.stdio[3]!.on('data', (bytes: Buffer) => {
+      kib += bytes.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve((Number(kib) * 1024) / 1e6) : reject(new Error(`the demo failed (code ${code})`)),
+    );
+  }).finally(() => rmSync(directory, { recursive: true, force: true }));
+}

@@ -1,0 +1,107 @@
+/** What a batch costs in requests and round trips, asserted with a counting store. */
+import { describe, expect, it } from 'vitest';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { writeWarmPack } from '../../lib/preload/preload.ts';
+import { FastClock, gather, openEngine, physical, stateOf } from '../helpers/engine.ts';
+import { JOBS } from '../helpers/engine-jobs.ts';
+import { type CountingStore, countingStore, hookedStore } from '../helpers/stores.ts';
+
+const rows = (i: number, count = 40) => ({
+  events: Array.from({ length: count }, (_, r) => ({ t: i * 1000, k: `key-${(i * 7 + r * 13) % 500}`, v: r })),
+});
+
+/** Rounds of requests that were under way together: how many request times a run takes, whatever one takes. */
+function roundsOf(store: CountingStore): number[] {
+  const rounds: number[] = [];
+  for (const { besides } of store.calls) {
+    if (besides === 0) rounds.push(1);
+    else rounds[rounds.length - 1]!++;
+  }
+  return rounds;
+}
+
+/** Answers every request only when all that could be sent beside it is sent. */
+function inRounds(store: MemoryStore): CountingStore {
+  return countingStore(
+    hookedStore(store, {
+      async before() {
+        for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+      },
+    }),
+  );
+}
+
+describe('requests of a warm batch', () => {
+  for (const partitions of [1, 4]) {
+    it(`${partitions} partition(s): 2 serial requests until it is durable (plan, log), 3 until it is published`, async () => {
+      const clock = new FastClock();
+      const job = physical(JOBS.running(), { partitions, noDataBatches: false });
+      const store = inRounds(new MemoryStore({ clock }));
+      const { engine } = await openEngine({ job, store, clock, commits: 'asked' });
+      for (let i = 0; i < 3; i++) await engine.batch(gather(job, rows(i), `rows-${i}`, true));
+      store.reset();
+      const done = await engine.run(await engine.plan(gather(job, rows(3), 'rows-3', true)));
+      const durable = store.calls.filter((call) => call.outcome === 'answered').map((call) => call.name);
+      expect(durable.filter((name) => name.includes('/plan/'))).toHaveLength(1);
+      expect(durable.filter((name) => name.includes('/log/'))).toHaveLength(partitions);
+      await done.published;
+      // One for the plan, one a partition for the log, one a partition and output (the quarantine is one) for the results.
+      expect([store.count('create', '/plan/'), store.count('create', '/log/'), store.count('create', '/out/')]).toEqual([1, partitions, 2 * partitions]);
+      if (partitions === 1) expect(roundsOf(store)).toEqual([1, 1, 2]);
+      expect(store.count('get')).toBe(0);
+    });
+  }
+
+  it('what preloading reads is not on the way of the batch', async () => {
+    const clock = new FastClock();
+    const memory = new MemoryStore({ clock });
+    const job = physical(JOBS.running(), { partitions: 1, noDataBatches: false, state: { ttlMs: undefined, cacheBytes: 30_000 } });
+    const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
+    for (let i = 0; i < 6; i++) await first.engine.batch(gather(job, rows(i, 200), `rows-${i}`, true));
+    await first.committer.loop.foldNow('s0/p0');
+    await first.committer.close({ drain: true });
+    const store = inRounds(memory);
+    const { engine } = await openEngine({ job, store, clock, commits: 'asked' });
+    const gathered = gather(job, rows(6), 'rows-6', true);
+    store.reset();
+    await engine.preload(gathered);
+    expect(store.count('get', '/sst/')).toBeGreaterThan(0);
+    store.reset();
+    const done = await engine.batch(gathered);
+    expect(done.reads.requests).toBe(0);
+    expect(done.reads.store).toBe(0);
+    expect(roundsOf(store)).toHaveLength(3);
+  });
+});
+
+describe('requests of a cold environment', () => {
+  it('with a warm pack: manifest, then log and pack side by side, then the log entry: 3 round trips, few bytes', async () => {
+    const clock = new FastClock();
+    const memory = new MemoryStore({ clock });
+    const job = physical(JOBS.running(), { partitions: 1, noDataBatches: false });
+    const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
+    for (let i = 0; i < 60; i++) await first.engine.batch(gather(job, rows(i, 300), `rows-${i}`, true));
+    await first.committer.loop.foldNow('s0/p0');
+    await first.committer.loop.compactAll('s0/p0');
+    await first.engine.batch(gather(job, rows(60, 5), 'rows-60', true));
+    const planned = await first.engine.plan(gather(job, rows(61, 5), 'rows-61', true));
+    await planned.durable;
+    const { state, path } = first.engine.stages[0]![0]!;
+    await writeWarmPack({ job, stage: 0, state, store: memory, names: first.env.names, path }, 62, planned.stored.plan, planned.inputs[0]!);
+
+    const store = inRounds(memory);
+    const source = { plan: async () => planned.stored, input: async () => planned.inputs[0]! };
+    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
+    const done = await cold.run(62, { plan: planned.stored, input: planned.inputs[0]! });
+    await done.published;
+    expect(store.count('get', '/sst/'), store.report()).toBe(0);
+    // Reading in two, the log entry, the results; results of the batch before are published by whoever comes next.
+    const rounds = roundsOf(store);
+    expect(rounds.length, store.report()).toBeLessThanOrEqual(6);
+    const logAt = store.calls.findIndex((call) => call.op === 'create' && call.name.includes('/log/'));
+    const before = store.calls.slice(0, logAt).filter((call) => call.besides === 0).length;
+    expect(before, `round trips before the log entry:\n${store.report()}`).toBe(2);
+    expect(Object.keys((await stateOf(memory, job))['s0/p0']!.rows).length).toBe(500);
+  });
+});
