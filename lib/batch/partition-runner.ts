@@ -81,6 +81,9 @@ export interface Invocation {
   readonly live: boolean;
 }
 
+/** In a row, half a minute in all: then the store is broken, and the batch fails. */
+const MAX_RELIEF_FAILURES = 20;
+
 const ALWAYS: Invocation = { live: true };
 
 export class PartitionRunner {
@@ -228,10 +231,17 @@ export class PartitionRunner {
     if (this.#sync !== undefined && this.state.manifest.through < n - 1) this.state.adopt(await this.#sync.catchUp());
     const startMs = clock.monotonic();
     let waited = false;
+    let failures = 0;
     while (n - 1 - this.state.manifest.through > job.commit.maxLag) {
       waited = true;
       const before = this.state.manifest.through;
-      await committer.relieve(this.path);
+      try {
+        await committer.relieve(this.path);
+      } catch (error) {
+        // What may pass by itself is no reason to fail the batch, for a while.
+        if (!(error instanceof MisaError && error.retryable) || ++failures > MAX_RELIEF_FAILURES) throw error;
+        await clock.sleep(Math.min(2000, 20 * 2 ** failures));
+      }
       if (this.state.manifest.through === before) await this.#reload();
     }
     if (waited) trace.span({ lane: 'wait', path: this.path, n, startMs, endMs: clock.monotonic() });

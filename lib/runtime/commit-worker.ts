@@ -40,7 +40,8 @@ const ready = (async () => {
         if (!(error instanceof MisaError && error.retryable)) say({ kind: 'failed', error: toData(error) });
       },
     },
-    clock.now(),
+    // Runs may be short and many: what the ones before left is collected first.
+    clock.now() - COLLECT_EVERY_MS,
   );
   return loop;
 })();

@@ -38,7 +38,8 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
         for (const listener of listeners) listener(path, loaded);
       },
       onError: (error) => {
-        failure ??= error;
+        // What may pass by itself is tried again with the next hint.
+        if (!(error instanceof MisaError && error.retryable)) failure ??= error;
       },
     },
     env.clock.now(),

@@ -17,8 +17,8 @@ import { openRows } from '../source/open-rows.ts';
 import { BAD_ROW, type RowChunk, type RowPosition } from '../source/rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 
-/** Rows decoded in one go: some milliseconds. */
-const CHUNK_ROWS = 1024;
+/** Rows decoded in one go: a millisecond or two, which is what the requests of the batch before may have to wait. */
+const CHUNK_ROWS = 512;
 
 export class FileInputs {
   readonly #job: PhysicalJob;

@@ -6,7 +6,7 @@ import type { Environment } from '../batch/partition-runner.ts';
 import type { Gathered } from '../batch/planner.ts';
 import type { Committer } from '../commit/committer.ts';
 import type { ReadCounts } from '../log/entry.ts';
-import { names } from '../object-store/names.ts';
+import { names, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { FileRef } from '../source/file-blocks.ts';
 import type { BlockCache } from '../state/block-cache.ts';
@@ -94,8 +94,12 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     let reported: Promise<void> = Promise.resolve();
     /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
     const prepare = async (): Promise<PlannedBatch | undefined> => {
+      const startMs = clock.monotonic();
       const gathered = await files.gather();
       if (gathered === undefined) return undefined;
+      const { rows } = gathered.counts;
+      const n = engine.planner.position + 1;
+      trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
       await engine.preload(gathered);
       return engine.plan(gathered);
     };

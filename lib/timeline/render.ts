@@ -195,6 +195,7 @@ function overviewMarkup(pictures: readonly Picture[], view: View, allMs: number)
 }
 
 const LEGEND: readonly (readonly [tone: string, lanes: readonly string[], text: string])[] = [
+  ['ingest', ['ingest'], 'read and decode'],
   ['plan', ['plan'], 'plan'],
   ['batch', ['batch'], 'batch computes'],
   ['open', ['batch'], 'until it is published'],

@@ -14,6 +14,7 @@ import type { PartitionInput } from '../../lib/batch/rows.ts';
 import { CommitLoop } from '../../lib/commit/commit-loop.ts';
 import { commitPaths, commitWork } from '../../lib/runtime/commit-work.ts';
 import type { Committer } from '../../lib/commit/committer.ts';
+import { MisaError } from '../../lib/errors.ts';
 import type { Job } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { PlannerLog } from '../../lib/batch/planner-log.ts';
@@ -213,7 +214,7 @@ export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
     await between?.(opened, script.length);
     if (flush && engine.planner.progress?.kind !== 'flush') done.push(await engine.batch(noRows('flush')));
     await env.committer.close({ drain: true });
-    const [error] = opened.committer.errors;
+    const error = opened.committer.errors.find((e) => !(e instanceof MisaError && e.retryable));
     if (error !== undefined) throw error;
     return done;
   } finally {
