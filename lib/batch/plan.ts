@@ -47,8 +47,11 @@ export interface Plan {
   /** Hash of the segment; `null`: no rows, or the pieces are by reference. */
   readonly segment: string | null;
   readonly counts: PlanCounts;
-  /** By watermark generator, after this plan: the greatest event time so far, and when it last saw a row (plan time). */
-  readonly inputs: Readonly<Record<string, { readonly maxEventTime: number; readonly seenMs: number }>>;
+  /**
+   * By watermark generator, after this plan: the greatest event time so far, and when it last saw a row (plan time). `null`:
+   * it has seen none; then `seenMs` is when the wait for it began.
+   */
+  readonly inputs: Readonly<Record<string, { readonly maxEventTime: number | null; readonly seenMs: number }>>;
   /** The watermark this batch uses, from the plans before; `null`: none yet. */
   readonly watermark: number | null;
   /** The watermark of the batch before. */

@@ -152,7 +152,7 @@ export class Planner {
       pieces: gathered.pieces,
       segment: segment?.hash ?? null,
       counts: gathered.counts,
-      inputs: advance(this.#progress?.inputs ?? {}, gathered.seen, nowMs),
+      inputs: advance(job.watermarks, this.#progress?.inputs ?? {}, gathered.seen, nowMs),
       watermark: this.watermark(nowMs),
       previousWatermark: this.#progress?.watermark ?? null,
       processingTime: nowMs,

@@ -20,25 +20,37 @@ export function nextWatermark(
   nowMs: number,
 ): number | null {
   const marks: number[] = [];
-  for (const spec of specs) {
-    const progress = inputs[spec.id];
-    if (progress === undefined) {
-      if (policy === 'min') return previous;
-      continue;
-    }
-    const idle = spec.idleAfterMs !== undefined && nowMs - progress.seenMs >= spec.idleAfterMs;
-    if (!idle || policy === 'max') marks.push(progress.maxEventTime - spec.delayMs);
+  for (const { id, delayMs, idleAfterMs } of specs) {
+    const { maxEventTime = null, seenMs = nowMs } = inputs[id] ?? {};
+    const idle = idleAfterMs !== undefined && nowMs - seenMs >= idleAfterMs;
+    if (policy === 'min' && idle) continue;
+    if (maxEventTime !== null) marks.push(maxEventTime - delayMs);
+    else if (policy === 'min') return previous;
   }
   if (marks.length === 0) return previous;
   const mark = policy === 'min' ? Math.min(...marks) : Math.max(...marks);
   return previous === null ? mark : Math.max(previous, mark);
 }
 
-/** Progress after a plan that saw `seen` (greatest event time by generator). */
-export function advance(inputs: InputProgress, seen: ReadonlyMap<string, number>, nowMs: number): InputProgress {
-  const next: Record<string, { maxEventTime: number; seenMs: number }> = { ...inputs };
-  for (const [id, time] of seen) {
-    next[id] = { maxEventTime: Math.max(time, inputs[id]?.maxEventTime ?? Number.NEGATIVE_INFINITY), seenMs: nowMs };
+/**
+ * Progress after a plan.
+ * @param seen greatest event time in the plan's rows, by generator
+ */
+export function advance(
+  specs: readonly WatermarkSpec[],
+  inputs: InputProgress,
+  seen: ReadonlyMap<string, number>,
+  nowMs: number,
+): InputProgress {
+  const next: Record<string, InputProgress[string]> = { ...inputs };
+  for (const { id, idleAfterMs } of specs) {
+    const time = seen.get(id);
+    const before = inputs[id];
+    if (time !== undefined) {
+      next[id] = { maxEventTime: Math.max(time, before?.maxEventTime ?? Number.NEGATIVE_INFINITY), seenMs: nowMs };
+    } else if (before === undefined && idleAfterMs !== undefined) {
+      next[id] = { maxEventTime: null, seenMs: nowMs };
+    }
   }
   return next;
 }

@@ -36,11 +36,11 @@ export class SstIndex {
   /**
    * @param info what the manifest says of the SST
    * @param meta the file's bytes [info.metaOffset, info.size); the filter stays a view of them
+   * @param where the object's name, for errors
    * @throws CorruptionError if the bytes are damaged or not those of `info`
    * @throws MisaError NEWER_FORMAT if a newer Misa wrote them
    */
-  static decode(info: SstInfo, meta: Uint8Array): SstIndex {
-    const where = `SST ${info.id}`;
+  static decode(info: SstInfo, meta: Uint8Array, where = `SST ${info.id}`): SstIndex {
     const footer = readFooter(meta, where);
     const { indexBytes, filterBytes } = footer;
     const differs =

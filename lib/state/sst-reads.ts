@@ -298,7 +298,8 @@ export class SstReads {
       }
     }
     const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
-    const index = SstIndex.decode(sst, meta);
+    const { names, path } = this.#options;
+    const index = SstIndex.decode(sst, meta, names.sst(path, sst.id));
     void cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
     return this.#keep(index);
   }

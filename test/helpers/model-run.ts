@@ -59,6 +59,8 @@ class Model<Out> implements ModelRun<Out> {
   #state: State;
   #sent: { source: number; row: unknown }[] = [];
   #now: number;
+  /** When the first batch was planned. */
+  #started: number | undefined;
   #table: Rows;
 
   constructor(physical: PhysicalJob, startTime: number, async: boolean) {
@@ -133,11 +135,10 @@ class Model<Out> implements ModelRun<Out> {
     const marks: number[] = [];
     for (const [i, { delayMs, idleAfterMs }] of watermarks.entries()) {
       const last = seen.get(i);
-      if (last === undefined) {
-        if (watermarkPolicy === 'min') return previous;
-      } else if (watermarkPolicy === 'max' || idleAfterMs === undefined || this.#now - last.at < idleAfterMs) {
-        marks.push(last.time - delayMs);
-      }
+      const idle = idleAfterMs !== undefined && this.#started !== undefined;
+      if (watermarkPolicy === 'min' && idle && this.#now - (last?.at ?? this.#started!) >= idleAfterMs) continue;
+      if (last !== undefined) marks.push(last.time - delayMs);
+      else if (watermarkPolicy === 'min') return previous;
     }
     if (marks.length === 0) return previous;
     return Math.max(previous, watermarkPolicy === 'min' ? Math.min(...marks) : Math.max(...marks));
@@ -147,6 +148,7 @@ class Model<Out> implements ModelRun<Out> {
   async #batch(sent: readonly { source: number; row: unknown }[], flush: boolean): Promise<Rows> {
     const before = this.#state;
     const late = this.#next();
+    this.#started ??= this.#now;
     const state = copyState(before);
     const quarantinedBefore = this.quarantined.length;
     try {

@@ -1,0 +1,69 @@
+/** Watermarks of several inputs, through the real engine. */
+import { describe, expect, it } from 'vitest';
+import { advance, nextWatermark } from '../../lib/batch/watermark.ts';
+import { count, job, source, tumbling } from '../../lib/index.ts';
+import { testJob } from '../../lib/testing.ts';
+
+interface Event {
+  t: number;
+}
+const input = (name: string, idleAfter?: '1 min') =>
+  source<Event>(name, { eventTime: (e) => e.t, delay: 0, ...(idleAfter === undefined ? {} : { idleAfter }) });
+
+const counted = (a: ReturnType<typeof input>, b: ReturnType<typeof input>) =>
+  job(
+    'j',
+    a
+      .union(b)
+      .keyBy(() => null)
+      .window(tumbling(10))
+      .aggregate({ n: count() }),
+  );
+
+describe('watermarks', () => {
+  it('an input that was never heard of holds the watermark back, unless it may be idle', async () => {
+    for (const [idleAfter, expected] of [[undefined, 0] as const, ['1 min', 100] as const]) {
+      const [a, b] = [input('a'), input('b', idleAfter)];
+      const t = await testJob(counted(a, b));
+      t.send(a, [{ t: 100 }]);
+      await t.runBatch();
+      expect(t.watermark).toBe(0);
+      t.advanceTime('59 s');
+      expect(t.watermark).toBe(0);
+      await t.restart();
+      t.advanceTime('1 s');
+      expect(t.watermark).toBe(expected);
+      await t.close();
+    }
+  });
+
+  it('an input that falls silent is let go after a while, and holds again when it comes back', async () => {
+    const [a, b] = [input('a'), input('b', '1 min')];
+    const t = await testJob(counted(a, b));
+    t.send(a, [{ t: 100 }]);
+    t.send(b, [{ t: 50 }]);
+    await t.runBatch();
+    expect(t.watermark).toBe(50);
+    t.advanceTime('1 min');
+    expect(t.watermark).toBe(100);
+    expect(await t.runBatch()).toEqual([{ key: null, windowStart: 50, windowEnd: 60, n: 1 }]);
+    t.send(a, [{ t: 200 }]);
+    t.send(b, [{ t: 120 }]);
+    await t.runBatch();
+    expect(t.watermark).toBe(120);
+    await t.close();
+  });
+
+  it('takes the greatest over the inputs by policy, and never goes back', () => {
+    const specs = [
+      { id: 'a', delayMs: 10, idleAfterMs: undefined },
+      { id: 'b', delayMs: 0, idleAfterMs: undefined },
+    ];
+    const seen = advance(specs, {}, new Map([['a', 100]]), 0);
+    expect(nextWatermark(specs, 'max', seen, null, 0)).toBe(90);
+    expect(nextWatermark(specs, 'min', seen, null, 0)).toBeNull();
+    const both = advance(specs, seen, new Map([['b', 20]]), 0);
+    expect(nextWatermark(specs, 'min', both, null, 0)).toBe(20);
+    expect(nextWatermark(specs, 'min', both, 30, 0)).toBe(30);
+  });
+});

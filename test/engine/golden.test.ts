@@ -1,0 +1,147 @@
+/**
+ * Golden files: committed bytes of each format that must decode to fixed content for ever, and encode to the same bytes as
+ * long as the format version is 1. A change that breaks one of these would make stores unreadable that exist.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { decodePlan, encodePlan, type Plan } from '../../lib/batch/plan.ts';
+import { encodeInput, type PartitionInput } from '../../lib/batch/rows.ts';
+import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
+import { writeChange } from '../../lib/log/changes.ts';
+import { decodeLogEntry, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
+import type { JobFile } from '../../lib/runtime/job-file.ts';
+import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
+import { ByteWriter } from '../../lib/util/bytes.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
+import { packValue } from '../../lib/util/pack.ts';
+
+const folder = new URL('../golden/', import.meta.url);
+
+/** The committed bytes; with `MISA_WRITE_GOLDEN=1` those given, where there is no file yet. */
+function golden(name: string, encoded: Uint8Array): Buffer {
+  const file = new URL(name, folder);
+  if (!existsSync(file) && process.env['MISA_WRITE_GOLDEN'] === '1') {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, encoded);
+  }
+  return readFileSync(file);
+}
+
+function matches(name: string, encoded: Uint8Array): Buffer {
+  const bytes = golden(name, encoded);
+  expect(Buffer.from(encoded).toString('hex'), `${name}: what is written now differs from what was written before`).toBe(
+    bytes.toString('hex'),
+  );
+  return bytes;
+}
+
+const INPUT: PartitionInput = {
+  edges: [
+    undefined,
+    {
+      keys: ['\x06a\x00', '\x06b\x00', '\x06a\x00'],
+      times: [1000, 2000, Number.NaN],
+      rows: [{ k: 'a', v: 1 }, { k: 'b', v: -2.5 }, { k: 'a', v: null, more: [true, 'ü', 12345678901234n] }],
+      primary: [true, true, false],
+      pieces: [0, 0, 1],
+    },
+  ],
+  quarantined: [{ source: 'events', object: '/in/a.ndjson', line: 7, reason: 'no event time', text: '{}' }],
+  objects: ['/in/a.ndjson', '/in/b.ndjson'],
+};
+
+it('a plan', () => {
+  const plan: Plan = {
+    n: 7,
+    kind: 'data',
+    pieces: [
+      {
+        source: 'events', name: '/in/a.ndjson', version: '120-1700000000000.5', from: 10, to: 20,
+        fromPosition: { row: 10, line: 11, offset: 60 }, toPosition: { row: 20, line: 21, offset: 120 },
+        done: true, size: 120, mtimeMs: 1700000000000.5, contentHash: 'ab'.repeat(32),
+      },
+    ],
+    segment: null,
+    counts: { rows: 10, dropped: 1, quarantined: 2 },
+    inputs: { 'source:events': { maxEventTime: 1357040940000, seenMs: 1700000000001 } },
+    watermark: 1357030140000,
+    previousWatermark: null,
+    processingTime: 1700000000002,
+    headHash: '0123456789abcdef0123456789abcdef',
+    previousHash: 'fedcba9876543210fedcba9876543210',
+    attempt: '00112233445566778899',
+  };
+  const stored = encodePlan(plan);
+  const bytes = matches('plan-v1.json', stored.bytes);
+  expect(decodePlan(bytes, 'golden', 7).plan).toEqual(plan);
+});
+
+it('a segment', () => {
+  const { bytes, hash } = encodeSegment([INPUT, { edges: [], quarantined: [], objects: [] }]);
+  const segment = decodeSegment(matches('segment-v1.bin', bytes), 'golden');
+  expect(segment.hash).toBe(hash);
+  expect(segment.input(0)).toEqual(INPUT);
+  expect(segment.keys(0)).toEqual([undefined, ['\x06a\x00', '\x06b\x00']]);
+  expect(segment.input(1)).toEqual({ edges: [], quarantined: [], objects: [] });
+});
+
+it('a log entry', () => {
+  const writer = new ByteWriter(64);
+  writeChange(writer, '\x00\x06a\x00', packValue([1, 'x', null]));
+  writeChange(writer, '\x00\x06b\x00', null);
+  const header: LogHeader = {
+    n: 3,
+    attempt: '00112233445566778899',
+    planHash: '0123456789abcdef0123456789abcdef',
+    previousHash: 'fedcba9876543210fedcba9876543210',
+    publishedThrough: 2,
+    outputs: ['sums', '_quarantine'],
+    nextPartitions: 1,
+    changes: 2,
+    counts: { rows: 4, late: 1, skipped: 0, quarantined: 1, emitted: 1 },
+    reads: { memory: 3, lmdb: 2, warm: 0, store: 1, requests: 1 },
+  };
+  const outputs = [Buffer.from('{"key":"a","n":1}\n'), new Uint8Array(0)];
+  const { bytes } = encodeLogEntry(header, writer.view(), outputs, [encodeInput(INPUT)]);
+  const entry = decodeLogEntry(matches('log-entry-v1.bin', bytes), 'golden');
+  expect(entry.header).toMatchObject(header);
+  expect(entry.changes().map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')])).toEqual([
+    ['\x00\x06a\x00', '9301a178c0'],
+    ['\x00\x06b\x00', null],
+  ]);
+  expect(Buffer.from(entry.output(0)).toString()).toBe('{"key":"a","n":1}\n');
+  expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
+});
+
+it('a warm pack', () => {
+  const entries = [{ key: '\x00\x06a\x00', value: packValue([1]) }, { key: '\x00\x06b\x00', value: null }];
+  const bytes = matches('warm-pack-v1.bin', encodeWarmPack(5, 9, entries));
+  expect([...decodeWarmPack(bytes, 'golden', 5, 9)!].map(([key, value]) => [key, value && Buffer.from(value).toString('hex')])).toEqual([
+    ['\x00\x06a\x00', '9101'],
+    ['\x00\x06b\x00', null],
+  ]);
+  expect(decodeWarmPack(bytes, 'golden', 6, 9)).toBeUndefined();
+  expect(decodeWarmPack(bytes, 'golden', 5, 8)).toBeUndefined();
+});
+
+it('a job file', () => {
+  const file: JobFile = {
+    name: 'departures',
+    id: '00112233445566778899',
+    epoch: 1,
+    partitions: 4,
+    stages: 1,
+    outputMode: 'append',
+    commit: 'async',
+    outputs: [{ name: 'hourly', stage: 0 }, { name: 'late', stage: 0 }],
+    layout: ['s0/o0 window#0 windows timed'],
+  };
+  const bytes = matches('job-v1.json', encodeEnvelope('job', 1, file));
+  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+});
+
+it('a cursor', () => {
+  const cursor = { job: 'departures', id: '00112233445566778899', through: 42 };
+  const bytes = matches('cursor-v1.json', encodeEnvelope('cursor', 1, cursor));
+  expect(decodeEnvelope('cursor', 1, bytes, 'golden')).toEqual(cursor);
+});
