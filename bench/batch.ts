@@ -65,6 +65,10 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
         rows: [
           ['Misa compute / plain loop compute', compute / p50(append.map, 'compute')],
           ['Misa total / plain loop total', p50(append.engine, 'total') / p50(append.map, 'total')],
+          [
+            'Misa / plain loop, time of the main thread on a processor',
+            p50(append.engine, 'on the processor') / p50(append.map, 'on the processor'),
+          ],
           ['Misa compute / byte scanner compute', compute / p50(append.scanner, 'compute')],
         ],
       },

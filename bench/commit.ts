@@ -131,6 +131,7 @@ function runsTable(title: string, runs: readonly (readonly [string, CommitRun])[
     columns: [
       '',
       'batches/s',
+      'first ms',
       'p50 ms',
       'p99 ms',
       'p99.9 ms',
@@ -144,6 +145,7 @@ function runsTable(title: string, runs: readonly (readonly [string, CommitRun])[
     rows: runs.map(([name, { latencyMs, lag, wallMs, folds, compactions, compactMs, reads }]) => [
       name,
       (latencyMs.length / wallMs) * 1000,
+      latencyMs[0]!,
       ...[50, 99, 99.9].map((p) => percentile(latencyMs, p)),
       Math.max(...lag),
       folds,

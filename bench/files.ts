@@ -1,14 +1,13 @@
 /** `sst`: sorted files, and what the commit side does with them. */
-import { benchCompaction } from './compaction.ts';
+import { inChild } from './child.ts';
 import type { BenchOptions } from './main.ts';
 import type { Finding, Table } from './report.ts';
-import { benchSst } from './sst.ts';
 
 const AIM_PER_SECOND = 800_000;
 
 export async function benchFiles({ quick }: BenchOptions): Promise<Finding> {
-  const sst = await benchSst();
-  const compaction = quick ? {} : await benchCompaction();
+  const sst = (await inChild<Record<string, number>>('sst', null)).value;
+  const compaction = quick ? {} : (await inChild<Record<string, number>>('compaction', null)).value;
   const table = (title: string, values: Record<string, number>): Table => ({
     title,
     columns: ['what', 'value'],

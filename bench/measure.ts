@@ -1,4 +1,5 @@
 /** Numbers out of measurements: percentiles of samples, and the machine that they were taken on. */
+import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
 /** Percentile by the nearest rank. @param p 0 to 100 */
@@ -16,6 +17,19 @@ export function median(samples: readonly number[]): number {
 export function distribution(samples: readonly number[]): [number, number][] {
   const at = [...Array.from({ length: 99 }, (_, i) => i + 1), 99.5, 99.9, 100];
   return at.map((p) => [percentile(samples, p), p]);
+}
+
+/**
+ * The most memory this process ever held resident, MB (10^6 bytes). From Linux's own books where there are any: `maxRSS`
+ * begins with what the parent held when it forked.
+ */
+export function peakMb(): number {
+  try {
+    const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))!;
+    return (Number(kib) * 1024) / 1e6;
+  } catch {
+    return (process.resourceUsage().maxRSS * 1024) / 1e6;
+  }
 }
 
 export interface Machine {

@@ -9,7 +9,13 @@ import { stackedBars } from './plot.ts';
 import type { Finding } from './report.ts';
 
 const DEMO_MB = 400;
-const AT_EXIT = `process.on('exit', () => { try { require('node:fs').writeSync(3, String(process.resourceUsage().maxRSS)); } catch {} })`;
+/** Runs in the demo's own process before anything else; tells at its end, over descriptor 3, what it held. */
+const AT_EXIT = `
+  import { writeSync } from 'node:fs';
+  import { isMainThread } from 'node:worker_threads';
+  import { peakMb } from '${new URL(`./measure${path.extname(import.meta.url)}`, import.meta.url).href}';
+  if (isMainThread) process.on('exit', () => writeSync(3, String(peakMb())));
+`;
 
 export async function benchMemory({ quick }: BenchOptions): Promise<Finding> {
   const keys = quick ? 100_000 : 1_000_000;
@@ -59,18 +65,18 @@ function demoPeakMb(): Promise<number> {
     '--batch-rows',
     '5000',
   ];
-  const hook = `--import=data:text/javascript,${encodeURIComponent(`import{createRequire}from'node:module';const require=createRequire(process.cwd()+'/');${AT_EXIT}`)}`;
+  const hook = `--import=data:text/javascript,${encodeURIComponent(AT_EXIT)}`;
   return new Promise<number>((resolve, reject) => {
     const child = spawn(process.execPath, [hook, preload, ...run, ...places], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     });
-    let kib = '';
+    let peak = '';
     child.stdio[3]!.on('data', (bytes: Buffer) => {
-      kib += bytes.toString();
+      peak += bytes.toString();
     });
     child.on('error', reject);
     child.on('close', (code) =>
-      code === 0 ? resolve((Number(kib) * 1024) / 1e6) : reject(new Error(`the demo failed (code ${code})`)),
+      code === 0 ? resolve(Number(peak)) : reject(new Error(`the demo failed (code ${code})`)),
     );
   }).finally(() => rmSync(directory, { recursive: true, force: true }));
 }

@@ -20,8 +20,7 @@ export class AddressMap<V> {
     return this.#tables[table]?.get(time)?.get(key);
   }
 
-  /** @returns what was there before */
-  set(table: number, time: number, key: string, value: V): V | undefined {
+  set(table: number, time: number, key: string, value: V): void {
     let times = this.#tables[table];
     if (times === undefined) {
       while (this.#tables.length <= table) this.#tables.push(new Map());
@@ -32,10 +31,9 @@ export class AddressMap<V> {
       keys = new Map();
       times.set(time, keys);
     }
-    const before = keys.get(key);
+    const before = keys.size;
     keys.set(key, value);
-    if (before === undefined) this.#size++;
-    return before;
+    this.#size += keys.size - before;
   }
 
   /** @returns what was there before */

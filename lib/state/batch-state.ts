@@ -102,7 +102,7 @@ export class BatchState {
     return {
       load: (keys, times) => this.#load(table, keys, times),
       get: (key, time) => {
-        const changed = changes.get(table, time, key);
+        const changed = changes.size === 0 ? undefined : changes.get(table, time, key);
         if (changed !== undefined) return changed === ABSENT ? undefined : changed;
         const row = rows.get(table, time, key);
         if (row !== undefined || rows.complete) return row;

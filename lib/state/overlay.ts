@@ -1,6 +1,8 @@
 /**
  * Changes of log entries that no SST holds yet: newer than every SST, older than the batch that runs. Rebuilt from log
  * entries when an environment starts, shortened when a manifest with a greater `through` is adopted.
+ *
+ * Batches are indexed by address when somebody asks for one: where all rows are in memory, nobody does.
  */
 import { AddressMap } from './address-map.ts';
 
@@ -18,11 +20,21 @@ export interface ChangedRow {
 }
 
 export class Overlay {
-  readonly #changes = new AddressMap<Change>();
+  readonly #index = new AddressMap<Change>();
   #batches: { n: number; rows: readonly ChangedRow[] }[] = [];
+  /** The first so many batches are in the index. */
+  #indexed = 0;
 
   get size(): number {
     return this.#changes.size;
+  }
+
+  get #changes(): AddressMap<Change> {
+    for (; this.#indexed < this.#batches.length; this.#indexed++) {
+      const { n, rows } = this.#batches[this.#indexed]!;
+      for (const { table, time, key, row } of rows) this.#index.set(table, time, key, { n, row });
+    }
+    return this.#index;
   }
 
   get(table: number, time: number, key: string): Change | undefined {
@@ -45,17 +57,18 @@ export class Overlay {
 
   /** Adds what batch n changed; batches come in order. */
   push(n: number, rows: readonly ChangedRow[]): void {
-    for (const { table, time, key, row } of rows) this.#changes.set(table, time, key, { n, row });
     this.#batches.push({ n, rows });
   }
 
   /** Forgets what batches up to `through` changed: SSTs have it now. */
   dropThrough(through: number): void {
     const folded = this.#batches.filter((b) => b.n <= through);
-    this.#batches = this.#batches.filter((b) => b.n > through);
-    for (const { n, rows } of folded) {
+    const indexed = folded.slice(0, this.#indexed);
+    this.#batches = this.#batches.slice(folded.length);
+    this.#indexed -= indexed.length;
+    for (const { n, rows } of indexed) {
       for (const { table, time, key } of rows) {
-        if (this.#changes.get(table, time, key)?.n === n) this.#changes.delete(table, time, key);
+        if (this.#index.get(table, time, key)?.n === n) this.#index.delete(table, time, key);
       }
     }
   }
@@ -66,7 +79,8 @@ export class Overlay {
   }
 
   clear(): void {
-    this.#changes.clear();
+    this.#index.clear();
     this.#batches = [];
+    this.#indexed = 0;
   }
 }

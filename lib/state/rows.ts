@@ -9,8 +9,8 @@
 import { AddressMap } from './address-map.ts';
 
 interface Held {
-  readonly row: unknown;
-  readonly bytes: number;
+  row: unknown;
+  bytes: number;
 }
 
 /** Rough memory of one row beside its own bytes: map entry, key and value objects. */
@@ -65,7 +65,17 @@ export class Rows {
   /** @param valueBytes bytes of the encoded row */
   put(table: number, time: number, key: string, row: unknown, valueBytes: number): void {
     if (this.#old.size > 0) this.#deleteOld(table, time, key);
-    this.#insert(table, time, key, { row, bytes: OVERHEAD_BYTES + key.length + 3 * valueBytes });
+    const bytes = OVERHEAD_BYTES + key.length + 3 * valueBytes;
+    const held = this.#young.get(table, time, key);
+    if (held === undefined) {
+      this.#insert(table, time, key, { row, bytes });
+      return;
+    }
+    // In place: one look-up, and nothing for the garbage collector.
+    this.#youngBytes += bytes - held.bytes;
+    held.row = row;
+    held.bytes = bytes;
+    this.#age();
   }
 
   delete(table: number, time: number, key: string): void {
@@ -100,9 +110,15 @@ export class Rows {
     this.#complete = complete;
   }
 
+  /** Adds a row that the young generation does not hold. */
   #insert(table: number, time: number, key: string, held: Held): void {
-    const before = this.#young.set(table, time, key, held);
-    this.#youngBytes += held.bytes - (before?.bytes ?? 0);
+    this.#young.set(table, time, key, held);
+    this.#youngBytes += held.bytes;
+    this.#age();
+  }
+
+  /** Makes the young generation the old one when it is due. */
+  #age(): void {
     if (this.#old.size === 0 ? this.#youngBytes * 3 <= this.#budgetBytes * 2 : this.bytes <= this.#budgetBytes) return;
     if (this.#old.size > 0) {
       this.#complete = false;

@@ -5,7 +5,16 @@ import { StoreError, StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
-import { FastClock, gather, openEngine, outcomeOf, physical, rowsOf, runScript, type TestCommitter } from '../helpers/engine.ts';
+import {
+  FastClock,
+  gather,
+  openEngine,
+  outcomeOf,
+  physical,
+  rowsOf,
+  runScript,
+  type TestCommitter,
+} from '../helpers/engine.ts';
 import { anyScript, JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { hookedStore } from '../helpers/stores.ts';
 

@@ -54,10 +54,12 @@ async function overwrite(store: MemoryStore, name: string, change: (bytes: Buffe
   else await store.put(name, bytes);
 }
 
-const flip = (at: (length: number) => number) => (bytes: Buffer): Buffer => {
-  bytes[at(bytes.length)]! ^= 0x10;
-  return bytes;
-};
+const flip =
+  (at: (length: number) => number) =>
+  (bytes: Buffer): Buffer => {
+    bytes[at(bytes.length)]! ^= 0x10;
+    return bytes;
+  };
 const DAMAGES: Record<string, (bytes: Buffer) => Uint8Array> = {
   'its first byte flipped': flip(() => 0),
   'a byte near its beginning flipped': flip((l) => Math.floor(l / 10)),
@@ -95,7 +97,10 @@ describe('damaged objects', () => {
           const { reads } = await engine.batch(gather(job(), script[4]!, 'rows-4'));
           return `${what} with ${damage} went unnoticed: ${JSON.stringify(reads)}`;
         });
-        await expect(started, `${what} with ${damage}`).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringContaining(name) });
+        await expect(started, `${what} with ${damage}`).rejects.toMatchObject({
+          code: 'CORRUPT',
+          message: expect.stringContaining(name),
+        });
         expect(await bytesOf(store), `${what} with ${damage}`).toMatchObject(before);
       }
     });
@@ -125,7 +130,9 @@ describe('damaged objects', () => {
           // Format version 0 instead of 1 means the same.
           expect(JSON.stringify(decode(bytes)), `${name}: bit ${i} went unnoticed`).toBe(original);
         } catch (error) {
-          expect(['CORRUPT', 'NEWER_FORMAT'], `${name}, bit ${i}: ${error}`).toContain((error as { code?: string }).code);
+          expect(['CORRUPT', 'NEWER_FORMAT'], `${name}, bit ${i}: ${error}`).toContain(
+            (error as { code?: string }).code,
+          );
         }
       }
     }
@@ -139,7 +146,10 @@ describe('damaged objects', () => {
       const { store, clock } = await written();
       const other = await store.get(from);
       await overwrite(store, to, () => (other.found ? other.body : new Uint8Array(0)));
-      await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringContaining(to) });
+      await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
+        code: 'CORRUPT',
+        message: expect.stringContaining(to),
+      });
     }
   });
 
@@ -148,7 +158,10 @@ describe('damaged objects', () => {
     const name = await OBJECTS['SST']!(store);
     await store.delete([name]);
     const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked' });
-    await expect(engine.batch(gather(job(), script[4]!, 'rows-4'))).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringContaining(name) });
+    await expect(engine.batch(gather(job(), script[4]!, 'rows-4'))).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining(name),
+    });
   });
 
   it('a store of a newer version is refused, whichever object shows it', async () => {
@@ -156,7 +169,10 @@ describe('damaged objects', () => {
       const { store, clock } = await written();
       await overwrite(store, name, (b) => Buffer.from(b.toString('utf8').replace('"version":1', '"version":2')));
       const before = await bytesOf(store);
-      await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({ code: 'NEWER_FORMAT', message: expect.stringContaining(name) });
+      await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
+        code: 'NEWER_FORMAT',
+        message: expect.stringContaining(name),
+      });
       expect(await bytesOf(store)).toEqual(before);
     }
   });
@@ -172,7 +188,9 @@ describe('damaged objects', () => {
     for (const change of changes) {
       const { store, clock } = await written();
       const before = await bytesOf(store);
-      await expect(openEngine({ job: { ...job(), ...change }, store, clock })).rejects.toMatchObject({ code: 'JOB_CHANGED' });
+      await expect(openEngine({ job: { ...job(), ...change }, store, clock })).rejects.toMatchObject({
+        code: 'JOB_CHANGED',
+      });
       expect(await bytesOf(store)).toEqual(before);
     }
   });
@@ -207,7 +225,8 @@ class LyingCache implements BlockCache {
 }
 
 describe('the block cache', () => {
-  const small = (): PhysicalJob => physical(JOBS.twoStages(), { state: { ttlMs: undefined, cacheBytes: 1 }, preload: 'keys' });
+  const small = (): PhysicalJob =>
+    physical(JOBS.twoStages(), { state: { ttlMs: undefined, cacheBytes: 1 }, preload: 'keys' });
   const rows = sampleScript('twoStages', 8);
 
   async function whole() {
@@ -244,7 +263,9 @@ describe('the block cache', () => {
           if (++requests > 350) throw new Error('stopped');
         },
       });
-      await expect(runScript({ job: small(), store: dying, clock, script: rows, flush: true, cache: first })).rejects.toThrow('stopped');
+      await expect(
+        runScript({ job: small(), store: dying, clock, script: rows, flush: true, cache: first }),
+      ).rejects.toThrow('stopped');
       await first.close();
       expect(first.bytes).toBeGreaterThan(0);
       const data = path.join(directory, 'blocks.mdb');

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import type { Job } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
@@ -46,7 +46,10 @@ const VARIANTS: readonly Variant[] = [
   { name: 'mode sync without memory', changes: () => ({ commit: { mode: 'sync', maxLag: 8 }, ...memory(1) }) },
   { name: 'preload off, no rows in memory', changes: () => ({ preload: 'off', ...memory(1) }) },
   { name: 'preload metadata, no rows in memory', changes: () => ({ preload: 'metadata', ...memory(1) }) },
-  { name: 'preload keys, few rows in memory', changes: (seed) => ({ preload: 'keys', ...memory(300 + (seed % 3000)) }) },
+  {
+    name: 'preload keys, few rows in memory',
+    changes: (seed) => ({ preload: 'keys', ...memory(300 + (seed % 3000)) }),
+  },
   {
     name: 'cold before each batch',
     between: ({ engine }) => {
@@ -54,7 +57,11 @@ const VARIANTS: readonly Variant[] = [
     },
   },
   { name: 'an LMDB cache and no rows in memory', changes: () => memory(1), lmdb: true },
-  { name: 'nothing folded until the lag is reached', changes: () => ({ commit: { mode: 'async', maxLag: 2 } }), options: { commits: 'asked' } },
+  {
+    name: 'nothing folded until the lag is reached',
+    changes: () => ({ commit: { mode: 'async', maxLag: 2 } }),
+    options: { commits: 'asked' },
+  },
   {
     name: 'folds, compactions and collections at random, little memory',
     changes: (seed) => memory(1 + (seed % 1500)),
@@ -66,7 +73,12 @@ const VARIANTS: readonly Variant[] = [
     },
   },
   { name: 'restarts at random', crashes: true },
-  { name: 'restarts at random, by reference, without memory', crashes: true, changes: () => memory(1), options: { byReference: true } },
+  {
+    name: 'restarts at random, by reference, without memory',
+    crashes: true,
+    changes: () => memory(1),
+    options: { byReference: true },
+  },
 ];
 
 async function runVariant(kind: JobKind, script: readonly ScriptBatch[], variant: Variant, seed: number) {
@@ -89,7 +101,10 @@ async function runVariant(kind: JobKind, script: readonly ScriptBatch[], variant
   };
   for (let lives = 0; ; lives++) {
     // The first lives are short; the last one is let live.
-    const hooks = crashes && lives < 4 ? crashAfter(Math.floor(random.next() * 60 * 2 ** lives), random.next() < 0.5 ? 'before' : 'after effect') : {};
+    const hooks =
+      crashes && lives < 4
+        ? crashAfter(Math.floor(random.next() * 60 * 2 ** lives), random.next() < 0.5 ? 'before' : 'after effect')
+        : {};
     try {
       const done = await runScript({ ...all, store: hookedStore(store, hooks) });
       await cache?.close();
@@ -105,7 +120,11 @@ const byName = (job: PhysicalJob, out: unknown): Record<string, readonly unknown
   job.single ? { [job.outputs[0]!.name]: out as unknown[] } : (out as Record<string, unknown[]>);
 
 /** The engine's batches against the model's, batch by batch. */
-async function compareWithModel(kind: JobKind, script: readonly ScriptBatch[], done: Awaited<ReturnType<typeof runScript>>) {
+async function compareWithModel(
+  kind: JobKind,
+  script: readonly ScriptBatch[],
+  done: Awaited<ReturnType<typeof runScript>>,
+) {
   const definition = JOBS[kind]() as Job<never>;
   const model = await modelRun(definition);
   const { physical: job } = model;
@@ -123,7 +142,10 @@ async function compareWithModel(kind: JobKind, script: readonly ScriptBatch[], d
     for (const { name, stage, kind: outputKind } of job.outputs) {
       const rows = committed[stage]!.flatMap(({ entry }) => {
         const text = Buffer.from(entry!.output(entry!.header.outputs.indexOf(name))).toString('utf8');
-        return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+        return text
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line));
       });
       if (outputKind === 'table') group[name] = rows;
       else group[name]!.push(...rows);
@@ -143,7 +165,9 @@ async function compareWithModel(kind: JobKind, script: readonly ScriptBatch[], d
     counts.quarantined += batch.counts.quarantined;
   }
   const { rows, ...fates } = counts;
-  expect({ applied: rows - fates.late - fates.skipped - fates.quarantined, ...fates }, 'invariant 9').toEqual(model.counts);
+  expect({ applied: rows - fates.late - fates.skipped - fates.quarantined, ...fates }, 'invariant 9').toEqual(
+    model.counts,
+  );
 }
 
 describe('equivalence', () => {
@@ -154,7 +178,7 @@ describe('equivalence', () => {
           const { done } = await runVariant(kind, script, { name: 'plain' }, 1);
           await compareWithModel(kind, script, done);
         }),
-        { numRuns: 12, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+        { numRuns: 8, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
       );
     });
   }
@@ -169,7 +193,7 @@ describe('equivalence', () => {
           const other = await runVariant(kind, script, variant, seed);
           expect(other.outcome, `${kind}, script of seed ${seed}`).toEqual(plain.outcome);
         }),
-        { numRuns: 10, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+        { numRuns: 6, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
       );
     });
   }

@@ -24,7 +24,8 @@ function file(name: string, rows: readonly unknown[]): string {
   writeFileSync(full, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   return full;
 }
-const rowsFor = (from: number, count: number) => Array.from({ length: count }, (_, i) => ({ t: (from + i) * 100, k: `k${(from + i) % 5}`, v: 1 }));
+const rowsFor = (from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({ t: (from + i) * 100, k: `k${(from + i) % 5}`, v: 1 }));
 const job = (changes: Partial<PhysicalJob> = {}): PhysicalJob =>
   physical(JOBS.running(), { trigger: { maxRows: 7, maxBytes: 1 << 20, maxWaitMs: 0 }, ...changes });
 
@@ -32,8 +33,17 @@ async function run(store: ObjectStore, files: readonly string[], physicalJob = j
   const random = seededRandom(lives++);
   const clock = new FastClock();
   return runJob(physicalJob, {
-    store, clock, random, trace: NO_TRACE, cache: undefined, retentionMs: 1e12,
-    committer: (jobFile) => testCommitter({ store, clock, random, trace: NO_TRACE, names: names(jobFile.name, 1), file: jobFile, retentionMs: 1e12 }, { job: physicalJob, store }),
+    store,
+    clock,
+    random,
+    trace: NO_TRACE,
+    cache: undefined,
+    retentionMs: 1e12,
+    committer: (jobFile) =>
+      testCommitter(
+        { store, clock, random, trace: NO_TRACE, names: names(jobFile.name, 1), file: jobFile, retentionMs: 1e12 },
+        { job: physicalJob, store },
+      ),
     inputs: new Map([['events', await Promise.all(files.map((f) => fileRef(f)))]]),
   });
 }
@@ -47,7 +57,11 @@ async function countsOf(store: ObjectStore): Promise<Record<string, number>> {
 
 describe('files', () => {
   it('⚑ invariant 10: a file delivered again, in other groups and orders and lives, is planned once', async () => {
-    const [a, b, c] = [file('a.ndjson', rowsFor(0, 20)), file('b.ndjson', rowsFor(20, 20)), file('c.ndjson', rowsFor(40, 20))];
+    const [a, b, c] = [
+      file('a.ndjson', rowsFor(0, 20)),
+      file('b.ndjson', rowsFor(20, 20)),
+      file('c.ndjson', rowsFor(40, 20)),
+    ];
     const store = new MemoryStore({ clock: new FastClock() });
     await run(store, [a, b]);
     await run(store, [b, a]);
@@ -88,7 +102,10 @@ describe('files', () => {
     await run(store, [name]);
     expect(Object.values(await countsOf(store)).reduce((a, b) => a + b, 0)).toBe(20);
     file('f.ndjson', rowsFor(100, 20));
-    await expect(run(store, [name])).rejects.toMatchObject({ code: 'INPUT_CHANGED', message: expect.stringContaining(name) });
+    await expect(run(store, [name])).rejects.toMatchObject({
+      code: 'INPUT_CHANGED',
+      message: expect.stringContaining(name),
+    });
   });
 
   it('a batch that is planned and not finished is refused when its file or the head of the job has changed', async () => {
@@ -104,7 +121,9 @@ describe('files', () => {
     };
     const name = file('g.ndjson', rowsFor(0, 20));
     const changedHead = await planOnly(name);
-    await expect(run(changedHead, [name], job({ headHash: 'another' }))).rejects.toMatchObject({ code: 'HEAD_CHANGED' });
+    await expect(run(changedHead, [name], job({ headHash: 'another' }))).rejects.toMatchObject({
+      code: 'HEAD_CHANGED',
+    });
     const changedFile = await planOnly(name);
     file('g.ndjson', rowsFor(50, 21));
     await expect(run(changedFile, [name])).rejects.toMatchObject({ code: 'INPUT_CHANGED' });

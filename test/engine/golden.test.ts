@@ -29,9 +29,10 @@ function golden(name: string, encoded: Uint8Array): Buffer {
 
 function matches(name: string, encoded: Uint8Array): Buffer {
   const bytes = golden(name, encoded);
-  expect(Buffer.from(encoded).toString('hex'), `${name}: what is written now differs from what was written before`).toBe(
-    bytes.toString('hex'),
-  );
+  expect(
+    Buffer.from(encoded).toString('hex'),
+    `${name}: what is written now differs from what was written before`,
+  ).toBe(bytes.toString('hex'));
   return bytes;
 }
 
@@ -41,7 +42,11 @@ const INPUT: PartitionInput = {
     {
       keys: ['\x06a\x00', '\x06b\x00', '\x06a\x00'],
       times: [1000, 2000, Number.NaN],
-      rows: [{ k: 'a', v: 1 }, { k: 'b', v: -2.5 }, { k: 'a', v: null, more: [true, 'ü', 12345678901234n] }],
+      rows: [
+        { k: 'a', v: 1 },
+        { k: 'b', v: -2.5 },
+        { k: 'a', v: null, more: [true, 'ü', 12345678901234n] },
+      ],
       primary: [true, true, false],
       pieces: [0, 0, 1],
     },
@@ -56,9 +61,17 @@ it('a plan', () => {
     kind: 'data',
     pieces: [
       {
-        source: 'events', name: '/in/a.ndjson', version: '120-1700000000000.5', from: 10, to: 20,
-        fromPosition: { row: 10, line: 11, offset: 60 }, toPosition: { row: 20, line: 21, offset: 120 },
-        done: true, size: 120, mtimeMs: 1700000000000.5, contentHash: 'ab'.repeat(32),
+        source: 'events',
+        name: '/in/a.ndjson',
+        version: '120-1700000000000.5',
+        from: 10,
+        to: 20,
+        fromPosition: { row: 10, line: 11, offset: 60 },
+        toPosition: { row: 20, line: 21, offset: 120 },
+        done: true,
+        size: 120,
+        mtimeMs: 1700000000000.5,
+        contentHash: 'ab'.repeat(32),
       },
     ],
     segment: null,
@@ -105,7 +118,9 @@ it('a log entry', () => {
   const { bytes } = encodeLogEntry(header, writer.view(), outputs, [encodeInput(INPUT)]);
   const entry = decodeLogEntry(matches('log-entry-v1.bin', bytes), 'golden');
   expect(entry.header).toMatchObject(header);
-  expect(entry.changes().map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')])).toEqual([
+  expect(
+    entry.changes().map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')]),
+  ).toEqual([
     ['\x00\x06a\x00', '9301a178c0'],
     ['\x00\x06b\x00', null],
   ]);
@@ -114,9 +129,17 @@ it('a log entry', () => {
 });
 
 it('a warm pack', () => {
-  const entries = [{ key: '\x00\x06a\x00', value: packValue([1]) }, { key: '\x00\x06b\x00', value: null }];
+  const entries = [
+    { key: '\x00\x06a\x00', value: packValue([1]) },
+    { key: '\x00\x06b\x00', value: null },
+  ];
   const bytes = matches('warm-pack-v1.bin', encodeWarmPack(5, 9, entries));
-  expect([...decodeWarmPack(bytes, 'golden', 5, 9)!].map(([key, value]) => [key, value && Buffer.from(value).toString('hex')])).toEqual([
+  expect(
+    [...decodeWarmPack(bytes, 'golden', 5, 9)!].map(([key, value]) => [
+      key,
+      value && Buffer.from(value).toString('hex'),
+    ]),
+  ).toEqual([
     ['\x00\x06a\x00', '9101'],
     ['\x00\x06b\x00', null],
   ]);
@@ -133,7 +156,10 @@ it('a job file', () => {
     stages: 1,
     outputMode: 'append',
     commit: 'async',
-    outputs: [{ name: 'hourly', stage: 0 }, { name: 'late', stage: 0 }],
+    outputs: [
+      { name: 'hourly', stage: 0 },
+      { name: 'late', stage: 0 },
+    ],
     layout: ['s0/o0 window#0 windows timed'],
   };
   const bytes = matches('job-v1.json', encodeEnvelope('job', 1, file));

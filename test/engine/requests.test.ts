@@ -1,7 +1,7 @@
 /** What a batch costs in requests and round trips, asserted with a counting store. */
 import { describe, expect, it } from 'vitest';
-import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
 import { FastClock, gather, openEngine, physical, stateOf } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
@@ -47,7 +47,9 @@ describe('requests of a warm batch', () => {
       expect(durable.filter((name) => name.includes('/log/'))).toHaveLength(partitions);
       await done.published;
       // One for the plan, one a partition for the log, one a partition and output (the quarantine is one) for the results.
-      expect([store.count('create', '/plan/'), store.count('create', '/log/'), store.count('create', '/out/')]).toEqual([1, partitions, 2 * partitions]);
+      expect([store.count('create', '/plan/'), store.count('create', '/log/'), store.count('create', '/out/')]).toEqual(
+        [1, partitions, 2 * partitions],
+      );
       if (partitions === 1) expect(roundsOf(store)).toEqual([1, 1, 2]);
       expect(store.count('get')).toBe(0);
     });
@@ -56,7 +58,11 @@ describe('requests of a warm batch', () => {
   it('what preloading reads is not on the way of the batch', async () => {
     const clock = new FastClock();
     const memory = new MemoryStore({ clock });
-    const job = physical(JOBS.running(), { partitions: 1, noDataBatches: false, state: { ttlMs: undefined, cacheBytes: 30_000 } });
+    const job = physical(JOBS.running(), {
+      partitions: 1,
+      noDataBatches: false,
+      state: { ttlMs: undefined, cacheBytes: 30_000 },
+    });
     const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
     for (let i = 0; i < 6; i++) await first.engine.batch(gather(job, rows(i, 200), `rows-${i}`, true));
     await first.committer.loop.foldNow('s0/p0');
@@ -88,7 +94,12 @@ describe('requests of a cold environment', () => {
     const planned = await first.engine.plan(gather(job, rows(61, 5), 'rows-61', true));
     await planned.durable;
     const { state, path } = first.engine.stages[0]![0]!;
-    await writeWarmPack({ job, stage: 0, state, store: memory, names: first.env.names, path }, 62, planned.stored.plan, planned.inputs[0]!);
+    await writeWarmPack(
+      { job, stage: 0, state, store: memory, names: first.env.names, path },
+      62,
+      planned.stored.plan,
+      planned.inputs[0]!,
+    );
 
     const store = inRounds(memory);
     const source = { plan: async () => planned.stored, input: async () => planned.inputs[0]! };

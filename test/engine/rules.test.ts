@@ -4,10 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { PartitionRunner } from '../../lib/batch/partition-runner.ts';
-import { aggregator, job as makeJob, type Job, source } from '../../lib/index.ts';
+import { aggregator, type Job, job as makeJob, source, sum } from '../../lib/index.ts';
+import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
+import { noRows } from '../../lib/runtime/run-job.ts';
 import { Rows } from '../../lib/state/rows.ts';
 import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
@@ -15,8 +17,8 @@ import { packValue } from '../../lib/util/pack.ts';
 import {
   FastClock,
   gather,
-  openEngine,
   type OpenEngine,
+  openEngine,
   outcomeOf,
   physical,
   publishedOf,
@@ -26,11 +28,25 @@ import {
   stateOf,
 } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
-import { CrashError, crashAfter, countingStore, hookedStore, sleepAt, type StoreCall, timeOut } from '../helpers/stores.ts';
+import {
+  CrashError,
+  countingStore,
+  crashAfter,
+  hookedStore,
+  type StoreCall,
+  sleepAt,
+  timeOut,
+} from '../helpers/stores.ts';
 
 const R = 600_000;
-const isCreateOf = (part: string) => (call: StoreCall): boolean => call.op === 'create' && call.name.includes(part);
-const isGetOf = (part: string) => (call: StoreCall): boolean => call.op === 'get' && call.name.includes(part);
+const isCreateOf =
+  (part: string) =>
+  (call: StoreCall): boolean =>
+    call.op === 'create' && call.name.includes(part);
+const isGetOf =
+  (part: string) =>
+  (call: StoreCall): boolean =>
+    call.op === 'get' && call.name.includes(part);
 const pad = (n: number): string => String(n).padStart(12, '0');
 
 /** One partition, so that the order of requests is that of the protocol. No no-data batches: one batch a script batch. */
@@ -174,7 +190,9 @@ describe('the log', () => {
       expect(done.committed[0]![0]!.own, 'its own results are dropped').toBeUndefined();
       expect(runner(sleeper).state.position, 'it goes on from a fresh manifest').toBe(6);
       // What it reads now is the state as the others left it.
-      const [table] = runner(sleeper).state.begin().tables([{ name: 'groups', kind: 'keyed' }], 0);
+      const [table] = runner(sleeper)
+        .state.begin()
+        .tables([{ name: 'groups', kind: 'keyed' }], 0);
       const { rows } = (await stateOf(at.store, at.job))['s0/p0']!;
       const key = Object.keys(rows)[0]!.slice(1);
       await table!.load([key]);
@@ -218,7 +236,9 @@ describe('the log', () => {
     for (const frozen of ['log', 'manifest'] as const) {
       const at = place();
       const asleep = sleepAt(
-        frozen === 'log' ? isCreateOf(`/log/${pad(2)}`) : (call) => frozenAtManifest && isGetOf('/s0/p0/manifest')(call),
+        frozen === 'log'
+          ? isCreateOf(`/log/${pad(2)}`)
+          : (call) => frozenAtManifest && isGetOf('/s0/p0/manifest')(call),
         'after effect',
       );
       let frozenAtManifest = false;
@@ -254,12 +274,14 @@ describe('the planner', () => {
     for (const when of ['before', 'after effect'] as const) {
       const at = place();
       let crashed = 0;
-      const hooks = { [when === 'before' ? 'before' : 'after']: (call: StoreCall) => {
-        if (crashed > 0 || isCreateOf(`/plan/${pad(3)}`)(call)) {
-          crashed++;
-          throw new CrashError(`dead ${when} plan 3`);
-        }
-      } };
+      const hooks = {
+        [when === 'before' ? 'before' : 'after']: (call: StoreCall) => {
+          if (crashed > 0 || isCreateOf(`/plan/${pad(3)}`)(call)) {
+            crashed++;
+            throw new CrashError(`dead ${when} plan 3`);
+          }
+        },
+      };
       await expect(runScript({ ...at, script: SCRIPT, store: hookedStore(at.store, hooks) })).rejects.toThrow('dead');
       expect(crashed).toBeGreaterThan(0);
       await runScript({ ...at, script: SCRIPT });
@@ -294,6 +316,46 @@ describe('the planner', () => {
     await foldAll(first);
     await expect(run(first, 1)).rejects.toMatchObject({ code: 'FENCED' });
     expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(4)).state);
+  });
+});
+
+describe('the planner beside others', () => {
+  it('invariant 10: a plan that is ours, but planned on from by others before we hear of it, fences us', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf(`/plan/${pad(2)}`), 'after effect');
+    const first = await open(at, hookedStore(at.store, asleep.hooks));
+    await run(first, 0);
+    const late = run(first, 1);
+    late.catch(() => {});
+    await asleep.asleep;
+    await overtake(at, 4);
+    // Our own commit side hears of it first.
+    first.engine.planner.adopt(await loadManifest(at.store, first.env.names.manifest('planner')));
+    asleep.wake();
+    await expect(late).rejects.toMatchObject({ code: 'FENCED' });
+    expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(4)).state);
+  });
+
+  it('invariant 10: a batch that fails is reported when it is known whether it is planned, so that nobody plans it again', async () => {
+    const events = source<{ k: string }>('events');
+    const broken = (): number => {
+      throw new Error('broken');
+    };
+    const failing = events.keyBy((e) => e.k).aggregate({ s: sum(broken) });
+    const at = place(physical(makeJob('failing', failing, { outputMode: 'update' }) as Job<unknown>));
+    const asleep = sleepAt(isCreateOf('/plan/'), 'before');
+    const opened = await open(at, hookedStore(at.store, asleep.hooks));
+    let reported = false;
+    const batch = run(opened, 0).catch(() => {
+      reported = true;
+    });
+    await asleep.asleep;
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(reported).toBe(false);
+    asleep.wake();
+    await batch;
+    expect(reported).toBe(true);
+    expect(opened.engine.planner.position).toBe(1);
   });
 });
 
@@ -350,7 +412,8 @@ describe('stages and outputs', () => {
     const counted = countingStore(hookedStore(at.store, asleep.hooks));
     const opened = await open(at, counted);
     const done = [];
-    for (let i = 0; i < 3; i++) done.push(await opened.engine.run(await opened.engine.plan(gather(at.job, SCRIPT[i]!, `rows-${i}`))));
+    for (let i = 0; i < 3; i++)
+      done.push(await opened.engine.run(await opened.engine.plan(gather(at.job, SCRIPT[i]!, `rows-${i}`))));
     await asleep.asleep;
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
     expect(counted.count('create', `/log/${pad(3)}`), 'the batches go on').toBe(1);
@@ -358,7 +421,9 @@ describe('stages and outputs', () => {
     expect(counted.count('create', `/out/out/p0/${pad(3)}`)).toBe(0);
     asleep.wake();
     await Promise.all(done.map((d) => d.published));
-    const created = counted.calls.filter((c) => c.op === 'create' && c.name.includes('/out/out/')).map((c) => c.name.slice(-1));
+    const created = counted.calls
+      .filter((c) => c.op === 'create' && c.name.includes('/out/out/'))
+      .map((c) => c.name.slice(-1));
     expect(created).toEqual(['1', '2', '3']);
     expect(Object.keys(await publishedOf(at.store, at.job)).filter((n) => n.startsWith('_quarantine'))).toHaveLength(3);
   });
@@ -366,50 +431,69 @@ describe('stages and outputs', () => {
   it('invariant 12: what a killed process had committed and not published is published by the next, in order', async () => {
     const at = place();
     await expect(
-      runScript({ ...at, script: SCRIPT, store: hookedStore(at.store, { before(call) {
-        if (call.name.includes('/out/')) throw new CrashError('dead before out');
-      } }) }),
+      runScript({
+        ...at,
+        script: SCRIPT,
+        store: hookedStore(at.store, {
+          before(call) {
+            if (call.name.includes('/out/')) throw new CrashError('dead before out');
+          },
+        }),
+      }),
     ).rejects.toThrow();
     const counted = countingStore(at.store);
     await open(at, counted);
-    expect(counted.calls.filter((c) => c.op === 'create').map((c) => c.name)).toContain(`running/e1/out/out/p0/${pad(1)}`);
+    expect(counted.calls.filter((c) => c.op === 'create').map((c) => c.name)).toContain(
+      `running/e1/out/out/p0/${pad(1)}`,
+    );
   });
 });
 
 describe('reads of a batch', () => {
   it('invariant 5: a fold that is published while a batch reads does not change what it sees', async () => {
     // Windows close by a scan: of the SSTs first, then of the overlay, which the fold empties in between.
-    const job = physical(JOBS.tumbling(), { partitions: 1, preload: 'off', state: { ttlMs: undefined, cacheBytes: 1 } });
-    const script = sampleScript('tumbling', 6);
-    const whole = place(physical(JOBS.tumbling(), { partitions: 1 }));
+    const job = physical(JOBS.tumbling(), {
+      partitions: 1,
+      preload: 'off',
+      noDataBatches: false,
+      state: { ttlMs: undefined, cacheBytes: 1 },
+    });
+    const script = sampleScript('tumbling', 5);
+    const whole = place({ ...job, state: { ttlMs: undefined, cacheBytes: 1 << 20 } });
     await runScript({ ...whole, script, flush: true });
-    for (let at = 0; at < 30; at += 3) {
+    let folds = 0;
+    for (let at = 0; at < 6; at++) {
       const here = place(job);
-      let opened: OpenEngine | undefined;
-      let reads = 0;
+      let reads = Number.NEGATIVE_INFINITY;
       const store = hookedStore(here.store, {
         async after(call) {
-          if (!isGetOf('/sst/')(call) || opened === undefined || reads++ !== at) return;
+          if (!isGetOf('/sst/')(call) || reads++ !== at) return;
+          folds++;
           await opened.committer.loop.foldNow('s0/p0');
         },
       });
-      await runScript({ ...here, store, script, flush: true, commits: 'asked', async between(o, i) {
-        opened = o;
-        if (i === 2) await o.committer.loop.foldNow('s0/p0');
-      } });
+      const opened = await open(here, store);
+      for (const [i, batch] of script.entries()) {
+        if (i === 2) await foldAll(opened);
+        await opened.engine.batch(gather(job, batch, `rows-${i}`));
+      }
+      reads = 0;
+      await opened.engine.batch(noRows('flush'));
       expect((await outcomeOf(here.store, job)).published, `fold at read ${at}`).toEqual(
         (await outcomeOf(whole.store, whole.job)).published,
       );
     }
+    expect(folds).toBeGreaterThan(0);
   });
 
   it('a batch finds again what it has found in memory, though it is more than the budget', () => {
     const rows = new Rows(600, true);
     rows.put(0, 0, 'small', ['s'], 4);
     rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000);
-    const found = ['small', 'large', 'small', 'large'].filter((key) => rows.get(0, 0, key) !== undefined);
-    for (const key of found) expect(rows.get(0, 0, key), key).toBeDefined();
-    expect(rows.complete).toBe(found.length === 4);
+    // The batch asked whether all rows are here, and need not load any of them.
+    expect(rows.complete).toBe(true);
+    for (const key of ['small', 'large', 'small', 'large']) expect(rows.get(0, 0, key), key).toBeDefined();
+    expect(rows.complete).toBe(true);
   });
 
   it('invariant 3: a warm pack is not used under another manifest than the one it was made for', async () => {
@@ -433,7 +517,9 @@ describe('reads of a batch', () => {
     const cold = await open({ ...at, job: { ...job, state: { ttlMs: undefined, cacheBytes: 1 } } });
     runner(cold).state.warmFor(5, pack);
     await foldAll(cold);
-    const [table] = runner(cold).state.begin().tables([{ name: 'groups', kind: 'keyed' }], 0);
+    const [table] = runner(cold)
+      .state.begin()
+      .tables([{ name: 'groups', kind: 'keyed' }], 0);
     const { rows } = (await stateOf(at.store, job))['s0/p0']!;
     for (const stateKey of pack.keys()) {
       await table!.load([stateKey.slice(1)]);
@@ -447,6 +533,8 @@ describe('reads of a batch', () => {
 it('the crash helper: a dead process makes no further request', async () => {
   const at = place();
   const counted = countingStore(at.store);
-  await expect(runScript({ ...at, script: SCRIPT, store: hookedStore(counted, crashAfter(20)) })).rejects.toThrow('crashed');
+  await expect(runScript({ ...at, script: SCRIPT, store: hookedStore(counted, crashAfter(20)) })).rejects.toThrow(
+    'crashed',
+  );
   expect(counted.calls.length).toBe(21);
 });

@@ -22,29 +22,35 @@ describe('two engines on one store', () => {
   it('invariants 1, 10 and 11: however their requests interleave, one is fenced or both finish, and nothing is there twice', async () => {
     let fenced = 0;
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...JOB_KINDS), fc.nat(), fc.constantFrom(1, 1 << 20), async (kind, seed, cacheBytes) => {
-        const job = physical(JOBS[kind](), { state: { ttlMs: undefined, cacheBytes } });
-        const script = sampleScript(kind, 5);
-        const clock = new FastClock();
-        const whole = new MemoryStore({ clock });
-        await runScript({ job, store: whole, script, clock, flush: true });
-        const store = new MemoryStore({ clock });
-        const { next } = seededRandom(seed);
-        const wait = async (): Promise<void> => {
-          for (let i = Math.floor(next() * next() * 6); i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
-        };
-        const slow = () => hookedStore(store, { before: wait, after: wait });
-        const both = await Promise.allSettled(
-          [0, 1].map(() => runScript({ job, store: slow(), script, clock, flush: true })),
-        );
-        for (const one of both) {
-          if (one.status === 'fulfilled') continue;
-          expect((one.reason as { code?: string }).code, String(one.reason?.stack)).toBe('FENCED');
-          fenced++;
-        }
-        await runScript({ job, store, script, clock, flush: true });
-        expect(await outcomeOf(store, job)).toEqual(await outcomeOf(whole, job));
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...JOB_KINDS),
+        fc.nat(),
+        fc.constantFrom(1, 1 << 20),
+        async (kind, seed, cacheBytes) => {
+          const job = physical(JOBS[kind](), { state: { ttlMs: undefined, cacheBytes } });
+          const script = sampleScript(kind, 5);
+          const clock = new FastClock();
+          const whole = new MemoryStore({ clock });
+          await runScript({ job, store: whole, script, clock, flush: true });
+          const store = new MemoryStore({ clock });
+          const { next } = seededRandom(seed);
+          const wait = async (): Promise<void> => {
+            for (let i = Math.floor(next() * next() * 6); i > 0; i--)
+              await new Promise((resolve) => setImmediate(resolve));
+          };
+          const slow = () => hookedStore(store, { before: wait, after: wait });
+          const both = await Promise.allSettled(
+            [0, 1].map(() => runScript({ job, store: slow(), script, clock, flush: true })),
+          );
+          for (const one of both) {
+            if (one.status === 'fulfilled') continue;
+            expect((one.reason as { code?: string }).code, String(one.reason?.stack)).toBe('FENCED');
+            fenced++;
+          }
+          await runScript({ job, store, script, clock, flush: true });
+          expect(await outcomeOf(store, job)).toEqual(await outcomeOf(whole, job));
+        },
+      ),
       { numRuns: 25 },
     );
     expect(fenced).toBeGreaterThan(0);
@@ -59,10 +65,21 @@ describe('two engines on one store', () => {
     const script = new URL('../helpers/engine-run-process.ts', import.meta.url).pathname;
     const start = (store: string, output: string): Promise<{ code: number | null; text: string }> =>
       new Promise((resolve) => {
-        const args = ['--conditions', 'misa-source', '--import', 'tsx', script, path.join(root, store), input, path.join(root, output), 'async'];
+        const args = [
+          '--conditions',
+          'misa-source',
+          '--import',
+          'tsx',
+          script,
+          path.join(root, store),
+          input,
+          path.join(root, output),
+          'async',
+        ];
         const child = spawn(process.execPath, args, { cwd: new URL('../..', import.meta.url).pathname });
         let text = '';
-        for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
         child.on('exit', (code) => resolve({ code, text }));
       });
     expect((await start('whole', 'out-whole')).code).toBe(0);
@@ -70,7 +87,8 @@ describe('two engines on one store', () => {
     for (const { code, text } of both) if (code !== 0) expect(text).toContain('another process runs job flights');
     expect((await start('shared', 'out-a')).code).toBe(0);
     const job = compileJob(flightsJob());
-    const openStore = (name: string) => DirectoryStore.open({ root: path.join(root, name), clock: systemClock, random: systemRandom });
+    const openStore = (name: string) =>
+      DirectoryStore.open({ root: path.join(root, name), clock: systemClock, random: systemRandom });
     expect(await publishedOf(await openStore('shared'), job)).toEqual(await publishedOf(await openStore('whole'), job));
   });
 });

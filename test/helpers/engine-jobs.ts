@@ -1,6 +1,6 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
-import { avg, count, type Job, job, max, source, sliding, sum, tumbling } from '../../lib/index.ts';
+import { avg, count, type Job, job, max, sliding, source, sum, tumbling } from '../../lib/index.ts';
 import type { ScriptBatch } from './engine.ts';
 
 export interface Event {
@@ -17,43 +17,79 @@ export const BAD_EVENT = { k: 'bad', v: 0 };
 /** Every shape: keyed tables, timed tables, two stages, two inputs, side outputs, a whole table each batch. */
 export const JOBS = {
   running: (): Job<unknown> =>
-    job('running', events().keyBy((e) => e.k).aggregate({ n: count(), s: sum((e) => e.v), m: max((e) => e.v) }), {
-      outputMode: 'update',
-      partitions: 2,
-    }),
+    job(
+      'running',
+      events()
+        .keyBy((e) => e.k)
+        .aggregate({ n: count(), s: sum((e) => e.v), m: max((e) => e.v) }),
+      {
+        outputMode: 'update',
+        partitions: 2,
+      },
+    ),
   tumbling: (): Job<unknown> => {
     const windows = events()
       .filter((e) => e.v !== 7)
       .keyBy((e) => e.k)
       .window(tumbling('10 s'));
-    return job('tumbling', { sums: windows.aggregate({ n: count(), mean: avg((e) => e.v) }), late: windows.late() }, {
-      outputMode: 'append',
-      partitions: 2,
-    });
+    return job(
+      'tumbling',
+      { sums: windows.aggregate({ n: count(), mean: avg((e) => e.v) }), late: windows.late() },
+      {
+        outputMode: 'append',
+        partitions: 2,
+      },
+    );
   },
   sliding: (): Job<unknown> =>
-    job('sliding', events().keyBy((e) => e.k).window(sliding('20 s', '10 s')).aggregate({ s: sum((e) => e.v) }), {
-      outputMode: 'append',
-      partitions: 2,
-    }),
+    job(
+      'sliding',
+      events()
+        .keyBy((e) => e.k)
+        .window(sliding('20 s', '10 s'))
+        .aggregate({ s: sum((e) => e.v) }),
+      {
+        outputMode: 'append',
+        partitions: 2,
+      },
+    ),
   twoStages: (): Job<unknown> => {
-    const first = events().keyBy((e) => e.k).window(tumbling('10 s')).aggregate({ n: count(), s: sum((e) => e.v) });
-    const second = first.keyBy((r) => r.n % 2).window(tumbling('30 s')).aggregate({ windows: count(), s: sum((r) => r.s) });
+    const first = events()
+      .keyBy((e) => e.k)
+      .window(tumbling('10 s'))
+      .aggregate({ n: count(), s: sum((e) => e.v) });
+    const second = first
+      .keyBy((r) => r.n % 2)
+      .window(tumbling('30 s'))
+      .aggregate({ windows: count(), s: sum((r) => r.s) });
     return job('two-stages', { first, second }, { outputMode: 'append', partitions: 2 });
   },
   union: (): Job<unknown> => {
     const other = source<Event>('others', { eventTime: (e) => e.t, delay: '20 s' });
     const both = events().union(other.map((e) => ({ ...e, v: -e.v })));
-    return job('union', both.keyBy((e) => e.k).window(tumbling('10 s')).aggregate({ n: count(), s: sum((e) => e.v) }), {
-      outputMode: 'append',
-      partitions: 2,
-    });
+    return job(
+      'union',
+      both
+        .keyBy((e) => e.k)
+        .window(tumbling('10 s'))
+        .aggregate({ n: count(), s: sum((e) => e.v) }),
+      {
+        outputMode: 'append',
+        partitions: 2,
+      },
+    );
   },
   complete: (): Job<unknown> =>
-    job('complete', events().keyBy((e) => e.k).aggregate({ n: count(), s: sum((e) => e.v) }), {
-      outputMode: 'complete',
-      partitions: 2,
-    }),
+    job(
+      'complete',
+      events()
+        .keyBy((e) => e.k)
+        .aggregate({ n: count(), s: sum((e) => e.v) }),
+      {
+        outputMode: 'complete',
+        partitions: 2,
+      },
+    ),
 } as const;
 
 export type JobKind = keyof typeof JOBS;
@@ -64,7 +100,8 @@ export function sampleScript(kind: JobKind, batches = 5): ScriptBatch[] {
   const script: ScriptBatch[] = [];
   for (let i = 0; i < batches; i++) {
     const rows: unknown[] = [];
-    for (let r = 0; r < 6; r++) rows.push({ t: i * 9_000 + r * 2_500, k: `k${(i * 5 + r * 3) % 7}`, v: (i * 6 + r) % 9 });
+    for (let r = 0; r < 6; r++)
+      rows.push({ t: i * 9_000 + r * 2_500, k: `k${(i * 5 + r * 3) % 7}`, v: (i * 6 + r) % 9 });
     if (i >= 3) rows.push({ t: 1_000, k: 'k1', v: 3 });
     if (i === 1) rows.push(BAD_EVENT);
     const others = kind === 'union' ? { others: i % 2 === 0 ? rows.slice(1, 4) : [] } : {};
@@ -80,7 +117,10 @@ export const anyEvent: fc.Arbitrary<unknown> = fc.oneof(
       t: fc.integer({ min: 0, max: 120 }).map((s) => s * 1000),
       k: fc.integer({ min: 0, max: 12 }).map((k) => `key-${k}`),
       // Eighths: their sums are exact, so that the order in which partitions hand rows on cannot show.
-      v: fc.oneof(fc.integer({ min: -5, max: 9 }), fc.integer({ min: -1e6, max: 1e6 }).map((v) => v / 8)),
+      v: fc.oneof(
+        fc.integer({ min: -5, max: 9 }),
+        fc.integer({ min: -1e6, max: 1e6 }).map((v) => v / 8),
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.constant(BAD_EVENT) },
@@ -89,9 +129,11 @@ export const anyEvent: fc.Arbitrary<unknown> = fc.oneof(
 /** Random batches whose event times move on, with late rows in between. */
 export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBatch[]> {
   const rows = (i: number): fc.Arbitrary<unknown[]> =>
-    fc.array(anyEvent, { maxLength: 12 }).map((list) =>
-      list.map((e) => ('t' in (e as object) ? { ...(e as Event), t: (e as Event).t / 4 + i * 8_000 } : e)),
-    );
+    fc
+      .array(anyEvent, { maxLength: 12 })
+      .map((list) =>
+        list.map((e) => ('t' in (e as object) ? { ...(e as Event), t: (e as Event).t / 4 + i * 8_000 } : e)),
+      );
   const batch = (i: number): fc.Arbitrary<ScriptBatch> =>
     kind === 'union' ? fc.record({ events: rows(i), others: rows(i) }) : fc.record({ events: rows(i) });
   return fc

@@ -14,8 +14,15 @@ export function flightsJob(commit: 'async' | 'sync' = 'async'): Job<unknown> {
   const flights = source<Flight>('flights', { eventTime: (f) => f.event_time, delay: '3 hours' });
   const hours = flights.keyBy((f) => f.carrier).window(tumbling('1 hour'));
   const hourly = hours.aggregate({ n: count(), mean: avg((f) => f.dep_delay), worst: max((f) => f.dep_delay) });
-  const days = hourly.keyBy((h) => h.n > 3).window(tumbling('1 day')).aggregate({ hours: count() });
-  return job('flights', { hourly, late: hours.late(), days }, { partitions: 2, trigger: { maxRows: 50 }, commit: { mode: commit } });
+  const days = hourly
+    .keyBy((h) => h.n > 3)
+    .window(tumbling('1 day'))
+    .aggregate({ hours: count() });
+  return job(
+    'flights',
+    { hourly, late: hours.late(), days },
+    { partitions: 2, trigger: { maxRows: 50 }, commit: { mode: commit } },
+  );
 }
 
 const [, script, store, input, output, commit] = process.argv;

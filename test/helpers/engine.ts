@@ -6,22 +6,23 @@
  *     await runScript({ job, store, script });
  *     expect(await publishedOf(store, job)).toEqual(…)
  */
-import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+
 import type { Environment } from '../../lib/batch/partition-runner.ts';
-import type { Gathered } from '../../lib/batch/planner.ts';
 import type { Plan } from '../../lib/batch/plan.ts';
+import type { Gathered } from '../../lib/batch/planner.ts';
+import { PlannerLog } from '../../lib/batch/planner-log.ts';
 import type { PartitionInput } from '../../lib/batch/rows.ts';
+import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
 import { CommitLoop } from '../../lib/commit/commit-loop.ts';
-import { commitPaths, commitWork } from '../../lib/runtime/commit-work.ts';
 import type { Committer } from '../../lib/commit/committer.ts';
 import { MisaError } from '../../lib/errors.ts';
 import type { Job } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
-import { PlannerLog } from '../../lib/batch/planner-log.ts';
 import type { LoadedManifest } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
-import { names, numberOf, PLANNER, type PartitionPath } from '../../lib/object-store/names.ts';
+import { names, numberOf, type PartitionPath, PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { commitPaths, commitWork } from '../../lib/runtime/commit-work.ts';
 import { type BatchDone, Engine } from '../../lib/runtime/engine.ts';
 import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
 import { type JobFile, openJobFile, readJobFile } from '../../lib/runtime/job-file.ts';
@@ -245,7 +246,10 @@ export async function rowsOf(store: ObjectStore, job: PhysicalJob, output: strin
   const batches: unknown[][] = [];
   for (const [name, text] of Object.entries(await publishedOf(store, job))) {
     if (!name.startsWith(`${output}/`)) continue;
-    const rows = text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+    const rows = text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
     const n = numberOf(name);
     while (batches.length < n) batches.push([]);
     batches[n - 1]!.push(...rows);

@@ -74,9 +74,17 @@ describe('testJob', () => {
   it('shows the whole table in mode complete, over all partitions, and none in the others', async () => {
     const counts = rows.keyBy((r) => r.k).aggregate({ n: count() });
     const t = await testJob(job('complete', counts, { outputMode: 'complete' }), { partitions: 3 });
-    t.send(rows, ['a', 'b', 'c', 'd', 'a'].map((k, i) => row(i, k)));
+    t.send(
+      rows,
+      ['a', 'b', 'c', 'd', 'a'].map((k, i) => row(i, k)),
+    );
     const byKey = (list: unknown[]): unknown[] => list.map((r) => JSON.stringify(r)).sort();
-    const table = [{ key: 'a', n: 2 }, { key: 'b', n: 1 }, { key: 'c', n: 1 }, { key: 'd', n: 1 }];
+    const table = [
+      { key: 'a', n: 2 },
+      { key: 'b', n: 1 },
+      { key: 'c', n: 1 },
+      { key: 'd', n: 1 },
+    ];
     expect(byKey(await t.runBatch())).toEqual(byKey(table));
     await t.restart();
     expect(byKey(await t.table())).toEqual(byKey(table));
@@ -95,7 +103,16 @@ describe('testJob', () => {
   it('moves processing time only when told: an idle input lets the others go on', async () => {
     const a = source<Row>('a', { eventTime: (r) => r.t, delay: 0, idleAfter: '1 minute' });
     const b = source<Row>('b', { eventTime: (r) => r.t, delay: 0, idleAfter: '1 minute' });
-    const t = await testJob(job('idle', a.union(b).keyBy((r) => r.k).window(tumbling('10 s')).aggregate({ n: count() })));
+    const t = await testJob(
+      job(
+        'idle',
+        a
+          .union(b)
+          .keyBy((r) => r.k)
+          .window(tumbling('10 s'))
+          .aggregate({ n: count() }),
+      ),
+    );
     t.send(a, [row(1, 'x')]);
     t.send(b, [row(2, 'x')]);
     await t.runBatch();
