@@ -226,7 +226,7 @@ describe('PartitionState', () => {
       table!.put('k', 0, [value]);
       const changes = batch.encode();
       state.apply(n, `h${n}`, changes, batch);
-      folder.log(n, `h${n}`, [{ key: addressPrefix(0, 'keyed', 0) + 'k', value: packValue([value]) }]);
+      folder.log(n, `h${n}`, [{ key: `${addressPrefix(0, 'keyed', 0)}k`, value: packValue([value]) }]);
     };
     const warm = make();
     write(warm, 1, 1);
