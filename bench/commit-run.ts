@@ -70,7 +70,7 @@ export async function measureCommit(args: CommitArgs): Promise<CommitRun> {
     writeEvents({ path: first, rows: args.keys, seed: 1, keys: args.keys, order: 'each' });
     writeEvents({ path: rest, rows: counted, seed: 2, keys: args.keys, order: 'uniform' });
     const loading = await open({ ...args, rows: 20_000, rowBytes: 1 << 30 }, directory, [first], NO_LATENCY, () => {});
-    await runBatches(loading, { intervalMs: 0, onDone: () => {} });
+    await runBatches(loading, { intervalMs: 0, warmUp: 0, onDone: () => {} });
     await loading.close();
     return await measure(args, directory, [first, rest]);
   } finally {
@@ -93,6 +93,7 @@ async function measure(args: CommitArgs, directory: string, files: readonly stri
   let toMs = 0;
   await runBatches(job, {
     intervalMs,
+    warmUp,
     onDone: (i, arrivedMs, done) => {
       if (i < warmUp) return;
       if (i === warmUp) fromMs = arrivedMs;
@@ -170,16 +171,21 @@ async function open(
 
 interface Timetable {
   readonly intervalMs: number;
+  readonly warmUp: number;
   /** Called when batch i (from 0) is published. */
   readonly onDone: (i: number, arrivedMs: number, done: Awaited<ReturnType<Engine['run']>>) => void;
 }
 
-async function runBatches({ engine, inputs }: OpenJob, { intervalMs, onDone }: Timetable): Promise<void> {
-  const beganMs = clock.monotonic();
+async function runBatches({ engine, inputs }: OpenJob, { intervalMs, warmUp, onDone }: Timetable): Promise<void> {
+  /** When the timetable's first batch arrived. */
+  let beganMs = 0;
   let count = 0;
   const prepare = async (): Promise<{ i: number; arrivedMs: number; planned: PlannedBatch } | undefined> => {
     const i = count++;
-    const arrivedMs = intervalMs === 0 ? clock.monotonic() : beganMs + i * intervalMs;
+    const nowMs = clock.monotonic();
+    if (i === warmUp) beganMs = nowMs;
+    // No timetable while all is cold, so that nobody begins with a queue that he only has from then.
+    const arrivedMs = intervalMs === 0 || i < warmUp ? nowMs : beganMs + (i - warmUp) * intervalMs;
     const early = arrivedMs - clock.monotonic();
     if (early > 0) await clock.sleep(early);
     const gathered = await inputs.gather();

@@ -26,8 +26,8 @@ export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
   };
   const modes = ['sync', 'async'] as const;
   const closed = { sync: await run({ ...base, mode: 'sync' }), async: await run({ ...base, mode: 'async' }) };
-  // A rate that the slower of the two sustains, with a quarter to spare.
-  const intervalMs = Math.round((closed.sync.wallMs / base.batches) * 1.33);
+  // A rate that the slower of the two sustains, with a third of its time to spare.
+  const intervalMs = Math.round((closed.sync.wallMs / base.batches) * 1.5);
   const open = {
     sync: await run({ ...base, mode: 'sync', intervalMs, batches: quick ? 16 : 120 }),
     async: await run({ ...base, mode: 'async', intervalMs, batches: quick ? 16 : 120 }),

@@ -46,7 +46,12 @@ const findings: Finding[] = [];
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const startMs = performance.now();
-  const finding = await bench({ quick });
+  const finding = await bench({ quick }).catch((error: Error) => {
+    // The others are worth having all the same.
+    console.error(`\n${name} failed: ${error.message}`);
+    process.exitCode = 1;
+  });
+  if (finding === undefined) continue;
   for (const table of finding.tables) console.log(tableText(table));
   console.log(`\n(${name}: ${((performance.now() - startMs) / 1000).toFixed(0)} s)`);
   findings.push(finding);

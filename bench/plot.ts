@@ -167,7 +167,7 @@ function legend(entries: readonly { name: string; colour: string }[], top: numbe
   let x = 24;
   let y = top;
   const drawn = entries.map(({ name, colour: fill }) => {
-    const width = 26 + name.length * 6.6;
+    const width = 34 + name.length * 6.9;
     if (x + width > WIDTH - 16) [x, y] = [24, y + 20];
     const at = x;
     x += width;
