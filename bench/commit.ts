@@ -102,11 +102,12 @@ export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
         { x: 'batch', y: 'log entries', limit: { at: MAX_LAG, name: 'K = 8' } },
       ),
       'commit-reads.svg': stackedBars(
-        'Reads by tier from a cold start, few rows in memory',
-        'thousand reads',
+        'Thousand reads by tier from a cold start, few rows in memory',
+        '',
         preloads.map(([name, { reads }]) => ({
           name: `preload ${name}`,
           parts: Object.fromEntries(TIERS.map((tier) => [tier, reads[tier] / 1000])),
+          note: `${reads.requests} requests`,
         })),
       ),
     },

@@ -11,9 +11,10 @@ export interface CommitWork {
   /**
    * Folds what is there.
    * @param known entries up to this are known to be durable and published; a hint
+   * @param upTo nothing after this entry is taken; default: no bound
    * @returns the newest manifest if anything was folded
    */
-  fold(path: PartitionPath, known: number): Promise<LoadedManifest | undefined>;
+  fold(path: PartitionPath, known: number, upTo?: number): Promise<LoadedManifest | undefined>;
   /** Runs one compaction if one is due. @returns the newest manifest, or `undefined`: none was due */
   compact(path: PartitionPath): Promise<LoadedManifest | undefined>;
   /** Deletes what nobody needs any more, in all partitions. */
@@ -108,7 +109,7 @@ export class CommitLoop {
   #fold(path: PartitionPath): void {
     if (this.#closed || this.#folding.has(path)) return;
     this.#pending.delete(path);
-    const folding = this.#foldOnce(path)
+    const folding = this.#foldOnce(path, this.#known.get(path))
       .catch(this.#options.onError)
       .finally(() => {
         this.#folding.delete(path);
@@ -118,8 +119,12 @@ export class CommitLoop {
     this.#folding.set(path, folding);
   }
 
-  async #foldOnce(path: PartitionPath): Promise<void> {
-    const loaded = await this.#options.work.fold(path, this.#known.get(path) ?? 0);
+  /**
+   * @param upTo an entry after this one may be on its way, its maker not told yet: to him, folding it would look like the work
+   *   of another environment
+   */
+  async #foldOnce(path: PartitionPath, upTo?: number): Promise<void> {
+    const loaded = await this.#options.work.fold(path, this.#known.get(path) ?? 0, upTo);
     if (loaded === undefined) return;
     this.#options.onManifest(path, loaded);
     this.#compact(path);

@@ -13,6 +13,8 @@ const MAX_AT_ONCE = 8;
 export interface ReadLogOptions extends RequestOptions {
   /** Entries up to this one are known to exist: how far the first reads go. A hint. */
   readonly expected?: number | undefined;
+  /** Nothing after this entry is taken. Default: no bound. */
+  readonly upTo?: number | undefined;
   /** Default 64. */
   readonly maxEntries?: number | undefined;
   /** Stop after this many bytes of entries; default 64 MiB. One read ahead (8 entries) may come on top. */
@@ -28,7 +30,7 @@ export type ReadLog =
 export async function readLog(
   { log, retentionMs }: CommitPartition,
   loaded: LoadedManifest,
-  { expected = 0, maxEntries = 64, maxBytes = 64 << 20, signal }: ReadLogOptions = {},
+  { expected = 0, upTo = Number.POSITIVE_INFINITY, maxEntries = 64, maxBytes = 64 << 20, signal }: ReadLogOptions = {},
 ): Promise<ReadLog> {
   const { through } = loaded.manifest;
   const entries: FoldableEntry[] = [];
@@ -36,7 +38,7 @@ export async function readLog(
   let atOnce = Math.max(1, Math.min(expected - through, MAX_AT_ONCE));
   for (;;) {
     const from = through + entries.length + 1;
-    const count = Math.min(atOnce, maxEntries - entries.length);
+    const count = Math.min(atOnce, maxEntries - entries.length, upTo - from + 1);
     if (count <= 0 || bytes >= maxBytes) return { fresh: true, entries, more: true };
     const answers = await allOrFirstError(Array.from({ length: count }, (_, i) => log.read(from + i, { signal })));
     if (answers.some((answer) => !mayConclude(answer.dateMs, loaded.dateMs, retentionMs))) return { fresh: false };

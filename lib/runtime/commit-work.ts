@@ -35,9 +35,9 @@ export function commitWork(env: CommitEnvironment): CommitWork {
   const stages = stagePartitions(env);
   const partitions = new Map([planner, ...stages.flat()].map((p) => [p.path, p]));
   return {
-    async fold(path, known) {
+    async fold(path, known, upTo) {
       const startMs = clock.monotonic();
-      const result = await fold(partitions.get(path)!, { expected: known, publishedThrough: known });
+      const result = await fold(partitions.get(path)!, { expected: known, upTo, publishedThrough: known });
       if (result.outcome === 'nothing') return undefined;
       const { through } = result.loaded.manifest;
       const entries = result.outcome === 'folded' ? result.entries : 0;
