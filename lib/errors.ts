@@ -53,13 +53,18 @@ export class UserFunctionError extends MisaError {
   }
 }
 
+const REPAIR = 'Nothing was overwritten: put this object back from a copy of the store, or start over with a new store';
+
 /** A stored object is not what it must be. Nothing is overwritten; the message names the object. */
 export class CorruptionError extends MisaError {
   readonly object: string;
+  /** What is wrong with it. */
+  readonly what: string;
 
   constructor(object: string, what: string, options: MisaErrorOptions = {}) {
-    super('CORRUPT', `${object} is corrupted: ${what}`, options);
+    super('CORRUPT', `${object} is corrupted: ${what}. ${REPAIR}`, options);
     this.object = object;
+    this.what = what;
   }
 }
 

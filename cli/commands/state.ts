@@ -1,5 +1,7 @@
 /** `misa state get|scan|stats`: looks into the state of a job, as its manifests, SSTs and unfolded log entries make it. */
+
 import { MisaError } from '../../lib/errors.ts';
+import { encodeNdjson } from '../../lib/util/ndjson.ts';
 import { tablesOf } from '../state/layout.ts';
 import { keyBegins, keyRows, keysMeant, type StateRow, tableRows } from '../state/rows.ts';
 import { stateStatistics, statisticsText } from '../state/statistics.ts';
@@ -67,7 +69,7 @@ export async function stateStats(name: string, options: StateOptions): Promise<v
 function show(rows: readonly StateRow[], json: boolean): void {
   if (json) {
     for (const { columns, keyBytes: _, valueBytes: __, ...row } of rows) {
-      process.stdout.write(`${JSON.stringify({ ...row, ...columns })}\n`);
+      process.stdout.write(encodeNdjson([{ ...row, ...columns }]));
     }
     return;
   }
@@ -105,6 +107,11 @@ function groupTable(rows: readonly StateRow[]): string {
 function cell(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : String(Math.round(value * 1e6) / 1e6);
-  const text = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? String(v) : v)) ?? '';
+  const text =
+    value === undefined
+      ? ''
+      : Buffer.from(encodeNdjson([value]))
+          .toString()
+          .trimEnd();
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }

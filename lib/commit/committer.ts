@@ -10,6 +10,8 @@ export interface Committer {
   committed(path: PartitionPath, n: number): void;
   /** Called for each manifest that the commit side has published, if it is near enough to tell. */
   onManifest(listener: (path: PartitionPath, loaded: LoadedManifest) => void): void;
+  /** Throws what made commit work fail for good, so that a run does not go on without it. */
+  check(): void;
   /** Backpressure: returns when a fold of this partition has been published, or nothing is left to fold. */
   relieve(path: PartitionPath): Promise<void>;
   /** Ends the commit side, with `drain` after everything durable is folded. @throws what made commit work fail */

@@ -3,6 +3,7 @@
  * then its blocks with one request ahead of the merge.
  */
 
+import { CorruptionError } from '../errors.ts';
 import type { SstRef } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
@@ -25,19 +26,34 @@ export async function* readRun(
   options: RequestOptions = {},
 ): AsyncGenerator<Entry[], void, undefined> {
   for (const sst of ssts) {
-    const read = async (offset: number, length: number): Promise<Uint8Array> => {
-      const name = partition.names.sst(partition.path, sst.id);
-      const answer = await partition.store.get(name, { ...options, range: { offset, length } });
-      if (!answer.found) throw new MissingSstError(name);
-      return answer.body;
-    };
-    if (sst.size <= PIECE_BYTES) {
-      yield* sstEntries(sst, await read(0, sst.size));
-      continue;
+    const name = partition.names.sst(partition.path, sst.id);
+    try {
+      yield* readSst(partition, name, sst, options);
+    } catch (error) {
+      // An SST knows its id; a person needs its place.
+      if (!(error instanceof CorruptionError) || error.object.includes('/')) throw error;
+      throw new CorruptionError(name, `in ${error.object}, ${error.what}`, { cause: error });
     }
-    const index = SstIndex.decode(sst, await read(sst.metaOffset, sst.size - sst.metaOffset));
-    const fetch = async (span: BlockSpan): Promise<Uint8Array[]> =>
-      splitSpan(index, span, await read(span.offset, span.length));
-    yield* scanBlocks(index, fetch, { spanBytes: PIECE_BYTES });
   }
+}
+
+async function* readSst(
+  partition: CommitPartition,
+  name: string,
+  sst: SstRef,
+  options: RequestOptions,
+): AsyncGenerator<Entry[], void, undefined> {
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const answer = await partition.store.get(name, { ...options, range: { offset, length } });
+    if (!answer.found) throw new MissingSstError(name);
+    return answer.body;
+  };
+  if (sst.size <= PIECE_BYTES) {
+    yield* sstEntries(sst, await read(0, sst.size));
+    return;
+  }
+  const index = SstIndex.decode(sst, await read(sst.metaOffset, sst.size - sst.metaOffset));
+  const fetch = async (span: BlockSpan): Promise<Uint8Array[]> =>
+    splitSpan(index, span, await read(span.offset, span.length));
+  yield* scanBlocks(index, fetch, { spanBytes: PIECE_BYTES });
 }

@@ -41,6 +41,11 @@ export function jobFileName(job: string): string {
   return `${job}/job.json`;
 }
 
+/** All objects of a job but {@link jobFileName} start with this. */
+export function epochsPrefix(job: string): string {
+  return `${job}/e`;
+}
+
 export function names(job: string, epoch: number): Names {
   const root = `${job}/e${epoch}`;
   const logPrefix = (path: PartitionPath): string => (path === PLANNER ? `${root}/plan/` : `${root}/${path}/log/`);

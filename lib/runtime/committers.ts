@@ -52,6 +52,9 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
       loop.tick(env.clock.now());
     },
     onManifest: (listener) => void listeners.push(listener),
+    check() {
+      if (failure !== undefined) throw failure;
+    },
     async relieve(path) {
       if (failure !== undefined) throw failure;
       await loop.foldNow(path);
@@ -118,6 +121,9 @@ export function workerCommitter(spec: StoreSpec, file: JobFile, retentionMs: num
   return {
     committed: (path, n) => post({ kind: 'committed', path, n }),
     onManifest: (listener) => void listeners.push(listener),
+    check() {
+      if (failure !== undefined) throw failure;
+    },
     relieve: (path) => call((id) => ({ kind: 'relieve', id, path })),
     close({ drain }) {
       closed ??= (async () => {

@@ -325,7 +325,7 @@ function versionOf(file: FileRef): string {
 function changed(file: FileRef, rows: number): InputError {
   return new InputError(
     'INPUT_CHANGED',
-    `${file.path} was changed after ${rows} of its rows were planned. Put the file back as it was and new rows into a new file; or start over with a new --store.`,
+    `${file.path} was changed after ${rows} of its rows were planned. Put the file back as it was; or take it out of the input and give what comes after its first ${rows} rows as a new file; or start over with a new --store.`,
     file.path,
   );
 }

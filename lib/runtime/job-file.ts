@@ -2,8 +2,8 @@
  * job.json: what a store holds the state of. Made when a job first runs there, checked at every start: a job that would
  * read the state differently is refused before anything is written.
  */
-import { MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
-import { jobFileName } from '../object-store/names.ts';
+import { CorruptionError, MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
+import { epochsPrefix, jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
@@ -48,9 +48,14 @@ export async function readJobFile(store: ObjectStore, job: string): Promise<JobF
 export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: Random): Promise<JobFile> {
   const name = jobFileName(job.name);
   const wanted = describe(job, random.id());
+  let orphan: string | undefined;
   for (let tries = 0; tries < 5; tries++) {
     const answer = await store.get(name);
     if (answer.found) return check(decodeEnvelope<JobFile>('job', VERSION, answer.body, name), wanted);
+    // It is the first object of a job: without it there can be no others, but for those of a process that made it just now.
+    if (orphan !== undefined) throw new CorruptionError(name, `it is missing, and there is ${orphan}`);
+    orphan = await anyObject(store, job.name);
+    if (orphan !== undefined) continue;
     try {
       const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
       if (written.ok) return wanted;
@@ -60,6 +65,11 @@ export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: 
     }
   }
   throw new StoreError('STORE_BUSY', `${name} cannot be created: the store keeps refusing`, { retryable: true });
+}
+
+async function anyObject(store: ObjectStore, job: string): Promise<string | undefined> {
+  for await (const { name } of store.list(epochsPrefix(job))) return name;
+  return undefined;
 }
 
 function describe(job: PhysicalJob, id: string): JobFile {
@@ -72,7 +82,7 @@ function describe(job: PhysicalJob, id: string): JobFile {
     outputMode: job.mode,
     commit: job.commit.mode,
     outputs: job.outputs.map(({ name, stage }) => ({ name, stage })),
-    layout: job.layout,
+    layout: [...job.sources.map((source) => `source ${source.name}`).sort(), ...job.layout],
   };
 }
 

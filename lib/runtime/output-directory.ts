@@ -9,8 +9,9 @@ import { mkdirSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { QUARANTINE } from '../batch/run-operators.ts';
-import { MisaError, StoreError } from '../errors.ts';
-import type { Names } from '../object-store/names.ts';
+import { CorruptionError, MisaError, StoreError } from '../errors.ts';
+import { DataLog } from '../log/data-log.ts';
+import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import type { JobFile } from './job-file.ts';
@@ -87,12 +88,12 @@ export class OutputDirectory {
 
   async #copyBatch(n: number, known: Results): Promise<void> {
     const outputs = [...this.#file.outputs, { name: QUARANTINE, stage: 0 }];
-    const parts = outputs.flatMap(({ name }) =>
-      Array.from({ length: this.#file.partitions }, (_, partition) => ({ name, partition })),
+    const parts = outputs.flatMap(({ name, stage }) =>
+      Array.from({ length: this.#file.partitions }, (_, partition) => ({ name, stage, partition })),
     );
     await Promise.all(
-      parts.map(async ({ name, partition }) => {
-        const bytes = known(name, partition) ?? (await this.#read(name, partition, n));
+      parts.map(async ({ name, stage, partition }) => {
+        const bytes = known(name, partition) ?? (await this.#read(name, stage, partition, n));
         const table = this.#file.outputMode === 'complete' && name !== QUARANTINE;
         if (bytes.length === 0 && !table) return;
         const batch = table ? '' : `-${String(n).padStart(8, '0')}`;
@@ -103,10 +104,15 @@ export class OutputDirectory {
     );
   }
 
-  async #read(output: string, partition: number, n: number): Promise<Uint8Array> {
-    const answer = await this.#store.get(this.#names.out(output, partition, n));
-    // Deleted by its consumer.
-    return answer.found ? answer.body : new Uint8Array(0);
+  /** From the log entry while it is kept, since that has a checksum; else as it was published. */
+  async #read(output: string, stage: number, partition: number, n: number): Promise<Uint8Array> {
+    const log = new DataLog(this.#store, this.#names, partitionPath(stage, partition));
+    const { entry } = await log.readEntry(n);
+    if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
+    const name = this.#names.out(output, partition, n);
+    const answer = await this.#store.get(name);
+    if (answer.found) return answer.body;
+    throw new CorruptionError(name, `it is missing, and ${this.directory} has not had it`);
   }
 }
 

@@ -117,6 +117,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       reported.catch(() => {});
     };
     for (;;) {
+      committer.check();
       // What is planned is run, so that a stop leaves nothing half done.
       if (stop?.aborted && ahead === undefined) {
         reason = 'stopped';

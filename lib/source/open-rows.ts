@@ -115,7 +115,8 @@ function damaged(file: FileRef, format: InputFormat, rows: number, error: Damage
   const read = `${rows} rows before the damage were read.`;
   if (error.truncated) {
     const why = `${path} ends in the middle of its ${format.compression} data: it was cut off, or is still being written.`;
-    const advice = 'Write a file under a name that no input pattern matches and rename it when it is complete.';
+    const advice =
+      'If rows of it are planned already (the next run says how many, once the file is whole), give only those after them, as a new file. To avoid this, write a file under a name that no input pattern matches and rename it when it is complete.';
     return new InputError('INPUT_TRUNCATED', `${why} ${read} ${advice}`, path, { cause: error });
   }
   const why = `${path} holds damaged ${format.compression} data (${errorText(error)}).`;

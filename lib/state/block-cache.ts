@@ -19,7 +19,7 @@ export interface BlockCache {
   get(sst: string, part: Part): Uint8Array | undefined;
   has(sst: string, part: Part): boolean;
   /** Takes the parts in one transaction; errors only lose the cache. */
-  put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): Promise<void>;
+  put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): void;
   /** Forgets a part that turned out to be damaged. */
   drop(sst: string, part: Part): void;
   readonly bytes: number;
@@ -39,6 +39,8 @@ export class LmdbBlockCache implements BlockCache {
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
   #closed = false;
+  /** A write failed: nothing more is put there. */
+  #failed = false;
 
   private constructor(directory: string, budgetBytes: number, db: RootDatabase<Buffer, string>) {
     this.#directory = directory;
@@ -87,45 +89,51 @@ export class LmdbBlockCache implements BlockCache {
     return this.#db.getBinary(key);
   }
 
-  async put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): Promise<void> {
-    if (this.#closed || parts.length === 0) return;
-    let last: Promise<boolean> | undefined;
-    for (const { sst, part, bytes } of parts) {
-      if (bytes.length * 4 > this.#budgetBytes) continue;
-      const key = keyOf(sst, part);
-      last = this.#db.put(key, Buffer.from(bytes));
-      this.#bytes += bytes.length - (this.#sizes.get(key) ?? 0);
-      this.#sizes.delete(key);
-      this.#sizes.set(key, bytes.length);
-    }
-    for (const key of this.#sizes.keys()) {
-      if (this.#bytes <= this.#budgetBytes) break;
-      last = this.#forget(key);
-    }
-    try {
-      await last;
-    } catch {
-      // A full disk or map: what was not stored is read from the object store again.
-      for (const { sst, part } of parts) this.#uncount(keyOf(sst, part));
-    }
+  put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): void {
+    if (this.#closed || this.#failed || parts.length === 0) return;
+    this.#write(() => {
+      for (const { sst, part, bytes } of parts) {
+        if (bytes.length * 4 > this.#budgetBytes) continue;
+        const key = keyOf(sst, part);
+        this.#db.putSync(key, Buffer.from(bytes));
+        this.#bytes += bytes.length - (this.#sizes.get(key) ?? 0);
+        this.#sizes.delete(key);
+        this.#sizes.set(key, bytes.length);
+      }
+      for (const key of this.#sizes.keys()) {
+        if (this.#bytes <= this.#budgetBytes) break;
+        this.#forget(key);
+      }
+    });
   }
 
   drop(sst: string, part: Part): void {
     const key = keyOf(sst, part);
-    if (this.#sizes.has(key)) void this.#forget(key).catch(() => {});
+    if (this.#sizes.has(key)) this.#write(() => this.#forget(key));
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#db.flushed;
     await this.#db.close();
+    // Without a seal the next one starts empty.
+    if (this.#failed) return;
     writeFileSync(path.join(this.#directory, SEAL), String(crc32(readFileSync(path.join(this.#directory, DATA)))));
   }
 
-  #forget(key: string): Promise<boolean> {
+  /** One transaction. After one that failed (a full disk or map) everything is read from the object store. */
+  #write(change: () => void): void {
+    try {
+      this.#db.transactionSync(change);
+    } catch {
+      this.#failed = true;
+      for (const key of [...this.#sizes.keys()]) this.#uncount(key);
+    }
+  }
+
+  #forget(key: string): void {
     this.#uncount(key);
-    return this.#db.remove(key);
+    this.#db.removeSync(key);
   }
 
   #uncount(key: string): void {

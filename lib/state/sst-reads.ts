@@ -271,7 +271,7 @@ export class SstReads {
     }
     const raws = splitSpan(index, span, await this.#read(sst, span, cost));
     for (const [k, raw] of raws.entries()) decodeBlock(raw, this.#where(sst, span.first + k));
-    void cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
+    cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
     return raws;
   }
 
@@ -300,7 +300,7 @@ export class SstReads {
     const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
     const { names, path } = this.#options;
     const index = SstIndex.decode(sst, meta, names.sst(path, sst.id));
-    void cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
+    cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
     return this.#keep(index);
   }
 

@@ -123,6 +123,7 @@ export function testCommitter(env: Parameters<typeof commitWork>[0], options: En
       if (commits === 'inline') loop.tick(env.clock.now());
     },
     onManifest: (listener) => void listeners.push(listener),
+    check() {},
     relieve: (path) => loop.foldNow(path),
     async close({ drain }) {
       if (closed) return;
