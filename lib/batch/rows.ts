@@ -43,6 +43,17 @@ export function newEdgeRows(fromHead: boolean): EdgeRows {
   return { keys: [], times: [], rows: [], primary: fromHead ? [] : undefined, pieces: fromHead ? [] : undefined };
 }
 
+/** The rows of one edge in a list by edge, begun where there are none yet. */
+export function edgeRowsIn(edges: (EdgeRows | undefined)[], edge: number, fromHead: boolean): EdgeRows {
+  const known = edges[edge];
+  if (known !== undefined) return known;
+  // Dense, so that the list is stored and looped over as it is.
+  while (edges.length < edge) edges.push(undefined);
+  const begun = newEdgeRows(fromHead);
+  edges[edge] = begun;
+  return begun;
+}
+
 /** The rows of an edge as an operator sees them. */
 export function rowBatch(input: PartitionInput, edge: number, late: number): RowBatch {
   const rows = input.edges[edge];

@@ -8,7 +8,7 @@ import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/
 import type { Collector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
 import { type Plan, watermarksOf } from './plan.ts';
-import { type EdgeRows, joinBatches, newEdgeRows, type PartitionInput, rowBatch } from './rows.ts';
+import { type EdgeRows, edgeRowsIn, joinBatches, type PartitionInput, rowBatch } from './rows.ts';
 import { userFunctionError } from './segment-builder.ts';
 
 /** The output that quarantined rows go to, in every job. */
@@ -111,7 +111,7 @@ class Results implements Collector {
   readonly #outputs: unknown[][];
   /** Index into {@link #outputs} by number of the job's output. */
   readonly #slots: number[];
-  readonly #next: EdgeRows[][];
+  readonly #next: (EdgeRows | undefined)[][];
 
   constructor(job: PhysicalJob, stage: number) {
     this.#job = job;
@@ -128,13 +128,7 @@ class Results implements Collector {
   }
 
   toEdge(edge: number, key: string, time: number, row: unknown): void {
-    const edges = this.#next[partitionOf(key, this.#job.partitions)]!;
-    let to = edges[edge];
-    if (to === undefined) {
-      while (edges.length < edge) edges.push(undefined as unknown as EdgeRows);
-      to = newEdgeRows(false);
-      edges[edge] = to;
-    }
+    const to = edgeRowsIn(this.#next[partitionOf(key, this.#job.partitions)]!, edge, false);
     to.keys.push(key);
     to.times.push(time);
     to.rows.push(row);

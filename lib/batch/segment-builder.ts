@@ -6,7 +6,7 @@ import { InputError, UserFunctionError } from '../errors.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
-import { type EdgeRows, newEdgeRows, type PartitionInput, type QuarantinedRow } from './rows.ts';
+import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
 
 const SHOWN_TEXT = 500;
 
@@ -19,7 +19,7 @@ export interface OpenObject {
 
 export class SegmentBuilder implements HeadCollector {
   readonly #job: PhysicalJob;
-  readonly #edges: EdgeRows[][];
+  readonly #edges: (EdgeRows | undefined)[][];
   readonly #quarantined: QuarantinedRow[] = [];
   readonly #objects: string[] = [];
   /** Greatest event time by watermark generator id. */
@@ -105,13 +105,7 @@ export class SegmentBuilder implements HeadCollector {
   toEdge(edge: number, key: string, time: number, row: unknown): void {
     const { partitions } = this.#job;
     const partition = key === '' ? (this.rows - 1) % partitions : partitionOf(key, partitions);
-    const edges = this.#edges[partition]!;
-    let to = edges[edge];
-    if (to === undefined) {
-      while (edges.length < edge) edges.push(undefined as unknown as EdgeRows);
-      to = newEdgeRows(true);
-      edges[edge] = to;
-    }
+    const to = edgeRowsIn(this.#edges[partition]!, edge, true);
     to.keys.push(key);
     to.times.push(time);
     to.rows.push(row);

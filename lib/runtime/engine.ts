@@ -7,7 +7,7 @@ import type { BatchSource, Committed, Environment } from '../batch/partition-run
 import { PartitionRunner } from '../batch/partition-runner.ts';
 import type { StoredPlan } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
-import { decodeInput, type EdgeRows, NO_INPUT, newEdgeRows, type PartitionInput } from '../batch/rows.ts';
+import { decodeInput, type EdgeRows, edgeRowsIn, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
 import { decodeSegment } from '../batch/segment.ts';
 import { CorruptionError, FencedError, MisaError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
@@ -255,8 +255,7 @@ function join(inputs: readonly PartitionInput[]): PartitionInput {
   for (const input of inputs) {
     for (const [edge, rows] of input.edges.entries()) {
       if (rows === undefined) continue;
-      const to = edges[edge] ?? newEdgeRows(false);
-      edges[edge] = to;
+      const to = edgeRowsIn(edges, edge, false);
       for (let i = 0; i < rows.rows.length; i++) {
         to.keys.push(rows.keys[i]!);
         to.times.push(rows.times[i]!);
@@ -264,7 +263,7 @@ function join(inputs: readonly PartitionInput[]): PartitionInput {
       }
     }
   }
-  return { edges: Array.from(edges), quarantined: [], objects: [] };
+  return { edges, quarantined: [], objects: [] };
 }
 
 function missing(object: string, stage: number): CorruptionError {
