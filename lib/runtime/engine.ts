@@ -3,12 +3,14 @@
  * (`Gathered`), makes a plan of them and runs it, stage by stage, partitions side by side. Everything durable is in the
  * object store; killed at any moment, the next engine on that store goes on from the objects alone.
  */
+
 import type { BatchSource, Committed, Environment } from '../batch/partition-runner.ts';
 import { PartitionRunner } from '../batch/partition-runner.ts';
 import type { StoredPlan } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { decodeInput, type EdgeRows, edgeRowsIn, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
 import { decodeSegment } from '../batch/segment.ts';
+import { allOrFirstError } from '../commit/create-once.ts';
 import { CorruptionError, FencedError, MisaError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
 import { PLANNER } from '../object-store/names.ts';
@@ -268,13 +270,6 @@ function join(inputs: readonly PartitionInput[]): PartitionInput {
 
 function missing(object: string, stage: number): CorruptionError {
   return new CorruptionError(object, `it is missing although stage ${stage} has not read it`);
-}
-
-/** Waits for all, so that nothing runs on behind a failure; then throws the first one. */
-async function allOrFirstError<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(promises);
-  for (const s of settled) if (s.status === 'rejected') throw s.reason;
-  return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
 }
 
 function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {

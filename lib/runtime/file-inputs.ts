@@ -104,11 +104,6 @@ export class FileInputs {
     await Promise.all(this.#sources.map((s) => s.close()));
   }
 
-  /** Forgets what was read ahead and not planned, and goes on from the planner's state. */
-  async rewind(): Promise<void> {
-    await Promise.all(this.#sources.map((s) => s.rewind()));
-  }
-
   /** The source to read from: of those that have rows, the one that is furthest behind in event time. */
   async #next(builder: SegmentBuilder): Promise<SourceFiles | undefined> {
     let best: SourceFiles | undefined;
@@ -260,16 +255,6 @@ class SourceFiles {
   async close(): Promise<void> {
     await this.#rows?.return();
     this.#rows = undefined;
-  }
-
-  async rewind(): Promise<void> {
-    await this.close();
-    this.#chunk = undefined;
-    this.#ahead = undefined;
-    this.#taken = 0;
-    this.#at = 0;
-    this.#endedBytes = 0;
-    this.#fileBytes = 0;
   }
 
   async #open(file: FileRef): Promise<void> {

@@ -73,11 +73,6 @@ export class Overlay {
     }
   }
 
-  /** Keys changed by batch n or later: what a warm pack of an older manifest must not answer. */
-  changedSince(n: number): readonly (readonly ChangedRow[])[] {
-    return this.#batches.filter((b) => b.n >= n).map((b) => b.rows);
-  }
-
   clear(): void {
     this.#index.clear();
     this.#batches = [];

@@ -74,13 +74,6 @@ export class SstReads {
     return this.#ssts;
   }
 
-  /** Bytes of memory that indexes and filters take. */
-  get indexBytes(): number {
-    let bytes = 0;
-    for (const index of this.#indexes.values()) bytes += index.weightBytes;
-    return bytes;
-  }
-
   /** Brings indexes and filters of all SSTs near, side by side. */
   async openAll(cost: ReadCost = noCost()): Promise<void> {
     await Promise.all(this.#ssts.map((sst) => this.#index(sst, cost)));
