@@ -93,6 +93,24 @@ export function joinBatches(batches: readonly RowBatch[]): RowBatch {
   };
 }
 
+/** Rows from several partitions of the stage before, in the order of the partitions. */
+export function joinInputs(inputs: readonly PartitionInput[]): PartitionInput {
+  if (inputs.length === 1) return inputs[0]!;
+  const edges: (EdgeRows | undefined)[] = [];
+  for (const input of inputs) {
+    for (const [edge, rows] of input.edges.entries()) {
+      if (rows === undefined) continue;
+      const to = edgeRowsIn(edges, edge, false);
+      for (let i = 0; i < rows.rows.length; i++) {
+        to.keys.push(rows.keys[i]!);
+        to.times.push(rows.times[i]!);
+        to.rows.push(rows.rows[i]);
+      }
+    }
+  }
+  return { edges, quarantined: [], objects: [] };
+}
+
 /** The sorted distinct keys of an input, each edge's for itself: what a preload looks up. */
 export function distinctKeys(input: PartitionInput): (string[] | undefined)[] {
   return input.edges.map((rows) => (rows === undefined ? undefined : [...new Set(rows.keys)].sort()));

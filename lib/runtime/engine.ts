@@ -4,14 +4,14 @@
  * object store; killed at any moment, the next engine on that store goes on from the objects alone.
  */
 
-import type { BatchSource, Committed, Environment } from '../batch/partition-runner.ts';
+import type { Committed, Environment } from '../batch/partition-runner.ts';
 import { PartitionRunner } from '../batch/partition-runner.ts';
 import type { StoredPlan } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
-import { decodeInput, type EdgeRows, edgeRowsIn, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
-import { decodeSegment } from '../batch/segment.ts';
+import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
+import { type Replay, StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
-import { CorruptionError, FencedError, MisaError } from '../errors.ts';
+import { FencedError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { piggyback } from '../preload/preload.ts';
@@ -36,9 +36,6 @@ export interface PlannedBatch {
   readonly inputs: readonly PartitionInput[];
 }
 
-/** Decodes the input of a plan by reference again. */
-export type Replay = (plan: StoredPlan['plan']) => Promise<PartitionInput[]>;
-
 export class Engine {
   readonly env: Environment;
   readonly planner: Planner;
@@ -46,19 +43,15 @@ export class Engine {
   #filling = false;
   /** The plan under way. */
   #planned: Promise<void> = Promise.resolve();
-  #replay: Replay | undefined;
-  #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
+  readonly #source: StoredSource;
 
   private constructor(env: Environment) {
     const { job } = env;
     this.env = env;
     this.planner = new Planner(env);
-    const source: BatchSource = {
-      plan: (n) => this.#plan(n),
-      input: (stage, partition, plan) => this.#input(stage, partition, plan),
-    };
+    this.#source = new StoredSource({ store: env.store, names: env.names, partitions: job.partitions });
     this.stages = job.stages.map((_, stage) =>
-      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, source, stage, p)),
+      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, this.#source, stage, p)),
     );
     env.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.planner.adopt(loaded);
@@ -89,7 +82,7 @@ export class Engine {
    * @param onDone told each batch as it is done
    */
   async recover(replay: Replay, onDone?: (done: BatchDone, durationMs: number) => Promise<void>): Promise<BatchDone[]> {
-    this.#replay = replay;
+    this.#source.replayBy(replay);
     const done: BatchDone[] = [];
     for (let n = this.position + 1; n <= this.planner.position; n++) {
       const startMs = this.env.clock.monotonic();
@@ -178,7 +171,7 @@ export class Engine {
       computed?: () => void;
     },
   ): Promise<BatchDone> {
-    const stored = known.stored ?? (await this.#plan(n));
+    const stored = known.stored ?? (await this.#source.plan(n));
     const committed: Committed[][] = [];
     for (const [stage, runners] of this.stages.entries()) {
       const before = committed[stage - 1];
@@ -202,36 +195,6 @@ export class Engine {
     return { n, plan: stored, published, committed, ...totals(committed) };
   }
 
-  async #plan(n: number): Promise<StoredPlan> {
-    const { stored } = await this.planner.log.readPlan(n);
-    if (stored === undefined) throw new MisaError('NO_PLAN', `there is no plan ${n} of job ${this.env.job.name}`);
-    return stored;
-  }
-
-  /** A batch's input from what is durable. */
-  async #input(stage: number, partition: number, { plan }: StoredPlan): Promise<PartitionInput> {
-    const { store, names } = this.env;
-    if (stage > 0) {
-      const entries = await Promise.all(this.stages[stage - 1]!.map((r) => r.log.readEntry(plan.n)));
-      return join(
-        entries.map(({ entry }, p) => {
-          if (entry === undefined) throw missing(this.stages[stage - 1]![p]!.log.nameOf(plan.n), stage);
-          return decodeInput(entry.next(partition));
-        }),
-      );
-    }
-    if (plan.counts.rows === 0) return NO_INPUT;
-    if (plan.segment !== null) {
-      const name = names.segment(plan.n, plan.segment);
-      const answer = await store.get(name);
-      if (!answer.found) throw new CorruptionError(name, `it is missing although plan ${plan.n} names it`);
-      return decodeSegment(answer.body, name).input(partition);
-    }
-    if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
-    if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };
-    return (await this.#replayed.inputs)[partition]!;
-  }
-
   #fenced(error: unknown): unknown {
     if (!(error instanceof PlanTakenError)) return error;
     return new FencedError(
@@ -247,29 +210,7 @@ export class Engine {
 /** Rows that a stage hands on to partition p of the next, from memory where all of it was computed here. */
 function handedOn(before: readonly Committed[], p: number): PartitionInput | undefined {
   if (before.some((c) => c.entry === undefined)) return undefined;
-  return join(before.map((c) => c.own?.next[p] ?? decodeInput(c.entry!.next(p))));
-}
-
-/** Rows from several partitions of the stage before, in the order of the partitions. */
-function join(inputs: readonly PartitionInput[]): PartitionInput {
-  if (inputs.length === 1) return inputs[0]!;
-  const edges: (EdgeRows | undefined)[] = [];
-  for (const input of inputs) {
-    for (const [edge, rows] of input.edges.entries()) {
-      if (rows === undefined) continue;
-      const to = edgeRowsIn(edges, edge, false);
-      for (let i = 0; i < rows.rows.length; i++) {
-        to.keys.push(rows.keys[i]!);
-        to.times.push(rows.times[i]!);
-        to.rows.push(rows.rows[i]);
-      }
-    }
-  }
-  return { edges, quarantined: [], objects: [] };
-}
-
-function missing(object: string, stage: number): CorruptionError {
-  return new CorruptionError(object, `it is missing although stage ${stage} has not read it`);
+  return joinInputs(before.map((c) => c.own?.next[p] ?? decodeInput(c.entry!.next(p))));
 }
 
 function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {

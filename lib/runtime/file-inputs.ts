@@ -7,6 +7,7 @@
  * move together and little state waits.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { addPiece, addRows, InputCursor } from '../batch/input-cursor.ts';
 import type { Piece, Plan } from '../batch/plan.ts';
 import type { Gathered, Planner } from '../batch/planner.ts';
 import type { PartitionInput } from '../batch/rows.ts';
@@ -14,11 +15,7 @@ import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
 import { type FileRef, hashFile } from '../source/file-blocks.ts';
 import { openRows } from '../source/open-rows.ts';
-import { BAD_ROW, type RowChunk, type RowPosition } from '../source/rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
-
-/** Rows decoded in one go: a millisecond or two, which is what the requests of the batch before may have to wait. */
-const CHUNK_ROWS = 512;
 
 export class FileInputs {
   readonly #job: PhysicalJob;
@@ -69,12 +66,7 @@ export class FileInputs {
       bytes += taken.bytes;
       // Answers to the requests of the batch before come first.
       await turn();
-      const last = pieces[pieces.length - 1];
-      if (last !== undefined && last.source === taken.piece.source && last.name === taken.piece.name) {
-        pieces[pieces.length - 1] = { ...taken.piece, from: last.from, fromPosition: last.fromPosition };
-      } else {
-        pieces.push(taken.piece);
-      }
+      addPiece(pieces, taken.piece);
     }
     if (pieces.length === 0) return undefined;
     return gatheredFrom(builder, pieces);
@@ -144,22 +136,7 @@ export function gatheredFrom(builder: SegmentBuilder, pieces: readonly Piece[], 
   };
 }
 
-/** Adds rows [from, to) of a chunk. */
-function addRows(builder: SegmentBuilder, chunk: RowChunk, from: number, to: number): void {
-  const line = (i: number): number => chunk.lineOf(i) ?? chunk.firstRow + i + 1;
-  const bad = chunk.bad.length === 0 ? undefined : new Map(chunk.bad.map((b) => [b.index, b]));
-  for (let i = from; i < to; i++) {
-    const row = chunk.rows[i];
-    if (row === BAD_ROW) {
-      const { reason, text } = bad!.get(i)!;
-      builder.undecodable(line(i), reason, text);
-    } else {
-      builder.add(row, line(i));
-    }
-  }
-}
-
-/** The files of one source, as one stream of chunks with one chunk read ahead. */
+/** The files of one source, one after the other. */
 class SourceFiles {
   readonly index: number;
   readonly name: string;
@@ -168,13 +145,7 @@ class SourceFiles {
   readonly #known = new Set<string>();
   /** The file being read. */
   #at = 0;
-  #rows: AsyncGenerator<RowChunk, void, undefined> | undefined;
-  #chunk: RowChunk | undefined;
-  /** Rows of the chunk that are taken. */
-  #taken = 0;
-  #ahead: RowChunk | undefined;
-  #sha256: string | undefined;
-  #position: RowPosition | undefined;
+  #cursor: InputCursor | undefined;
   totalBytes = 0;
   /** Of files that are read to their end. */
   #endedBytes = 0;
@@ -204,88 +175,48 @@ class SourceFiles {
 
   /** Whether there are rows to take; opens the next file if need be. */
   async hasRows(): Promise<boolean> {
-    while (this.#chunk === undefined) {
+    while (this.#cursor === undefined) {
       const file = this.#files[this.#at];
       if (file === undefined) return false;
-      await this.#open(file);
-      if (this.#chunk === undefined) this.#nextFile();
+      const cursor = await this.#open(file);
+      if (cursor === undefined || cursor.ended) await this.#nextFile();
+      else this.#cursor = cursor;
     }
     return true;
   }
 
-  /** Takes up to `max` rows of the present chunk into the builder. Only after {@link hasRows} said so. */
+  /** Takes up to `max` rows into the builder. Only after {@link hasRows} said so. */
   async take(builder: SegmentBuilder, max: number): Promise<{ piece: Piece; bytes: number }> {
     const file = this.#files[this.#at]!;
-    const chunk = this.#chunk!;
-    const from = this.#taken;
-    const to = Math.min(chunk.rows.length, from + max);
-    builder.open({ source: this.index, name: file.path });
-    addRows(builder, chunk, from, to);
-    this.#taken = to;
-    const fromPosition = from === 0 ? chunk.start : this.#position;
-    if (to === chunk.rows.length) {
-      this.#position = chunk.end;
-      this.#chunk = this.#ahead;
-      this.#ahead = undefined;
-      this.#taken = 0;
-      if (this.#chunk !== undefined) this.#ahead = await this.#pull();
-    } else {
-      // Inside a chunk there is no position to seek to: replay begins at the chunk.
-      this.#position = chunk.start;
-    }
-    const piece: Piece = {
-      source: this.name,
-      name: file.path,
-      version: versionOf(file),
-      from: chunk.firstRow + from,
-      to: chunk.firstRow + to,
-      fromPosition,
-      toPosition: this.#position,
-      done: this.#chunk === undefined,
-      size: file.size,
-      mtimeMs: file.mtimeMs,
-      contentHash: this.#chunk === undefined ? this.#sha256 : undefined,
-    };
-    const bytes = ((to - from) / chunk.rows.length) * chunk.bytes;
+    const { piece, bytes } = await this.#cursor!.take(builder, max);
     if (file.path.toLowerCase().endsWith('.parquet')) this.#fileBytes += bytes;
-    if (piece.done) this.#nextFile();
-    return { piece, bytes };
+    if (piece.done) await this.#nextFile();
+    return { piece: { ...piece, size: file.size, mtimeMs: file.mtimeMs }, bytes };
   }
 
   async close(): Promise<void> {
-    await this.#rows?.return();
-    this.#rows = undefined;
+    await this.#cursor?.close();
+    this.#cursor = undefined;
   }
 
-  async #open(file: FileRef): Promise<void> {
+  async #open(file: FileRef): Promise<InputCursor | undefined> {
     const planned = await this.#planner.planned(this.name, file.path);
     if (planned !== undefined) {
       const same = planned.version === versionOf(file) || (await this.#sameContent(file, planned.contentHash));
       if (!same) throw changed(file, planned.next);
-      if (planned.done) return;
+      if (planned.done) return undefined;
     }
-    this.#sha256 = undefined;
     this.#fileBytes = planned?.position?.offset ?? 0;
-    this.#position = planned?.position;
-    this.#rows = openRows(file, {
-      fromRow: planned?.next ?? 0,
-      near: planned?.position,
-      chunkRows: CHUNK_ROWS,
-      onEnd: (end) => {
-        this.#sha256 = end.sha256;
-      },
+    return InputCursor.open(file, {
+      source: this.index,
+      sourceName: this.name,
+      name: file.path,
+      version: versionOf(file),
+      from: planned,
       onBytes: (bytes) => {
         this.#fileBytes += bytes;
       },
     });
-    this.#taken = 0;
-    this.#chunk = await this.#pull();
-    if (this.#chunk !== undefined) this.#ahead = await this.#pull();
-  }
-
-  async #pull(): Promise<RowChunk | undefined> {
-    const next = await this.#rows!.next();
-    return next.done ? undefined : next.value;
   }
 
   /** A file that was copied or touched is the same if its bytes are. */
@@ -293,13 +224,11 @@ class SourceFiles {
     return contentHash !== undefined && (await hashFile(file.path)) === contentHash;
   }
 
-  #nextFile(): void {
+  async #nextFile(): Promise<void> {
+    await this.close();
     this.#endedBytes += this.#files[this.#at]?.size ?? 0;
     this.#fileBytes = 0;
     this.#at++;
-    this.#rows = undefined;
-    this.#chunk = undefined;
-    this.#ahead = undefined;
   }
 }
 

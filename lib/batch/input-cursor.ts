@@ -1,0 +1,149 @@
+/**
+ * Reads one source object into micro-batches: from where it is planned to, chunk by chunk, with one chunk ahead, so that
+ * the last piece knows that it is the last. Each take is a piece, the unit that plans name.
+ */
+import { BAD_ROW, type OpenOptions, openRows, type RowChunk, type RowPosition } from '../source/index.ts';
+import type { Piece } from './plan.ts';
+import type { SegmentBuilder } from './segment-builder.ts';
+
+/** Rows decoded in one go: a millisecond or two, which is what other work of the process may have to wait. */
+const CHUNK_ROWS = 512;
+
+type Readable = Parameters<typeof openRows>[0];
+
+export interface CursorOptions {
+  /** Index of the source in the job, and its name. */
+  readonly source: number;
+  readonly sourceName: string;
+  /** Identity of the object: its own name and version. */
+  readonly name: string;
+  readonly version: string;
+  /** How far it is planned. */
+  readonly from?: { readonly next: number; readonly position?: RowPosition | undefined } | undefined;
+  readonly onBytes?: OpenOptions['onBytes'];
+}
+
+/** Rows taken from an object. */
+export interface Taken {
+  readonly piece: Piece;
+  /** Decoded bytes. */
+  readonly bytes: number;
+}
+
+export class InputCursor {
+  readonly #options: CursorOptions;
+  readonly #rows: AsyncGenerator<RowChunk, void, undefined>;
+  #chunk: RowChunk | undefined;
+  #ahead: RowChunk | undefined;
+  /** Rows of the chunk that are taken. */
+  #taken = 0;
+  #position: RowPosition | undefined;
+  #sha256: string | undefined;
+
+  private constructor(object: Readable, options: CursorOptions) {
+    const { from, onBytes } = options;
+    this.#options = options;
+    this.#position = from?.position;
+    this.#rows = openRows(object, {
+      fromRow: from?.next ?? 0,
+      near: from?.position,
+      chunkRows: CHUNK_ROWS,
+      onEnd: (end) => {
+        this.#sha256 = end.sha256;
+      },
+      onBytes,
+    });
+  }
+
+  /** @throws {InputError} it cannot be read */
+  static async open(object: Readable, options: CursorOptions): Promise<InputCursor> {
+    const cursor = new InputCursor(object, options);
+    try {
+      cursor.#chunk = await cursor.#pull();
+      if (cursor.#chunk !== undefined) cursor.#ahead = await cursor.#pull();
+    } catch (error) {
+      await cursor.close();
+      throw error;
+    }
+    return cursor;
+  }
+
+  /** All rows are taken. */
+  get ended(): boolean {
+    return this.#chunk === undefined;
+  }
+
+  /** SHA-256 (hex) of the whole object, once it was read from its beginning to its end. */
+  get sha256(): string | undefined {
+    return this.#sha256;
+  }
+
+  /** Takes up to `max` rows of the present chunk into the builder. Only while not {@link ended}. @throws {InputError} */
+  async take(builder: SegmentBuilder, max: number): Promise<Taken> {
+    const { source, sourceName, name, version } = this.#options;
+    const chunk = this.#chunk!;
+    const from = this.#taken;
+    const to = Math.min(chunk.rows.length, from + max);
+    builder.open({ source, name });
+    addRows(builder, chunk, from, to);
+    this.#taken = to;
+    const fromPosition = from === 0 ? chunk.start : this.#position;
+    if (to === chunk.rows.length) {
+      this.#position = chunk.end;
+      this.#chunk = this.#ahead;
+      this.#ahead = undefined;
+      this.#taken = 0;
+      if (this.#chunk !== undefined) this.#ahead = await this.#pull();
+    } else {
+      // Inside a chunk there is no position to seek to: reading again begins at the chunk.
+      this.#position = chunk.start;
+    }
+    const piece: Piece = {
+      source: sourceName,
+      name,
+      version,
+      from: chunk.firstRow + from,
+      to: chunk.firstRow + to,
+      fromPosition,
+      toPosition: this.#position,
+      done: this.ended,
+      contentHash: this.ended ? this.#sha256 : undefined,
+    };
+    return { piece, bytes: ((to - from) / chunk.rows.length) * chunk.bytes };
+  }
+
+  /** Ends the reading. */
+  async close(): Promise<void> {
+    await this.#rows.return();
+  }
+
+  async #pull(): Promise<RowChunk | undefined> {
+    const next = await this.#rows.next();
+    return next.done ? undefined : next.value;
+  }
+}
+
+/** Adds a piece to those of a plan; one that goes on where the last one ended makes it longer. */
+export function addPiece(pieces: Piece[], piece: Piece): void {
+  const last = pieces.at(-1);
+  if (last !== undefined && last.source === piece.source && last.name === piece.name && last.to === piece.from) {
+    pieces[pieces.length - 1] = { ...piece, from: last.from, fromPosition: last.fromPosition };
+  } else {
+    pieces.push(piece);
+  }
+}
+
+/** Adds rows [from, to) of a chunk. */
+export function addRows(builder: SegmentBuilder, chunk: RowChunk, from: number, to: number): void {
+  const line = (i: number): number => chunk.lineOf(i) ?? chunk.firstRow + i + 1;
+  const bad = chunk.bad.length === 0 ? undefined : new Map(chunk.bad.map((b) => [b.index, b]));
+  for (let i = from; i < to; i++) {
+    const row = chunk.rows[i];
+    if (row === BAD_ROW) {
+      const { reason, text } = bad!.get(i)!;
+      builder.undecodable(line(i), reason, text);
+    } else {
+      builder.add(row, line(i));
+    }
+  }
+}

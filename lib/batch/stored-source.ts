@@ -1,0 +1,77 @@
+/**
+ * Where a batch finds its plan and its input when nobody has them in memory: in the objects alone. Stage 0 reads the plan's
+ * segment (or, for a plan by reference, what it refers to); a later stage reads the log entries of the stage before.
+ */
+import { CorruptionError, MisaError } from '../errors.ts';
+import { DataLog } from '../log/data-log.ts';
+import { type Names, partitionPath } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { BatchSource } from './partition-runner.ts';
+import type { Plan, StoredPlan } from './plan.ts';
+import { PlannerLog } from './planner-log.ts';
+import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from './rows.ts';
+import { decodeSegment } from './segment.ts';
+
+/** Decodes the input of a plan by reference again, for all partitions. */
+export type Replay = (plan: Plan) => Promise<PartitionInput[]>;
+
+export interface StoredSourceOptions {
+  readonly store: ObjectStore;
+  readonly names: Names;
+  /** Of each stage. */
+  readonly partitions: number;
+}
+
+export class StoredSource implements BatchSource {
+  readonly #options: StoredSourceOptions;
+  readonly #planner: PlannerLog;
+  #replay: Replay | undefined;
+  #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
+
+  constructor(options: StoredSourceOptions) {
+    this.#options = options;
+    this.#planner = new PlannerLog(options.store, options.names);
+  }
+
+  /** How plans by reference are read. */
+  replayBy(replay: Replay): void {
+    this.#replay = replay;
+  }
+
+  async plan(n: number): Promise<StoredPlan> {
+    const { stored } = await this.#planner.readPlan(n);
+    if (stored === undefined) {
+      throw new MisaError('NO_PLAN', `there is no plan ${n} of job ${this.#options.names.job}`, { retryable: true });
+    }
+    return stored;
+  }
+
+  async input(stage: number, partition: number, { plan }: StoredPlan): Promise<PartitionInput> {
+    if (stage > 0) return this.#handedOn(stage, partition, plan.n);
+    if (plan.counts.rows === 0) return NO_INPUT;
+    if (plan.segment !== null) {
+      const name = this.#options.names.segment(plan.n, plan.segment);
+      const answer = await this.#options.store.get(name);
+      if (!answer.found) throw new CorruptionError(name, `it is missing although plan ${plan.n} names it`);
+      return decodeSegment(answer.body, name).input(partition);
+    }
+    if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
+    if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };
+    return (await this.#replayed.inputs)[partition]!;
+  }
+
+  /** Rows that the partitions of the stage before have for this one. */
+  async #handedOn(stage: number, partition: number, n: number): Promise<PartitionInput> {
+    const { store, names, partitions } = this.#options;
+    const logs = Array.from({ length: partitions }, (_, p) => new DataLog(store, names, partitionPath(stage - 1, p)));
+    return joinInputs(
+      await Promise.all(
+        logs.map(async (log) => {
+          const { entry } = await log.readEntry(n);
+          if (entry !== undefined) return decodeInput(entry.next(partition));
+          throw new CorruptionError(log.nameOf(n), `it is missing although stage ${stage} has not read it`);
+        }),
+      ),
+    );
+  }
+}
