@@ -25,7 +25,7 @@ import {
   progressOf,
 } from './planner-log.ts';
 import type { PartitionInput } from './rows.ts';
-import { encodeSegment } from './segment.ts';
+import { type EncodedSegment, encodeSegment } from './segment.ts';
 import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
@@ -46,6 +46,8 @@ export interface Gathered {
 /** A plan that is being made: known, and durable when `durable` settles. */
 export interface Planned {
   readonly stored: StoredPlan;
+  /** `null`: the plan has no rows, or names them by reference. */
+  readonly segment: EncodedSegment | null;
   /** Rejects with a `PlanTakenError` when another planner was first. */
   readonly durable: Promise<void>;
 }
@@ -176,7 +178,7 @@ export class Planner {
       this.#adopt(stored);
       this.#env.committer.committed(PLANNER, n);
     };
-    return { stored, durable: makePlan() };
+    return { stored, segment, durable: makePlan() };
   }
 
   /** ⚑ A created plan counts only under a fresh manifest: else plan n may be an old one, collected and made again. */

@@ -29,6 +29,8 @@ export interface MissingBatch {
   readonly stage: number;
   readonly partition: number;
   readonly n: number;
+  /** Batches n to this one could run by now. */
+  readonly upTo: number;
 }
 
 export interface Swept {
@@ -36,6 +38,11 @@ export interface Swept {
   readonly missing: readonly MissingBatch[];
   /** Partitions with log entries (through, head] to fold; the planner, too. */
   readonly unfolded: readonly { readonly path: PartitionPath; readonly through: number; readonly head: number }[];
+  readonly halted: readonly PartitionPath[];
+  /** Plans that are made. */
+  readonly planned: number;
+  /** Plans that not all partitions of the last stage have committed. */
+  readonly backlog: number;
 }
 
 /** Where a partition stands. */
@@ -66,13 +73,16 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
     const ready = stage === 0 ? planned : Math.min(planned, ...before.map((standing) => standing.head));
     for (let partition = 0; partition < partitions; partition++) {
       const { path, head, ended, halted } = standings[at(stage, partition)]!;
-      if (ended && !halted && head < ready) missing.push({ path, stage, partition, n: head + 1 });
+      if (ended && !halted && head < ready) missing.push({ path, stage, partition, n: head + 1, upTo: ready });
     }
   }
   const unfolded = standings
     .filter((s) => s.head > s.through)
     .map(({ path, through, head }) => ({ path, through, head }));
-  return { missing: missing.slice(0, maxMissing), unfolded };
+  const halted = standings.filter((standing) => standing.halted).map(({ path }) => path);
+  const done = Math.min(...standings.slice(at(stages - 1, 0)).map(({ head }) => head));
+  const backlog = Math.max(0, planned - done);
+  return { missing: missing.slice(0, maxMissing), unfolded, halted, planned, backlog };
 }
 
 async function standingOf(path: PartitionPath, options: SweepOptions): Promise<Standing> {

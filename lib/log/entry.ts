@@ -7,7 +7,7 @@
  * a partition of the next stage (see `batch/rows.ts`; none in the last stage).
  */
 import type { Entry } from '../sst/entry.ts';
-import { decodeContainer, encodeContainer } from '../util/container.ts';
+import { decodeContainer, decodeHead, encodeContainer } from '../util/container.ts';
 import { decodeChanges } from './changes.ts';
 
 const MAGIC = 'MLOG';
@@ -71,6 +71,11 @@ export function encodeLogEntry(
   next: readonly Uint8Array[],
 ): { bytes: Uint8Array; hash: string } {
   return encodeContainer(MAGIC, VERSION, header, [changes, ...outputs, ...next]);
+}
+
+/** The header alone, from the first bytes of an entry. @throws {CorruptionError} */
+export function decodeLogHeader(bytes: Uint8Array, object: string): LogHeader {
+  return decodeHead<LogHeader>(MAGIC, VERSION, bytes, object).header;
 }
 
 /** @throws {CorruptionError} */

@@ -13,6 +13,14 @@ export function partitionPath(stage: number, partition: number): PartitionPath {
   return `s${stage}/p${partition}`;
 }
 
+/** Stage and partition of a path; `undefined` for the planner's. @throws {RangeError} it is no path */
+export function placeOf(path: PartitionPath): { readonly stage: number; readonly partition: number } | undefined {
+  if (path === PLANNER) return undefined;
+  const match = /^s(\d{1,6})\/p(\d{1,6})$/.exec(path);
+  if (match === null) throw new RangeError(`no partition path: ${path}`);
+  return { stage: Number(match[1]), partition: Number(match[2]) };
+}
+
 /** The names of one job, in one epoch. */
 export interface Names {
   readonly job: string;

@@ -6,7 +6,7 @@ import { fold } from '../commit/fold.ts';
 import { collectJob } from '../commit/gc.ts';
 import type { CommitPartition } from '../commit/partition.ts';
 import { DataLog } from '../log/data-log.ts';
-import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
+import { type Names, type PartitionPath, PLANNER, partitionPath, placeOf } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
@@ -29,10 +29,9 @@ export function commitPaths(file: JobFile): PartitionPath[] {
 }
 
 export function commitWork(env: CommitEnvironment): CommitWork {
-  const { clock, trace, store, names, random, retentionMs } = env;
-  const log = new PlannerLog(store, names);
-  const planner: CommitPartition = { store, names, random, retentionMs, path: PLANNER, partition: 0, log };
-  const stages = stagePartitions(env);
+  const { clock, trace } = env;
+  const planner = commitPartition(env, PLANNER);
+  const stages = stagePaths(env.file).map((paths) => paths.map((path) => commitPartition(env, path)));
   const partitions = new Map([planner, ...stages.flat()].map((p) => [p.path, p]));
   return {
     async fold(path, known, upTo) {
@@ -61,16 +60,15 @@ export function commitWork(env: CommitEnvironment): CommitWork {
   };
 }
 
-/** The partitions of each stage. */
-function stagePartitions({ store, names, random, retentionMs, file }: CommitEnvironment): CommitPartition[][] {
-  return stagePaths(file).map((paths) =>
-    paths.map((path, partition) => {
-      return { store, names, random, retentionMs, path, partition, log: new DataLog(store, names, path) };
-    }),
-  );
+/** The partition at a path, for commit work on it alone. */
+export function commitPartition(env: CommitEnvironment, path: PartitionPath): CommitPartition {
+  const { store, names, random, retentionMs } = env;
+  const place = placeOf(path);
+  const log = place === undefined ? new PlannerLog(store, names) : new DataLog(store, names, path);
+  return { store, names, random, retentionMs, path, partition: place?.partition ?? 0, log };
 }
 
-function stagePaths({ stages, partitions }: JobFile): PartitionPath[][] {
+export function stagePaths({ stages, partitions }: JobFile): PartitionPath[][] {
   return Array.from({ length: stages }, (_, stage) =>
     Array.from({ length: partitions }, (_, partition) => partitionPath(stage, partition)),
   );

@@ -3,7 +3,7 @@
  * gather rows, plan, run the batch, copy results; the next rows are decoded while the batch's log entries are written.
  */
 import type { Environment } from '../batch/partition-runner.ts';
-import type { Gathered } from '../batch/planner.ts';
+import type { Gathered, Planner } from '../batch/planner.ts';
 import type { Committer } from '../commit/committer.ts';
 import type { ReadCounts } from '../log/entry.ts';
 import { names, PLANNER } from '../object-store/names.ts';
@@ -147,11 +147,11 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
 }
 
 /** Whether a batch without rows would close windows now. */
-export function watermarkMoved(engine: Engine): boolean {
-  const { job, clock } = engine.env;
-  const { progress } = engine.planner;
+export function watermarkMoved({ env, planner }: { readonly env: Environment; readonly planner: Planner }): boolean {
+  const { job, clock } = env;
+  const { progress } = planner;
   if (!job.noDataBatches || progress === undefined || job.stages.every((s) => s.operators.length === 0)) return false;
-  const next = engine.planner.watermark(clock.now());
+  const next = planner.watermark(clock.now());
   return next !== null && next > (progress.watermark ?? Number.NEGATIVE_INFINITY);
 }
 

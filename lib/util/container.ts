@@ -49,11 +49,19 @@ export function encodeContainer(
   return { bytes: writer.view(), hash };
 }
 
+/** The header of a container, and where its sections are. */
+interface Head<H> {
+  readonly header: H & { readonly sections: readonly (readonly [length: number, crc: number])[] };
+  /** Bytes before section 0. */
+  readonly length: number;
+}
+
 /**
+ * The header alone, from the first bytes of an object.
  * @param object the object's name, for errors
- * @throws {CorruptionError} not such an object, or damaged @throws {MisaError} `NEWER_FORMAT`
+ * @throws {CorruptionError} not such an object, damaged, or longer than what was read @throws {MisaError} `NEWER_FORMAT`
  */
-export function decodeContainer<H>(magic: string, version: number, bytes: Uint8Array, object: string): Container<H> {
+export function decodeHead<H>(magic: string, version: number, bytes: Uint8Array, object: string): Head<H> {
   const bad = (what: string): CorruptionError => new CorruptionError(object, what);
   if (bytes.length < FIXED) throw bad(`it has only ${bytes.length} bytes`);
   const reader = new ByteReader(bytes);
@@ -66,7 +74,13 @@ export function decodeContainer<H>(magic: string, version: number, bytes: Uint8A
   const headEnd = reader.at + 4;
   if (reader.u32() !== crc32(bytes.subarray(0, headEnd - 4))) throw bad('the checksum of its header is wrong');
   if (foundVersion > version) throw newerFormat(object, foundVersion, version);
-  const header = JSON.parse(asBuffer(json).toString('utf8')) as H & { sections: [number, number][] };
+  return { header: JSON.parse(asBuffer(json).toString('utf8')), length: headEnd };
+}
+
+/** As {@link decodeHead}, of a whole object. */
+export function decodeContainer<H>(magic: string, version: number, bytes: Uint8Array, object: string): Container<H> {
+  const bad = (what: string): CorruptionError => new CorruptionError(object, what);
+  const { header, length: headEnd } = decodeHead<H>(magic, version, bytes, object);
   const offsets: number[] = [];
   let end = headEnd;
   for (const [size] of header.sections) {

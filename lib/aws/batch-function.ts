@@ -1,0 +1,149 @@
+/**
+ * A batch function: runs micro-batches of one partition of one stage, as triggers ask for them or as they are missing. Its
+ * memory and its local cache stay warm from one invocation to the next; that they are right is the partition runner's
+ * business, so what is kept here may be thrown away at any time.
+ */
+import { type Committed, PartitionRunner } from '../batch/partition-runner.ts';
+import type { StoredPlan } from '../batch/plan.ts';
+import type { PartitionInput } from '../batch/rows.ts';
+import { decodeSection } from '../batch/segment.ts';
+import { StoredSource } from '../batch/stored-source.ts';
+import { allOrFirstError } from '../commit/create-once.ts';
+import { halt } from '../commit/halt.ts';
+import { errorText, MisaError } from '../errors.ts';
+import { partitionPath } from '../object-store/names.ts';
+import { noCost } from '../state/sst-reads.ts';
+import type { FunctionEnvironment } from './function-environment.ts';
+import type { Invocation } from './invocation.ts';
+import { type BatchTrigger, carriedInput, carriedPlan } from './messages.ts';
+import { triggerStage } from './triggers.ts';
+
+/** Errors without a code of ours may pass: so often a batch is tried before its partition is halted. */
+const TRIES_UNKNOWN = 4;
+
+export class BatchFunction {
+  readonly #env: FunctionEnvironment;
+  readonly #stage: number;
+  readonly #partition: number;
+  readonly #runner: PartitionRunner;
+
+  constructor(env: FunctionEnvironment, place: { readonly stage: number; readonly partition: number }) {
+    const { store, names, file, engine, committer } = env;
+    this.#env = env;
+    this.#stage = place.stage;
+    this.#partition = place.partition;
+    const source = new StoredSource({ store, names, partitions: file.partitions });
+    this.#runner = new PartitionRunner(engine, source, place.stage, place.partition);
+    committer.onManifest((path, loaded) => {
+      if (path === this.#runner.path) this.#runner.state.adopt(loaded);
+    });
+  }
+
+  /**
+   * Runs batch n and those before it that are missing; publishes it; sees to what comes after.
+   * @param tries how often this trigger was delivered
+   * @throws {MisaError} retryable: the trigger is to be delivered again. Else the partition is halted, and this returns
+   */
+  async run(trigger: BatchTrigger, invocation: Invocation, tries: number): Promise<void> {
+    const { file, report, clock, committer } = this.#env;
+    const { n } = trigger;
+    if (trigger.job !== file.id || trigger.stage !== this.#stage || trigger.partition !== this.#partition) {
+      report.warn('a trigger of another job or partition was dropped', { batch: n });
+      return;
+    }
+    const startMs = clock.monotonic();
+    try {
+      const plan = carriedPlan(trigger);
+      const input = await this.#inputOf(trigger, plan);
+      const committed = await this.#runner.run(n, { ...(plan && { plan }), ...(input && { input }) }, invocation);
+      await allOrFirstError([committed.published, this.#bringNear(), this.#triggerNext(n, plan)]);
+      await committer.flush();
+      this.#tell(committed, clock.monotonic() - startMs);
+    } catch (error) {
+      await committer.flush();
+      await this.#failed(error, invocation, tries);
+    }
+  }
+
+  /** The rows that a trigger carries, or says the place of; `undefined`: the runner finds them. */
+  async #inputOf(trigger: BatchTrigger, plan: StoredPlan | undefined): Promise<PartitionInput | undefined> {
+    const { state } = this.#runner;
+    // Rows of a batch that is done are not read.
+    if (state.position >= trigger.n || plan === undefined) return undefined;
+    const carried = carriedInput(trigger);
+    const { section } = trigger;
+    const { segment } = plan.plan;
+    if (carried !== undefined || section === undefined || segment === null) return carried;
+    const name = this.#env.names.segment(trigger.n, segment);
+    const answer = await this.#env.store.get(name, { range: { offset: section.offset, length: section.length } });
+    return answer.found ? decodeSection(answer.body, section, name) : undefined;
+  }
+
+  /** While results are published: opens new SSTs, and reads a small state into memory. Best effort. */
+  async #bringNear(): Promise<void> {
+    const { job } = this.#env;
+    const { state } = this.#runner;
+    if (job.preload === 'off' || state.rows.complete) return;
+    try {
+      await state.reads.openAll(noCost());
+      if (job.preload === 'keys') await state.loadAll(noCost());
+    } catch (error) {
+      this.#env.report.warn('preloading failed: the next batch reads for itself', { error: errorText(error) });
+    }
+  }
+
+  /** ⚑ Whoever sees that all partitions of a stage have batch n triggers the next stage; nobody waits for another. */
+  async #triggerNext(n: number, plan: StoredPlan | undefined): Promise<void> {
+    const { job, file, store, names, random } = this.#env;
+    if (this.#stage + 1 >= job.stages.length) return;
+    const siblings = Array.from({ length: file.partitions }, (_, p) => p).filter((p) => p !== this.#partition);
+    const there = await Promise.all(
+      siblings.map(async (p) => {
+        const answer = await store.get(names.log(partitionPath(this.#stage, p), n), { range: { offset: 0, length: 1 } });
+        return answer.found;
+      }),
+    );
+    if (there.every(Boolean)) await triggerStage(this.#env, this.#stage + 1, n, plan, { sender: random.id() });
+  }
+
+  /** Throws what may pass; halts the partition for what cannot. */
+  async #failed(error: unknown, invocation: Invocation, tries: number): Promise<void> {
+    const { report, store, names, random } = this.#env;
+    const { path, state } = this.#runner;
+    if (!invocation.live) throw error;
+    const n = state.position + 1;
+    if (error instanceof MisaError) {
+      if (error.code === 'HALTED') {
+        report.warn(`${error.message}: the trigger was dropped`, { batch: n });
+        return;
+      }
+      if (error.retryable || error.code === 'NOT_LIVE') throw error;
+    } else if (tries < TRIES_UNKNOWN) {
+      throw error;
+    }
+    report.error(`partition ${path} is halted at batch ${n}`, error, { batch: n });
+    const code = error instanceof MisaError ? error.code : 'UNKNOWN';
+    await halt({ store, names, path, random }, { n, code, reason: errorText(error) });
+    report.metric('Halted', 1);
+  }
+
+  #tell({ n, entry, own }: Committed, durationMs: number): void {
+    const { report } = this.#env;
+    report.metric('BatchDuration', durationMs);
+    if (own === undefined) report.metric('Adopted', 1);
+    const fields = { batch: n, durationMs: Math.round(durationMs), adopted: own === undefined };
+    if (entry === undefined || own === undefined) {
+      report.info('batch was done already', fields);
+      return;
+    }
+    const { counts, reads, attempt } = entry.header;
+    report.metric('Rows', counts.rows);
+    report.metric('Late', counts.late);
+    report.metric('Quarantined', counts.quarantined);
+    report.metric('ReadsMemory', reads.memory);
+    report.metric('ReadsLmdb', reads.lmdb);
+    report.metric('ReadsWarm', reads.warm);
+    report.metric('ReadsStore', reads.store);
+    report.info('batch is committed', { ...fields, attempt, ...counts, reads: JSON.stringify(reads) });
+  }
+}

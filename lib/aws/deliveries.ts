@@ -1,0 +1,148 @@
+/**
+ * What came to the input queue, as things to plan: source objects that S3 announces, rows sent as messages, and the word to
+ * close everything. ⚑ Each has the identity of what it is (the object and its version, the message), never of the delivery
+ * it came in, so that it is planned once however often it comes.
+ */
+import type { SQSRecord } from 'aws-lambda';
+import { InputError } from '../errors.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { InputPlace } from './settings.ts';
+
+/** A message as it came. */
+export interface Delivery {
+  readonly id: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export function deliveryOf({ messageId, body, messageAttributes }: SQSRecord): Delivery {
+  const attributes: Record<string, string> = {};
+  for (const [name, { stringValue }] of Object.entries(messageAttributes ?? {})) {
+    if (stringValue !== undefined) attributes[name] = stringValue;
+  }
+  return { id: messageId, body, attributes };
+}
+
+export type Arrival =
+  | {
+      readonly kind: 'object';
+      /** Index of the source in the job. */
+      readonly source: number;
+      /** Identity: bucket, key and version. */
+      readonly name: string;
+      readonly bucket: string;
+      readonly key: string;
+      readonly etag: string;
+      readonly size: number;
+    }
+  | { readonly kind: 'rows'; readonly source: number; readonly name: string; readonly rows: readonly unknown[] }
+  /** A message that is no JSON: one bad row. */
+  | { readonly kind: 'bad'; readonly source: number; readonly name: string; readonly text: string; readonly reason: string }
+  | { readonly kind: 'flush'; readonly name: string };
+
+/** @throws {InputError} `BAD_MESSAGE`, `UNKNOWN_SOURCE`: nobody knows what it is for */
+export function arrivalsOf(delivery: Delivery, job: PhysicalJob, inputs: readonly InputPlace[]): Arrival[] {
+  const { id, body } = delivery;
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch (error) {
+    const reason = `it is no JSON (${(error as Error).message})`;
+    return [{ kind: 'bad', source: sourceOf(delivery, undefined, job), name: nameOf(id), text: body, reason }];
+  }
+  const object = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  // By way of a topic: the notification is inside.
+  if (object.Type === 'Notification' && typeof object.TopicArn === 'string' && typeof object.Message === 'string') {
+    return arrivalsOf({ ...delivery, body: object.Message }, job, inputs);
+  }
+  if (object.Event === 's3:TestEvent') return [];
+  if (isS3Event(object)) return object.Records.flatMap((record) => announced(record, id, job, inputs));
+  if (object['detail-type'] === 'Object Created' && object.source === 'aws.s3') {
+    const { bucket, object: created } = object.detail as Detail;
+    return place({ bucket: bucket.name, key: created.key, etag: created.etag, size: created.size }, id, job, inputs);
+  }
+  if (object.misa !== undefined) return ours(object, delivery, job);
+  const rows = Array.isArray(value) ? value : [value];
+  return [{ kind: 'rows', source: sourceOf(delivery, undefined, job), name: nameOf(id), rows }];
+}
+
+interface S3Record {
+  readonly eventName: string;
+  readonly s3: {
+    readonly bucket: { readonly name: string };
+    readonly object: { readonly key: string; readonly eTag?: string; readonly size?: number };
+  };
+}
+
+interface Detail {
+  readonly bucket: { readonly name: string };
+  readonly object: { readonly key: string; readonly etag: string; readonly size: number };
+}
+
+function isS3Event(value: Record<string, unknown>): value is { Records: S3Record[] } {
+  const { Records } = value;
+  return (
+    Array.isArray(Records) && Records.length > 0 && Records.every((record) => record?.eventSource === 'aws:s3' && record.s3)
+  );
+}
+
+function announced({ eventName, s3 }: S3Record, id: string, job: PhysicalJob, inputs: readonly InputPlace[]): Arrival[] {
+  if (!/^(s3:)?ObjectCreated:/.test(eventName)) return [];
+  // As in a form: a plus is a space.
+  const key = decodeURIComponent(s3.object.key.replaceAll('+', ' '));
+  return place({ bucket: s3.bucket.name, key, etag: s3.object.eTag ?? '', size: s3.object.size ?? 0 }, id, job, inputs);
+}
+
+function place(
+  object: { readonly bucket: string; readonly key: string; readonly etag: string; readonly size: number },
+  id: string,
+  job: PhysicalJob,
+  inputs: readonly InputPlace[],
+): Arrival[] {
+  const { bucket, key, size } = object;
+  const etag = object.etag.replaceAll('"', '');
+  // What consoles make for a folder.
+  if (size === 0) return [];
+  const url = `s3://${bucket}/${key}`;
+  const input = inputs.find((i) => i.bucket === bucket && key.startsWith(i.prefix));
+  const source = job.sources.findIndex((s) => s.name === input?.source);
+  if (source < 0 || etag === '') {
+    throw new InputError(
+      'UNKNOWN_SOURCE',
+      `${url} is announced (message ${id}), and no source of job ${job.name} reads there. Put it under one of: ${inputs.map((i) => `s3://${i.bucket}/${i.prefix}`).join(', ')}`,
+      url,
+    );
+  }
+  return [{ kind: 'object', source, name: `${url}@${etag}`, bucket, key, etag, size }];
+}
+
+function ours(message: Record<string, unknown>, delivery: Delivery, job: PhysicalJob): Arrival[] {
+  const { misa, control, source, rows, id = delivery.id } = message;
+  if (misa !== 1 || typeof id !== 'string') {
+    const what = `version ${String(misa)}: send with the Misa that deployed job ${job.name}, or deploy the newer one`;
+    throw new InputError('BAD_MESSAGE', `message ${delivery.id} is of ${what}`, nameOf(delivery.id));
+  }
+  if (control === 'flush') return [{ kind: 'flush', name: nameOf(id) }];
+  if (!Array.isArray(rows) || typeof source !== 'string') {
+    const form = '{"misa":1,"source":"NAME","rows":[…]}';
+    throw new InputError('BAD_MESSAGE', `message ${delivery.id} has no rows: write ${form}`, nameOf(delivery.id));
+  }
+  return [{ kind: 'rows', source: sourceOf(delivery, source, job), name: nameOf(id), rows }];
+}
+
+function nameOf(id: string): string {
+  return `message ${id}`;
+}
+
+function sourceOf(delivery: Delivery, named: string | undefined, job: PhysicalJob): number {
+  const name = named ?? delivery.attributes.source ?? (job.sources.length === 1 ? job.sources[0]!.name : undefined);
+  const index = job.sources.findIndex((s) => s.name === name);
+  if (index >= 0) return index;
+  const known = job.sources.map((s) => `'${s.name}'`).join(', ');
+  const what = name === undefined ? 'does not say which source it is for' : `is for a source '${name}'`;
+  throw new InputError(
+    'UNKNOWN_SOURCE',
+    `message ${delivery.id} ${what}; job ${job.name} has ${known}. Name it in the message attribute 'source'`,
+    nameOf(delivery.id),
+  );
+}

@@ -1,0 +1,65 @@
+/**
+ * What all functions of a job share in one environment of one function: clients, the job and its names, the local cache. It
+ * outlives invocations, so it holds nothing that belongs to one: every request looks for the invocation of its caller.
+ */
+import type { Environment } from '../batch/partition-runner.ts';
+import { type Names, names } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { CommitEnvironment } from '../runtime/commit-work.ts';
+import { type JobFile, openJobFile } from '../runtime/job-file.ts';
+import type { BlockCache } from '../state/block-cache.ts';
+import type { PhysicalJob } from '../stream/physical.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import { QueueCommitter } from './committer.ts';
+import type { Report } from './report.ts';
+import type { Settings } from './settings.ts';
+
+
+/** What a function works with; tests give their own. */
+export interface Services {
+  readonly job: PhysicalJob;
+  readonly settings: Settings;
+  readonly store: ObjectStore;
+  /** The queue of a URL. */
+  readonly queue: (url: string) => Queue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly report: Report;
+  readonly cache: BlockCache | undefined;
+  readonly retentionMs: number;
+}
+
+/** Services with the job's file: from here on names are known. */
+export interface FunctionEnvironment extends Services {
+  readonly file: JobFile;
+  readonly names: Names;
+  readonly commit: CommitEnvironment;
+  readonly committer: QueueCommitter;
+  readonly engine: Environment;
+}
+
+/** Reads (or, where the deployment has not, makes) the job's file. @throws {MisaError} `JOB_CHANGED` */
+export async function openEnvironment(services: Services): Promise<FunctionEnvironment> {
+  const { job, store, clock, random, cache, retentionMs, report } = services;
+  const file = await openJobFile(store, job, random);
+  const jobNames = names(job.name, file.epoch);
+  const trace: Trace = report;
+  const commit: CommitEnvironment = { store, clock, random, trace, names: jobNames, file, retentionMs };
+  const committer = new QueueCommitter(services, commit);
+  const engine: Environment = {
+    job,
+    store,
+    names: jobNames,
+    clock,
+    random,
+    trace,
+    committer,
+    cache,
+    warmPacks: job.preload === 'keys',
+    retentionMs,
+  };
+  return { ...services, file, names: jobNames, commit, committer, engine };
+}

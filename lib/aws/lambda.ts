@@ -1,0 +1,102 @@
+/**
+ * Puts a function together: settings, job, services and what the function keeps from one invocation to the next are opened
+ * by the first invocation that needs them, and again by the next if that failed.
+ */
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import type { Job } from '../stream/job.ts';
+import { systemClock } from '../util/clock.ts';
+import { type FunctionEnvironment, openEnvironment } from './function-environment.ts';
+import { asInvocation, type Invocation } from './invocation.ts';
+import { type FunctionName, type Observed, observe } from './observe.ts';
+import { openServices } from './open-services.ts';
+import type { Fields } from './report.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { answerSqs } from './sqs-function.ts';
+import { keepTrace } from './trace.ts';
+
+export interface LambdaOptions<S> {
+  readonly name: FunctionName;
+  readonly job: Job<unknown>;
+  /** Fields that every line of log carries. */
+  readonly fields?: Fields;
+  /** What the function keeps. Belongs to no invocation. */
+  readonly open: (env: FunctionEnvironment) => S;
+}
+
+interface Opened<S> {
+  readonly env: FunctionEnvironment;
+  readonly state: S;
+  readonly flushTrace: () => Promise<void>;
+}
+
+/** A function fed by a queue. @param feed URL of that queue */
+export function sqsLambda<S>(
+  options: LambdaOptions<S> & {
+    readonly feed: (settings: Settings) => string | undefined;
+    readonly work: (
+      state: S,
+      records: readonly SQSRecord[],
+      invocation: Invocation,
+    ) => Promise<ReadonlyMap<string, unknown>>;
+  },
+): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
+  const report = observe(options.name, options.fields);
+  const opened = once(() => open(options, report));
+  return async (event, context) => {
+    report.begin(context);
+    try {
+      const { env, state, flushTrace } = await opened();
+      const url = options.feed(env.settings);
+      const queue = url === undefined ? undefined : env.queue(url);
+      const answer = await answerSqs(event, context, {
+        clock: systemClock,
+        report,
+        queue,
+        work: (records, invocation) => options.work(state, records, invocation),
+      });
+      await flushTrace();
+      return answer;
+    } finally {
+      report.end();
+    }
+  };
+}
+
+/** A function that is invoked with an event of its own. */
+export function eventLambda<S, E>(
+  options: LambdaOptions<S> & { readonly work: (state: S, event: E, invocation: Invocation) => Promise<void> },
+): (event: E, context: Context) => Promise<void> {
+  const report = observe(options.name, options.fields);
+  const opened = once(() => open(options, report));
+  return async (event, context) => {
+    report.begin(context);
+    try {
+      const { state, flushTrace } = await opened();
+      const remainingMs = context.getRemainingTimeInMillis();
+      await asInvocation(systemClock, { remainingMs, marginMs: 2000 }, (invocation) =>
+        options.work(state, event, invocation),
+      );
+      await flushTrace();
+    } finally {
+      report.end();
+    }
+  };
+}
+
+async function open<S>({ job, open: openState }: LambdaOptions<S>, report: Observed): Promise<Opened<S>> {
+  const env = await openEnvironment(await openServices(job, readSettings(process.env), report));
+  const flushTrace = env.settings.trace ? keepTrace(env, report) : async (): Promise<void> => {};
+  return { env, state: openState(env), flushTrace };
+}
+
+/** The result of the first call that succeeds. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}

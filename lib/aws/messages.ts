@@ -1,0 +1,106 @@
+/**
+ * The messages between functions: small JSON, versioned, and all of them hints. Whatever one says is checked against the
+ * objects; a lost, doubled, late or reordered one changes only time. A trigger may carry the plan and small sections of the
+ * segment, which saves its receiver the requests for them.
+ */
+import { decodePlan, type StoredPlan } from '../batch/plan.ts';
+import { decodeInput, type PartitionInput } from '../batch/rows.ts';
+import { MisaError } from '../errors.ts';
+import type { SectionPlace } from '../batch/segment.ts';
+import { asBuffer } from '../util/bytes.ts';
+
+const VERSION = 1;
+
+interface OfJob {
+  /** {@link JobFile.id}: what is left in a queue of a job that was deleted means nothing to the next one. */
+  readonly job: string;
+}
+
+/** Batch n of a partition can run. */
+export interface BatchTrigger extends OfJob {
+  readonly kind: 'batch';
+  readonly stage: number;
+  readonly partition: number;
+  readonly n: number;
+  /** Bytes of the plan and of this partition's rows in its segment, base64. */
+  readonly plan?: string | undefined;
+  readonly input?: string | undefined;
+  /** Where those rows are in the segment, when they are too many to be carried. */
+  readonly section?: SectionPlace | undefined;
+}
+
+/** Log entries of a partition (or plans) up to n are durable; unless it says otherwise, they are published, too. */
+export interface FoldHint extends OfJob {
+  readonly kind: 'fold';
+  readonly path: string;
+  readonly n: number;
+  readonly published?: boolean | undefined;
+}
+
+export interface CompactHint extends OfJob {
+  readonly kind: 'compact';
+  readonly path: string;
+}
+
+/** Plan n is durable. */
+export interface PlanNotice extends OfJob {
+  readonly kind: 'plan';
+  readonly n: number;
+  readonly plan?: string | undefined;
+}
+
+export type Message = BatchTrigger | FoldHint | CompactHint | PlanNotice;
+
+export function encodeMessage(message: Message): string {
+  return JSON.stringify({ v: VERSION, ...message });
+}
+
+/** @throws {MisaError} `BAD_MESSAGE`: nothing that Misa sends to this queue */
+export function decodeMessage<K extends Message['kind']>(body: string, kind: K): Extract<Message, { kind: K }> {
+  let message: unknown;
+  try {
+    message = JSON.parse(body);
+  } catch (error) {
+    throw bad(kind, body, error);
+  }
+  const { v, kind: found, job, n, path } = (message ?? {}) as Record<string, unknown>;
+  const whole = kind === 'compact' || (Number.isSafeInteger(n) && (n as number) > 0);
+  const placed = kind === 'batch' || kind === 'plan' || typeof path === 'string';
+  if (found !== kind || typeof job !== 'string' || !whole || !placed) throw bad(kind, body);
+  if (v !== VERSION) {
+    throw new MisaError(
+      'BAD_MESSAGE',
+      `a ${kind} message is of version ${String(v)}, and this function knows ${VERSION}: deploy all functions of the stack together`,
+      { retryable: true },
+    );
+  }
+  return message as Extract<Message, { kind: K }>;
+}
+
+export function encodeBytes(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('base64');
+}
+
+/** The plan that a message carries; `undefined`: none, or not a whole one. */
+export function carriedPlan({ n, plan }: BatchTrigger | PlanNotice): StoredPlan | undefined {
+  return attempt(plan, (bytes) => decodePlan(bytes, 'the plan in a message', n));
+}
+
+/** The rows that a trigger carries; `undefined`: none. */
+export function carriedInput({ input }: BatchTrigger): PartitionInput | undefined {
+  return attempt(input, decodeInput);
+}
+
+/** What is damaged in a message is read from the objects instead. */
+function attempt<T>(text: string | undefined, decode: (bytes: Uint8Array) => T): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decode(Buffer.from(text, 'base64'));
+  } catch {
+    return undefined;
+  }
+}
+
+function bad(kind: string, body: string, cause?: unknown): MisaError {
+  return new MisaError('BAD_MESSAGE', `this is no ${kind} message of Misa: ${body.slice(0, 200)}`, { cause });
+}

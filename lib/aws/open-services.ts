@@ -1,0 +1,51 @@
+/** Opens what a deployed function works with: clients of S3 and SQS, the user's job, a block cache under `/tmp`. */
+import { rmSync } from 'node:fs';
+import { errorText } from '../errors.ts';
+import { openStore } from '../object-store/store-spec.ts';
+import { SqsQueues } from '../queue/sqs-queue.ts';
+import { holdCacheDirectory } from '../runtime/cache-directory.ts';
+import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
+import { compileJob } from '../stream/compile.ts';
+import type { Job } from '../stream/job.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { type Random, systemRandom } from '../util/random.ts';
+import type { Services } from './function-environment.ts';
+import { invocationClock, invocationQueue, invocationStore } from './invocation.ts';
+import type { Report } from './report.ts';
+import type { Settings } from './settings.ts';
+
+/** R of the design: twice the longest invocation that there is. */
+const RETENTION_MS = 30 * 60_000;
+const CACHE_ROOT = '/tmp/misa';
+
+/** @throws {JobError} the module has no job */
+export async function openServices(job: Job<unknown>, settings: Settings, report: Report): Promise<Services> {
+  const [clock, random] = [invocationClock(systemClock), systemRandom];
+  const compiled = compileJob(job);
+  const queues = await SqsQueues.open({ clock, random });
+  return {
+    job: { ...compiled, partitions: settings.partitions ?? compiled.partitions },
+    settings,
+    store: invocationStore(await openStore(settings.store, { clock, random })),
+    queue: (url) => invocationQueue(queues.queue(url)),
+    clock,
+    random,
+    report,
+    cache: openCache(settings.cacheBytes, clock, random, report),
+    retentionMs: RETENTION_MS,
+  };
+}
+
+/** The block cache of this environment alone; without a disk that can be written, none. */
+function openCache(bytes: number, clock: Clock, random: Random, report: Report): BlockCache | undefined {
+  if (bytes === 0) return undefined;
+  try {
+    const { directory } = holdCacheDirectory(CACHE_ROOT, { clock, random });
+    // What an environment before left here was not closed in order.
+    rmSync(directory, { recursive: true, force: true });
+    return LmdbBlockCache.open(directory, bytes);
+  } catch (error) {
+    report.warn('there is no local cache: state is read from the object store', { error: errorText(error) });
+    return undefined;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What functions tell those who watch: structured logs, metrics, and spans, which are both metrics and, where wanted, the
+ * timeline. One interface, so that the work itself knows nothing of log services; `observe.ts` implements it.
+ */
+import type { Trace } from '../util/trace.ts';
+
+export type MetricName =
+  | 'BatchDuration'
+  | 'ComputeDuration'
+  | 'LogDuration'
+  | 'PublishDuration'
+  | 'CommitLag'
+  | 'ReadsMemory'
+  | 'ReadsLmdb'
+  | 'ReadsWarm'
+  | 'ReadsStore'
+  | 'Requests'
+  | 'Rows'
+  | 'Late'
+  | 'Quarantined'
+  | 'Halted'
+  | 'Backlog'
+  | 'Adopted'
+  | 'WarmPacks'
+  | 'Swept'
+  | 'Folded'
+  | 'Collected';
+
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+export interface Report extends Trace {
+  info(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  error(message: string, error: unknown, fields?: Fields): void;
+  /** Names ending in `Duration` are in ms, all others are counts. */
+  metric(name: MetricName, value: number): void;
+}
+
+/** For tests. */
+export const NO_REPORT: Report = { info() {}, warn() {}, error() {}, metric() {}, span() {} };

@@ -1,0 +1,66 @@
+/** What a function is told by its environment variables, set by the stack (`cdk/`). */
+import { MisaError } from '../errors.ts';
+import { parseStoreUrl, type StoreSpec } from '../object-store/store-spec.ts';
+
+/** Objects under a prefix of a bucket are input of a source. */
+export interface InputPlace {
+  readonly bucket: string;
+  /** Ends with `/`, or is empty. */
+  readonly prefix: string;
+  readonly source: string;
+}
+
+export interface Settings {
+  readonly store: StoreSpec;
+  readonly inputs: readonly InputPlace[];
+  /** In place of the job's own. */
+  readonly partitions: number | undefined;
+  /** URL of the queue of one partition of one stage. */
+  readonly batchQueue: (stage: number, partition: number) => string;
+  readonly foldQueue: string;
+  readonly compactQueue: string;
+  readonly planQueue: string;
+  /** Of the block cache in `/tmp`; 0: none. */
+  readonly cacheBytes: number;
+  /** Spans are kept for `misa timeline`. */
+  readonly trace: boolean;
+}
+
+const DEFAULT_CACHE_BYTES = 256 << 20;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws {MisaError} `BAD_SETTINGS`: the function was not deployed by the stack */
+export function readSettings(env: Environment): Settings {
+  const base = required(env, 'MISA_BATCH_QUEUES');
+  return {
+    store: parseStoreUrl(required(env, 'MISA_STORE'), env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL),
+    inputs: JSON.parse(env.MISA_INPUTS ?? '[]') as InputPlace[],
+    partitions: env.MISA_PARTITIONS === undefined ? undefined : number(env, 'MISA_PARTITIONS'),
+    batchQueue: (stage, partition) => `${base}s${stage}p${partition}.fifo`,
+    foldQueue: required(env, 'MISA_FOLD_QUEUE'),
+    compactQueue: required(env, 'MISA_COMPACT_QUEUE'),
+    planQueue: required(env, 'MISA_PLAN_QUEUE'),
+    cacheBytes: env.MISA_CACHE_BYTES === undefined ? DEFAULT_CACHE_BYTES : number(env, 'MISA_CACHE_BYTES'),
+    trace: env.MISA_TRACE === '1',
+  };
+}
+
+/** The partition that a batch function is for. @throws {MisaError} `BAD_SETTINGS` */
+export function readPlace(env: Environment): { readonly stage: number; readonly partition: number } {
+  return { stage: number(env, 'MISA_STAGE'), partition: number(env, 'MISA_PARTITION') };
+}
+
+function required(env: Environment, name: string): string {
+  const value = env[name];
+  if (value === undefined || value === '') {
+    throw new MisaError('BAD_SETTINGS', `the environment variable ${name} is not set. Deploy the function by MisaJob`);
+  }
+  return value;
+}
+
+function number(env: Environment, name: string): number {
+  const value = Number(required(env, name));
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new MisaError('BAD_SETTINGS', `the environment variable ${name} is '${env[name]}': it must be a whole number`);
+}

@@ -1,0 +1,91 @@
+/**
+ * The frame of every function that a queue feeds: one invocation token and deadline around the work, an answer that names
+ * the messages to be delivered again, and a short wait for those, instead of the queue's visibility time-out (which has to
+ * be long, since it must outlast a function that hangs).
+ */
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { MisaError } from '../errors.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Clock } from '../util/clock.ts';
+import { asInvocation, DeadlineError, type Invocation } from './invocation.ts';
+import type { Report } from './report.ts';
+
+/** Kept back of the platform's time for the answer, ms. */
+const MARGIN_MS = 3000;
+/** Longest wait before a message is delivered again, s. */
+const MAX_WAIT_S = 300;
+
+export interface SqsFunction {
+  readonly clock: Clock;
+  readonly report: Report;
+  /** The queue that feeds this function; without it, failed messages wait for their visibility time-out. */
+  readonly queue?: Queue | undefined;
+  /** @returns why a message must come again, by message id; those not in it are done */
+  readonly work: (records: readonly SQSRecord[], invocation: Invocation) => Promise<ReadonlyMap<string, unknown>>;
+}
+
+export async function answerSqs(
+  event: SQSEvent,
+  context: Pick<Context, 'getRemainingTimeInMillis'>,
+  { clock, report, queue, work }: SqsFunction,
+): Promise<SQSBatchResponse> {
+  const remainingMs = context.getRemainingTimeInMillis();
+  let failed: ReadonlyMap<string, unknown>;
+  try {
+    failed = await asInvocation(clock, { remainingMs, marginMs: Math.min(MARGIN_MS, remainingMs / 4) }, (invocation) =>
+      work(event.Records, invocation),
+    );
+  } catch (error) {
+    failed = new Map(event.Records.map((record) => [record.messageId, error]));
+  }
+  for (const [message, error] of failed) {
+    if (error instanceof DeadlineError) report.info('time is up: the message comes again at once', { message });
+    else report.error('a message failed and comes again', error, { message });
+  }
+  if (queue !== undefined) await showAgain(event.Records, failed, queue, report);
+  return { batchItemFailures: [...failed.keys()].map((itemIdentifier) => ({ itemIdentifier })) };
+}
+
+/** Runs messages side by side, each for itself. */
+export async function eachRecord(
+  records: readonly SQSRecord[],
+  work: (record: SQSRecord) => Promise<void>,
+): Promise<Map<string, unknown>> {
+  const failed = new Map<string, unknown>();
+  const settled = await Promise.allSettled(records.map((record) => work(record)));
+  for (const [i, result] of settled.entries()) {
+    if (result.status === 'rejected') failed.set(records[i]!.messageId, result.reason);
+  }
+  return failed;
+}
+
+/** How often a message was delivered, this time included. */
+export function triesOf(record: SQSRecord): number {
+  return Number(record.attributes.ApproximateReceiveCount) || 1;
+}
+
+async function showAgain(
+  records: readonly SQSRecord[],
+  failed: ReadonlyMap<string, unknown>,
+  queue: Queue,
+  report: Report,
+): Promise<void> {
+  await Promise.all(
+    records.map(async (record) => {
+      if (!failed.has(record.messageId)) return;
+      const seconds = waitSeconds(failed.get(record.messageId), triesOf(record));
+      try {
+        await queue.changeVisibility(record.receiptHandle, seconds);
+      } catch (error) {
+        report.warn('a failed message waits for its visibility time-out', { message: record.messageId, error: String(error) });
+      }
+    }),
+  );
+}
+
+/** The time was up: at once. A fault that passes: 1, 2, 4 … s. One that stays: longer, until it is in the DLQ. */
+function waitSeconds(error: unknown, tries: number): number {
+  if (error instanceof DeadlineError) return 0;
+  const base = error instanceof MisaError && error.retryable ? 2 : 4;
+  return Math.min(MAX_WAIT_S, base ** (tries - 1));
+}

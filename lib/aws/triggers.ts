@@ -1,0 +1,74 @@
+/**
+ * Tells the batch functions that a plan can be run. A trigger carries the plan and its partition's rows as long as the
+ * message stays within 64 KiB, which is what one request of the queue is billed by; beyond that it says where in the segment
+ * the rows are. ⚑ Only after the plan is durable.
+ */
+import type { StoredPlan } from '../batch/plan.ts';
+import type { EncodedSegment } from '../batch/segment.ts';
+import { allOrFirstError } from '../commit/create-once.ts';
+import { partitionPath } from '../object-store/names.ts';
+import type { FunctionEnvironment } from './function-environment.ts';
+import { type BatchTrigger, encodeBytes, encodeMessage } from './messages.ts';
+
+/** Bytes before base64 that fit one billed unit of 64 KiB, with room for the rest of the message. */
+const CARRIED_BYTES = 46 << 10;
+
+export interface TriggerOptions {
+  /** Names the sender: the same trigger by another sender is another message. */
+  readonly sender: string;
+  /** Message group. Default: that of the partition, so that its batches come in order. */
+  readonly group?: string | undefined;
+}
+
+/** Triggers batch n in all partitions of stage 0. */
+export async function triggerPlan(
+  env: FunctionEnvironment,
+  stored: StoredPlan,
+  segment: EncodedSegment | null,
+  options: TriggerOptions,
+): Promise<void> {
+  const { partitions } = env.file;
+  const triggers = Array.from({ length: partitions }, (_, partition): BatchTrigger => {
+    const rows = segment?.rows[partition];
+    const carried = stored.bytes.length + (rows?.bytes.length ?? 0) <= CARRIED_BYTES;
+    return {
+      ...triggerOf(env, 0, partition, stored.plan.n),
+      ...(stored.bytes.length <= CARRIED_BYTES ? { plan: encodeBytes(stored.bytes) } : {}),
+      ...(rows === undefined ? {} : carried ? { input: encodeBytes(rows.bytes) } : { section: rows.place }),
+    };
+  });
+  await sendTriggers(env, triggers, options);
+}
+
+/** Triggers batch n in all partitions of a later stage. */
+export async function triggerStage(
+  env: FunctionEnvironment,
+  stage: number,
+  n: number,
+  stored: StoredPlan | undefined,
+  options: TriggerOptions,
+): Promise<void> {
+  const plan = stored !== undefined && stored.bytes.length <= CARRIED_BYTES ? { plan: encodeBytes(stored.bytes) } : {};
+  const triggers = Array.from({ length: env.file.partitions }, (_, p) => ({ ...triggerOf(env, stage, p, n), ...plan }));
+  await sendTriggers(env, triggers, options);
+}
+
+export function triggerOf(env: FunctionEnvironment, stage: number, partition: number, n: number): BatchTrigger {
+  return { kind: 'batch', job: env.file.id, stage, partition, n };
+}
+
+/** @throws {QueueError} after all that could be sent are sent */
+export async function sendTriggers(
+  env: FunctionEnvironment,
+  triggers: readonly BatchTrigger[],
+  { sender, group }: TriggerOptions,
+): Promise<void> {
+  await allOrFirstError(
+    triggers.map((trigger) => {
+      const { stage, partition, n } = trigger;
+      const path = partitionPath(stage, partition);
+      const message = { body: encodeMessage(trigger), group: group ?? path, dedupId: `${path}-${n}-${sender}` };
+      return env.queue(env.settings.batchQueue(stage, partition)).send([message]);
+    }),
+  );
+}

@@ -1,0 +1,38 @@
+/**
+ * Halts a partition at a batch that cannot run, and lets it go on once what was wrong is repaired. A halted partition keeps
+ * its state and its place; nothing after the batch is run, and the sweep leaves it alone, so that it is seen and not lost.
+ */
+import { editManifest } from '../manifest/manifest-store.ts';
+import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
+import type { CommitPartition } from './partition.ts';
+
+type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;
+
+const REASON_CHARS = 2000;
+
+/** One that is halted already stays as it is. */
+export async function halt({ store, names, path, random }: Halting, at: Halt): Promise<LoadedManifest> {
+  const reason = at.reason.slice(0, REASON_CHARS);
+  const { loaded } = await editManifest(
+    store,
+    names.manifest(path),
+    ({ manifest }) => (manifest.halted === null ? { type: 'halt', halt: { ...at, reason } } : undefined),
+    { nonce: random.id() },
+  );
+  return loaded;
+}
+
+/** @returns what it was halted for; `null`: it was not */
+export async function resumeHalted({ store, names, path, random }: Halting): Promise<Halt | null> {
+  let was: Halt | null = null;
+  await editManifest(
+    store,
+    names.manifest(path),
+    ({ manifest }) => {
+      was = manifest.halted;
+      return was === null ? undefined : { type: 'resume' };
+    },
+    { nonce: random.id() },
+  );
+  return was;
+}

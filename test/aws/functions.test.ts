@@ -1,0 +1,70 @@
+/**
+ * The functions together, on simulated queues: whatever happens to messages and functions, each piece is planned once
+ * (invariant 10), and results and state are those of a sequential run of the plans (invariants 3, 4, 12).
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { outcomeOf, physical, type ScriptBatch } from '../helpers/engine.ts';
+import { anyScript, JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
+import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
+
+const FAULTS: Record<string, Faults> = {
+  'nothing goes wrong': {},
+  'messages are dropped, doubled and shuffled': { drop: 0.2, double: 0.2, shuffle: 0.5 },
+  'functions are killed': { kill: 0.25 },
+  'functions race': { race: 0.6, double: 0.2 },
+  'environments are thrown away': { cold: 0.5 },
+  'preload functions always fail': { noPreload: true, cold: 0.5 },
+  'all of it': { drop: 0.15, double: 0.15, shuffle: 0.4, kill: 0.15, race: 0.4, cold: 0.2 },
+};
+
+async function run(kind: JobKind, script: readonly ScriptBatch[], faults: Faults, seed: number) {
+  const job = physical(JOBS[kind](), { trigger: { maxRows: 10, maxBytes: 1 << 20, maxWaitMs: 0 } });
+  const aws = new SimulatedAws(job, seed, faults);
+  const sent = new Map<string, readonly unknown[]>();
+  let ids = 0;
+  for (const batch of script) {
+    for (const [source, rows] of Object.entries(batch)) {
+      const id = `rows-${ids++}`;
+      sent.set(`message ${id}`, rows);
+      aws.send({ misa: 1, source, rows, id });
+    }
+    if (seed % 3 === 0) await aws.settle();
+  }
+  await aws.settle();
+  aws.send({ misa: 1, control: 'flush', id: 'flush' });
+  await aws.settle();
+  expect(aws.errors.filter((error) => !/killed/.test(String(error)))).toEqual([]);
+  expect(aws.dead).toEqual([]);
+  return { aws, job, sent };
+}
+
+async function check({ aws, job, sent }: Awaited<ReturnType<typeof run>>) {
+  const outcome = await sequentialOutcome(aws.plans, job, (name) => sent.get(name)!);
+  const found = await outcomeOf(aws.store, job);
+  expect(found.published).toEqual(outcome.published);
+  expect(found.state).toEqual(outcome.state);
+  const pieces = aws.plans.flatMap((plan) => plan.pieces.map((piece) => `${piece.name} ${piece.from}`));
+  const wanted = [...sent].filter(([, rows]) => rows.length > 0).map(([name]) => `${name} 0`);
+  expect(pieces.sort()).toEqual([...wanted, 'message flush 0'].sort());
+}
+
+describe.each(Object.entries(FAULTS))('when %s', (_, faults) => {
+  it.each(JOB_KINDS)('job %s gives what a sequential run gives', async (kind) => {
+    for (const seed of [1, 2, 3]) await check(await run(kind, sampleScript(kind, 6), faults, seed));
+  });
+});
+
+it('gives what a sequential run gives, whatever the rows, the job and the faults', async () => {
+  const chance = fc.double({ min: 0, max: 0.5, noNaN: true });
+  const anyFaults = fc.record({ drop: chance, double: chance, shuffle: chance, kill: chance, race: chance, cold: chance });
+  const anyCase = fc
+    .constantFrom(...JOB_KINDS)
+    .chain((kind) => fc.tuple(fc.constant(kind), anyScript(kind, 6), anyFaults, fc.nat(1e6)));
+  await fc.assert(
+    fc.asyncProperty(anyCase, async ([kind, script, faults, seed]) => {
+      await check(await run(kind, script, faults, seed));
+    }),
+    { numRuns: 60 },
+  );
+});

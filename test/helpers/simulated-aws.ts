@@ -1,0 +1,359 @@
+/**
+ * The functions of a job on simulated queues and a store in memory, from one seed: messages are dropped, doubled and
+ * shuffled, functions race, are killed in the middle of a request and thrown away. What comes out must be what a sequential
+ * run of the accepted plans gives (`sequentialOutcome`).
+ */
+import { BatchFunction } from '../../lib/aws/batch-function.ts';
+import { CommitFunction } from '../../lib/aws/commit-function.ts';
+import { deliveryOf } from '../../lib/aws/deliveries.ts';
+import { foldRecords } from '../../lib/aws/fold-records.ts';
+import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
+import { Ingest } from '../../lib/aws/ingest.ts';
+import { DeadlineError, Invocation } from '../../lib/aws/invocation.ts';
+import { Maintain } from '../../lib/aws/maintain.ts';
+import { decodeMessage } from '../../lib/aws/messages.ts';
+import { PreloadFunction } from '../../lib/aws/preload-function.ts';
+import type { MetricName, Report } from '../../lib/aws/report.ts';
+import type { Settings } from '../../lib/aws/settings.ts';
+import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
+import type { SQSRecord } from 'aws-lambda';
+import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
+import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { numberOf } from '../../lib/object-store/names.ts';
+import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import type { OutgoingMessage, Queue } from '../../lib/queue/queue.ts';
+import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
+import { noRows } from '../../lib/runtime/run-job.ts';
+import type { InputObject } from '../../lib/source/index.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { type Random, seededRandom } from '../../lib/util/random.ts';
+import { FastClock, openEngine, outcomeOf } from './engine.ts';
+import { type CountingStore, CrashError, countingStore, hookedStore } from './stores.ts';
+
+/** Chances by kind of fault, 0 to 1. */
+export interface Faults {
+  /** A message between functions is lost. Input is not: its queue keeps it. */
+  readonly drop?: number;
+  /** A message is delivered and comes again. */
+  readonly double?: number;
+  /** A message is taken from anywhere in its queue. */
+  readonly shuffle?: number;
+  /** A function is killed at one of its first requests. */
+  readonly kill?: number;
+  /** An environment is thrown away before an invocation. */
+  readonly cold?: number;
+  /** Another delivery goes on at the same time. */
+  readonly race?: number;
+  /** Preload functions always fail. */
+  readonly noPreload?: boolean;
+}
+
+interface Message extends OutgoingMessage {
+  readonly id: string;
+  tries: number;
+}
+
+interface Running {
+  readonly env: FunctionEnvironment;
+  readonly work: (records: SQSRecord[], invocation: Invocation) => Promise<ReadonlyMap<string, unknown>>;
+  readonly life: Life;
+  busy: boolean;
+}
+
+/** Whether an environment is alive, and how many requests it has left. */
+class Life {
+  left = Number.POSITIVE_INFINITY;
+  afterEffect = false;
+  onDeath: () => void = () => {};
+
+  spend(effect: boolean): void {
+    if (this.left > 0 && effect) this.left--;
+    if (this.left > 0 || (effect && this.left === 0 && this.afterEffect)) return;
+    this.onDeath();
+    throw new CrashError('this environment was killed');
+  }
+}
+
+const MAX_STEPS = 5000;
+
+export class SimulatedAws {
+  readonly clock = new FastClock();
+  readonly store: CountingStore;
+  readonly queues = new Map<string, Message[]>();
+  readonly metrics = new Map<MetricName, number>();
+  readonly errors: unknown[] = [];
+  readonly dead: Message[] = [];
+  /** Sends by queue, and invocations by function. */
+  readonly counts = new Map<string, number>();
+  readonly job: PhysicalJob;
+  readonly objects = new Map<string, InputObject>();
+  /** Accepted plans, kept beyond their collection. */
+  readonly plans: Plan[] = [];
+  readonly #random: Random;
+  readonly #faults: Faults;
+  readonly #running = new Map<string, Running[]>();
+  #ids = 0;
+
+  constructor(job: PhysicalJob, seed: number, faults: Faults = {}, store?: ObjectStore) {
+    this.job = job;
+    this.#random = seededRandom(seed);
+    this.#faults = faults;
+    const inner = store ?? new MemoryStore({ clock: this.clock });
+    const create: ObjectStore['create'] = async (name, body, options) => {
+      const answer = await inner.create(name, body, options);
+      // One that is made again after it was collected does not count.
+      if (answer.ok && name.includes('/plan/') && numberOf(name) > this.plans.length) {
+        this.plans.push(decodePlan(body, name, numberOf(name)).plan);
+      }
+      return answer;
+    };
+    const keeping = hookedStore(inner, {});
+    this.store = countingStore({ ...keeping, create });
+  }
+
+  /** A message to the input queue. */
+  send(body: unknown, attributes: Record<string, string> = {}): void {
+    this.#push('input', { body: typeof body === 'string' ? body : JSON.stringify(body), attributes });
+  }
+
+  /** Delivers until nothing is left to do, sweeps included. */
+  async settle(): Promise<void> {
+    for (let quiet = 0, steps = 0; quiet < 3; steps++) {
+      if (steps > MAX_STEPS) throw new Error(`it does not come to rest: ${[...this.counts].join(' ')}`);
+      const deliveries = [this.#deliver()];
+      while (this.#chance(this.#faults.race)) deliveries.push(this.#deliver());
+      const delivered = await Promise.all(deliveries);
+      if (delivered.some(Boolean)) {
+        quiet = 0;
+        continue;
+      }
+      // What a killed one left behind is found by the clock. The last rounds are without faults.
+      this.clock.advance(120_000);
+      const before = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
+      await this.#invoke('maintain', []);
+      const after = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
+      const idle = [...this.queues.values()].every((queue) => queue.length === 0);
+      quiet = idle && before === after ? quiet + 1 : 0;
+    }
+  }
+
+  /** Invokes a function with these messages, whatever its queue holds. @returns whether it lived */
+  async invoke(name: string, bodies: readonly string[]): Promise<boolean> {
+    return this.#invoke(
+      name,
+      bodies.map((body) => ({ id: `m${++this.#ids}`, body, tries: 1 })),
+    );
+  }
+
+  /** Throws all environments away. */
+  allCold(): void {
+    this.#running.clear();
+  }
+
+  requests(op: 'get' | 'put'): number {
+    return this.store.calls.filter((call) => (op === 'get' ? call.op === 'get' : ['create', 'compareAndSet', 'put'].includes(call.op)))
+      .length;
+  }
+
+  #chance(p = 0): boolean {
+    return p > 0 && this.#random.next() < p;
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  #push(url: string, message: OutgoingMessage): void {
+    const queue = this.queues.get(url) ?? [];
+    this.queues.set(url, queue);
+    this.#count(`send ${url}`);
+    queue.push({ ...message, id: `m${++this.#ids}`, tries: 0 });
+  }
+
+  async #deliver(): Promise<boolean> {
+    const waiting = [...this.queues].filter(([, queue]) => queue.length > 0);
+    if (waiting.length === 0) return false;
+    const [url, queue] = waiting[Math.floor(this.#random.next() * waiting.length)]!;
+    const batch = url === 'input' || url === 'fold' ? 1 + Math.floor(this.#random.next() * 5) : 1;
+    const taken: Message[] = [];
+    while (taken.length < batch && queue.length > 0) {
+      const at = this.#chance(this.#faults.shuffle) ? Math.floor(this.#random.next() * queue.length) : 0;
+      const [message] = queue.splice(at, 1);
+      if (url !== 'input' && this.#chance(this.#faults.drop)) continue;
+      if (this.#chance(this.#faults.double)) queue.push({ ...message!, tries: 0 });
+      message!.tries++;
+      taken.push(message!);
+    }
+    if (taken.length > 0) await this.#invoke(url, taken);
+    return true;
+  }
+
+  async #invoke(url: string, messages: readonly Message[]): Promise<boolean> {
+    this.#count(`invoke ${url}`);
+    if (url === 'plan' && this.#faults.noPreload) return false;
+    if (this.#chance(this.#faults.cold)) this.#running.delete(url);
+    const running = await this.#environment(url);
+    running.busy = true;
+    const invocation = new Invocation(this.clock, Number.POSITIVE_INFINITY);
+    const { life } = running;
+    life.onDeath = () => invocation.end(new DeadlineError('killed'));
+    if (this.#chance(this.#faults.kill)) {
+      life.left = Math.floor(this.#random.next() * 12);
+      life.afterEffect = this.#random.next() < 0.5;
+    }
+    let failed: ReadonlyMap<string, unknown>;
+    try {
+      failed = await running.work(
+        messages.map((message) => recordOf(message)),
+        invocation,
+      );
+    } catch (error) {
+      failed = new Map(messages.map((message) => [message.id, error]));
+    }
+    running.busy = false;
+    if (!invocation.live) {
+      const pool = this.#running.get(url) ?? [];
+      this.#running.set(url, pool.filter((other) => other !== running));
+      failed = new Map(messages.map((message) => [message.id, 'killed']));
+    } else {
+      for (const error of failed.values()) this.errors.push(error);
+    }
+    for (const message of messages) {
+      if (!failed.has(message.id)) continue;
+      if (message.tries < 30) this.queues.get(url)?.push(message);
+      else this.dead.push(message);
+    }
+    life.left = Number.POSITIVE_INFINITY;
+    return invocation.live;
+  }
+
+  async #environment(url: string): Promise<Running> {
+    const pool = this.#running.get(url) ?? [];
+    this.#running.set(url, pool);
+    const idle = pool.find((running) => !running.busy);
+    if (idle !== undefined) return idle;
+    const life = new Life();
+    const store = hookedStore(this.store, { before: () => life.spend(false), after: () => life.spend(true) });
+    const settings: Settings = {
+      store: { kind: 'directory', path: '' },
+      inputs: [{ bucket: 'inputs', prefix: '', source: this.job.sources[0]!.name }],
+      partitions: undefined,
+      batchQueue: (stage, partition) => `s${stage}/p${partition}`,
+      foldQueue: 'fold',
+      compactQueue: 'compact',
+      planQueue: 'plan',
+      cacheBytes: 0,
+      trace: false,
+    };
+    const report: Report = {
+      info() {},
+      warn() {},
+      error: (_, error) => void this.errors.push(error),
+      metric: (name, value) => void this.metrics.set(name, (this.metrics.get(name) ?? 0) + value),
+      span() {},
+    };
+    const env = await openEnvironment({
+      job: this.job,
+      settings,
+      store,
+      queue: (to) => this.#queue(to, life),
+      clock: this.clock,
+      random: seededRandom(Math.floor(this.#random.next() * 2 ** 31)),
+      report,
+      cache: undefined,
+      retentionMs: 30 * 60_000,
+    });
+    const running: Running = { env, life, busy: false, work: this.#workOf(url, env) };
+    pool.push(running);
+    return running;
+  }
+
+  #workOf(url: string, env: FunctionEnvironment): Running['work'] {
+    if (url === 'input') {
+      const ingest = new Ingest(env, ({ key }) => this.objects.get(key)!);
+      return (records, invocation) => ingest.run(records.map(deliveryOf), invocation);
+    }
+    if (url === 'fold') {
+      const state = new CommitFunction(env);
+      return (records) => foldRecords(state, records);
+    }
+    if (url === 'compact') {
+      const state = new CommitFunction(env);
+      return (records, invocation) =>
+        eachRecord(records, ({ body }) => state.compact(decodeMessage(body, 'compact'), invocation));
+    }
+    if (url === 'plan') {
+      const state = new PreloadFunction(env);
+      return (records) => eachRecord(records, async ({ body }) => void (await state.run(decodeMessage(body, 'plan'))));
+    }
+    if (url === 'maintain') {
+      const state = new Maintain(env);
+      return async () => {
+        await state.run({ force: true });
+        return new Map();
+      };
+    }
+    const [stage, partition] = url.split('/').map((part) => Number(part.slice(1)));
+    const state = new BatchFunction(env, { stage: stage!, partition: partition! });
+    return (records, invocation) =>
+      eachRecord(records, (record) => state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record)));
+  }
+
+  #queue(url: string, life: Life): Queue {
+    const nothing = async (): Promise<never> => {
+      throw new Error('functions only send');
+    };
+    return {
+      send: async (messages) => {
+        life.spend(false);
+        for (const message of messages) this.#push(url, message);
+        life.spend(true);
+      },
+      changeVisibility: async () => {},
+      receive: nothing,
+      delete: nothing,
+      depth: nothing,
+    };
+  }
+}
+
+function recordOf({ id, body, attributes = {}, tries }: Message): SQSRecord {
+  return {
+    messageId: id,
+    receiptHandle: id,
+    body,
+    attributes: { ApproximateReceiveCount: String(tries) },
+    messageAttributes: Object.fromEntries(
+      Object.entries(attributes).map(([name, stringValue]) => [name, { stringValue, dataType: 'String' }]),
+    ),
+  } as unknown as SQSRecord;
+}
+
+/**
+ * What a sequential run of these plans gives: published bytes and state.
+ * @param rowsOf all rows of a piece's object, by its name
+ */
+export async function sequentialOutcome(
+  plans: readonly Plan[],
+  job: PhysicalJob,
+  rowsOf: (name: string) => readonly unknown[],
+): Promise<Awaited<ReturnType<typeof outcomeOf>>> {
+  const clock = new FastClock();
+  const store = new MemoryStore({ clock });
+  const { engine, env } = await openEngine({ job, store, clock });
+  for (const { kind, pieces } of plans) {
+    if (kind !== 'data') {
+      await engine.batch({ ...noRows(kind as 'empty' | 'flush'), pieces });
+      continue;
+    }
+    const builder = new SegmentBuilder(job);
+    for (const { source, name, from, to } of pieces) {
+      builder.open({ source: job.sources.findIndex((s) => s.name === source), name });
+      for (const [i, row] of rowsOf(name).slice(from, to).entries()) builder.add(row, from + i + 1);
+    }
+    await engine.batch(gatheredFrom(builder, pieces, false));
+  }
+  await env.committer.close({ drain: true });
+  return outcomeOf(store, job);
+}
