@@ -238,7 +238,7 @@ class TestDriver implements TestJob<Rows> {
     return this.#byName(
       this.#job.outputs.map(({ name, stage, kind }) => {
         const batches = kind === 'table' ? done.slice(-1) : done;
-        const slot = outputNames(this.#job, stage).indexOf(name);
+        const slot = outputNames(this.#job, stage, 0).indexOf(name);
         return batches.flatMap((batch) => batch.committed[stage]!.flatMap((c) => rowsOf(c, slot)));
       }),
     );

@@ -17,13 +17,22 @@ import { readSettings } from './settings.ts';
 /** CloudFormation cuts an answer at 4096 bytes. */
 const REASON_CHARS = 1500;
 
-export function admit(job: Job<unknown>): (event: CloudFormationCustomResourceEvent, context: Context) => Promise<void> {
+export function admit(
+  job: Job<unknown>,
+): (event: CloudFormationCustomResourceEvent, context: Context) => Promise<void> {
   const report = observe('admit');
   return async (event, context) => {
     report.begin(context);
     const { StackId, RequestId, LogicalResourceId } = event;
     const earlier = 'PhysicalResourceId' in event ? event.PhysicalResourceId : `${LogicalResourceId}-job`;
-    const answer = { StackId, RequestId, LogicalResourceId, PhysicalResourceId: earlier, Status: 'SUCCESS', Reason: '' };
+    const answer = {
+      StackId,
+      RequestId,
+      LogicalResourceId,
+      PhysicalResourceId: earlier,
+      Status: 'SUCCESS',
+      Reason: '',
+    };
     try {
       // State outlives the stack: it is deleted with its bucket, or not at all.
       if (event.RequestType !== 'Delete') {

@@ -99,7 +99,9 @@ export class BatchFunction {
     const siblings = Array.from({ length: file.partitions }, (_, p) => p).filter((p) => p !== this.#partition);
     const there = await Promise.all(
       siblings.map(async (p) => {
-        const answer = await store.get(names.log(partitionPath(this.#stage, p), n), { range: { offset: 0, length: 1 } });
+        const answer = await store.get(names.log(partitionPath(this.#stage, p), n), {
+          range: { offset: 0, length: 1 },
+        });
         return answer.found;
       }),
     );

@@ -33,7 +33,8 @@ export class CommitFunction {
     const partition = commitPartition(this.#env.commit, path);
     for (;;) {
       const startMs = clock.monotonic();
-      const result = await fold(partition, { expected, publishedThrough });
+      // No further than is known: looking for more would cost a request each time, and more will be hinted at.
+      const result = await fold(partition, { expected, upTo: expected, publishedThrough });
       const { loaded } = result;
       const folded = result.outcome === 'folded';
       if (folded) {
@@ -42,7 +43,7 @@ export class CommitFunction {
         report.metric('Folded', result.entries);
         report.info('folded', { partition: path, through: loaded.manifest.through, entries: result.entries });
       }
-      if (folded && result.more) continue;
+      if (folded && loaded.manifest.through < expected) continue;
       await this.#askForCompaction(partition, loaded);
       return;
     }

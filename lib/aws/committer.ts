@@ -9,13 +9,14 @@ import { fold } from '../commit/fold.ts';
 import { COMPACTION } from '../commit/pick-compaction.ts';
 import { errorText } from '../errors.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
-import { type PartitionPath, placeOf } from '../object-store/names.ts';
+import type { PartitionPath } from '../object-store/names.ts';
 import type { OutgoingMessage } from '../queue/queue.ts';
 import { type CommitEnvironment, commitPartition } from '../runtime/commit-work.ts';
-import { FOLD_EVERY } from '../runtime/committers.ts';
 import type { Services } from './function-environment.ts';
 import { encodeMessage } from './messages.ts';
 
+/** A partition's log entries are folded so many at a time: a fold is two writes, and a lag of 8 is allowed. */
+const HINT_EVERY = 6;
 /** How often backpressure waits for a fold function before it folds itself, and for how long, ms. */
 const WAITS = 3;
 const WAIT_MS = 150;
@@ -39,9 +40,8 @@ export class QueueCommitter implements Committer {
 
   committed(path: PartitionPath, n: number): void {
     this.#waits.delete(path);
-    const every = Math.min(FOLD_EVERY, this.#services.job.commit.maxLag);
-    // Partitions take turns, so that a commit function is not asked for all of them at once.
-    if ((n + (placeOf(path)?.partition ?? 0)) % every === 0) this.#hints.set(path, n);
+    // All partitions at the same batches: their hints come together, and one invocation folds many.
+    if (n % Math.min(HINT_EVERY, this.#services.job.commit.maxLag) === 0) this.#hints.set(path, n);
   }
 
   onManifest(listener: Listener): void {

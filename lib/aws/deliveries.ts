@@ -37,7 +37,13 @@ export type Arrival =
     }
   | { readonly kind: 'rows'; readonly source: number; readonly name: string; readonly rows: readonly unknown[] }
   /** A message that is no JSON: one bad row. */
-  | { readonly kind: 'bad'; readonly source: number; readonly name: string; readonly text: string; readonly reason: string }
+  | {
+      readonly kind: 'bad';
+      readonly source: number;
+      readonly name: string;
+      readonly text: string;
+      readonly reason: string;
+    }
   | { readonly kind: 'flush'; readonly name: string };
 
 /** @throws {InputError} `BAD_MESSAGE`, `UNKNOWN_SOURCE`: nobody knows what it is for */
@@ -82,11 +88,18 @@ interface Detail {
 function isS3Event(value: Record<string, unknown>): value is { Records: S3Record[] } {
   const { Records } = value;
   return (
-    Array.isArray(Records) && Records.length > 0 && Records.every((record) => record?.eventSource === 'aws:s3' && record.s3)
+    Array.isArray(Records) &&
+    Records.length > 0 &&
+    Records.every((record) => record?.eventSource === 'aws:s3' && record.s3)
   );
 }
 
-function announced({ eventName, s3 }: S3Record, id: string, job: PhysicalJob, inputs: readonly InputPlace[]): Arrival[] {
+function announced(
+  { eventName, s3 }: S3Record,
+  id: string,
+  job: PhysicalJob,
+  inputs: readonly InputPlace[],
+): Arrival[] {
   if (!/^(s3:)?ObjectCreated:/.test(eventName)) return [];
   // As in a form: a plus is a space.
   const key = decodeURIComponent(s3.object.key.replaceAll('+', ' '));

@@ -17,7 +17,6 @@ import { QueueCommitter } from './committer.ts';
 import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 
-
 /** What a function works with; tests give their own. */
 export interface Services {
   readonly job: PhysicalJob;

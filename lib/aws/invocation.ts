@@ -15,7 +15,9 @@ import type { Clock } from '../util/clock.ts';
 /** The invocation is over, or nearly: what was under way is given up, and done by the next one. */
 export class DeadlineError extends MisaError {
   constructor(what: string) {
-    super('DEADLINE', `${what}: what is durable stays, and the next invocation goes on from there`, { retryable: true });
+    super('DEADLINE', `${what}: what is durable stays, and the next invocation goes on from there`, {
+      retryable: true,
+    });
   }
 }
 
@@ -111,7 +113,8 @@ export function invocationStore(store: ObjectStore): ObjectStore {
 /** A queue whose every request belongs to the invocation of its caller. */
 export function invocationQueue(queue: Queue): Queue {
   return {
-    send: async (messages: readonly OutgoingMessage[], options?: RequestOptions) => queue.send(messages, bound(options)),
+    send: async (messages: readonly OutgoingMessage[], options?: RequestOptions) =>
+      queue.send(messages, bound(options)),
     changeVisibility: async (receipt: string, seconds: number, options?: RequestOptions) =>
       queue.changeVisibility(receipt, seconds, bound(options)),
     receive: async (options): Promise<ReceivedMessage[]> => queue.receive(bound(options)),

@@ -5,8 +5,8 @@
  */
 import { decodePlan, type StoredPlan } from '../batch/plan.ts';
 import { decodeInput, type PartitionInput } from '../batch/rows.ts';
-import { MisaError } from '../errors.ts';
 import type { SectionPlace } from '../batch/segment.ts';
+import { MisaError } from '../errors.ts';
 import { asBuffer } from '../util/bytes.ts';
 
 const VERSION = 1;

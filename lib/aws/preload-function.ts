@@ -6,7 +6,7 @@
  * Likely to be cold: the last log entry says that much of its batch was read from below memory. A partition whose last entry
  * is not there yet is at work, and so warm.
  */
-import { watermarksOf } from '../batch/plan.ts';
+import type { watermarksOf } from '../batch/plan.ts';
 import { decodeSegment, type Segment } from '../batch/segment.ts';
 import { StoredSource } from '../batch/stored-source.ts';
 import { errorText } from '../errors.ts';

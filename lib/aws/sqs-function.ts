@@ -77,7 +77,10 @@ async function showAgain(
       try {
         await queue.changeVisibility(record.receiptHandle, seconds);
       } catch (error) {
-        report.warn('a failed message waits for its visibility time-out', { message: record.messageId, error: String(error) });
+        report.warn('a failed message waits for its visibility time-out', {
+          message: record.messageId,
+          error: String(error),
+        });
       }
     }),
   );

@@ -106,7 +106,7 @@ export class PartitionRunner {
     this.#source = source;
     this.#stage = stage;
     this.#partition = partition;
-    this.#outputs = outputNames(job, stage);
+    this.#outputs = outputNames(job, stage, partition);
     this.path = partitionPath(stage, partition);
     this.log = new DataLog(store, names, this.path);
     const { random, retentionMs, clock, trace } = env;
@@ -260,7 +260,13 @@ export class PartitionRunner {
     let changes: Changes;
     try {
       [result, changes] = await state.pinnedFor(async () => {
-        const computed = await runOperators(job, this.#stage, plan.plan, input, batch);
+        const computed = await runOperators(
+          job,
+          { stage: this.#stage, partition: this.#partition },
+          plan.plan,
+          input,
+          batch,
+        );
         return [computed, batch.encode()];
       });
     } catch (error) {

@@ -22,10 +22,13 @@ export interface BatchResult {
   readonly counts: BatchCounts;
 }
 
-/** Names of the outputs that the partitions of a stage publish; the quarantine is stage 0's. */
-export function outputNames(job: PhysicalJob, stage: number): string[] {
+/** The partition of stage 0 that has the quarantined rows of them all. */
+export const QUARANTINE_PARTITION = 0;
+
+/** Names of the outputs that a partition of a stage publishes. */
+export function outputNames(job: PhysicalJob, stage: number, partition: number): string[] {
   const own = job.outputs.filter((o) => o.stage === stage).map((o) => o.name);
-  return stage === 0 ? [...own, QUARANTINE] : own;
+  return stage === 0 && partition === QUARANTINE_PARTITION ? [...own, QUARANTINE] : own;
 }
 
 /** Numbers of the first table of each operator of a stage. */
@@ -41,13 +44,13 @@ export function firstTables(job: PhysicalJob, stage: number): number[] {
 /** @throws {UserFunctionError} a function of the user threw */
 export async function runOperators(
   job: PhysicalJob,
-  stage: number,
+  { stage, partition }: { readonly stage: number; readonly partition: number },
   plan: Plan,
   input: PartitionInput,
   state: BatchState,
 ): Promise<BatchResult> {
   const { late, evict, previousEvict } = watermarksOf(plan);
-  const results = new Results(job, stage);
+  const results = new Results(job, stage, outputNames(job, stage, partition).length);
   const fates = new Fates();
   const lateOf = (edge: number): number => {
     const { from, watermark } = job.edges[edge]!;
@@ -84,7 +87,7 @@ export async function runOperators(
       throw userFunctionError(job.name, error, origin, origin, error.row);
     }
   }
-  if (stage === 0) results.quarantine(input.quarantined);
+  if (input.quarantined.length > 0) results.quarantine(input.quarantined);
   return results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length });
 }
 
@@ -107,16 +110,14 @@ class Fates implements RowFates {
 
 class Results implements Collector {
   readonly #job: PhysicalJob;
-  readonly #stage: number;
   readonly #outputs: unknown[][];
   /** Index into {@link #outputs} by number of the job's output. */
   readonly #slots: number[];
   readonly #next: (EdgeRows | undefined)[][];
 
-  constructor(job: PhysicalJob, stage: number) {
+  constructor(job: PhysicalJob, stage: number, outputs: number) {
     this.#job = job;
-    this.#stage = stage;
-    this.#outputs = outputNames(job, stage).map(() => []);
+    this.#outputs = Array.from({ length: outputs }, () => []);
     let slot = 0;
     this.#slots = job.outputs.map((o) => (o.stage === stage ? slot++ : -1));
     const last = stage === job.stages.length - 1;
@@ -143,8 +144,7 @@ class Results implements Collector {
   }
 
   finish(counts: Omit<BatchCounts, 'emitted'>): BatchResult {
-    const emitted =
-      this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - (this.#stage === 0 ? counts.quarantined : 0);
+    const emitted = this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - counts.quarantined;
     return {
       outputs: this.#outputs,
       next: this.#next.map((edges) => ({ edges, quarantined: [], objects: [] })),

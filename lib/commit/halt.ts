@@ -2,8 +2,9 @@
  * Halts a partition at a batch that cannot run, and lets it go on once what was wrong is repaired. A halted partition keeps
  * its state and its place; nothing after the batch is run, and the sweep leaves it alone, so that it is seen and not lost.
  */
-import { editManifest } from '../manifest/manifest-store.ts';
+
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
+import { editManifest } from '../manifest/manifest-store.ts';
 import type { CommitPartition } from './partition.ts';
 
 type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;

@@ -1,24 +1,21 @@
 /**
  * An object store in a bucket of S3, or of a service that keeps S3's promises: strong reads, `If-None-Match: *` and
- * `If-Match` on PUT. The only file that knows the S3 client, which is loaded when a store is opened.
+ * `If-Match` on PUT.
  *
- * One attempt is one request: the client's own retries are off. Reads are tried again here; a conditional write only where
+ * One attempt is one request (see s3-client.ts). Reads are tried again here; a conditional write only where
  * the answer says that it had no effect (409, 503). One that broke off is not: it may have taken effect, and the
  * caller alone can tell by the nonce or attempt id in the object (`StoreTimeoutError`). `dateMs` is the answer's `Date`.
  */
-import type * as S3 from '@aws-sdk/client-s3';
 import { StoreError, StoreTimeoutError } from '../errors.ts';
+import { backoffMs } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { checkObjectName, checkRange } from './object-name.ts';
 import type { ByteRange, GetResult, ListedObject, ObjectStore, RequestOptions, WriteResult } from './object-store.ts';
-import { failureOf, parseDate, type S3Failure, s3Error, textAt } from './s3-errors.ts';
+import { connectS3, type S3Connection } from './s3-client.ts';
+import { failureOf, type S3Failure, s3Error } from './s3-errors.ts';
 
 const TRIES = 6;
-const BACKOFF_MS = 40;
-const BACKOFF_MAX_MS = 2_000;
-const CONNECT_TIMEOUT_MS = 3_000;
-const REQUEST_TIMEOUT_MS = 20_000;
 const DELETE_PAGE = 1_000;
 
 export interface S3StoreOptions {
@@ -27,54 +24,26 @@ export interface S3StoreOptions {
   readonly prefix: string;
   /** URL of an S3-compatible service other than AWS. */
   readonly endpoint?: string | undefined;
+  /** Told each request that goes out, by its name (`GetObject`). */
+  readonly onRequest?: ((operation: string) => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 export class S3Store implements ObjectStore {
-  readonly #sdk: typeof S3;
-  readonly #client: S3.S3Client;
+  readonly #s3: S3Connection;
   readonly #options: S3StoreOptions;
   readonly #prefix: string;
-  /** The `Date` of an answer, by the client's output object. */
-  readonly #dates = new WeakMap<object, number>();
 
-  private constructor(sdk: typeof S3, client: S3.S3Client, options: S3StoreOptions) {
-    this.#sdk = sdk;
-    this.#client = client;
+  private constructor(s3: S3Connection, options: S3StoreOptions) {
+    this.#s3 = s3;
     this.#options = options;
     this.#prefix = options.prefix === '' ? '' : `${options.prefix}/`;
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        const dateMs = parseDate(textAt(result.response, 'headers', 'date'));
-        if (dateMs !== undefined && result.output !== undefined) this.#dates.set(result.output, dateMs);
-        return result;
-      },
-      { step: 'deserialize', priority: 'high', name: 'answerDate' },
-    );
   }
 
-  /** Loads the client. Sends nothing: what is wrong with bucket or credentials, the first request tells. */
+  /** Loads the client. Sends nothing. */
   static async open(options: S3StoreOptions): Promise<S3Store> {
-    // It would print a page about Node 20 on every start.
-    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-    const sdk = await import('@aws-sdk/client-s3');
-    const client = new sdk.S3Client({
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: CONNECT_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        throwOnRequestTimeout: true,
-        socketTimeout: REQUEST_TIMEOUT_MS,
-        httpAgent: { maxSockets: 256, keepAlive: true },
-        httpsAgent: { maxSockets: 256, keepAlive: true },
-      },
-      ...(options.endpoint === undefined
-        ? {}
-        : { endpoint: options.endpoint, forcePathStyle: true, region: process.env.AWS_REGION ?? 'us-east-1' }),
-    });
-    return new S3Store(sdk, client, options);
+    return new S3Store(await connectS3(options), options);
   }
 
   async get(name: string, options: RequestOptions & { range?: ByteRange | undefined } = {}): Promise<GetResult> {
@@ -85,7 +54,10 @@ export class S3Store implements ObjectStore {
     if (range?.length === 0) return this.#head(name, options);
     const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
     const answer = await this.#request('get', name, options, async () => {
-      const output = await this.#client.send(new this.#sdk.GetObjectCommand({ Bucket, Key, Range }), abortOf(options));
+      const output = await this.#s3.client.send(
+        new this.#s3.sdk.GetObjectCommand({ Bucket, Key, Range }),
+        abortOf(options),
+      );
       return { output, body: (await output.Body?.transformToByteArray()) ?? new Uint8Array(0) };
     });
     if (!answer.done) {
@@ -123,7 +95,7 @@ export class S3Store implements ObjectStore {
       const doing = `${Objects[0]!.Key} and ${Objects.length - 1} more`;
       // Deleting again does no harm, so it is tried again like a read.
       const answer = await this.#request('delete', doing, options, () =>
-        this.#client.send(new this.#sdk.DeleteObjectsCommand(input), abortOf(options)),
+        this.#s3.client.send(new this.#s3.sdk.DeleteObjectsCommand(input), abortOf(options)),
       );
       const refused = answer.done ? answer.value.Errors?.find((error) => error.Code !== 'NoSuchKey') : undefined;
       if (refused !== undefined) {
@@ -148,7 +120,7 @@ export class S3Store implements ObjectStore {
     do {
       const command = { ...input, ContinuationToken };
       const answer = await this.#request('list', prefix, options, () =>
-        this.#client.send(new this.#sdk.ListObjectsV2Command(command), abortOf(options)),
+        this.#s3.client.send(new this.#s3.sdk.ListObjectsV2Command(command), abortOf(options)),
       );
       if (!answer.done) return;
       for (const { Key, Size, LastModified } of answer.value.Contents ?? []) {
@@ -161,8 +133,8 @@ export class S3Store implements ObjectStore {
 
   /** Size and etag, for ranges of no bytes and those beyond the end (416). */
   async #head(name: string, options: RequestOptions): Promise<GetResult> {
-    const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: this.#key(name) });
-    const answer = await this.#request('get', name, options, () => this.#client.send(command, abortOf(options)));
+    const command = new this.#s3.sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: this.#key(name) });
+    const answer = await this.#request('get', name, options, () => this.#s3.client.send(command, abortOf(options)));
     if (!answer.done) return this.#missing(answer.failure);
     const { ETag, ContentLength } = answer.value;
     const dateMs = this.#dateOf(answer.value);
@@ -178,15 +150,15 @@ export class S3Store implements ObjectStore {
   ): Promise<WriteResult> {
     const input = { Bucket: this.#options.bucket, Key: this.#key(name), Body, ...condition };
     const answer = await this.#request(doing, name, options, () =>
-      this.#client.send(new this.#sdk.PutObjectCommand(input), abortOf(options)),
+      this.#s3.client.send(new this.#s3.sdk.PutObjectCommand(input), abortOf(options)),
     );
     if (!answer.done) return { ok: false, dateMs: answer.failure.dateMs ?? this.#options.clock.now() };
     return { ok: true, etag: this.#etag(answer.value.ETag, name), dateMs: this.#dateOf(answer.value) };
   }
 
   /**
-   * Sends until there is an answer, {@link TRIES} times at most, with full jitter between (Brooker 2015, "Exponential
-   * backoff and jitter"). Answers `lost`, `absent` and 416 are handed back, all others thrown.
+   * Sends until there is an answer, {@link TRIES} times at most. Answers `lost`, `absent` and 416 are handed back, all
+   * others thrown.
    */
   async #request<T>(
     doing: string,
@@ -210,7 +182,7 @@ export class S3Store implements ObjectStore {
           throw s3Error(error, failure, `cannot ${doing} s3://${bucket}/${this.#prefix}${name}`, this.#options);
         }
       }
-      await clock.sleep(random.next() * Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** tries), options.signal);
+      await clock.sleep(backoffMs(tries, random), options.signal);
     }
   }
 
@@ -229,7 +201,7 @@ export class S3Store implements ObjectStore {
   }
 
   #dateOf(output: object): number {
-    return this.#dates.get(output) ?? this.#options.clock.now();
+    return this.#s3.dateOf(output) ?? this.#options.clock.now();
   }
 }
 

@@ -8,7 +8,7 @@
 import { mkdirSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { QUARANTINE } from '../batch/run-operators.ts';
+import { QUARANTINE, QUARANTINE_PARTITION } from '../batch/run-operators.ts';
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
@@ -87,10 +87,10 @@ export class OutputDirectory {
   }
 
   async #copyBatch(n: number, known: Results): Promise<void> {
-    const outputs = [...this.#file.outputs, { name: QUARANTINE, stage: 0 }];
-    const parts = outputs.flatMap(({ name, stage }) =>
+    const parts = this.#file.outputs.flatMap(({ name, stage }) =>
       Array.from({ length: this.#file.partitions }, (_, partition) => ({ name, stage, partition })),
     );
+    parts.push({ name: QUARANTINE, stage: 0, partition: QUARANTINE_PARTITION });
     await Promise.all(
       parts.map(async ({ name, stage, partition }) => {
         const bytes = known(name, partition) ?? (await this.#read(name, stage, partition, n));

@@ -1,13 +1,14 @@
 /**
- * A file as a stream of rows, whatever its format and compression, from any row on. Only one version of the file is
- * read (see file-blocks.ts), memory does not grow with the file, and the rows do not depend on where reading began.
+ * An input as a stream of rows, whatever its place, format and compression, from any row on. Only one version of it is
+ * read (see input-object.ts), memory does not grow with it, and the rows do not depend on where reading began.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { errorText, InputError } from '../errors.ts';
 import { csvFormat } from './csv.ts';
 import { DamagedStreamError, decompress } from './decompress.ts';
-import { type FileRef, InputFile } from './file-blocks.ts';
+import type { FileRef } from './file-blocks.ts';
 import { detectFormat, type InputFormat } from './format.ts';
+import { type InputObject, inputObject, type ObjectReader } from './input-object.ts';
 import { ndjsonFormat } from './ndjson.ts';
 import { decodeParquet } from './parquet.ts';
 import { decodeRecords } from './records.ts';
@@ -26,7 +27,7 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called after the last row, when the end of the file was reached. */
   readonly onEnd?: ((end: EndOfFile) => void) | undefined;
-  /** Called with the number of raw bytes each read took from the file; not for Parquet. For progress. */
+  /** Called with the number of raw bytes each read took from the input; not for Parquet. For progress. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
@@ -38,34 +39,38 @@ export interface EndOfFile {
 }
 
 /**
- * The rows of a file, in order, in chunks that are never empty. Where chunks end depends on the reading and means
- * nothing. Ending the iteration early closes the file.
+ * The rows of a file or another input, in order, in chunks that are never empty. Where chunks end depends on the reading
+ * and means nothing. Ending the iteration early closes the input.
  * @throws {InputError} `INPUT_FORMAT`, `INPUT_MISSING`, `INPUT_UNREADABLE`, `INPUT_CHANGED`, `INPUT_TRUNCATED`,
  * `INPUT_CORRUPT`; the signal's reason when aborted
  */
-export async function* openRows(file: FileRef, options: OpenOptions = {}): AsyncGenerator<RowChunk, void, undefined> {
-  const format = detectFormat(file.path);
+export async function* openRows(
+  input: FileRef | InputObject,
+  options: OpenOptions = {},
+): AsyncGenerator<RowChunk, void, undefined> {
+  const object = inputObject(input);
+  const format = detectFormat(object.path);
   const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd, onBytes } = options;
   const start = startOf(format, fromRow, near);
   const hash = onEnd !== undefined && start.row === 0 && format.rows !== 'parquet' ? createHash('sha256') : undefined;
   const progress = { rows: start.row };
   signal?.throwIfAborted();
   if (fromRow >= toRow) return;
-  const input = await InputFile.open(file);
+  const reader = await object.open();
   try {
     const range: RowRange = { fromRow, toRow, chunkRows };
     const chunks =
       format.rows === 'parquet'
-        ? decodeParquet(input, range, progress)
-        : decodeText(input, format, { range, start, progress, hash, signal, onBytes });
+        ? decodeParquet({ path: object.path, size: object.size, reader, signal }, range, progress)
+        : decodeText(reader, object.path, format, { range, start, progress, hash, signal, onBytes });
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
       yield chunk;
     }
   } catch (error) {
-    throw error instanceof DamagedStreamError ? damaged(file, format, progress.rows, error) : error;
+    throw error instanceof DamagedStreamError ? damaged(object, format, progress.rows, error) : error;
   } finally {
-    await input.close();
+    await reader.close();
   }
   if (progress.rows < toRow) onEnd?.({ rows: progress.rows, sha256: hash?.digest('hex') });
 }
@@ -79,12 +84,16 @@ interface TextReading {
   readonly onBytes: OpenOptions['onBytes'];
 }
 
-async function* decodeText(input: InputFile, format: InputFormat, reading: TextReading): AsyncGenerator<RowChunk> {
-  const { path } = input.ref;
+async function* decodeText(
+  reader: ObjectReader,
+  path: string,
+  format: InputFormat,
+  reading: TextReading,
+): AsyncGenerator<RowChunk> {
   const { range, start, progress, hash, signal, onBytes } = reading;
   const text = format.rows === 'csv' ? csvFormat({ ...format, path }) : ndjsonFormat({ ...format, path });
-  if (text.needsHeader && start.row > 0) await readHeader(input, text);
-  const raw = counted(input.blocks(start.offset ?? 0, hash, signal), onBytes);
+  if (text.needsHeader && start.row > 0) await readHeader(reader, path, text, signal);
+  const raw = counted(reader.blocks(start.offset ?? 0, hash, signal), onBytes);
   const blocks = decompress(raw, format.compression);
   yield* decodeRecords(blocks, text, { ...range, start, path, progress });
 }
@@ -96,11 +105,15 @@ async function* counted(blocks: AsyncIterable<Buffer>, onBytes: OpenOptions['onB
   }
 }
 
-/** Reading begins in the middle: takes the header from the beginning of the file. */
-async function readHeader(input: InputFile, text: TextFormat): Promise<void> {
-  const { path } = input.ref;
+/** Reading begins in the middle: takes the header from the beginning of the input. */
+async function readHeader(
+  reader: ObjectReader,
+  path: string,
+  text: TextFormat,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const nothing = { fromRow: 0, toRow: 0, chunkRows: 1, start: { row: 0, line: 1 }, path, progress: { rows: 0 } };
-  for await (const _ of decodeRecords(input.blocks(0), text, nothing)) break;
+  for await (const _ of decodeRecords(reader.blocks(0, undefined, signal), text, nothing)) break;
 }
 
 /** Where to begin: at `near` if the format can seek, else at the beginning. */
@@ -110,8 +123,7 @@ function startOf(format: InputFormat, fromRow: number, near: RowPosition | undef
   return near?.offset !== undefined && near.row <= fromRow && near.row > 0 ? near : { row: 0, line: 1, offset: 0 };
 }
 
-function damaged(file: FileRef, format: InputFormat, rows: number, error: DamagedStreamError): InputError {
-  const { path } = file;
+function damaged({ path }: InputObject, format: InputFormat, rows: number, error: DamagedStreamError): InputError {
   const read = `${rows} rows before the damage were read.`;
   if (error.truncated) {
     const why = `${path} ends in the middle of its ${format.compression} data: it was cut off, or is still being written.`;

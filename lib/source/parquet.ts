@@ -12,11 +12,14 @@ import {
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { errorText, InputError } from '../errors.ts';
-import type { InputFile } from './file-blocks.ts';
+import type { ObjectReader } from './input-object.ts';
 import { ChunkBuilder, type RowChunk, type RowRange } from './rows.ts';
 
 /** Largest row group, decoded bytes. */
 export const MAX_ROW_GROUP_BYTES = 1024 ** 3;
+
+/** Read at once at the end of a file: it nearly always holds the whole footer. */
+const FOOTER_BYTES = 256 * 1024;
 
 /** Stands for text that is not UTF-8 until its row is made a bad one. */
 const NOT_UTF8 = Symbol('not UTF-8');
@@ -30,6 +33,15 @@ const parsers: Partial<ParquetParsers> = {
   stringFromBytes: (bytes) => bytes && (isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : NOT_UTF8),
 };
 
+/** A Parquet file that is open. */
+export interface ParquetInput {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly reader: ObjectReader;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * The rows of a Parquet file. Row groups before `fromRow` are not read.
  * @param progress kept up to date: rows passed so far
@@ -37,16 +49,13 @@ const parsers: Partial<ParquetParsers> = {
  * that is not supported)
  */
 export async function* decodeParquet(
-  input: InputFile,
+  input: ParquetInput,
   { fromRow, toRow, chunkRows }: RowRange,
   progress: { rows: number },
 ): AsyncGenerator<RowChunk> {
-  const { path, size } = input.ref;
-  const file: AsyncBuffer = {
-    byteLength: size,
-    slice: async (start, end = size) => (await input.read(start, end - start)).buffer,
-  };
-  const metadata = await readMetadata(input, file);
+  const { path } = input;
+  const file = await bufferOf(input);
+  const metadata = await readMetadata(path, file);
   const decimals = decimalScales(metadata);
   let groupStart = 0;
   for (const group of metadata.row_groups) {
@@ -84,12 +93,31 @@ export async function* decodeParquet(
   progress.rows = groupStart;
 }
 
-async function readMetadata(input: InputFile, file: AsyncBuffer): Promise<FileMetaData> {
-  const { path, size } = input.ref;
-  const magicAt = async (at: number): Promise<string> => (await input.read(at, 4)).toString('latin1');
-  const begins = size >= 4 && (await magicAt(0)) === 'PAR1';
+/** The file as hyparquet reads it, its end held in memory: magic, length and footer are one read. */
+async function bufferOf({ size, reader, signal }: ParquetInput): Promise<AsyncBuffer> {
+  const endAt = Math.max(0, size - FOOTER_BYTES);
+  const end = await reader.read(endAt, size - endAt, signal);
+  return {
+    byteLength: size,
+    slice: async (from, to = size) =>
+      exactly(from >= endAt ? end.subarray(from - endAt, to - endAt) : await reader.read(from, to - from, signal)),
+  };
+}
+
+/** An array buffer of these bytes and no others. */
+function exactly(bytes: Buffer): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = bytes;
+  const whole = buffer instanceof ArrayBuffer && byteOffset === 0 && byteLength === buffer.byteLength;
+  return whole ? buffer : new Uint8Array(bytes).buffer;
+}
+
+async function readMetadata(path: string, file: AsyncBuffer): Promise<FileMetaData> {
+  const size = file.byteLength;
+  const magicAt = async (at: number): Promise<string> => Buffer.from(await file.slice(at, at + 4)).toString('latin1');
+  const ends = size >= 12 && (await magicAt(size - 4)) === 'PAR1';
+  const begins = ends || (size >= 4 && (await magicAt(0)) === 'PAR1');
   if (size > 0 && size < 12 && !begins) throw unreadable(path, 0, 'it does not begin with PAR1');
-  if (size < 12 || (begins && (await magicAt(size - 4)) !== 'PAR1')) {
+  if (size < 12 || (begins && !ends)) {
     const advice = 'Write a file under a name that no input pattern matches and rename it when it is complete.';
     throw new InputError(
       'INPUT_TRUNCATED',
@@ -98,7 +126,11 @@ async function readMetadata(input: InputFile, file: AsyncBuffer): Promise<FileMe
     );
   }
   if (!begins) throw unreadable(path, 0, 'it does not begin with PAR1');
-  const metadata = await parquetMetadataAsync(file, { parsers, geoparquet: false }).catch((error) => {
+  const metadata = await parquetMetadataAsync(file, {
+    parsers,
+    geoparquet: false,
+    initialFetchSize: FOOTER_BYTES,
+  }).catch((error) => {
     throw unreadable(path, 0, error);
   });
   if (metadata.schema.some(({ name }) => name === '__proto__'))

@@ -3,7 +3,6 @@
  * counted. Retries are not among it: a caller knows what it may send again, a client does not. The clients themselves are
  * loaded only where they are used.
  */
-import type { NodeHttpHandlerOptions } from '@smithy/types';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 20_000;
@@ -16,10 +15,22 @@ export interface AwsClientOptions {
   readonly onRequest?: ((operation: string) => void) | undefined;
 }
 
+interface AgentSettings {
+  readonly maxSockets: number;
+  readonly keepAlive: boolean;
+}
+
 /** Settings of any client. */
 export interface AwsClientSettings {
   readonly maxAttempts: 1;
-  readonly requestHandler: NodeHttpHandlerOptions;
+  readonly requestHandler: {
+    readonly connectionTimeout: number;
+    readonly requestTimeout: number;
+    readonly throwOnRequestTimeout: true;
+    readonly socketTimeout: number;
+    readonly httpAgent: AgentSettings;
+    readonly httpsAgent: AgentSettings;
+  };
   readonly endpoint?: string;
   readonly region?: string;
 }
@@ -53,22 +64,7 @@ export function awsClientSettings(
   };
 }
 
-/** The part of a client's middleware stack that is needed here. */
-interface Stack {
-  // biome-ignore lint/suspicious/noExplicitAny: the clients' stacks differ only in their commands' types
-  add(middleware: any, options: { step: 'finalizeRequest'; priority: 'low'; name: string }): void;
-}
-
-type Next = (args: unknown) => Promise<unknown>;
-
-/** Has each request told to `onRequest`. */
-export function countRequests(client: { readonly middlewareStack: Stack }, { onRequest }: AwsClientOptions): void {
-  if (onRequest === undefined) return;
-  client.middlewareStack.add(
-    (next: Next, context: { commandName?: string }) => (args: unknown) => {
-      onRequest((context.commandName ?? 'unknown').replace(/Command$/, ''));
-      return next(args);
-    },
-    { step: 'finalizeRequest', priority: 'low', name: 'countRequests' },
-  );
+/** A request's name, from what a client's middleware is told of it. */
+export function operationOf(context: { readonly commandName?: string | undefined }): string {
+  return (context.commandName ?? 'unknown').replace(/Command$/, '');
 }

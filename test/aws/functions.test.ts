@@ -57,7 +57,14 @@ describe.each(Object.entries(FAULTS))('when %s', (_, faults) => {
 
 it('gives what a sequential run gives, whatever the rows, the job and the faults', async () => {
   const chance = fc.double({ min: 0, max: 0.5, noNaN: true });
-  const anyFaults = fc.record({ drop: chance, double: chance, shuffle: chance, kill: chance, race: chance, cold: chance });
+  const anyFaults = fc.record({
+    drop: chance,
+    double: chance,
+    shuffle: chance,
+    kill: chance,
+    race: chance,
+    cold: chance,
+  });
   const anyCase = fc
     .constantFrom(...JOB_KINDS)
     .chain((kind) => fc.tuple(fc.constant(kind), anyScript(kind, 6), anyFaults, fc.nat(1e6)));

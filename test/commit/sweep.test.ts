@@ -40,10 +40,11 @@ it('finds the first missing batch of each partition, folded ones aside', async (
   await log('s0/p1', 1, 3);
   await fold('s0/p1', 0, 2);
   await log('s0/p1', 5, 5);
-  const { missing, unfolded } = await sweep(options);
+  const { missing, unfolded, planned, backlog } = await sweep(options);
+  expect({ planned, backlog }).toEqual({ planned: 5, backlog: 5 });
   expect(missing).toEqual([
-    { path: 's0/p1', stage: 0, partition: 1, n: 4 },
-    { path: 's0/p2', stage: 0, partition: 2, n: 1 },
+    { path: 's0/p1', stage: 0, partition: 1, n: 4, upTo: 5 },
+    { path: 's0/p2', stage: 0, partition: 2, n: 1, upTo: 5 },
   ]);
   expect(unfolded).toEqual([
     { path: PLANNER, through: 0, head: 5 },
@@ -61,8 +62,8 @@ it('triggers a later stage only where all of the stage before have the batch', a
   await log('s1/p0', 1, 4);
   await log('s1/p1', 1, 1);
   expect((await sweep(options)).missing).toEqual([
-    { path: 's0/p1', stage: 0, partition: 1, n: 5 },
-    { path: 's1/p1', stage: 1, partition: 1, n: 2 },
+    { path: 's0/p1', stage: 0, partition: 1, n: 5, upTo: 5 },
+    { path: 's1/p1', stage: 1, partition: 1, n: 2, upTo: 4 },
   ]);
 });
 

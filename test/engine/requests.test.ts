@@ -48,7 +48,7 @@ describe('requests of a warm batch', () => {
       await done.published;
       // One for the plan, one a partition for the log, one a partition and output (the quarantine is one) for the results.
       expect([store.count('create', '/plan/'), store.count('create', '/log/'), store.count('create', '/out/')]).toEqual(
-        [1, partitions, 2 * partitions],
+        [1, partitions, partitions + 1],
       );
       if (partitions === 1) expect(roundsOf(store)).toEqual([1, 1, 2]);
       expect(store.count('get')).toBe(0);

@@ -3,6 +3,8 @@
  * shuffled, functions race, are killed in the middle of a request and thrown away. What comes out must be what a sequential
  * run of the accepted plans gives (`sequentialOutcome`).
  */
+
+import type { SQSRecord } from 'aws-lambda';
 import { BatchFunction } from '../../lib/aws/batch-function.ts';
 import { CommitFunction } from '../../lib/aws/commit-function.ts';
 import { deliveryOf } from '../../lib/aws/deliveries.ts';
@@ -16,7 +18,6 @@ import { PreloadFunction } from '../../lib/aws/preload-function.ts';
 import type { MetricName, Report } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
 import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
-import type { SQSRecord } from 'aws-lambda';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
@@ -138,6 +139,11 @@ export class SimulatedAws {
     }
   }
 
+  /** Delivers one message or batch. @returns whether there was any */
+  deliverOne(): Promise<boolean> {
+    return this.#deliver();
+  }
+
   /** Invokes a function with these messages, whatever its queue holds. @returns whether it lived */
   async invoke(name: string, bodies: readonly string[]): Promise<boolean> {
     return this.#invoke(
@@ -152,8 +158,9 @@ export class SimulatedAws {
   }
 
   requests(op: 'get' | 'put'): number {
-    return this.store.calls.filter((call) => (op === 'get' ? call.op === 'get' : ['create', 'compareAndSet', 'put'].includes(call.op)))
-      .length;
+    return this.store.calls.filter((call) =>
+      op === 'get' ? call.op === 'get' : ['create', 'compareAndSet', 'put'].includes(call.op),
+    ).length;
   }
 
   #chance(p = 0): boolean {
@@ -175,7 +182,7 @@ export class SimulatedAws {
     const waiting = [...this.queues].filter(([, queue]) => queue.length > 0);
     if (waiting.length === 0) return false;
     const [url, queue] = waiting[Math.floor(this.#random.next() * waiting.length)]!;
-    const batch = url === 'input' || url === 'fold' ? 1 + Math.floor(this.#random.next() * 5) : 1;
+    const batch = url === 'input' || url === 'fold' || url === 'compact' ? 1 + Math.floor(this.#random.next() * 5) : 1;
     const taken: Message[] = [];
     while (taken.length < batch && queue.length > 0) {
       const at = this.#chance(this.#faults.shuffle) ? Math.floor(this.#random.next() * queue.length) : 0;
@@ -214,7 +221,10 @@ export class SimulatedAws {
     running.busy = false;
     if (!invocation.live) {
       const pool = this.#running.get(url) ?? [];
-      this.#running.set(url, pool.filter((other) => other !== running));
+      this.#running.set(
+        url,
+        pool.filter((other) => other !== running),
+      );
       failed = new Map(messages.map((message) => [message.id, 'killed']));
     } else {
       for (const error of failed.values()) this.errors.push(error);

@@ -1,0 +1,12 @@
+/** Reads the name of a result object, as `Names.out` of `object-store/names.ts` forms it. */
+import { isName, numberOf } from '../object-store/names.ts';
+import type { ResultName } from './sink.ts';
+
+const OUT = /^([^/]+)\/e(\d+)\/out\/([^/]+)\/p(\d+)\/(\d{12})$/;
+
+/** @param name without the store's prefix @returns `undefined`: it is no result */
+export function parseResultName(name: string): ResultName | undefined {
+  const [, job, epoch, output, partition] = OUT.exec(name) ?? [];
+  if (job === undefined || !isName(job) || !isName(output!.replace(/^_/, ''))) return undefined;
+  return { job, epoch: Number(epoch), output: output!, partition: Number(partition), n: numberOf(name) };
+}

@@ -1,0 +1,221 @@
+/** Ingest: what comes to the input queue becomes plans, each row once, and what cannot be read does not hold up the rest. */
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { arrivalsOf } from '../../lib/aws/deliveries.ts';
+import type { FunctionEnvironment } from '../../lib/aws/function-environment.ts';
+import { count, job, source, sum } from '../../lib/index.ts';
+import type { InputObject } from '../../lib/source/index.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { physical, rowsOf } from '../helpers/engine.ts';
+import { SimulatedAws } from '../helpers/simulated-aws.ts';
+
+interface Row {
+  readonly k: string;
+  readonly v: number;
+}
+
+const totals = (changes: Partial<PhysicalJob> = {}): PhysicalJob => {
+  const rows = source<Row>('rows').map((r) => {
+    if (r.v === 13) throw new Error('thirteen');
+    return r;
+  });
+  return physical(
+    job('totals', rows.keyBy((r) => r.k).aggregate({ n: count(), s: sum((r) => r.v) }), { outputMode: 'update' }),
+    { trigger: { maxRows: 100, maxBytes: 1 << 20, maxWaitMs: 0 }, partitions: 2, ...changes },
+  );
+};
+
+/** An object of S3 in memory. */
+function objectOf(path: string, bytes: Uint8Array): InputObject {
+  const body = Buffer.from(bytes);
+  return {
+    path,
+    size: body.length,
+    open: async () => ({
+      async *blocks(offset) {
+        for (let at = offset; at < body.length; at += 1000) yield body.subarray(at, at + 1000);
+      },
+      read: async (offset, length) => body.subarray(offset, offset + length),
+      close: async () => {},
+    }),
+  };
+}
+
+function announce(aws: SimulatedAws, key: string, bytes: Uint8Array, etag = 'v1'): void {
+  aws.objects.set(key, objectOf(`s3://inputs/${key}`, bytes));
+  aws.send(notification(key, bytes.length, etag));
+}
+
+const notification = (key: string, size: number, eTag = 'v1') => ({
+  Records: [
+    {
+      eventSource: 'aws:s3',
+      eventName: 'ObjectCreated:Put',
+      s3: { bucket: { name: 'inputs' }, object: { key: encodeURIComponent(key).replaceAll('%20', '+'), size, eTag } },
+    },
+  ],
+});
+
+const ndjson = (rows: readonly unknown[]): Buffer =>
+  Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+const some = (n: number, from = 0): Row[] =>
+  Array.from({ length: n }, (_, i) => ({ k: `k${i % 5}`, v: 20 + from + i }));
+
+/** Rows counted, by the newest result of each key. */
+async function counted(aws: SimulatedAws): Promise<number> {
+  const newest = new Map<string, number>();
+  for (const row of (await rowsOf(aws.store, aws.job, 'out')).flat() as { key: string; n: number }[]) {
+    newest.set(row.key, row.n);
+  }
+  return [...newest.values()].reduce((total, n) => total + n, 0);
+}
+
+describe('objects', () => {
+  it('splits a large one into several plans, and gathers small ones into one', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    announce(aws, 'large.ndjson', ndjson(some(950)));
+    await aws.settle();
+    expect(aws.plans.map((plan) => plan.counts.rows)).toEqual([...Array(9).fill(100), 50]);
+    const before = aws.plans.length;
+    for (let i = 0; i < 4; i++)
+      aws.objects.set(`small ${i}.ndjson`, objectOf(`s3://inputs/small ${i}.ndjson`, ndjson(some(5))));
+    await aws.invoke(
+      'input',
+      [0, 1, 2, 3].map((i) => JSON.stringify(notification(`small ${i}.ndjson`, 200))),
+    );
+    await aws.settle();
+    expect(aws.plans.slice(before).map((plan) => plan.pieces.length)).toEqual([4]);
+    expect(await counted(aws)).toBe(970);
+  });
+
+  it('goes on in the middle of a compressed one after being killed, whatever request that was', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const aws = new SimulatedAws(totals(), seed, { kill: 0.4 });
+      announce(aws, 'large.ndjson.gz', gzipSync(ndjson(some(450))));
+      await aws.settle();
+      expect(await counted(aws), `seed ${seed}`).toBe(450);
+    }
+  });
+
+  it('plans one once that is announced twice: in one delivery, in two at a time, and long after', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    const bytes = ndjson(some(250));
+    aws.objects.set('a.ndjson', objectOf('s3://inputs/a.ndjson', bytes));
+    const body = JSON.stringify(notification('a.ndjson', bytes.length));
+    await Promise.all([aws.invoke('input', [body, body]), aws.invoke('input', [body])]);
+    await aws.settle();
+    aws.send(body);
+    await aws.settle();
+    expect(aws.plans.reduce((rows, plan) => rows + plan.counts.rows, 0)).toBe(250);
+    expect(await counted(aws)).toBe(250);
+  });
+
+  it('takes one that was overwritten for a new one', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    announce(aws, 'a.ndjson', ndjson(some(10)), 'v1');
+    await aws.settle();
+    announce(aws, 'a.ndjson', ndjson(some(20)), 'v2');
+    await aws.settle();
+    expect(await counted(aws)).toBe(30);
+  });
+
+  it('sends a damaged one to the dead letters, with its reason, after what could be read, and goes on with others', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    const whole = gzipSync(ndjson(some(450)));
+    announce(aws, 'damaged.ndjson.gz', whole.subarray(0, whole.length - 400));
+    announce(aws, 'good.ndjson', ndjson(some(30)));
+    await aws.settle();
+    expect(aws.dead).toHaveLength(1);
+    expect(String(aws.errors.at(-1))).toMatch(/damaged\.ndjson\.gz ends in the middle of its gzip data/);
+    const planned = aws.plans.flatMap((plan) => plan.pieces);
+    expect(planned.find((piece) => piece.name.includes('good'))).toMatchObject({ from: 0, to: 30, done: true });
+    expect(await counted(aws)).toBe(planned.reduce((rows, piece) => rows + piece.to - piece.from, 0));
+  });
+});
+
+describe('messages', () => {
+  it('takes rows as they are: one, several, named by attribute, or in an envelope with an id of its own', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    aws.send({ k: 'a', v: 1 });
+    aws.send([
+      { k: 'a', v: 2 },
+      { k: 'b', v: 3 },
+    ]);
+    aws.send({ k: 'b', v: 4 }, { source: 'rows' });
+    aws.send({ misa: 1, source: 'rows', rows: [{ k: 'c', v: 5 }], id: 'once' });
+    aws.send({ misa: 1, source: 'rows', rows: [{ k: 'c', v: 5 }], id: 'once' });
+    await aws.settle();
+    expect(await counted(aws)).toBe(5);
+  });
+
+  it('sets aside what is no JSON, or stops there, by the policy of the job', async () => {
+    const lenient = new SimulatedAws(totals(), 1);
+    lenient.send('{"k":"a", oops');
+    lenient.send({ k: 'a', v: 1 });
+    await lenient.settle();
+    expect((await rowsOf(lenient.store, lenient.job, '_quarantine')).flat()).toMatchObject([
+      { source: 'rows', line: 1, text: '{"k":"a", oops' },
+    ]);
+    expect(await counted(lenient)).toBe(1);
+
+    const strict = new SimulatedAws(totals({ onBadRow: 'fail' }), 1);
+    strict.send('{"k":"a", oops');
+    strict.send({ k: 'a', v: 1 });
+    await strict.settle();
+    expect(strict.dead).toHaveLength(1);
+    expect(await counted(strict)).toBe(1);
+  });
+
+  it('leaves one in the dead letters whose rows make a function throw, and goes on with others', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    aws.send([
+      { k: 'a', v: 1 },
+      { k: 'a', v: 13 },
+    ]);
+    for (let i = 0; i < 5; i++) aws.send({ k: 'b', v: i });
+    await aws.settle();
+    expect(aws.dead.map((message) => JSON.parse(message.body))).toEqual([
+      [
+        { k: 'a', v: 1 },
+        { k: 'a', v: 13 },
+      ],
+    ]);
+    expect(String(aws.errors.at(-1))).toMatch(/thirteen/);
+    expect(await counted(aws)).toBe(5);
+  });
+});
+
+describe('what a delivery is', () => {
+  const env = { job: totals() } as Pick<FunctionEnvironment, 'job'>;
+  const inputs = [{ bucket: 'inputs', prefix: 'in/', source: 'rows' }];
+  const of = (body: unknown, attributes = {}) =>
+    arrivalsOf({ id: 'm', body: typeof body === 'string' ? body : JSON.stringify(body), attributes }, env.job, inputs);
+
+  it('reads keys as S3 writes them, and notifications that came by a topic or a bus', () => {
+    const wanted = { kind: 'object', bucket: 'inputs', key: 'in/a b+ü.ndjson', etag: 'v1', size: 5 };
+    expect(of(notification('in/a b+ü.ndjson', 5))).toMatchObject([wanted]);
+    const topic = {
+      Type: 'Notification',
+      TopicArn: 'arn',
+      Message: JSON.stringify(notification('in/a b+ü.ndjson', 5)),
+    };
+    expect(of(topic)).toMatchObject([wanted]);
+    const detail = { bucket: { name: 'inputs' }, object: { key: 'in/a b+ü.ndjson', etag: 'v1', size: 5 } };
+    expect(of({ 'detail-type': 'Object Created', source: 'aws.s3', detail })).toMatchObject([wanted]);
+  });
+
+  it('passes over test events, folders and what is not a creation', () => {
+    expect(of({ Service: 'Amazon S3', Event: 's3:TestEvent' })).toEqual([]);
+    expect(of(notification('in/folder/', 0))).toEqual([]);
+    const removed = notification('in/a.ndjson', 5);
+    removed.Records[0]!.eventName = 'ObjectRemoved:Delete';
+    expect(of(removed)).toEqual([]);
+  });
+
+  it('refuses what nobody knows a source for, and says what there is', () => {
+    expect(() => of(notification('elsewhere/a.ndjson', 5))).toThrow(/Put it under one of: s3:\/\/inputs\/in\//);
+    expect(() => of({ k: 1 }, { source: 'nope' })).toThrow(/is for a source 'nope'; job totals has 'rows'/);
+    expect(() => of({ misa: 2, source: 'rows', rows: [] })).toThrow(/version 2/);
+    expect(() => of({ misa: 1, source: 'rows' })).toThrow(/has no rows/);
+  });
+});
