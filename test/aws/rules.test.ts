@@ -1,0 +1,220 @@
+/** Rules of the functions, each with the test that fails without it. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { resumeHalted } from '../../lib/commit/halt.ts';
+import { count, job, source, sum, tumbling } from '../../lib/index.ts';
+import { DataLog } from '../../lib/log/data-log.ts';
+import { loadManifest } from '../../lib/manifest/manifest-store.ts';
+import { names } from '../../lib/object-store/names.ts';
+import { commitPaths } from '../../lib/runtime/commit-work.ts';
+import { readJobFile } from '../../lib/runtime/job-file.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { seededRandom } from '../../lib/util/random.ts';
+import { outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
+import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
+
+interface Row {
+  readonly t: number;
+  readonly k: string;
+  readonly v: number;
+}
+
+let poison = -1;
+afterEach(() => {
+  poison = -1;
+});
+const sums = (changes: Partial<PhysicalJob> = {}): PhysicalJob =>
+  physical(
+    job(
+      'sums',
+      source<Row>('rows', { eventTime: (r) => r.t, delay: '1 s' })
+        .keyBy((r) => r.k)
+        .reduce((a, b) => {
+          if (b.v === poison) throw new Error('poison');
+          return { ...b, v: a.v + b.v };
+        }),
+      { outputMode: 'update', partitions: 2, noDataBatches: false },
+    ),
+    changes,
+  );
+
+const rows = (i: number, n = 20): Row[] =>
+  Array.from({ length: n }, (_, r) => ({ t: i * 1000 + r, k: `k${r % 7}`, v: i * 100 + r }));
+const send = (aws: SimulatedAws, i: number, n?: number): void =>
+  aws.send({ misa: 1, source: 'rows', id: `rows-${i}`, rows: rows(i, n) });
+const NAMES = names('sums', 1);
+
+async function checkOutcome(aws: SimulatedAws): Promise<void> {
+  const rowsOfMessage = (name: string): Row[] => rows(Number(name.split('-')[1]));
+  expect(await outcomeOf(aws.store, aws.job)).toEqual(await sequentialOutcome(aws.plans, aws.job, rowsOfMessage));
+}
+
+describe('a batch that cannot run', () => {
+  it('halts its partition visibly, leaves the others alone, and goes on once it is repaired', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    send(aws, 1);
+    await aws.settle();
+    poison = 205;
+    send(aws, 2);
+    send(aws, 3);
+    await aws.settle();
+    const manifests = await Promise.all(['s0/p0', 's0/p1'].map((p) => loadManifest(aws.store, NAMES.manifest(p))));
+    const halted = manifests.map(({ manifest }) => manifest.halted);
+    expect(halted.filter((h) => h !== null)).toEqual([
+      { n: 2, code: 'USER_FUNCTION', reason: expect.stringContaining('poison') },
+    ]);
+    const at = halted.findIndex((h) => h !== null);
+    const lengths = await Promise.all(
+      [0, 1].map(async (p) => {
+        const log = new DataLog(aws.store, NAMES, `s0/p${p}`);
+        let n = 0;
+        while ((await log.readEntry(n + 1)).entry !== undefined) n++;
+        return n;
+      }),
+    );
+    expect(lengths[at]).toBe(1);
+    expect(lengths[1 - at]).toBe(aws.plans.length);
+    expect(aws.metrics.get('Halted')).toBeGreaterThan(0);
+    expect(aws.dead).toEqual([]);
+
+    poison = -1;
+    aws.allCold();
+    const random = seededRandom(9);
+    expect(await resumeHalted({ store: aws.store, names: NAMES, path: `s0/p${at}`, random })).toMatchObject({ n: 2 });
+    expect(await resumeHalted({ store: aws.store, names: NAMES, path: `s0/p${at}`, random })).toBeNull();
+    await aws.settle();
+    await checkOutcome(aws);
+  });
+});
+
+describe('lost messages', () => {
+  it('all triggers and all hints lost: the sweep alone brings every batch and fold', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    const lossy = new SimulatedAws(sums(), 2, { drop: 1 } as Faults, aws.store);
+    for (let i = 1; i <= 5; i++) send(lossy, i);
+    while (await lossy.deliverOne());
+    expect((await aws.store.get(NAMES.log('s0/p0', 1))).found).toBe(false);
+    await aws.settle();
+    await checkOutcome(aws);
+    for (const path of commitPaths(await readJobFile(aws.store, 'sums'))) {
+      const { manifest } = await loadManifest(aws.store, NAMES.manifest(path));
+      expect(manifest.through, path).toBe(aws.plans.length);
+    }
+  });
+
+  it('⚑ a sweep uses a message group of its own, since the partition’s may be blocked by one that died in flight', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    send(aws, 1);
+    await aws.deliverOne();
+    aws.queues.set('s0/p0', []);
+    aws.queues.set('s0/p1', []);
+    await aws.invoke('maintain', []);
+    const groups = ['s0/p0', 's0/p1'].flatMap((url) =>
+      aws.queues.get(url)!.map((m) => [url, m.group, m.dedupId] as const),
+    );
+    expect(groups).toHaveLength(2);
+    for (const [url, group, id] of groups) {
+      expect(group).not.toBe(url);
+      expect(group).toMatch(/^sweep-/);
+      expect(id).toContain(group!);
+    }
+  });
+
+  it('messages of a job that was deleted mean nothing to the next one', async () => {
+    const before = new SimulatedAws(sums(), 1);
+    send(before, 1);
+    await before.deliverOne();
+    const triggers = before.queues.get('s0/p0')!.map((m) => m.body);
+    const aws = new SimulatedAws(sums(), 7);
+    await aws.invoke('s0/p0', triggers);
+    expect((await aws.store.get(NAMES.log('s0/p0', 1))).found).toBe(false);
+  });
+});
+
+describe('warm and cold', () => {
+  it('a preload function writes a warm pack where the last batch was cold, and the next cold one takes it in one read', async () => {
+    const aws = new SimulatedAws(sums({ partitions: 1, state: { ttlMs: undefined, cacheBytes: 1 } }), 1);
+    for (let i = 1; i <= 13; i++) {
+      send(aws, i);
+      while (await aws.deliverOne());
+    }
+    expect(aws.metrics.get('WarmPacks') ?? 0).toBe(0);
+    // Folded, so that a cold batch has to read; and cold, so that its log entry says so.
+    await aws.settle();
+    aws.allCold();
+    send(aws, 14);
+    while (await aws.deliverOne());
+    const cold = (await new DataLog(aws.store, NAMES, 's0/p0').readEntry(aws.plans.length)).entry!.header.reads;
+    expect(cold.store).toBeGreaterThan(0);
+    await aws.settle();
+    aws.allCold();
+    aws.store.reset();
+    send(aws, 15);
+    await aws.deliverOne();
+    const notice = aws.queues.get('plan')!.map((m) => m.body);
+    aws.queues.set('plan', []);
+    await aws.invoke('plan', notice);
+    expect(aws.metrics.get('WarmPacks')).toBe(1);
+    aws.store.reset();
+    while (await aws.deliverOne());
+    const warm = (await new DataLog(aws.store, NAMES, 's0/p0').readEntry(aws.plans.length)).entry!.header.reads;
+    expect(warm).toMatchObject({ store: 0, requests: 0 });
+    expect(warm.warm).toBeGreaterThan(0);
+    await aws.settle();
+    await checkOutcome(aws);
+  });
+
+  it('a warm function answers from memory and asks the store for nothing but what it must', async () => {
+    const aws = new SimulatedAws(sums({ partitions: 1 }), 1);
+    for (let i = 1; i <= 8; i++) {
+      send(aws, i);
+      while (await aws.deliverOne());
+    }
+    aws.store.reset();
+    send(aws, 9);
+    await aws.deliverOne();
+    aws.store.reset();
+    const trigger = aws.queues.get('s0/p0')!.map((m) => m.body);
+    aws.queues.set('s0/p0', []);
+    await aws.invoke('s0/p0', trigger);
+    expect(aws.store.calls.map((call) => `${call.op} ${call.name.split('/').slice(2, 4).join('/')}`).sort()).toEqual([
+      'create out/_quarantine',
+      'create out/out',
+      'create s0/p0',
+    ]);
+  });
+});
+
+describe('requests a micro-batch, all functions together', () => {
+  const BUDGET = {
+    1: { put: 6, get: 8, sqs: 10, invocations: 5 },
+    8: { put: 23, get: 25, sqs: 33, invocations: 11 },
+  } as const;
+
+  it.each([1, 8] as const)('P=%s: within the budget, over a hundred batches', async (partitions) => {
+    const windows = source<Row>('rows', { eventTime: (r) => r.t, delay: '10 s' })
+      .keyBy((r) => r.k)
+      .window(tumbling('10 s'))
+      .aggregate({ n: count(), s: sum((r) => r.v) });
+    const aws = new SimulatedAws(physical(job('windows', windows, { partitions }), { noDataBatches: false }), 1);
+    const run = async (from: number, to: number): Promise<void> => {
+      for (let i = from; i < to; i++) {
+        send(aws, i, 50);
+        while (await aws.deliverOne());
+      }
+    };
+    await run(0, 24);
+    aws.store.reset();
+    aws.counts.clear();
+    const batches = 120;
+    await run(24, 24 + batches);
+    const of = (what: string): number =>
+      [...aws.counts].reduce((total, [name, n]) => total + (name.startsWith(what) ? n : 0), 0) / batches;
+    const budget = BUDGET[partitions];
+    expect(aws.requests('put') / batches).toBeLessThanOrEqual(budget.put);
+    expect(aws.requests('get') / batches).toBeLessThanOrEqual(budget.get);
+    expect(of('invoke')).toBeLessThanOrEqual(budget.invocations);
+    // A send by us, a receive and a delete by the platform for each invocation.
+    const sends = of('send') - of('send input');
+    expect(sends + 2 * of('invoke')).toBeLessThanOrEqual(budget.sqs);
+  });
+});
