@@ -83,9 +83,9 @@ export function eventLambda<S, E>(
   };
 }
 
-async function open<S>({ job, open: openState }: LambdaOptions<S>, report: Observed): Promise<Opened<S>> {
+async function open<S>({ job, name, open: openState }: LambdaOptions<S>, report: Observed): Promise<Opened<S>> {
   const env = await openEnvironment(await openServices(job, readSettings(process.env), report));
-  const flushTrace = env.settings.trace ? keepTrace(env, report) : async (): Promise<void> => {};
+  const flushTrace = env.settings.trace ? keepTrace(env, report, name) : async (): Promise<void> => {};
   return { env, state: openState(env), flushTrace };
 }
 

@@ -8,8 +8,10 @@ import { type MissingBatch, sweep } from '../commit/sweep.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { commitPartition, stagePaths } from '../runtime/commit-work.ts';
 import { noRows, watermarkMoved } from '../runtime/run-job.ts';
+import { pruneRuns } from '../timeline/trace-writer.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { encodeMessage } from './messages.ts';
+import { KEPT_ENVIRONMENTS } from './trace.ts';
 import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';
 
 /** How old the last plan must be before an empty one follows: with data on its way none is needed. */
@@ -103,11 +105,12 @@ export class Maintain {
   }
 
   async #collect(): Promise<void> {
-    const { commit, file, report, clock } = this.#env;
+    const { commit, file, report, clock, settings, store, names } = this.#env;
     const startMs = clock.monotonic();
     const stages = stagePaths(file).map((paths) => paths.map((path) => commitPartition(commit, path)));
     const deleted = await collectJob(commitPartition(commit, PLANNER), stages);
     report.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     report.metric('Collected', deleted);
+    if (settings.trace) await pruneRuns(store, names, KEPT_ENVIRONMENTS);
   }
 }

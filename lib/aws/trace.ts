@@ -3,9 +3,16 @@ import { TraceWriter } from '../timeline/trace-writer.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Observed } from './observe.ts';
 
+/** Environments of a job whose traces are kept; `maintain` deletes older ones. */
+export const KEPT_ENVIRONMENTS = 200;
+
 /** @returns stores what came since the last call */
-export function keepTrace({ store, names, clock, random }: FunctionEnvironment, report: Observed): () => Promise<void> {
-  const writer = new TraceWriter({ store, names, clock, random });
+export function keepTrace(
+  { store, names, clock, random }: FunctionEnvironment,
+  report: Observed,
+  name: string,
+): () => Promise<void> {
+  const writer = new TraceWriter({ store, names, clock, random, runInfo: { function: name }, keptRuns: 0 });
   report.keepSpans((span) => writer.span(span));
   return () => writer.flush();
 }

@@ -25,25 +25,60 @@ export async function listRuns(store: ObjectStore, names: Names): Promise<string
   return [...(await partsByRun(store, names)).keys()].sort();
 }
 
+/** Of a deployed job's functions, the last hour is one picture. */
+const FUNCTIONS_WINDOW_MS = 3_600_000;
+
 /**
- * @param run id of the run or the beginning of it; the latest when left out
+ * @param run id of the run or the beginning of it; the latest when left out. Where that is of a function, what all functions
+ *   of the job recorded around it
  * @throws {MisaError} `NO_TRACE`: no run is recorded; `NO_RUN`: not that one
  */
 export async function readTrace(store: ObjectStore, names: Names, run?: string): Promise<RunTrace> {
   const parts = await partsByRun(store, names);
   const id = pickRun([...parts.keys()].sort(), names.job, run);
-  const last = Math.max(...parts.get(id)!);
-  const read = await Promise.all(parts.get(id)!.map((part) => readPart(store, names.trace(partId(id, part)))));
-  const found = read.filter((part) => part !== undefined);
-  const [first] = found;
-  if (first === undefined) {
+  const trace = await readRun(store, names, id, parts.get(id)!);
+  if (trace === undefined) {
     throw new MisaError(
       'NO_TRACE',
       `the trace of run ${id} of job ${names.job} is damaged. Run the job again, or choose another run with --run.`,
     );
   }
+  if (run !== undefined || trace.info.function === undefined) return trace;
+  const read = await Promise.all([...parts].map(([other, numbers]) => readRun(store, names, other, numbers)));
+  return merge(read.filter((other) => other?.info.function !== undefined) as RunTrace[], id);
+}
+
+async function readRun(
+  store: ObjectStore,
+  names: Names,
+  id: string,
+  parts: readonly number[],
+): Promise<RunTrace | undefined> {
+  const read = await Promise.all(parts.map((part) => readPart(store, names.trace(partId(id, part)))));
+  const found = read.filter((part) => part !== undefined);
+  const [first] = found;
+  if (first === undefined) return undefined;
   const spans = found.flatMap((part) => part.spans).sort((a, b) => a.startMs - b.startMs);
-  return { run: id, startedAtMs: first.startedAtMs, info: first.info, spans, gaps: last + 1 - found.length };
+  const gaps = Math.max(...parts) + 1 - found.length;
+  return { run: id, startedAtMs: first.startedAtMs, info: first.info, spans, gaps };
+}
+
+/** Runs side by side, on the clock of the first of them. */
+function merge(runs: readonly RunTrace[], run: string): RunTrace {
+  const endMs = (of: RunTrace): number => of.startedAtMs + Math.max(0, ...of.spans.map((span) => span.endMs));
+  const fromMs = Math.max(...runs.map(endMs)) - FUNCTIONS_WINDOW_MS;
+  const spans = runs.flatMap(({ startedAtMs, spans: own }) =>
+    own.map((span) => ({ ...span, startMs: span.startMs + startedAtMs, endMs: span.endMs + startedAtMs })),
+  );
+  const shown = spans.filter((span) => span.startMs >= fromMs).sort((a, b) => a.startMs - b.startMs);
+  const startedAtMs = shown[0]?.startMs ?? fromMs;
+  return {
+    run,
+    startedAtMs,
+    info: { functions: runs.length },
+    spans: shown.map((span) => ({ ...span, startMs: span.startMs - startedAtMs, endMs: span.endMs - startedAtMs })),
+    gaps: runs.reduce((gaps, of) => gaps + of.gaps, 0),
+  };
 }
 
 function pickRun(runs: readonly string[], job: string, wanted: string | undefined): string {

@@ -24,6 +24,8 @@ export interface TraceWriterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly runInfo?: RunInfo | undefined;
+  /** Runs that are kept, this one included; the oldest go at a flush. 0: all, somebody else prunes. Default 20. */
+  readonly keptRuns?: number | undefined;
 }
 
 export class TraceWriter implements Trace {
@@ -64,7 +66,8 @@ export class TraceWriter implements Trace {
   async flush(): Promise<void> {
     if (this.#spans.length > this.#written) this.#write();
     await this.#writes;
-    await this.#prune().catch(() => {});
+    const { store, names, keptRuns = KEPT_RUNS } = this.#options;
+    if (keptRuns > 0) await pruneRuns(store, names, keptRuns, this.run).catch(() => {});
   }
 
   #write(): void {
@@ -93,18 +96,18 @@ export class TraceWriter implements Trace {
         this.#waiting--;
       });
   }
+}
 
-  async #prune(): Promise<void> {
-    const { store, names } = this.#options;
-    const byRun = new Map<string, string[]>();
-    for await (const { name } of store.list(names.tracePrefix())) {
-      const run = parsePartName(name)?.run;
-      if (run !== undefined) byRun.set(run, [...(byRun.get(run) ?? []), name]);
-    }
-    const old = [...byRun.keys()].sort().slice(0, -KEPT_RUNS);
-    const gone = old.filter((run) => run !== this.run).flatMap((run) => byRun.get(run) ?? []);
-    if (gone.length > 0) await store.delete(gone);
+/** Deletes the oldest runs. @param own a run that stays */
+export async function pruneRuns(store: ObjectStore, names: Names, kept: number, own?: string): Promise<void> {
+  const byRun = new Map<string, string[]>();
+  for await (const { name } of store.list(names.tracePrefix())) {
+    const run = parsePartName(name)?.run;
+    if (run !== undefined) byRun.set(run, [...(byRun.get(run) ?? []), name]);
   }
+  const old = [...byRun.keys()].sort().slice(0, -kept);
+  const gone = old.filter((run) => run !== own).flatMap((run) => byRun.get(run) ?? []);
+  if (gone.length > 0) await store.delete(gone);
 }
 
 /** Takes spans of a thread whose monotonic clock reads `aheadMs` less at the same moment. */
