@@ -23,6 +23,7 @@ export const ingest = sqsLambda({
 export const batch = sqsLambda({
   name: 'batch',
   job,
+  cached: true,
   fields: { stage: process.env.MISA_STAGE, partition: process.env.MISA_PARTITION },
   feed: (settings) => {
     const { stage, partition } = readPlace(process.env);

@@ -8,6 +8,7 @@ import { eachRecord } from '../../lib/aws/sqs-function.ts';
 export const preload = sqsLambda({
   name: 'preload',
   job,
+  cached: true,
   feed: (settings) => settings.planQueue,
   open: (env) => new PreloadFunction(env),
   work: (state, records) =>

@@ -57,7 +57,7 @@ export class Ingest {
   async run(deliveries: readonly Delivery[], invocation: Invocation): Promise<Map<string, unknown>> {
     const works = deliveries.map((delivery) => this.#begin(delivery));
     const done = new Set<Work>();
-    const reading = new Reading(this.#env, this.#planner, this.#openObject);
+    const reading = new Reading(this.#env, this.#planner, this.#openObject, invocation.signal);
     let taken = 0;
     let broken: unknown = new DeadlineError('there is more to read than one invocation can');
     try {
@@ -198,9 +198,11 @@ class Reading {
   readonly #env: FunctionEnvironment;
   readonly #planner: Planner;
   readonly #openObject: OpenObject;
+  readonly #signal: AbortSignal;
   #open: { readonly name: string; readonly cursor: InputCursor } | undefined;
 
-  constructor(env: FunctionEnvironment, planner: Planner, openObject: OpenObject) {
+  constructor(env: FunctionEnvironment, planner: Planner, openObject: OpenObject, signal: AbortSignal) {
+    this.#signal = signal;
     this.#env = env;
     this.#planner = planner;
     this.#openObject = openObject;
@@ -244,7 +246,7 @@ class Reading {
     const planned = await this.#planner.planned(sourceName, name);
     if (planned?.done) return undefined;
     const { source } = arrival;
-    const options = { source, sourceName, name, version: arrival.etag, from: planned };
+    const options = { source, sourceName, name, version: arrival.etag, from: planned, signal: this.#signal };
     const cursor = await InputCursor.open(this.#openObject(arrival), options);
     if (cursor.ended) {
       await cursor.close();

@@ -19,6 +19,8 @@ export interface LambdaOptions<S> {
   readonly job: Job<unknown>;
   /** Fields that every line of log carries. */
   readonly fields?: Fields;
+  /** Keeps blocks of state on the local disk. */
+  readonly cached?: boolean;
   /** What the function keeps. Belongs to no invocation. */
   readonly open: (env: FunctionEnvironment) => S;
 }
@@ -83,8 +85,8 @@ export function eventLambda<S, E>(
   };
 }
 
-async function open<S>({ job, name, open: openState }: LambdaOptions<S>, report: Observed): Promise<Opened<S>> {
-  const env = await openEnvironment(await openServices(job, readSettings(process.env), report));
+async function open<S>({ job, name, cached, open: openState }: LambdaOptions<S>, report: Observed): Promise<Opened<S>> {
+  const env = await openEnvironment(await openServices(job, readSettings(process.env), report, cached));
   const flushTrace = env.settings.trace ? keepTrace(env, report, name) : async (): Promise<void> => {};
   return { env, state: openState(env), flushTrace };
 }

@@ -51,7 +51,7 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
     },
     begin: (context) => logger.addContext(context),
     end() {
-      metrics.publishStoredMetrics();
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       for (const [key, value] of Object.entries(fixed)) metrics.addMetadata(key, String(value));
     },
     keepSpans(to) {

@@ -16,10 +16,19 @@ import type { Settings } from './settings.ts';
 
 /** R of the design: twice the longest invocation that there is. */
 const RETENTION_MS = 30 * 60_000;
+/** A function's environment has a /tmp of its own; where several share one, each takes a directory under its name. */
 const CACHE_ROOT = '/tmp/misa';
 
-/** @throws {JobError} the module has no job */
-export async function openServices(job: Job<unknown>, settings: Settings, report: Report): Promise<Services> {
+/**
+ * @param cached whether this function reads state again and again, so that a block cache pays
+ * @throws {JobError} the module has no job
+ */
+export async function openServices(
+  job: Job<unknown>,
+  settings: Settings,
+  report: Report,
+  cached = false,
+): Promise<Services> {
   const [clock, random] = [invocationClock(systemClock), systemRandom];
   const compiled = compileJob(job);
   const queues = await SqsQueues.open({ clock, random });
@@ -31,7 +40,7 @@ export async function openServices(job: Job<unknown>, settings: Settings, report
     clock,
     random,
     report,
-    cache: openCache(settings.cacheBytes, clock, random, report),
+    cache: cached ? openCache(settings.cacheBytes, clock, random, report) : undefined,
     retentionMs: RETENTION_MS,
   };
 }
@@ -40,7 +49,10 @@ export async function openServices(job: Job<unknown>, settings: Settings, report
 function openCache(bytes: number, clock: Clock, random: Random, report: Report): BlockCache | undefined {
   if (bytes === 0) return undefined;
   try {
-    const { directory } = holdCacheDirectory(CACHE_ROOT, { clock, random });
+    const { directory } = holdCacheDirectory(`${CACHE_ROOT}/${process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'local'}`, {
+      clock,
+      random,
+    });
     // What an environment before left here was not closed in order.
     rmSync(directory, { recursive: true, force: true });
     return LmdbBlockCache.open(directory, bytes);

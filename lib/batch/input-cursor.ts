@@ -21,6 +21,8 @@ export interface CursorOptions {
   /** How far it is planned. */
   readonly from?: { readonly next: number; readonly position?: RowPosition | undefined } | undefined;
   readonly onBytes?: OpenOptions['onBytes'];
+  /** Ends the reading. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Rows taken from an object. */
@@ -41,7 +43,7 @@ export class InputCursor {
   #sha256: string | undefined;
 
   private constructor(object: Readable, options: CursorOptions) {
-    const { from, onBytes } = options;
+    const { from, onBytes, signal } = options;
     this.#options = options;
     this.#position = from?.position;
     this.#rows = openRows(object, {
@@ -52,6 +54,7 @@ export class InputCursor {
         this.#sha256 = end.sha256;
       },
       onBytes,
+      signal,
     });
   }
 

@@ -43,7 +43,7 @@ it('stops a thawed continuation at its next request, whichever invocation is run
   const thawedClock = invocationClock(clock);
   const sent: string[] = [];
   const queue = invocationQueue({
-    send: async (messages) => void sent.push(...messages.map((m) => m.body)),
+    send: async (messages: readonly { body: string }[]) => void sent.push(...messages.map((m) => m.body)),
   } as unknown as Queue);
   const outcomes: unknown[] = [];
   const zombie = async (): Promise<void> => {
