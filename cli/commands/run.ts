@@ -2,19 +2,18 @@
  * `misa run`: a job over files on this machine. Turns the command line into options for the embedded runtime, and the
  * first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
  */
-import { MisaError } from '../../lib/errors.ts';
 import { parseStoreUrl } from '../../lib/object-store/store-spec.ts';
 import { checkInputs, type Output, runEmbedded } from '../../lib/runtime/embedded.ts';
-import type { InputFiles } from '../../lib/runtime/run-job.ts';
-import { expandInputs, type FileRef } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { EXIT_FAILURE, failureEvent, UsageError } from '../failure.ts';
 import { loadJob } from '../load-job.ts';
+import { findFiles, parseInputs } from '../run/inputs.ts';
 import { jsonPresenter } from '../run/json.ts';
 import { linesPresenter } from '../run/lines.ts';
 import type { Places, Presenter } from '../run/presenter.ts';
 import { RunStats } from '../run/run-stats.ts';
+import { standardOutput } from '../run/standard-output.ts';
 import { terminalPresenter } from '../run/terminal.ts';
 
 export interface RunOptions {
@@ -70,40 +69,6 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
   }
 }
 
-/** Patterns by source, in the order given. */
-function parseInputs(texts: readonly string[]): Map<string, string[]> {
-  const patterns = new Map<string, string[]>();
-  for (const text of texts) {
-    const at = text.indexOf('=');
-    if (at < 1 || at === text.length - 1) {
-      throw new UsageError(
-        `--input ${text}: say which source the files are for, such as --input flights='data/*.ndjson.gz'`,
-      );
-    }
-    const name = text.slice(0, at);
-    patterns.set(name, [...(patterns.get(name) ?? []), text.slice(at + 1)]);
-  }
-  return patterns;
-}
-
-/** @param waiting files may come later, so that it is no error if there are none yet */
-async function findFiles(patterns: ReadonlyMap<string, readonly string[]>, waiting: boolean): Promise<InputFiles> {
-  const found = new Map<string, readonly FileRef[]>();
-  for (const [source, texts] of patterns) {
-    const files: FileRef[] = [];
-    for (const text of texts) {
-      try {
-        files.push(...(await expandInputs([text])));
-      } catch (error) {
-        const later = waiting && error instanceof MisaError && error.code === 'INPUT_MISSING' && /[*?[{(]/.test(text);
-        if (!later) throw error;
-      }
-    }
-    found.set(source, files);
-  }
-  return found;
-}
-
 function withOverrides(job: PhysicalJob, options: RunOptions): PhysicalJob {
   const { commit, preload, batchRows } = options;
   return {
@@ -114,38 +79,11 @@ function withOverrides(job: PhysicalJob, options: RunOptions): PhysicalJob {
   };
 }
 
-/** A directory, or standard output: the rows of a single output as they are, else with the output's name. */
+/** A directory, or standard output. */
 function outputOf({ output }: Places, job: PhysicalJob, stop: AbortController): Output | undefined {
   if (output === undefined) return undefined;
   if (output !== '-') return { kind: 'directory', path: output };
-  const { stdout } = process;
-  let broken = false;
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    // The reader has seen enough (`misa run … | head`).
-    broken = true;
-    stop.abort();
-  });
-  const write = async (name: string, rows: Uint8Array): Promise<void> => {
-    if (broken) return;
-    if (!stdout.write(job.single ? rows : withName(name, rows))) await drained(stdout);
-  };
-  return { kind: 'stream', write };
-}
-
-function withName(output: string, rows: Uint8Array): Uint8Array {
-  const lines = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength).toString('utf8').trimEnd().split('\n');
-  return Buffer.from(lines.map((line) => `{"output":${JSON.stringify(output)},"row":${line}}\n`).join(''));
-}
-
-function drained(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done).off('close', done).off('error', done);
-      resolve();
-    };
-    stream.on('drain', done).on('close', done).on('error', done);
-  });
+  return { kind: 'stream', write: standardOutput(job.single, () => stop.abort()) };
 }
 
 /** Events go to standard output, unless results do. */

@@ -3,6 +3,7 @@
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
 import type { Manifest } from '../../lib/manifest/manifest.ts';
+import type { DeployedJob } from '../aws/deployed-job.ts';
 import type { PartitionView } from '../state/partition-view.ts';
 import { planned } from '../state/planned.ts';
 import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
@@ -36,17 +37,24 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
   const partitions = [views.planner, ...views.stages.flat()].map(partitionStatus);
   const last = await lastBatch(job, views);
   const plan = await planned(views.planner);
+  const deployed = options.stack === undefined ? undefined : (job as DeployedJob);
+  const queueing = deployed === undefined ? undefined : await import('../aws/queue-table.ts');
+  const queues = deployed === undefined ? undefined : await queueing!.queueReports(deployed);
   if (options.json) {
     const { name: jobName, epoch, partitions: count, stages, outputMode, commit } = job.file;
-    const about = { job: jobName, epoch, partitions: count, stages, outputMode, commit, store: options.store };
-    process.stdout.write(`${JSON.stringify({ ...about, plan, lastBatch: last ?? null, parts: partitions })}\n`);
+    const about = { job: jobName, epoch, partitions: count, stages, outputMode, commit, store: job.where };
+    const stack = deployed === undefined ? {} : { stack: deployed.stack.name, status: deployed.stack.status, queues };
+    process.stdout.write(
+      `${JSON.stringify({ ...about, plan, lastBatch: last ?? null, parts: partitions, ...stack })}\n`,
+    );
     return;
   }
   const { bold, dim, bad } = styleOf(process.stdout);
   const { file } = job;
   const text = [
-    `${bold(file.name)} ${dim(`in ${options.store}: epoch ${file.epoch}, mode ${file.outputMode}, commit ${file.commit}`)}\n`,
+    `${bold(file.name)} ${dim(`in ${job.where}: epoch ${file.epoch}, mode ${file.outputMode}, commit ${file.commit}`)}\n`,
     `  ${dim('plans')}      ${number(plan.plans)}; ${number(plan.objects)} source objects planned, ${number(plan.unfinished)} not to their end\n`,
+    deployed === undefined ? '' : `  ${dim('stack')}      ${deployed.stack.name}: ${deployed.stack.status}\n`,
     `  ${dim('watermark')}  ${time(plan.watermark)}\n`,
     last === undefined ? '' : `  ${dim('last batch')} ${lastText(last)}\n`,
     '\n',
@@ -54,6 +62,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     ...partitions
       .filter((p) => p.halted !== null)
       .map((p) => bad(`  ${p.path} is halted at batch ${p.halted!.n}: ${p.halted!.reason}\n`)),
+    ...(queues === undefined ? [] : ['\n', queueing!.queueTable(queues, { bad })]),
   ];
   process.stdout.write(text.join(''));
 }

@@ -8,13 +8,14 @@ import { errorText } from '../../lib/errors.ts';
 import { readTrace } from '../../lib/timeline/read-trace.ts';
 import { renderTimeline, type TimelineRun } from '../../lib/timeline/render.ts';
 import { UsageError } from '../failure.ts';
-import { openStoredJob } from '../state/stored-job.ts';
+import { openStoredJob, type StoreOptions } from '../state/stored-job.ts';
 
 export interface TimelineOptions {
   /** Name of a job, or its module. */
   readonly job: string;
   readonly store: string;
   readonly endpoint?: string;
+  readonly stack?: string | true;
   /** HTML file; `{job}-timeline.html` when left out. */
   readonly output?: string;
   /** Further stores that hold the job: their latest runs are drawn below. */
@@ -24,15 +25,14 @@ export interface TimelineOptions {
 }
 
 export async function timelineCommand(options: TimelineOptions): Promise<void> {
-  const stores = [options.store, ...(options.compare ?? [])];
-  const loaded = await Promise.all(
-    stores.map((store, i) => loadRun(store, options, i === 0 ? options.run : undefined)),
-  );
+  const { job: name, run, compare = [], output: _, ...place } = options;
+  const others = compare.map((store) => loadRun(name, { store, ...(place.endpoint && { endpoint: place.endpoint }) }));
+  const loaded = await Promise.all([loadRun(name, place, run), ...others]);
   const { job } = loaded[0]!;
   const file = path.resolve(options.output ?? `${job}-timeline.html`);
   const { html, captions } = renderTimeline(
     job,
-    loaded.map(({ run }) => run),
+    loaded.map((one) => one.run),
   );
   try {
     await writeFile(file, html);
@@ -42,13 +42,9 @@ export async function timelineCommand(options: TimelineOptions): Promise<void> {
   process.stdout.write(`${captions.map((caption) => `${caption}\n`).join('')}${file}\n`);
 }
 
-async function loadRun(
-  store: string,
-  { job, endpoint }: TimelineOptions,
-  run: string | undefined,
-): Promise<{ job: string; run: TimelineRun }> {
-  const stored = await openStoredJob(job, { store, ...(endpoint === undefined ? {} : { endpoint }) });
+async function loadRun(name: string, place: StoreOptions, run?: string): Promise<{ job: string; run: TimelineRun }> {
+  const stored = await openStoredJob(name, place);
   const trace = await readTrace(stored.store, stored.names, run);
   const info = { commit: stored.file.commit, ...trace.info };
-  return { job: stored.file.name, run: { trace: { ...trace, info }, from: store } };
+  return { job: stored.file.name, run: { trace: { ...trace, info }, from: stored.where } };
 }

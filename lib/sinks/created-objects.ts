@@ -10,7 +10,10 @@ export interface CreatedObject {
 
 interface S3Record {
   readonly eventName?: string;
-  readonly s3?: { readonly bucket?: { readonly name?: string }; readonly object?: { readonly key?: string; readonly size?: number } };
+  readonly s3?: {
+    readonly bucket?: { readonly name?: string };
+    readonly object?: { readonly key?: string; readonly size?: number };
+  };
 }
 
 /** @throws {MisaError} `BAD_MESSAGE`: no notification of S3 */

@@ -23,7 +23,11 @@ const SORT_KEY_BYTES = 1024;
 
 /** @throws {SinkError} `SINK_TABLE`: the settings and the table do not fit */
 export function keyColumns(
-  settings: { readonly table: string; readonly partitionKey?: string | undefined; readonly sortKey?: string | undefined },
+  settings: {
+    readonly table: string;
+    readonly partitionKey?: string | undefined;
+    readonly sortKey?: string | undefined;
+  },
   { KeySchema = [], AttributeDefinitions = [] }: TableDescription,
 ): KeyColumn[] {
   const { table, partitionKey = DEFAULT_KEY, sortKey } = settings;
@@ -50,17 +54,22 @@ export function keyAttribute(
 ): AttributeValue {
   const value = columnOf(row, column);
   if (value === undefined) {
-    throw new UnfitValue(`it has no column ${column} for the key ${attribute}: name another by partitionKey or sortKey`);
+    throw new UnfitValue(
+      `it has no column ${column} for the key ${attribute}: name another by partitionKey or sortKey`,
+    );
   }
   if (attribute !== column && Object.hasOwn(row, attribute)) {
     throw new UnfitValue(`its column ${attribute} would be replaced by the key, which is made of ${column}: rename it`);
   }
   if (type === 'N') {
     if (typeof value === 'number') return { N: numberText(value, column) };
-    throw new UnfitValue(`its ${column} is no number, and the key ${attribute} of the table is: use a table with a text key`);
+    throw new UnfitValue(
+      `its ${column} is no number, and the key ${attribute} of the table is: use a table with a text key`,
+    );
   }
   const text = keyText(value);
-  if (text === undefined) throw new UnfitValue(`its ${column} is an object, which cannot be a key: name another column`);
+  if (text === undefined)
+    throw new UnfitValue(`its ${column} is an object, which cannot be a key: name another column`);
   if (Buffer.byteLength(text) <= maxBytes) return { S: text };
   throw new UnfitValue(`too large: its ${column} has more than ${maxBytes} bytes, which is all that a key may have`);
 }

@@ -10,11 +10,12 @@
 import type * as DynamoDB from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { awsClientSettings } from '../util/aws-client.ts';
 import { toAttributes, UnfitValue } from './dynamodb-item.ts';
 import { DEFAULT_KEY, DEFAULT_SORT_KEY, type KeyColumn, keyAttribute, keyColumns } from './dynamodb-key.ts';
 import { InFlight } from './in-flight.ts';
 import { RefusedRows } from './refused-rows.ts';
-import { clientOptions, errorCode, type ServiceOptions, serviceError, untilAnswered } from './service-calls.ts';
+import { errorCode, type ServiceOptions, serviceError, untilAnswered } from './service-calls.ts';
 import { columnOf, columnsOf, type ResultBatch, type ResultSink, SinkError } from './sink.ts';
 
 export interface DynamoDbSettings {
@@ -46,7 +47,7 @@ export class DynamoDbSink implements ResultSink {
     this.#sdk = sdk;
     this.#settings = settings;
     this.#service = service;
-    this.#client = new sdk.DynamoDBClient(clientOptions(service));
+    this.#client = new sdk.DynamoDBClient(awsClientSettings('DYNAMODB', service));
   }
 
   static async open(settings: DynamoDbSettings, service: ServiceOptions): Promise<DynamoDbSink> {
@@ -71,7 +72,9 @@ export class DynamoDbSink implements ResultSink {
     for (const [i, value] of batch.rows.entries()) {
       const row = columnsOf(value);
       this.#refuseLostWindows(row, key);
-      const found = fit(i, refused, () => Object.fromEntries(key.map((one) => [one.attribute, keyAttribute(row, one)])));
+      const found = attempt(i, refused, () =>
+        Object.fromEntries(key.map((one) => [one.attribute, keyAttribute(row, one)])),
+      );
       if (found !== undefined) rows.set(JSON.stringify(found), { i, row, key: found });
     }
     return items(batch, rows.values(), refused);
@@ -94,12 +97,18 @@ export class DynamoDbSink implements ResultSink {
       Item: item,
       ConditionExpression: NEWER,
       ExpressionAttributeNames: NAMES,
-      ExpressionAttributeValues: { ':o': item[ORIGIN[0]]!, ':e': item[ORIGIN[1]]!, ':n': item[ORIGIN[2]]!, ':p': item[ORIGIN[3]]! },
+      ExpressionAttributeValues: {
+        ':o': item[ORIGIN[0]]!,
+        ':e': item[ORIGIN[1]]!,
+        ':n': item[ORIGIN[2]]!,
+        ':p': item[ORIGIN[3]]!,
+      },
       ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
     });
     try {
       await untilAnswered((abort) => this.#client.send(command, abort), this.#service, options);
     } catch (error) {
+      options.signal?.throwIfAborted();
       if (error instanceof this.#sdk.ConditionalCheckFailedException) {
         const owner = error.Item?.[ORIGIN[0]]?.S;
         if (owner !== undefined && owner !== ownerOf(batch)) refused.add(i, foreign(owner, batch));
@@ -121,8 +130,8 @@ export class DynamoDbSink implements ResultSink {
       const { Table } = await untilAnswered((abort) => this.#client.send(command, abort), this.#service, options);
       return keyColumns(this.#settings, Table ?? {});
     } catch (error) {
-      if (error instanceof SinkError) throw error;
-      throw options.signal?.aborted ? options.signal.reason : this.#error(error);
+      options.signal?.throwIfAborted();
+      throw error instanceof SinkError ? error : this.#error(error);
     }
   }
 
@@ -146,7 +155,7 @@ function* items(
     [ORIGIN[3]]: { N: String(partition) },
   };
   for (const { i, row, key } of rows) {
-    const item = fit(i, refused, () => {
+    const item = attempt(i, refused, () => {
       const taken = ORIGIN.find((name) => Object.hasOwn(row, name));
       if (taken !== undefined) throw new UnfitValue(`the column ${taken} is kept for Misa: rename it`);
       return { ...toAttributes(row), ...key, ...origin };
@@ -168,7 +177,7 @@ function foreign(owner: string, { job, output }: ResultBatch): string {
 }
 
 /** What it makes of row i; `undefined`: the row is refused. */
-function fit<T>(i: number, refused: RefusedRows, make: () => T): T | undefined {
+function attempt<T>(i: number, refused: RefusedRows, make: () => T): T | undefined {
   try {
     return make();
   } catch (error) {

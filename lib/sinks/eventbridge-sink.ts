@@ -5,17 +5,17 @@
  */
 import type * as EventBridge from '@aws-sdk/client-eventbridge';
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { awsClientSettings } from '../util/aws-client.ts';
 import { InFlight } from './in-flight.ts';
 import { RefusedRows } from './refused-rows.ts';
 import {
-  backoff,
-  clientOptions,
   errorCode,
   isPassing,
   type ServiceOptions,
   serviceError,
   TRIES,
   untilAnswered,
+  waitAfter,
 } from './service-calls.ts';
 import { type ResultBatch, type ResultSink, rowId, SinkError } from './sink.ts';
 
@@ -56,7 +56,7 @@ export class EventBridgeSink implements ResultSink {
     this.#sdk = sdk;
     this.#settings = settings;
     this.#service = service;
-    this.#client = new sdk.EventBridgeClient(clientOptions(service));
+    this.#client = new sdk.EventBridgeClient(awsClientSettings('EVENTBRIDGE', service));
   }
 
   static async open(settings: EventBridgeSettings, service: ServiceOptions): Promise<EventBridgeSink> {
@@ -86,6 +86,7 @@ export class EventBridgeSink implements ResultSink {
     let left = entries;
     for (let tries = 1; left.length > 0; tries++) {
       const answers = await this.#send(left, options).catch((error) => {
+        options.signal?.throwIfAborted();
         if (!SOME_ROW.test(errorCode(error))) throw this.#error(error);
         return error as Error;
       });
@@ -95,13 +96,13 @@ export class EventBridgeSink implements ResultSink {
         const { ErrorCode: code, ErrorMessage: message = '' } = answers[k] ?? { ErrorCode: 'InternalFailure' };
         if (code === undefined) continue;
         if (isPassing(code)) again.push(entry);
-        else if (NOT_THE_ROW.test(code)) throw this.#error(Object.assign(new Error(message), { name: code }));
+        else if (NOT_THE_ROW.test(code)) throw this.#error(asError(code, message));
         else refused.add(entry.i, `${code} ${message}`);
       }
       left = again;
       if (left.length > 0) {
         if (tries === TRIES) throw this.#busy(left.length);
-        await backoff(tries, this.#service, options.signal);
+        await waitAfter(tries, this.#service, options.signal);
       }
     }
   }
@@ -129,6 +130,11 @@ export class EventBridgeSink implements ResultSink {
     const what = `the event bus ${this.#settings.bus} put off ${count} events ${TRIES} times`;
     return new SinkError('SINK_BUSY', `${what}. Raise the quota of PutEvents if this goes on`, { retryable: true });
   }
+}
+
+/** The answer to one entry as the error of a whole request. */
+function asError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { name: code, $metadata: { httpStatusCode: 400 } });
 }
 
 /** In order, as many to a request as it may have. */

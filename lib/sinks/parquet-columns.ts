@@ -32,8 +32,8 @@ export function parquetColumns(
 ): ParquetColumn[] {
   const data = new Map<string, unknown[]>();
   const column = (name: string): unknown[] => {
-    let values = data.get(name);
-    if (values === undefined) data.set(name, (values = new Array(rows.length).fill(null)));
+    const values = data.get(name) ?? new Array(rows.length).fill(null);
+    data.set(name, values);
     return values;
   };
   for (const name of Object.keys(declared)) column(name);
@@ -43,7 +43,7 @@ export function parquetColumns(
   const columns: ParquetColumn[] = [];
   for (const [name, values] of data) {
     const kind = Object.hasOwn(declared, name) ? declared[name] : inferKind(name, values);
-    if (kind !== undefined) columns.push({ name, kind, data: values.map((value) => fit(name, kind, value)) });
+    if (kind !== undefined) columns.push({ name, kind, data: values.map((value) => stored(name, kind, value)) });
   }
   return columns;
 }
@@ -53,10 +53,14 @@ function inferKind(name: string, values: readonly unknown[]): ColumnKind | undef
   const first = values.find((value) => value !== null);
   if (first === undefined) return undefined;
   if (TIMES.has(name)) return 'timestamp';
-  return typeof first === 'string' ? 'text' : typeof first === 'object' ? 'json' : (typeof first as 'number' | 'boolean');
+  return typeof first === 'string'
+    ? 'text'
+    : typeof first === 'object'
+      ? 'json'
+      : (typeof first as 'number' | 'boolean');
 }
 
-function fit(name: string, kind: ColumnKind, value: unknown): unknown {
+function stored(name: string, kind: ColumnKind, value: unknown): unknown {
   if (value === null || kind === 'json') return value;
   if (kind === 'timestamp') {
     const ms = typeof value === 'string' ? Date.parse(value) : value;

@@ -39,7 +39,8 @@ export class ResultFiles {
     const { store } = options;
     const own = store.kind === 's3' ? store : undefined;
     const name = bucket ?? own?.bucket;
-    if (name === undefined) throw new SinkError('BAD_SINKS', 'a sink of files needs a bucket where the store is not in S3');
+    if (name === undefined)
+      throw new SinkError('BAD_SINKS', 'a sink of files needs a bucket where the store is not in S3');
     const inStateBucket = name === own?.bucket;
     if (inStateBucket && prefix !== undefined && `${prefix}/`.startsWith(`${own?.prefix}/`)) {
       const what = `results cannot go to s3://${name}/${prefix}, which is inside of the job's own store`;

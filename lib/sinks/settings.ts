@@ -26,7 +26,8 @@ type Check = (value: unknown) => string | undefined;
 const text: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'must be text');
 const url: Check = (value) => (/^https?:\/\/./.test(String(value)) ? undefined : 'must be the URL of a queue');
 const group: Check = (value) => (value === 'partition' || value === 'key' ? undefined : "must be 'partition' or 'key'");
-const source: Check = (value) => text(value) ?? (/^aws\./.test(String(value)) ? "must not begin with 'aws.'" : undefined);
+const source: Check = (value) =>
+  text(value) ?? (/^aws\./.test(String(value)) ? "must not begin with 'aws.'" : undefined);
 const prefix: Check = (value) =>
   value === '' || (typeof value === 'string' && value.endsWith('/') && isObjectName(value.slice(0, -1)))
     ? undefined
@@ -36,13 +37,14 @@ const columns: Check = (value) =>
     ? undefined
     : `must be an object of column names and their kinds: ${COLUMN_KINDS.join(', ')}`;
 
-const KINDS: Readonly<Record<string, { readonly needs: Record<string, Check>; readonly may: Record<string, Check> }>> = {
-  sqs: { needs: { queueUrl: url }, may: { groupBy: group } },
-  eventbridge: { needs: { bus: text }, may: { source, detailType: text } },
-  dynamodb: { needs: { table: text }, may: { partitionKey: text, sortKey: text } },
-  parquet: { needs: {}, may: { bucket: text, prefix, columns } },
-  ndjson: { needs: {}, may: { bucket: text, prefix } },
-};
+const KINDS: Readonly<Record<string, { readonly needs: Record<string, Check>; readonly may: Record<string, Check> }>> =
+  {
+    sqs: { needs: { queueUrl: url }, may: { groupBy: group } },
+    eventbridge: { needs: { bus: text }, may: { source, detailType: text } },
+    dynamodb: { needs: { table: text }, may: { partitionKey: text, sortKey: text } },
+    parquet: { needs: {}, may: { bucket: text, prefix, columns } },
+    ndjson: { needs: {}, may: { bucket: text, prefix } },
+  };
 
 /** @param json of `MISA_SINKS` @throws {SinkError} `BAD_SINKS` names the sink and what is wrong with it */
 export function readSinkSettings(json: string): SinkSettings[] {

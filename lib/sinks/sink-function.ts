@@ -5,6 +5,7 @@
  * surprises. It stops in time to say which messages are done.
  */
 import type { SQSRecord } from 'aws-lambda';
+import type { FunctionEnvironment } from '../aws/function-environment.ts';
 import { DeadlineError, type Invocation } from '../aws/invocation.ts';
 import type { Report } from '../aws/report.ts';
 import { CorruptionError, MisaError } from '../errors.ts';
@@ -12,9 +13,9 @@ import type { ObjectStore, RequestOptions } from '../object-store/object-store.t
 import type { Clock } from '../util/clock.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
 import { createdObjects } from './created-objects.ts';
-import type { Sinks } from './open-sinks.ts';
+import { openSinks, type Sinks } from './open-sinks.ts';
 import { parseResultName } from './result-name.ts';
-import type { ResultName } from './sink.ts';
+import { type ResultName, SinkError } from './sink.ts';
 
 /** Kept back of the invocation's time: what is not delivered by then is left for the next. */
 const STOP_EARLY_MS = 1000;
@@ -24,7 +25,7 @@ export interface SinkServices {
   /** Where the store is: notifications of other places are not ours. */
   readonly place: { readonly bucket: string; readonly prefix: string };
   readonly jobId: string;
-  readonly sinks: Sinks;
+  readonly sinks: Pick<Sinks, 'has' | 'deliver'>;
   readonly clock: Clock;
   readonly report: Report;
 }
@@ -59,7 +60,8 @@ export class SinkFunction {
       lanes.map(async (lane) => {
         for (const announced of lane) {
           await this.#deliver(announced, { signal }).catch((error) => {
-            for (const message of announced.messages) failed.set(message, error);
+            const why = signal.aborted ? signal.reason : error;
+            for (const message of announced.messages) failed.set(message, why);
           });
         }
       }),
@@ -118,6 +120,23 @@ export class SinkFunction {
     await sinks.deliver({ ...result, jobId, rows, bytes: answer.body }, options);
     report.metric('Rows', rows.length);
   }
+}
+
+/** @param sinks `MISA_SINKS` @throws {SinkError} `BAD_SINKS` */
+export function openSinkFunction(env: FunctionEnvironment, sinks: string | undefined): SinkFunction {
+  const { settings, store, file, clock, random, report } = env;
+  const spec = settings.store;
+  if (sinks === undefined || spec.kind !== 's3') {
+    throw new SinkError('BAD_SINKS', 'this function needs MISA_SINKS, and a store in S3. Deploy it by MisaJob');
+  }
+  return new SinkFunction({
+    store,
+    place: { bucket: spec.bucket, prefix: spec.prefix },
+    jobId: file.id,
+    sinks: openSinks(sinks, { store: spec, clock, random }),
+    clock,
+    report,
+  });
 }
 
 function parseRows(name: string, bytes: Uint8Array): unknown[] {

@@ -4,9 +4,12 @@
  * minutes: there the id is the de-duplication id as well, and rows of a partition, or of a key, are a message group.
  */
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { batchesOf, MAX_MESSAGE_BYTES, messageBytes } from '../queue/batches.ts';
 import type { OutgoingMessage, Queue } from '../queue/queue.ts';
+import { QueueError } from '../queue/queue-error.ts';
 import { SqsQueues } from '../queue/sqs-queue.ts';
 import { contentHash } from '../util/hash.ts';
+import { InFlight } from './in-flight.ts';
 import { keyText } from './key-text.ts';
 import { RefusedRows } from './refused-rows.ts';
 import type { ServiceOptions } from './service-calls.ts';
@@ -21,43 +24,62 @@ export interface SqsSettings {
 export const ID_ATTRIBUTE = 'misa-id';
 export const OUTPUT_ATTRIBUTE = 'misa-output';
 
-/** SQS's limit for a message, names, types and values of its attributes included. */
-const MAX_MESSAGE_BYTES = 1_048_576;
+/** Requests at once, to a standard queue. */
+const REQUESTS_AT_ONCE = 4;
 /** What ids of groups and for de-duplication may be. */
 const PLAIN_ID = /^[\x21-\x7e]{1,128}$/;
+
+interface RowMessage extends OutgoingMessage {
+  /** Number of the row in its batch. */
+  readonly i: number;
+}
 
 export class SqsSink implements ResultSink {
   readonly #queue: Queue;
   readonly #settings: SqsSettings;
   readonly #fifo: boolean;
+  /** One after the other to a FIFO queue, so that rows of a group keep their order. */
+  readonly #requests: InFlight;
 
   constructor(queue: Queue, settings: SqsSettings) {
     this.#queue = queue;
     this.#settings = settings;
     this.#fifo = settings.queueUrl.endsWith('.fifo');
+    this.#requests = new InFlight(this.#fifo ? 1 : REQUESTS_AT_ONCE);
   }
 
-  static async open(settings: SqsSettings, { clock, random }: ServiceOptions): Promise<SqsSink> {
-    const queues = await SqsQueues.open({ clock, random });
+  static async open(settings: SqsSettings, service: ServiceOptions): Promise<SqsSink> {
+    const queues = await SqsQueues.open(service);
     return new SqsSink(queues.queue(settings.queueUrl), settings);
   }
 
   async deliver(batch: ResultBatch, options: RequestOptions = {}): Promise<void> {
     const refused = new RefusedRows(batch);
-    const messages: OutgoingMessage[] = [];
+    const messages: RowMessage[] = [];
     for (const [i, row] of batch.rows.entries()) {
       const message = this.#message(batch, i, row);
-      const bytes = bytesOf(message);
+      const bytes = messageBytes(message);
       if (bytes <= MAX_MESSAGE_BYTES) messages.push(message);
       else refused.add(i, `too large: its message has ${bytes} bytes of ${MAX_MESSAGE_BYTES}`);
     }
-    if (messages.length > 0) await this.#queue.send(messages, options);
+    await this.#requests.forEach(batchesOf(messages), (some) => this.#send(some, refused, options));
     refused.throwIfAny(`the queue ${this.#settings.queueUrl}`);
   }
 
-  #message(batch: ResultBatch, i: number, row: unknown): OutgoingMessage {
+  /** One request. If the queue refuses a message, all are sent again, each by itself, to learn which. */
+  async #send(messages: readonly RowMessage[], refused: RefusedRows, options: RequestOptions): Promise<void> {
+    try {
+      await this.#queue.send(messages, options);
+    } catch (error) {
+      if (!(error instanceof QueueError) || !/^(BAD_MESSAGE|MESSAGE_TOO_LARGE)$/.test(error.code)) throw error;
+      if (messages.length === 1) return refused.add(messages[0]!.i, error.message);
+      for (const message of messages) await this.#send([message], refused, options);
+    }
+  }
+
+  #message(batch: ResultBatch, i: number, row: unknown): RowMessage {
     const id = rowId(batch, i);
-    const message = { body: bodyOf(row), attributes: { [ID_ATTRIBUTE]: id, [OUTPUT_ATTRIBUTE]: batch.output } };
+    const message = { i, body: bodyOf(row), attributes: { [ID_ATTRIBUTE]: id, [OUTPUT_ATTRIBUTE]: batch.output } };
     if (!this.#fifo) return message;
     return { ...message, group: plainId(this.#groupOf(batch, row)), dedupId: plainId(id) };
   }
@@ -76,10 +98,4 @@ function bodyOf(row: unknown): string {
 /** The id, or its hash where SQS does not take it. */
 function plainId(id: string): string {
   return PLAIN_ID.test(id) ? id : contentHash(id);
-}
-
-function bytesOf({ body, attributes = {} }: OutgoingMessage): number {
-  let bytes = Buffer.byteLength(body);
-  for (const [name, value] of Object.entries(attributes)) bytes += name.length + 'String'.length + Buffer.byteLength(value);
-  return bytes;
 }

@@ -1,0 +1,168 @@
+/** What `misa dev` does once its job is deployed: sends the input, follows the results, and sees the job to its end. */
+import { MisaError } from '../../lib/errors.ts';
+import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
+import type { InputFiles } from '../../lib/runtime/run-job.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { systemClock } from '../../lib/util/clock.ts';
+import { type DeployedJob, deployedJob } from '../aws/deployed-job.ts';
+import { environmentText } from '../aws/environment.ts';
+import { JobQueues } from '../aws/queues.ts';
+import { plannedNames, uploadFiles } from '../aws/send-files.ts';
+import { type DeployedStack, outputOf, type StackResource, Stacks } from '../aws/stack.ts';
+import { standardOutput } from '../run/standard-output.ts';
+import type { Steps } from '../steps.ts';
+import { count, number, time } from '../text.ts';
+import { Completion, type Look } from './completion.ts';
+import { type FollowedBatch, Follower } from './follower.ts';
+import { FunctionErrors } from './function-errors.ts';
+import { invoke } from './local-calls.ts';
+import { Troubles } from './troubles.ts';
+
+export interface DevWork {
+  readonly job: PhysicalJob;
+  readonly stack: DeployedStack;
+  readonly endpoint: string;
+  readonly inputs: InputFiles;
+  /** A directory, `-`: standard output, or in the local store only. */
+  readonly output: string | undefined;
+  readonly flush: boolean;
+  readonly once: boolean;
+  readonly steps: Steps;
+  readonly stop: AbortController;
+  readonly onBatch: (batch: FollowedBatch) => void;
+}
+
+export interface FollowedTotals {
+  rows: number;
+  late: number;
+  skipped: number;
+  quarantined: number;
+  emitted: number;
+  batches: number;
+  /** All that was sent is processed. */
+  finished: boolean;
+}
+
+/** How often it is looked, while nobody waits for an end. */
+const LOOK_MS = 1000;
+
+export async function followJob(work: DevWork): Promise<FollowedTotals> {
+  const { stack, endpoint, inputs, flush, once, steps, stop } = work;
+  const job = await deployedJob(stack);
+  const resources = await resourcesOf(stack);
+  const totals: FollowedTotals = {
+    rows: 0,
+    late: 0,
+    skipped: 0,
+    quarantined: 0,
+    emitted: 0,
+    batches: 0,
+    finished: false,
+  };
+  let watermark: number | null = null;
+  const follower = new Follower({
+    job,
+    ...(await resultsOf(work, job)),
+    onBatch: (batch) => {
+      totals.batches++;
+      for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) totals[key] += batch[key];
+      watermark = batch.watermark ?? watermark;
+      work.onBatch(batch);
+    },
+  });
+  const troubles = new Troubles({
+    job: job.file.name,
+    queues: await JobQueues.open(resources),
+    errors: new FunctionErrors(endpoint, resources),
+    onError: ({ function: name, message }) => steps.note(`${name}: ${message}`),
+    nowMs: () => systemClock.monotonic(),
+  });
+
+  let uploaded: Awaited<ReturnType<typeof uploadFiles>> = [];
+  if (inputs.size > 0) {
+    steps.step('send', 'Sending the input');
+    uploaded = await uploadFiles(job, inputs, steps, stop.signal);
+    steps.done(count(uploaded.length, 'file'));
+  }
+  steps.step('follow', once ? 'Processing' : 'Following (Ctrl-C ends it)');
+  if (!once) steps.note(`From another terminal:\n${environmentText(endpoint)}\n${sendTexts(work).join('\n')}`);
+  const onLook = async (look: Look): Promise<void> => {
+    await follower.to(look.committed);
+    await troubles.watch();
+    steps.at(lookText(look, totals, watermark));
+    if (once)
+      await troubles.check(look, `${look.planned} planned, ${look.committed} done, ${look.published} published`);
+  };
+  const maintain = async (): Promise<void> => {
+    const failure = await invoke(endpoint, outputOf(stack, 'MaintainFunction'), { force: true });
+    if (failure !== undefined) steps.note(`maintain: ${failure}`);
+  };
+  const inputQueueUrl = outputOf(stack, 'InputQueueUrl');
+  const completion = new Completion({
+    job,
+    inputs: plannedNames(uploaded),
+    inputQueueUrl,
+    maintain,
+    onLook,
+    signal: stop.signal,
+  });
+  try {
+    if (once || flush) await completion.planned();
+    if (flush) await completion.flush();
+    if (once) {
+      await completion.done();
+      totals.finished = true;
+      steps.done(lookText(await completion.look(), totals, watermark));
+      return totals;
+    }
+    for (;;) {
+      await onLook(await completion.look());
+      await systemClock.sleep(LOOK_MS, stop.signal);
+    }
+  } catch (error) {
+    if (stop.signal.aborted && !once) return totals;
+    throw error;
+  }
+}
+
+async function resourcesOf({ name }: DeployedStack): Promise<StackResource[]> {
+  const stacks = await Stacks.open();
+  try {
+    return await stacks.resources(name);
+  } finally {
+    stacks.close();
+  }
+}
+
+async function resultsOf(
+  { output, job, stop }: DevWork,
+  { store, names, file }: DeployedJob,
+): Promise<Pick<ConstructorParameters<typeof Follower>[0], 'directory' | 'write'>> {
+  if (output === undefined) return {};
+  if (output === '-')
+    return {
+      write: standardOutput(job.single, () =>
+        stop.abort(new MisaError('READER_GONE', 'the reader of the results has seen enough')),
+      ),
+    };
+  return { directory: await OutputDirectory.open(output, store, names, file) };
+}
+
+function sendTexts({ job }: DevWork): string[] {
+  const sends = job.sources.map(({ name }) => `  misa send ${name} FILE... --job ${job.name}`);
+  return [...sends, `  misa status ${job.name} --stack`];
+}
+
+function lookText(
+  { planned, committed, inputs, unplanned }: Look,
+  { rows, emitted }: FollowedTotals,
+  watermark: number | null,
+): string {
+  return [
+    ...(unplanned > 0 ? [`${number(inputs - unplanned)} of ${number(inputs)} files planned`] : []),
+    `batch ${number(committed)} of ${number(planned)}`,
+    `${number(rows)} rows`,
+    `${number(emitted)} out`,
+    `watermark ${time(watermark)}`,
+  ].join(' · ');
+}

@@ -1,0 +1,93 @@
+/**
+ * What can keep a local job from ever being done: a halted partition, messages that were given up, an error that trying
+ * again does not help, or nothing that moves for long. Each becomes an error with what the functions said of it.
+ */
+import { MisaError } from '../../lib/errors.ts';
+import type { JobQueues } from '../aws/queues.ts';
+import { messagesIn } from '../aws/queues.ts';
+import type { Halted, Position } from '../state/positions.ts';
+import type { FunctionError, FunctionErrors } from './function-errors.ts';
+
+/** With errors about, the functions' retries and the sweep get so long to bring things on. */
+const STUCK_WITH_ERRORS_MS = 240_000;
+/** Nothing at all happens. */
+const STUCK_MS = 420_000;
+const SHOWN_ERRORS = 5;
+const SHOWN_CHARS = 400;
+
+export interface TroubleOptions {
+  readonly job: string;
+  readonly queues: JobQueues;
+  readonly errors: FunctionErrors;
+  readonly onError: (error: FunctionError) => void;
+  readonly nowMs: () => number;
+}
+
+export class Troubles {
+  readonly #options: TroubleOptions;
+  readonly #errors: FunctionError[] = [];
+  #last = '';
+  #movedMs: number;
+
+  constructor(options: TroubleOptions) {
+    this.#options = options;
+    this.#movedMs = options.nowMs();
+  }
+
+  /** Reads the logs and tells new errors. */
+  async watch(): Promise<void> {
+    for (const error of await this.#options.errors.next()) {
+      this.#errors.push(error);
+      this.#options.onError(error);
+    }
+  }
+
+  /**
+   * @param progress changes when something gets on
+   * @throws {MisaError} `HALTED`, `DEAD_LETTERS`, `FUNCTION_FAILED`, `STUCK`
+   */
+  async check({ halted }: Position, progress: string): Promise<void> {
+    const nowMs = this.#options.nowMs();
+    if (progress !== this.#last) {
+      this.#last = progress;
+      this.#movedMs = nowMs;
+    }
+    const [first] = halted;
+    if (first !== undefined) throw haltedError(this.#options.job, first);
+    await this.#deadLetters();
+    const final = this.#errors.find((error) => error.final);
+    if (final !== undefined)
+      throw this.#failed('FUNCTION_FAILED', `the function ${final.function} failed: ${final.message}`);
+    const idleMs = nowMs - this.#movedMs;
+    if (idleMs >= (this.#errors.length > 0 ? STUCK_WITH_ERRORS_MS : STUCK_MS)) {
+      throw this.#failed('STUCK', `nothing has moved for ${Math.round(idleMs / 60_000)} minutes (${progress})`);
+    }
+  }
+
+  async #deadLetters(): Promise<void> {
+    const { queues } = this.#options;
+    const dead = (await queues.depths()).find((queue) => queue.dead && messagesIn(queue) > 0);
+    if (dead === undefined) return;
+    const messages = await queues.peek(dead);
+    const bodies = messages.map(({ body }) => `\n  ${body.slice(0, SHOWN_CHARS)}`).join('');
+    throw this.#failed(
+      'DEAD_LETTERS',
+      `${messagesIn(dead)} messages were given up, in queue ${dead.name}:${bodies}\nthey failed`,
+    );
+  }
+
+  #failed(code: string, what: string): MisaError {
+    return new MisaError(code, `${what}. ${errorsText(this.#errors)}`);
+  }
+}
+
+function errorsText(errors: readonly FunctionError[]): string {
+  if (errors.length === 0) return 'The functions logged no errors; with --keep the local AWS stays, to look around';
+  const shown = [...new Set(errors.map((error) => `\n  ${error.function}: ${error.message.slice(0, SHOWN_CHARS)}`))];
+  return `The functions logged:${shown.slice(-SHOWN_ERRORS).join('')}`;
+}
+
+function haltedError(job: string, { path, n, reason }: Halted): MisaError {
+  const next = 'Correct the job or its input and run again';
+  return new MisaError('HALTED', `partition ${path} of job ${job} is halted at batch ${n}: ${reason}. ${next}`);
+}
