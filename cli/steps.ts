@@ -71,7 +71,7 @@ function lineSteps(stream: NodeJS.WriteStream): Steps {
       write(`  ${detail}`);
     },
     done(result) {
-      if (running !== undefined && result !== undefined) write(`  ${result} (${milliseconds(tookMs(running))})`);
+      if (running !== undefined) write(`  ${result ?? 'done'} (${milliseconds(tookMs(running))})`);
       running = undefined;
     },
     note: write,

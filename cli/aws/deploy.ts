@@ -21,8 +21,6 @@ export interface Deployment {
   readonly entry: string;
   readonly partitions?: number | undefined;
   readonly trace?: boolean | undefined;
-  /** The state is deleted with the stack. */
-  readonly disposable?: boolean | undefined;
   /** Where bundles and the synthesis are kept between deployments. */
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
@@ -44,12 +42,11 @@ function runOf({ env, folder, signal, apart }: Deployment, doing: string, args: 
 
 /** Writes the templates and bundles into the deployment's folder. */
 export async function synthesize(deployment: Deployment): Promise<void> {
-  const { cdk, job, entry, partitions, trace, disposable } = deployment;
+  const { cdk, job, entry, partitions, trace } = deployment;
   const variables: Record<string, string> = {
     MISA_ENTRY: path.resolve(entry),
     ...(partitions === undefined ? {} : { MISA_PARTITIONS: String(partitions) }),
     ...(trace ? { MISA_TRACE: '1' } : {}),
-    ...(disposable ? { MISA_REMOVAL: 'destroy' } : {}),
   };
   const env: NodeJS.ProcessEnv = { ...deployment.env, ...variables };
   for (const name of Object.keys(env)) {

@@ -74,7 +74,7 @@ async function dev(entry: string, options: DevOptions, { patterns, output, show,
   const folder = cacheFolder('dev', 'jobs', moduleFolderName(entry));
   const startMs = systemClock.monotonic();
   await inLocalAws({ job: job.name, steps, port, keep, signal: stop.signal }, async (endpoint) => {
-    const about = { cdk, job, entry, partitions, trace, disposable: true, folder, apart: true };
+    const about = { cdk, job, entry, partitions, trace, folder, apart: true };
     const stack = await deployLocally({ ...about, env: process.env, steps, signal: stop.signal });
     const followMs = systemClock.monotonic();
     show.started(job, stack.name, endpoint, followMs - startMs);

@@ -31,6 +31,7 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
   const logger = new Logger({ persistentKeys: { function: name, ...fixed } });
   const metrics = new Metrics({ defaultDimensions: { function: name } });
   let keep: ((span: Span) => void) | undefined;
+  const requests = new Map<string, number>();
   const metric = (of: MetricName, value: number): void => {
     metrics.addMetric(of, of.endsWith('Duration') ? MetricUnit.Milliseconds : MetricUnit.Count, value);
   };
@@ -50,7 +51,16 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
       keep?.(span);
     },
     begin: (context) => logger.addContext(context),
+    onRequest: (operation) => void requests.set(operation, (requests.get(operation) ?? 0) + 1),
     end() {
+      if (requests.size > 0) {
+        metric(
+          'Requests',
+          [...requests.values()].reduce((sum, n) => sum + n, 0),
+        );
+        logger.info('requests', Object.fromEntries(requests));
+        requests.clear();
+      }
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       for (const [key, value] of Object.entries(fixed)) metrics.addMetadata(key, String(value));
     },

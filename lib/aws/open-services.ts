@@ -31,11 +31,12 @@ export async function openServices(
 ): Promise<Services> {
   const [clock, random] = [invocationClock(systemClock), systemRandom];
   const compiled = compileJob(job);
-  const queues = await SqsQueues.open({ clock, random });
+  const { onRequest } = report;
+  const queues = await SqsQueues.open({ clock, random, onRequest });
   return {
     job: { ...compiled, partitions: settings.partitions ?? compiled.partitions },
     settings,
-    store: invocationStore(await openStore(settings.store, { clock, random })),
+    store: invocationStore(await openStore(settings.store, { clock, random, onRequest })),
     queue: (url) => invocationQueue(queues.queue(url)),
     clock,
     random,

@@ -34,6 +34,8 @@ export interface Report extends Trace {
   error(message: string, error: unknown, fields?: Fields): void;
   /** Names ending in `Duration` are in ms, all others are counts. */
   metric(name: MetricName, value: number): void;
+  /** Counts a request to a service, by its name. */
+  readonly onRequest?: ((operation: string) => void) | undefined;
 }
 
 /** For tests. */

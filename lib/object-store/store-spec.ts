@@ -32,19 +32,26 @@ export interface S3Spec {
   readonly latency?: LatencyModel | undefined;
 }
 
+export interface OpenStoreOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told each request to S3, by its name. */
+  readonly onRequest?: ((operation: string) => void) | undefined;
+}
+
 /**
  * Opens the store. A directory is made if there is none; a bucket is not asked for until the first request.
  * @throws StoreError that says what to do
  */
-export async function openStore(spec: StoreSpec, options: { clock: Clock; random: Random }): Promise<ObjectStore> {
+export async function openStore(spec: StoreSpec, options: OpenStoreOptions): Promise<ObjectStore> {
   const store = await openPlain(spec, options);
   return spec.latency === undefined ? store : new LatencyStore(store, spec.latency, options);
 }
 
-async function openPlain(spec: StoreSpec, options: { clock: Clock; random: Random }): Promise<ObjectStore> {
+async function openPlain(spec: StoreSpec, { onRequest, ...options }: OpenStoreOptions): Promise<ObjectStore> {
   if (spec.kind === 'directory') return DirectoryStore.open({ root: spec.path, ...options });
   const { S3Store } = await import('./s3-store.ts');
-  return S3Store.open({ bucket: spec.bucket, prefix: spec.prefix, endpoint: spec.endpoint, ...options });
+  return S3Store.open({ bucket: spec.bucket, prefix: spec.prefix, endpoint: spec.endpoint, onRequest, ...options });
 }
 
 /**

@@ -9,7 +9,7 @@ import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
-import { outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
+import { outcomeOf, physical } from '../helpers/engine.ts';
 import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
 
 interface Row {
