@@ -14,6 +14,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ReadOtherInput: 'Objects that the stack names as input; they are named by who sends them.',
   Write: 'Numbered or random names, under the prefix that this function alone, or its kind, writes.',
   CollectGarbage: 'Garbage is whatever nothing refers to any more, of this job alone; no other function deletes.',
+  DeleteAll: 'The bucket of this stack alone, which is to be deleted with it, whatever is in it.',
   Send: 'Queues of the partitions of this job, of which there may be more than a policy can list.',
   SendTraces: 'X-Ray has no resources to name.',
 };

@@ -16,9 +16,10 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { SqsDestination } from 'aws-cdk-lib/aws-s3-notifications';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
-import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib/core';
+import { Duration, RemovalPolicy, Tags, Validations } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
 import { names, partitionPath } from '../lib/object-store/names.ts';
+import { DELETE_OBJECTS_TAG } from './empty-bucket-tag.ts';
 import { inputPrefix } from './inputs.ts';
 import type { JobQueues } from './job-queues.ts';
 import { type Place, STORE_PREFIX } from './permissions.ts';
@@ -80,8 +81,8 @@ function ownBucket(
       : { encryption: BucketEncryption.KMS, encryptionKey: key, bucketKeyEnabled: true }),
     lifecycleRules: lifecycle(settled.job.name, places),
     removalPolicy,
-    autoDeleteObjects: removalPolicy === RemovalPolicy.DESTROY,
   });
+  if (removalPolicy === RemovalPolicy.DESTROY) Tags.of(bucket).add(DELETE_OBJECTS_TAG, 'true');
   // By the bucket's own property: the construct's way would deploy a function just to set them.
   const resource = bucket.node.defaultChild as CfnBucket;
   resource.notificationConfiguration = {

@@ -12,7 +12,7 @@ import { copyAddons, nativeAliases, type Platform } from './native-addons.ts';
 import { OWN_ROOT, ownAliases, ownModule } from './package-files.ts';
 
 /** Names of the modules with handlers, which are `{name}.mjs` in the bundle. */
-export const HANDLER_MODULES = ['batch', 'commit', 'preload', 'sink'] as const;
+export const HANDLER_MODULES = ['batch', 'commit', 'preload', 'sink', 'empty'] as const;
 export type HandlerModule = (typeof HANDLER_MODULES)[number];
 
 export interface BundleOptions {
@@ -47,7 +47,7 @@ export function bundleJob(options: BundleOptions): Bundle {
   const { entry, outdir, platforms, sourceMaps = false, handlers = HANDLER_MODULES, modules = {} } = options;
   rmSync(outdir, { recursive: true, force: true });
   mkdirSync(outdir, { recursive: true });
-  const entries = handlers.map((name) => [name, modules[name] ?? ownModule(`functions/${name}/index`)]);
+  const entries = handlers.map((name) => [name, modules[name] ?? handlerModule(name)]);
   const codeBytes = buildCode(entry, outdir, sourceMaps, Object.fromEntries(entries) as Record<HandlerModule, string>);
   for (const platform of platforms) copyAddons(outdir, platform);
   return { bytes: bytesIn(outdir), codeBytes };
@@ -84,6 +84,10 @@ function buildCode(
   } catch (error) {
     throw buildError(entry, error as BuildFailure);
   }
+}
+
+function handlerModule(name: HandlerModule): string {
+  return ownModule(name === 'empty' ? 'cdk/empty-bucket-function' : `functions/${name}/index`);
 }
 
 /** Of a module and all that it imports at once. */

@@ -4,22 +4,21 @@ import { Architecture } from 'aws-cdk-lib/aws-lambda';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Annotations, AssetHashType, BundlingOutput, DockerImage } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
-import { bundleJob, HANDLER_MODULES } from './bundle.ts';
+import { bundleJob, type HandlerModule } from './bundle.ts';
 import type { Platform } from './native-addons.ts';
 
 export interface CodeOptions {
   readonly entry: string;
   readonly architecture: Architecture;
   readonly sourceMaps: boolean;
-  /** Without sinks their handler, and the clients of what they write to, are left out. */
-  readonly sinks: readonly unknown[];
+  /** Which handlers the stack uses: without sinks the clients of what they write to are left out. */
+  readonly handlers: readonly HandlerModule[];
 }
 
 /** @throws {MisaError} of {@link bundleJob} */
 export function codeAsset(scope: Construct, id: string, options: CodeOptions): Asset {
-  const { entry, architecture, sourceMaps, sinks } = options;
+  const { entry, architecture, sourceMaps, handlers } = options;
   const platforms = platformsOf(architecture);
-  const handlers = HANDLER_MODULES.filter((name) => name !== 'sink' || sinks.length > 0);
   let failure: unknown;
   const tryBundle = (outdir: string): boolean => {
     try {

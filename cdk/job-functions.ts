@@ -94,7 +94,7 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
     memorySize,
     permissions: [...permissions.compact(), permissions.receive(queues.compact.queue)],
   });
-  invokeBy(compact, 'Queue', queues.compact.queue, { batchSize: 1 });
+  invokeBy(compact, 'Queue', queues.compact.queue, { batchSize: BATCH_SIZE });
 
   const preload = make('Preload', {
     handler: 'preload.preload',

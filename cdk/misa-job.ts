@@ -5,15 +5,17 @@
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
-import { Stack } from 'aws-cdk-lib/core';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib/core';
 import { Construct } from 'constructs';
 import { acknowledgeWildcards } from './acknowledged.ts';
 import { admission } from './admission.ts';
 import { Alarms } from './alarms.ts';
 import { jobBucket } from './bucket.ts';
+import type { HandlerModule } from './bundle.ts';
 import { codeAsset } from './code.ts';
 import { dashboardUrl, makeDashboard } from './dashboard.ts';
 import type { JobDescription } from './describe-job.ts';
+import { emptyOnDelete } from './empty-bucket.ts';
 import { FunctionMaker } from './functions.ts';
 import { inputPlaces, inputPrefix } from './inputs.ts';
 import { type JobFunctions, makeAdmit, makeJobFunctions } from './job-functions.ts';
@@ -51,6 +53,7 @@ export class MisaJob extends Construct {
     const queues = makeJobQueues(this, queueMaker, settled);
     const places = placesOf(job.stages, job.partitions);
     const bucket = jobBucket(this, 'Bucket', { given: props.bucket, settled, places, queues, key });
+    const deleteState = props.bucket === undefined && removalPolicy === RemovalPolicy.DESTROY;
     const store = `s3://${bucket.bucketName}/${STORE_PREFIX}`;
 
     const permissions = new Permissions({
@@ -63,7 +66,7 @@ export class MisaJob extends Construct {
     });
     const maker = new FunctionMaker({
       job: job.name,
-      code: codeAsset(this, 'Code', settled),
+      code: codeAsset(this, 'Code', { ...settled, handlers: handlersFor(settled.sinks.length > 0, deleteState) }),
       architecture,
       removalPolicy,
       logRetention,
@@ -81,6 +84,7 @@ export class MisaJob extends Construct {
       },
     });
     const admitted = admission(this, makeAdmit(this, maker, permissions, job.name), job, store);
+    if (deleteState) admitted.node.addDependency(emptyOnDelete(this, maker, bucket));
     const groups = makePartitions(this, { places, settled, maker, queues: queueMaker, permissions, admitted });
     const partitions = groups.map((group) => group.scope);
     const functions = makeJobFunctions(this, {
@@ -130,4 +134,14 @@ export class MisaJob extends Construct {
     });
     acknowledgeWildcards(this);
   }
+}
+
+function handlersFor(sinks: boolean, deleteState: boolean): HandlerModule[] {
+  return [
+    'batch',
+    'commit',
+    'preload',
+    ...(sinks ? (['sink'] as const) : []),
+    ...(deleteState ? (['empty'] as const) : []),
+  ];
 }

@@ -11,6 +11,8 @@ import type { CdkInstallation } from './peers.ts';
 
 /** Lines of output kept for a failure. */
 const KEPT_LINES = 400;
+/** The step of a deployment that compares the job with its state. */
+const ADMISSION = 'Custom::MisaAdmission';
 
 export interface CdkRun {
   /** What is being done, for messages: `deploying Misa-clicks`. */
@@ -70,10 +72,14 @@ export async function runCdk(cdk: CdkInstallation, run: CdkRun): Promise<CdkEven
 }
 
 function cdkFailed(doing: string, code: number | string, events: CdkEvents, lines: readonly string[]): MisaError {
-  const refused = events.failed.find(({ type }) => /^(?:AWS::CloudFormation::CustomResource|Custom::)/.test(type));
+  const refused = events.failed.find(({ type }) => type === ADMISSION);
   if (refused !== undefined) {
-    const reason = plainReason(refused.reason);
-    return new MisaError('DEPLOY_REFUSED', `${doing}: it was refused, and rolled back. ${reason}`);
+    const next =
+      'To start over beside it, give the job another name; to lose the state, misa destroy JOB --delete-state first';
+    return new MisaError(
+      'DEPLOY_REFUSED',
+      `${doing}: refused, and rolled back. ${plainReason(refused.reason)} ${next}.`,
+    );
   }
   const [first] = events.failed;
   if (first !== undefined) {
@@ -83,8 +89,10 @@ function cdkFailed(doing: string, code: number | string, events: CdkEvents, line
       `${doing} failed, and was rolled back, at ${what}. Repair that and give the command again`,
     );
   }
-  const said = tell(lines);
-  return new MisaError('CDK_FAILED', `${doing} failed (the CDK ended with ${code}). It said:\n${said}`);
+  // The app's own words: a job that cannot be bundled, a setting that is none.
+  const own = lines.map((line) => /^misa: (.+)/.exec(line)?.[1]).find((text) => text !== undefined);
+  if (own !== undefined) return new MisaError('CDK_FAILED', `${doing}: ${own}`);
+  return new MisaError('CDK_FAILED', `${doing} failed (the CDK ended with ${code}). It said:\n${tell(lines)}`);
 }
 
 /** The lines a person needs: without events, progress and empty lines in a row. */

@@ -11,16 +11,20 @@ export const LOCAL_ACCOUNT = '000000000000';
 
 /** Tries of a request; what these commands ask may all be asked again. */
 const TRIES = 5;
+const UPLOAD_TIMEOUT_MS = 5 * 60_000;
 
 /** Settings for a client of the SDK. */
 export function clientConfig(service: string): Omit<AwsClientSettings, 'maxAttempts'> & { maxAttempts: number } {
   return { ...awsClientSettings(service, {}), maxAttempts: TRIES };
 }
 
-/** S3 services other than AWS have no host for each bucket. */
+/**
+ * For S3. Not the store's client, which never sends anything twice: what is sent here may be, and a large part takes its
+ * time on a slow line.
+ */
 export function s3Config(): ReturnType<typeof clientConfig> & { forcePathStyle: boolean } {
-  const config = clientConfig('S3');
-  return { ...config, forcePathStyle: config.endpoint !== undefined };
+  const settings = awsClientSettings('S3', {}, UPLOAD_TIMEOUT_MS);
+  return { ...settings, maxAttempts: TRIES, forcePathStyle: settings.endpoint !== undefined };
 }
 
 /** URL of the service that takes the place of AWS; `undefined`: AWS itself. */

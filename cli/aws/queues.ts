@@ -52,10 +52,11 @@ export class JobQueues {
     return new JobQueues(queuesOf(resources), await openQueues());
   }
 
-  async depths(): Promise<QueueStatus[]> {
+  async depths(wanted: (queue: JobQueue) => boolean = () => true): Promise<QueueStatus[]> {
     const statuses: QueueStatus[] = [];
-    for (let at = 0; at < this.all.length; at += AT_ONCE) {
-      const some = this.all.slice(at, at + AT_ONCE);
+    const asked = this.all.filter(wanted);
+    for (let at = 0; at < asked.length; at += AT_ONCE) {
+      const some = asked.slice(at, at + AT_ONCE);
       const depths = await Promise.all(some.map(({ url }) => this.#queues.queue(url).depth()));
       statuses.push(...some.map((queue, i) => ({ ...queue, ...depths[i]! })));
     }

@@ -78,7 +78,7 @@ async function sendAsFiles(job: DeployedJob, source: string, files: readonly Fil
   const uploaded = await uploadFiles(job, [[source, files]], steps);
   const sum = uploaded.reduce((total, one) => total + one.bytes, 0);
   const known = uploaded.filter((one) => one.known).length;
-  const before = known === 0 ? '' : `, ${known === uploaded.length ? 'all' : number(known)} of them there already`;
+  const before = known === 0 ? '' : known === uploaded.length ? ', there already' : `, ${number(known)} there already`;
   const text = `${count(uploaded.length, 'file')} (${bytes(sum)})${before}`;
   steps.done(text);
   return {

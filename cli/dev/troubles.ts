@@ -12,6 +12,7 @@ import type { FunctionError, FunctionErrors } from './function-errors.ts';
 const STUCK_WITH_ERRORS_MS = 240_000;
 /** Nothing at all happens. */
 const STUCK_MS = 420_000;
+const DEAD_LETTERS_EVERY_MS = 5_000;
 const SHOWN_ERRORS = 5;
 const SHOWN_CHARS = 400;
 
@@ -28,15 +29,17 @@ export class Troubles {
   readonly #errors: FunctionError[] = [];
   #last = '';
   #movedMs: number;
+  #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TroubleOptions) {
     this.#options = options;
     this.#movedMs = options.nowMs();
   }
 
-  /** Reads the logs and tells new errors. */
+  /** Reads the logs; tells each error once. */
   async watch(): Promise<void> {
     for (const error of await this.#options.errors.next()) {
+      if (this.#errors.some(({ message }) => message === error.message)) continue;
       this.#errors.push(error);
       this.#options.onError(error);
     }
@@ -56,8 +59,9 @@ export class Troubles {
     if (first !== undefined) throw haltedError(this.#options.job, first);
     await this.#deadLetters();
     const final = this.#errors.find((error) => error.final);
-    if (final !== undefined)
-      throw this.#failed('FUNCTION_FAILED', `the function ${final.function} failed: ${final.message}`);
+    if (final !== undefined) {
+      throw new MisaError('FUNCTION_FAILED', `the function ${final.function} failed: ${final.message}`);
+    }
     const idleMs = nowMs - this.#movedMs;
     if (idleMs >= (this.#errors.length > 0 ? STUCK_WITH_ERRORS_MS : STUCK_MS)) {
       throw this.#failed('STUCK', `nothing has moved for ${Math.round(idleMs / 60_000)} minutes (${progress})`);
@@ -65,8 +69,10 @@ export class Troubles {
   }
 
   async #deadLetters(): Promise<void> {
-    const { queues } = this.#options;
-    const dead = (await queues.depths()).find((queue) => queue.dead && messagesIn(queue) > 0);
+    const { queues, nowMs } = this.#options;
+    if (nowMs() - this.#lookedMs < DEAD_LETTERS_EVERY_MS) return;
+    this.#lookedMs = nowMs();
+    const dead = (await queues.depths((queue) => queue.dead)).find((queue) => messagesIn(queue) > 0);
     if (dead === undefined) return;
     const messages = await queues.peek(dead);
     const bodies = messages.map(({ body }) => `\n  ${body.slice(0, SHOWN_CHARS)}`).join('');
@@ -83,8 +89,10 @@ export class Troubles {
 
 function errorsText(errors: readonly FunctionError[]): string {
   if (errors.length === 0) return 'The functions logged no errors; with --keep the local AWS stays, to look around';
-  const shown = [...new Set(errors.map((error) => `\n  ${error.function}: ${error.message.slice(0, SHOWN_CHARS)}`))];
-  return `The functions logged:${shown.slice(-SHOWN_ERRORS).join('')}`;
+  const shown = errors
+    .slice(-SHOWN_ERRORS)
+    .map((error) => `\n  ${error.function}: ${error.message.slice(0, SHOWN_CHARS)}`);
+  return `The functions logged:${shown.join('')}`;
 }
 
 function haltedError(job: string, { path, n, reason }: Halted): MisaError {

@@ -6,6 +6,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
 import { MisaError } from '../errors.ts';
+import { systemClock } from '../util/clock.ts';
 import type { Lane, Span } from '../util/trace.ts';
 import type { Fields, MetricName, Report } from './report.ts';
 
@@ -32,6 +33,8 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
   const metrics = new Metrics({ defaultDimensions: { function: name } });
   let keep: ((span: Span) => void) | undefined;
   const requests = new Map<string, number>();
+  let invocations = 0;
+  let startMs = 0;
   const metric = (of: MetricName, value: number): void => {
     metrics.addMetric(of, of.endsWith('Duration') ? MetricUnit.Milliseconds : MetricUnit.Count, value);
   };
@@ -50,17 +53,20 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
       if (duration !== undefined) metric(duration, span.endMs - span.startMs);
       keep?.(span);
     },
-    begin: (context) => logger.addContext(context),
+    begin(context) {
+      startMs = systemClock.monotonic();
+      logger.addContext(context);
+      logger.appendKeys({ environment_invocation: ++invocations });
+    },
     onRequest: (operation) => void requests.set(operation, (requests.get(operation) ?? 0) + 1),
     end() {
-      if (requests.size > 0) {
-        metric(
-          'Requests',
-          [...requests.values()].reduce((sum, n) => sum + n, 0),
-        );
-        logger.info('requests', Object.fromEntries(requests));
-        requests.clear();
-      }
+      const sum = [...requests.values()].reduce((total, n) => total + n, 0);
+      if (sum > 0) metric('Requests', sum);
+      logger.info('invocation', {
+        durationMs: Math.round(systemClock.monotonic() - startMs),
+        requests: Object.fromEntries(requests),
+      });
+      requests.clear();
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       for (const [key, value] of Object.entries(fixed)) metrics.addMetadata(key, String(value));
     },

@@ -40,6 +40,8 @@ export interface LocalServerOptions {
   readonly readyPath: string;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Given all that it says. */
+  readonly onOutput?: ((text: string) => void) | undefined;
 }
 
 export interface LocalServer {
@@ -72,7 +74,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
 }
 
 async function launch(
-  { name, python, module, folder, env, clock }: LocalServerOptions,
+  { name, python, module, folder, env, clock, onOutput }: LocalServerOptions,
   port: number,
 ): Promise<LocalServer> {
   const child = spawn(python, ['-c', RUN_MODULE, module], {
@@ -84,6 +86,7 @@ async function launch(
   let said = '';
   const keep = (text: string): void => {
     said = (said + text).slice(-KEPT_LOG_CHARS);
+    onOutput?.(text);
   };
   child.stdin.on('error', () => {});
   for (const output of [child.stdout, child.stderr]) output.setEncoding('utf8').on('data', keep);

@@ -27,7 +27,7 @@ export async function installMinistack(
   await installPython(folder, PACKAGES, { onProgress, signal });
 }
 
-export interface StartOptions extends Pick<LocalServerOptions, 'clock' | 'port' | 'signal'> {
+export interface StartOptions extends Pick<LocalServerOptions, 'clock' | 'port' | 'signal' | 'onOutput'> {
   /** Where it is installed. */
   readonly folder: string;
   /** Its environment, beside this process's own. */

@@ -23,7 +23,13 @@ describe('usage', { timeout: 30_000 }, () => {
     [['run', 'job.ts', '--commit', 'sometimes'], 'Allowed choices are async, sync'],
     [['run', 'job.ts', '--batch-rows', '0'], 'not a whole number above 0'],
     [['run', 'job.ts', '--input', 'data.csv'], 'say which source the files are for'],
-    [['deploy', 'job.ts', '--stack', 'x'], "'misa deploy' is not built yet"],
+    [['checkpoint', 'list', 'job'], "'misa checkpoint' is not built yet"],
+    [['status', 'job', '--stack', '--store', 'x'], 'cannot be used with option'],
+    [['send', 'clicks'], "missing required argument 'files'"],
+    [['send', 'clicks', '-', 'a.csv'], 'standard input (-) cannot be sent together with files'],
+    [['dev', 'job.ts', '--once'], '--once ends when all input is processed: name it with --input'],
+    [['dev', 'job.ts', '--input', 'a.csv'], 'say which source the files are for'],
+    [['deploy', 'job.ts', '--partitions', 'many'], 'not a whole number above 0'],
   ])('refuses misa %j with exit code 2', async (args, message) => {
     expectFailure(await workspace().run(...args), 2, message);
   });
