@@ -5,7 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['misa-source'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/setup/local-s3.ts'],
+    globalSetup: ['test/setup/local-aws.ts', 'test/setup/localstack.ts'],
     testTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,

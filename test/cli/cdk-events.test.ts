@@ -21,7 +21,7 @@ Misa-clicks | 4:24:11 AM | CREATE_FAILED           | Custom::MisaAdmission | Job
   .trim()
   .split('\n');
 
-function after(lines: readonly string[]): CdkEvents {
+function eventsAfter(lines: readonly string[]): CdkEvents {
   const events = new CdkEvents();
   for (const line of lines) events.line(line);
   return events;
@@ -29,10 +29,10 @@ function after(lines: readonly string[]): CdkEvents {
 
 describe('events of the CDK', () => {
   it('become phases, then resource counts with the latest resource', () => {
-    expect(progressText(after([]).progress)).toBe('preparing');
-    expect(progressText(after(FAILING.slice(0, 1)).progress)).toBe('uploading code and templates');
-    expect(progressText(after(FAILING.slice(0, 3)).progress)).toBe('comparing with what is there');
-    expect(progressText(after(FAILING.slice(0, 6)).progress)).toBe('1/11 resources · SQS Queue Input');
+    expect(progressText(eventsAfter([]).progress)).toBe('preparing');
+    expect(progressText(eventsAfter(FAILING.slice(0, 1)).progress)).toBe('uploading code and templates');
+    expect(progressText(eventsAfter(FAILING.slice(0, 3)).progress)).toBe('comparing with what is there');
+    expect(progressText(eventsAfter(FAILING.slice(0, 6)).progress)).toBe('1/11 resources · SQS Queue Input');
   });
 
   it('tell a change of progress once', () => {
@@ -41,11 +41,11 @@ describe('events of the CDK', () => {
   });
 
   it('never count beyond the total, though an update deletes more than it makes', () => {
-    expect(after(FAILING).progress).toMatchObject({ done: 3, total: 3 });
+    expect(eventsAfter(FAILING).progress).toMatchObject({ done: 3, total: 3 });
   });
 
   it('keep the resource that failed by itself, once, and not those that were cancelled for it', () => {
-    expect(after(FAILING).failed).toEqual([
+    expect(eventsAfter(FAILING).failed).toEqual([
       {
         type: 'Custom::MisaAdmission',
         path: 'Job/Admission/Default',
@@ -55,12 +55,12 @@ describe('events of the CDK', () => {
   });
 
   it('say that there was nothing to do', () => {
-    expect(after(['✅  Misa-clicks (no changes)']).unchanged).toBe(true);
-    expect(after(FAILING).unchanged).toBe(false);
+    expect(eventsAfter(['✅  Misa-clicks (no changes)']).unchanged).toBe(true);
+    expect(eventsAfter(FAILING).unchanged).toBe(false);
   });
 
   it('are read whatever the CDK writes between them', () => {
-    const events = after(['', 'Misa-clicks', '| | |', 'a | 1/2 | b', '‣ DeploymentError: no']);
+    const events = eventsAfter(['', 'Misa-clicks', '| | |', 'a | 1/2 | b', '‣ DeploymentError: no']);
     expect(events.progress).toEqual({ phase: 'synthesis', done: 0, total: 0, latest: undefined });
   });
 });

@@ -425,7 +425,7 @@ describe('stages and outputs', () => {
       .filter((c) => c.op === 'create' && c.name.includes('/out/out/'))
       .map((c) => c.name.slice(-1));
     expect(created).toEqual(['1', '2', '3']);
-    expect(Object.keys(await publishedOf(at.store, at.job)).filter((n) => n.startsWith("_quarantine"))).toHaveLength(3);
+    expect(Object.keys(await publishedOf(at.store, at.job)).filter((n) => n.startsWith('_quarantine'))).toHaveLength(3);
   });
 
   it('invariant 12: what a killed process had committed and not published is published by the next, in order', async () => {

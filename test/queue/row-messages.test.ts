@@ -47,9 +47,8 @@ describe('rows as messages', () => {
   test('hold only what SQS takes: control characters, lone surrogates and non-characters are written as escapes', () => {
     const row = { text: '\u0000\u0007\u001f\u007f\ufffe\uffff\ud800 ok \udc00 🛫\u2028' };
     const [body] = bodiesOf('s\uffff', [row]);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
     expect(body).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/);
-    expect(body!.isWellFormed()).toBe(true);
+    expect(Buffer.from(body!, 'utf8').toString('utf8')).toBe(body);
     expect(parse(body!)).toMatchObject({ source: 's\uffff', rows: [row] });
   });
 
