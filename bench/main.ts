@@ -7,6 +7,7 @@ import { loadavg } from 'node:os';
 import path from 'node:path';
 import { benchBatch } from './batch.ts';
 import { benchCommit } from './commit.ts';
+import { benchDeployed } from './deployed.ts';
 import { benchFiles } from './files.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   sst: benchFiles,
   commit: benchCommit,
   memory: benchMemory,
+  deployed: benchDeployed,
 };
 const OUT = path.resolve('bench/out');
 

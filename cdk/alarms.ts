@@ -65,7 +65,7 @@ export class Alarms {
 
   #state(scope: Construct, { job, queues, functions, sweepEvery, maxLag }: Watched, options: AlarmOptions): void {
     this.#add(scope, 'CommitLag', {
-      metric: jobMetric(job, 'batch', 'CommitLag', 'Maximum'),
+      metric: jobMetric(job, 'maintain', 'CommitLag', 'Maximum'),
       from: (options.commitLag ?? maxLag) + 1,
       periods: 5,
       text: `Commits of job ${job} fall behind its batches, which must fold for themselves. Look at errors and throttles of the fold function; then give it more memory.`,
@@ -73,7 +73,7 @@ export class Alarms {
     this.#add(scope, 'Halted', {
       metric: jobMetric(job, 'maintain', 'Halted', 'Maximum'),
       from: 1,
-      text: `A partition of job ${job} has halted: a batch fails whenever it is tried. \`misa status\` names the partition and the error; repair the job or its input and deploy again.`,
+      text: `A partition of job ${job} has halted: a batch fails whenever it is tried. \`misa status\` names the partition and the error; repair the job and deploy it, then let the partition go on by \`misa resume\`.`,
     });
     this.#add(scope, 'InputAge', {
       metric: queues.input.queue.metricApproximateAgeOfOldestMessage({ period: MINUTE, statistic: 'Maximum' }),

@@ -37,8 +37,8 @@ export function propsFrom(argument: string | undefined, env: Environment): MisaJ
 }
 
 export function makeApp(props: MisaJobProps): App {
-  const app = new App({ analyticsReporting: false, treeMetadata: false, autoSynth: false });
   const { name } = describeJob(props.entry);
+  const app = new App({ analyticsReporting: false, treeMetadata: false, autoSynth: false });
   const stack = new Stack(app, stackName(name), { description: `Misa job ${name}` });
   new MisaJob(stack, 'Job', props);
   return app;

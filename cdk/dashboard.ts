@@ -76,7 +76,7 @@ function numbers(options: DashboardOptions): IWidget[] {
     value('Rows a minute', jobMetric(job, 'ingest', 'Rows', 'Sum', 'rows')),
     value('Batch p99 (ms)', jobMetric(job, 'batch', 'BatchDuration', 'p99', 'batch')),
     value('Planned, not committed', jobMetric(job, 'maintain', 'Backlog', 'Maximum', 'batches')),
-    value('Committed, not folded', jobMetric(job, 'batch', 'CommitLag', 'Maximum', 'batches')),
+    value('Committed, not folded', jobMetric(job, 'maintain', 'CommitLag', 'Maximum', 'batches')),
     value('Halted partitions', jobMetric(job, 'maintain', 'Halted', 'Maximum', 'partitions')),
     value('Dead letters', deadLetters(options)),
   ];
@@ -112,8 +112,8 @@ function progress({ job, maxLag, queues, queuePrefix }: DashboardOptions): IWidg
   return [
     graph('Commit lag (batches)', {
       left: [
-        jobMetric(job, 'batch', 'CommitLag', 'Maximum', 'most'),
-        jobMetric(job, 'batch', 'CommitLag', 'Average', 'mean'),
+        jobMetric(job, 'maintain', 'CommitLag', 'Maximum', 'most'),
+        jobMetric(job, 'maintain', 'CommitLag', 'Average', 'mean'),
       ],
       leftAnnotations: [{ value: maxLag, label: 'batches fold for themselves', color: Color.ORANGE }],
     }),

@@ -1,6 +1,6 @@
 /**
  * Queue and function of every partition of every stage: one each, so that the memory and disk of a function hold the state of
- * one partition. A stack may have 500 resources; from the forty-first on, groups of forty stand in nested stacks.
+ * one partition. A stack may have 500 resources; from the thirty-first on, groups of thirty stand in nested stacks.
  */
 
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
@@ -13,7 +13,9 @@ import type { QueueMaker } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
 
 /** Each has eight resources, and an alarm now and then. */
-const PLACES_IN_A_STACK = 40;
+const PLACES_IN_A_STACK = 30;
+/** A long catch-up returns before it is done and is received again; a batch that cannot run halts its partition instead. */
+const MAX_RECEIVES = 100;
 
 export interface Partition extends Place {
   readonly function: LambdaFunction;
@@ -68,7 +70,11 @@ function makePartition(scope: Construct, place: Place, options: PartitionOptions
   const { job, timeout, memorySize, disk } = settled;
   const { stage, partition } = place;
   const name = `s${stage}p${partition}`;
-  const { queue, deadLetters } = queues.make(scope, `Queue-${name}`, name, { timeout, fifo: true });
+  const { queue, deadLetters } = queues.make(scope, `Queue-${name}`, name, {
+    timeout,
+    fifo: true,
+    maxReceives: MAX_RECEIVES,
+  });
   const made = maker.make(scope, `Batch-${name}`, {
     handler: 'batch.batch',
     description: `Batches of job ${job.name}: stage ${stage}, partition ${partition}`,

@@ -75,13 +75,13 @@ export class Permissions {
     return [
       this.#list(),
       this.#readJob(),
-      this.#write(...planned, `${ANY_EPOCH}/*/manifest`, `${ANY_EPOCH}/*/sst/*`, `${ANY_EPOCH}/out/*`),
+      this.#write(...planned, `${ANY_EPOCH}/*/manifest`, `${ANY_EPOCH}/*/sst/*`),
       new PolicyStatement({
         sid: 'CollectGarbage',
         actions: ['s3:DeleteObject'],
         resources: [bucket.arnForObjects(`${STORE_PREFIX}/${job}/${ANY_EPOCH}/*`)],
       }),
-      this.#send('s*.fifo', 'fold.fifo', 'compact.fifo', 'plan'),
+      this.#send('s*.fifo', 'fold.fifo'),
     ];
   }
 

@@ -15,8 +15,8 @@ const VISIBILITY_TIMEOUTS = 6;
 const DEAD_LETTERS_KEPT = Duration.days(14);
 /** Shorter than dead letters are kept: their age counts from when they were first sent. */
 const MESSAGES_KEPT = Duration.days(7);
-/** A long catch-up returns before it is done and is received again, so a message may come often and be well. */
-const MAX_RECEIVES = 10;
+/** An input that fails each time waits longer each time: this often is about an hour. */
+const MAX_RECEIVES = 20;
 /** Room for the longest of our suffixes in a name of 80 characters. */
 const MAX_PREFIX = 56;
 
@@ -29,6 +29,8 @@ export interface QueueOptions {
   /** Time-out of the function that reads it. */
   readonly timeout: Duration;
   readonly fifo?: boolean;
+  /** Default 20. */
+  readonly maxReceives?: number;
   /** Many groups send at once. */
   readonly manyGroups?: boolean;
   /** How long the mapping collects messages before it invokes. */
@@ -49,7 +51,13 @@ export class QueueMaker {
 
   /** @param name of the queue after the prefix, without `.fifo` */
   make(scope: Construct, id: string, name: string, options: QueueOptions): JobQueue {
-    const { timeout, fifo = false, manyGroups = false, batchingWindow = Duration.seconds(0) } = options;
+    const {
+      timeout,
+      fifo = false,
+      manyGroups = false,
+      maxReceives = MAX_RECEIVES,
+      batchingWindow = Duration.seconds(0),
+    } = options;
     const suffix = fifo ? '.fifo' : '';
     const common = {
       ...(fifo ? { fifo } : {}),
@@ -68,7 +76,7 @@ export class QueueMaker {
       queueName: `${this.prefix}${name}${suffix}`,
       retentionPeriod: MESSAGES_KEPT,
       visibilityTimeout: Duration.seconds(timeout.toSeconds() * VISIBILITY_TIMEOUTS + batchingWindow.toSeconds()),
-      deadLetterQueue: { queue: deadLetters, maxReceiveCount: MAX_RECEIVES },
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: maxReceives },
       ...(manyGroups
         ? {
             deduplicationScope: DeduplicationScope.MESSAGE_GROUP,

@@ -13,6 +13,8 @@ import type { CdkInstallation } from './peers.ts';
 const KEPT_LINES = 400;
 /** The step of a deployment that compares the job with its state. */
 const ADMISSION = 'Custom::MisaAdmission';
+/** Extension of modules beside this one. */
+const BESIDE = import.meta.url.endsWith('.js') ? '.js' : '.ts';
 
 export interface CdkRun {
   /** What is being done, for messages: `deploying Misa-clicks`. */
@@ -24,7 +26,7 @@ export interface CdkRun {
   readonly onProgress?: ((progress: CdkProgress) => void) | undefined;
   /** Ends the child; its process group too, if it has one of its own. */
   readonly signal?: AbortSignal | undefined;
-  /** Has a process group of its own, so that an interrupt at the terminal does not reach it. */
+  /** Has a process group of its own, so that an interrupt at the terminal does not reach it; ends with this process. */
   readonly apart?: boolean;
 }
 
@@ -36,12 +38,14 @@ export async function runCdk(cdk: CdkInstallation, run: CdkRun): Promise<CdkEven
   run.signal?.throwIfAborted();
   const events = new CdkEvents();
   const lines: string[] = [];
-  const child = spawn(process.execPath, [cdk.bin, ...run.args], {
+  const watch = run.apart === true ? ['--import', new URL(`./end-with-parent${BESIDE}`, import.meta.url).href] : [];
+  const child = spawn(process.execPath, [...watch, cdk.bin, ...run.args], {
     cwd: run.folder,
     env: { ...run.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', NO_COLOR: '1', FORCE_COLOR: '0' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [run.apart === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     detached: run.apart === true,
   });
+  child.stdin?.on('error', () => {});
   const end = (): void => {
     try {
       if (run.apart && child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
@@ -62,7 +66,7 @@ export async function runCdk(cdk: CdkInstallation, run: CdkRun): Promise<CdkEven
     const ended = new Promise<number | string>((resolve, reject) => {
       child.on('error', reject).on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
     });
-    const [code] = await Promise.all([ended, read(child.stdout), read(child.stderr)]);
+    const [code] = await Promise.all([ended, read(child.stdout!), read(child.stderr!)]);
     run.signal?.throwIfAborted();
     if (code !== 0) throw cdkFailed(run.doing, code, events, lines);
     return events;

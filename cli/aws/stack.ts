@@ -3,10 +3,15 @@
  * CloudFormation knows these, so every command for deployed jobs begins here; the client is loaded when one does.
  */
 import type { CloudFormationClient, Stack, StackResourceSummary } from '@aws-sdk/client-cloudformation';
+import { stackName } from '../../cdk/stack-name.ts';
 import { errorText, MisaError } from '../../lib/errors.ts';
+import { isName } from '../../lib/object-store/names.ts';
+import { UsageError } from '../failure.ts';
 import { isJobFile, loadJob } from '../load-job.ts';
 import { awsError } from './aws-error.ts';
 import { clientConfig, endpointOf } from './environment.ts';
+
+export { stackName };
 
 /** Keys of the outputs of a job's stack; the stack may have more. */
 export type OutputKey = 'JobName' | 'Store' | 'InputQueueUrl' | 'InputPrefix' | 'Dashboard' | 'MaintainFunction';
@@ -29,14 +34,11 @@ export interface StackResource {
   readonly id: string;
 }
 
-/** What a job's stack is called. */
-export function stackName(job: string): string {
-  return `Misa-${job.replace(/[^A-Za-z0-9-]/g, '-')}`;
-}
-
 /** The job's name, of a name or a module. */
 export async function jobNameOf(job: string): Promise<string> {
-  return isJobFile(job) ? (await loadJob(job)).name : job;
+  const name = isJobFile(job) ? (await loadJob(job)).name : job;
+  if (!isName(name)) throw new UsageError(`'${job}' is neither a job's name nor its module`);
+  return name;
 }
 
 export class Stacks {

@@ -8,9 +8,10 @@ import { endpointOf } from '../aws/environment.ts';
 import { findCdk } from '../aws/peers.ts';
 import { type DeployedStack, outputOf, Stacks, stackName } from '../aws/stack.ts';
 import { confirm } from '../confirm.ts';
+import { EXIT_FAILURE } from '../failure.ts';
 import { failuresAsEvents } from '../json-events.ts';
 import { loadJob } from '../load-job.ts';
-import { stepsFor } from '../steps.ts';
+import { type Steps, stepsFor } from '../steps.ts';
 import { count, styleOf } from '../text.ts';
 
 export interface DeployOptions {
@@ -44,7 +45,8 @@ export async function deployCommand(entry: string, options: DeployOptions): Prom
         await bootstrap(deployment);
       }
       steps.step('deploy', `Deploying ${name}`);
-      steps.done(await deploySynthesis(deployment));
+      const release = onInterrupt(name, steps);
+      steps.done(await deploySynthesis(deployment).finally(release));
       const stack = await stacks.get(name);
       steps.close();
       if (json)
@@ -56,6 +58,19 @@ export async function deployCommand(entry: string, options: DeployOptions): Prom
       stacks.close();
     }
   });
+}
+
+/** What CloudFormation has begun, it brings to an end, whoever watches. */
+function onInterrupt(stack: string, steps: Steps): () => void {
+  const handler = (): void => {
+    steps.close();
+    process.stderr.write(
+      `misa: no longer watched; CloudFormation goes on with ${stack}. Give the command again to see what came of it\n`,
+    );
+    process.exit(EXIT_FAILURE);
+  };
+  process.on('SIGINT', handler);
+  return () => void process.off('SIGINT', handler);
 }
 
 interface Plan {

@@ -4,13 +4,11 @@
  */
 
 import { MisaError } from '../../lib/errors.ts';
-import { isName } from '../../lib/object-store/names.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { plainReason } from '../aws/cdk-events.ts';
 import { emptyBucket } from '../aws/empty-bucket.ts';
 import { type DeployedStack, jobNameOf, outputOf, type StackResource, Stacks, stackName } from '../aws/stack.ts';
 import { confirm } from '../confirm.ts';
-import { UsageError } from '../failure.ts';
 import { failuresAsEvents } from '../json-events.ts';
 import { type Steps, stepsFor } from '../steps.ts';
 import { count, styleOf } from '../text.ts';
@@ -29,7 +27,6 @@ export async function destroyCommand(job: string, options: DestroyOptions): Prom
   const steps = stepsFor({ json });
   await failuresAsEvents(json, steps, async () => {
     const jobName = await jobNameOf(job);
-    if (!isName(jobName)) throw new UsageError(`'${job}' is neither a job's name nor its module`);
     const stacks = await Stacks.open();
     try {
       const stack = await stacks.get(options.stack ?? stackName(jobName));

@@ -10,8 +10,9 @@ import { decodeSection } from '../batch/segment.ts';
 import { StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
 import { halt } from '../commit/halt.ts';
-import { errorText, MisaError } from '../errors.ts';
+import { errorText, MisaError, StoreError } from '../errors.ts';
 import { partitionPath } from '../object-store/names.ts';
+import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
@@ -119,7 +120,9 @@ export class BatchFunction {
         report.warn(`${error.message}: the trigger was dropped`, { batch: n });
         return;
       }
-      if (error.retryable || error.code === 'NOT_LIVE') throw error;
+      // What the services refuse, a permission say, is not the batch's fault: it waits in the queue, and then among the dead.
+      const refused = error instanceof StoreError || error instanceof QueueError;
+      if (error.retryable || refused || error.code === 'NOT_LIVE') throw error;
     } else if (tries < TRIES_UNKNOWN) {
       throw error;
     }

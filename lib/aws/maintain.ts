@@ -17,7 +17,9 @@ import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';
 /** How old the last plan must be before an empty one follows: with data on its way none is needed. */
 const QUIET_MS = 10_000;
 /** A batch is given so long to get on before it is triggered again. */
-const STALLED_MS = 90_000;
+const STALLED_MS = 50_000;
+/** So old is the plan of a batch that is stalled even if this environment has not seen it before. */
+const STALLED_PLAN_MS = 5 * 60_000;
 const COLLECT_EVERY_MS = 10 * 60_000;
 
 export interface MaintainOptions {
@@ -30,12 +32,11 @@ export class Maintain {
   readonly #planner: Planner;
   /** Since when a partition has been missing the same batch. */
   readonly #missing = new Map<string, { readonly n: number; readonly sinceMs: number }>();
-  #collectedMs: number;
+  #collectedMs = Number.NEGATIVE_INFINITY;
 
   constructor(env: FunctionEnvironment) {
     this.#env = env;
     this.#planner = new Planner(env.engine);
-    this.#collectedMs = env.clock.now();
   }
 
   async run({ force = false }: MaintainOptions = {}): Promise<void> {
@@ -77,11 +78,13 @@ export class Maintain {
     if (unfolded.length > 0) {
       const messages = unfolded.map(({ path, head }) => {
         const body = encodeMessage({ kind: 'fold', job: file.id, path, n: head, published: false });
-        return { body, group: path, dedupId: `sweep-${path}-${random.id()}` };
+        // ⚑ A group of its own, here too: the partition's may be blocked by a fold that died.
+        const id = `sweep-${path}-${random.id()}`;
+        return { body, group: id, dedupId: id };
       });
       await queue(settings.foldQueue).send(messages);
     }
-    const stalled = this.#stalled(missing, force);
+    const stalled = await this.#stalled(missing, force);
     if (stalled.length === 0) return;
     // ⚑ An id and a group of its own: the partition's group may be blocked by a message that died in flight.
     const sender = `sweep-${random.id()}`;
@@ -92,16 +95,26 @@ export class Maintain {
   }
 
   /** Of the missing batches those whose partition has not moved for a while: others are on their way. */
-  #stalled(missing: readonly MissingBatch[], force: boolean): MissingBatch[] {
+  async #stalled(missing: readonly MissingBatch[], force: boolean): Promise<MissingBatch[]> {
     const nowMs = this.#env.clock.now();
     const known = new Map(this.#missing);
     this.#missing.clear();
-    return missing.filter(({ path, n }) => {
+    const stalled: MissingBatch[] = [];
+    for (const batch of missing) {
+      const { path, n } = batch;
       const before = known.get(path);
-      const sinceMs = before?.n === n ? before.sinceMs : nowMs;
+      const seen = before?.n === n;
+      const sinceMs = seen ? before.sinceMs : nowMs;
       this.#missing.set(path, { n, sinceMs });
-      return force || nowMs - sinceMs >= STALLED_MS;
-    });
+      if (force || nowMs - sinceMs >= STALLED_MS || (!seen && (await this.#isOld(n, nowMs)))) stalled.push(batch);
+    }
+    return stalled;
+  }
+
+  /** An environment may be new each time, and remember nothing: then the plan's age tells. */
+  async #isOld(n: number, nowMs: number): Promise<boolean> {
+    const { stored } = await this.#planner.log.readPlan(n);
+    return stored !== undefined && nowMs - stored.plan.processingTime >= STALLED_PLAN_MS;
   }
 
   async #collect(): Promise<void> {

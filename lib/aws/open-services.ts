@@ -31,10 +31,13 @@ export async function openServices(
 ): Promise<Services> {
   const [clock, random] = [invocationClock(systemClock), systemRandom];
   const compiled = compileJob(job);
+  const partitions = settings.partitions ?? compiled.partitions;
+  // The engine shares memory among all partitions of all stages; a function holds one.
+  const cacheBytes = compiled.state.cacheBytes * partitions * compiled.stages.length;
   const { onRequest } = report;
   const queues = await SqsQueues.open({ clock, random, onRequest });
   return {
-    job: { ...compiled, partitions: settings.partitions ?? compiled.partitions },
+    job: { ...compiled, partitions, state: { ...compiled.state, cacheBytes } },
     settings,
     store: invocationStore(await openStore(settings.store, { clock, random, onRequest })),
     queue: (url) => invocationQueue(queues.queue(url)),

@@ -19,7 +19,7 @@ import type { FunctionEnvironment } from './function-environment.ts';
 import { carriedPlan, type PlanNotice } from './messages.ts';
 
 /** Enough for the head of a log entry, which is all that is looked at. */
-const HEAD_BYTES = 8 << 10;
+const HEAD_BYTES = 16 << 10;
 /** Share of reads from below memory above which a batch counts as cold. */
 const COLD_SHARE = 0.2;
 const STATE_BYTES = 64 << 20;
@@ -42,8 +42,9 @@ export class PreloadFunction {
     const { plan } = carriedPlan(notice) ?? (await this.#source.plan(notice.n));
     if (plan.segment === null || plan.n < 2) return 0;
     const partitions = Array.from({ length: file.partitions }, (_, p) => p);
+    // Environments go cold together, when nothing comes for a while: one partition, another each time, speaks for all.
+    if (!(await this.#isCold(plan.n % file.partitions, plan.n - 1))) return 0;
     const cold = await Promise.all(partitions.map((p) => this.#isCold(p, plan.n - 1)));
-    if (!cold.some(Boolean)) return 0;
     const name = names.segment(plan.n, plan.segment);
     const answer = await store.get(name);
     if (!answer.found) return 0;

@@ -79,6 +79,9 @@ export function queueError(
   if (/TooLong|InvalidMessageContents|InvalidParameterValue|MissingParameter|MissingRequiredParameter/.test(code)) {
     return fail('BAD_MESSAGE', 'The queue does not take such a message; send it no more as it is');
   }
+  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/.test(code)) {
+    return fail('QUEUE_UNREACHABLE', 'Look to the network, and to the endpoint if one is set', true);
+  }
   if (again) return fail('QUEUE_BUSY', 'It was asked several times; try again later', true);
   return fail('QUEUE_REFUSED', 'The request was not carried out');
 }

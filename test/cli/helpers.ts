@@ -18,6 +18,8 @@ export interface Finished {
 export interface Started {
   readonly child: ChildProcess;
   readonly finished: Promise<Finished>;
+  /** All of standard output and error so far. */
+  text(): string;
   /** Resolves when standard output or error has the text. */
   seen(text: string): Promise<void>;
 }
@@ -39,7 +41,7 @@ export class Workspace {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.directory,
       env: { ...process.env, NO_COLOR: '1', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [args.includes('-') ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     const text = { stdout: '', stderr: '' };
     const watchers: (() => void)[] = [];
@@ -59,7 +61,7 @@ export class Workspace {
         look();
         void finished.then(() => reject(new Error(`ended without '${wanted}': ${text.stdout}${text.stderr}`)));
       });
-    return { child, finished, seen };
+    return { child, finished, text: () => text.stdout + text.stderr, seen };
   }
 
   run(...args: string[]): Promise<Finished> {

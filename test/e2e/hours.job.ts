@@ -26,5 +26,5 @@ export default job(
       .window(tumbling('30 days'))
       .aggregate({ departures: count(), worst: max((f) => f.dep_delay) }),
   },
-  { outputMode: 'append', partitions: 2, trigger: { maxRows: 1000 }, state: { cacheBytes: 100_000 } },
+  { outputMode: 'append', partitions: 2, trigger: { maxRows: 1000 }, state: { cacheBytes: 50_000 } },
 );

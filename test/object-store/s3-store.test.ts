@@ -1,7 +1,4 @@
-/**
- * Runs against a local S3, for example ministack: `pip install ministack==1.5.33 boto3==1.43.106; ministack`, then
- * `MISA_TEST_S3_ENDPOINT=http://127.0.0.1:4566 npx vitest run test/object-store/s3-store.test.ts`.
- */
+/** The S3 store, against the services that run here, and against answers that a real service gives seldom. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -10,27 +7,22 @@ import { S3Store } from '../../lib/object-store/s3-store.ts';
 import { ManualClock, systemClock } from '../../lib/util/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/util/random.ts';
 import { listAll } from '../helpers/stores.ts';
+import { services } from '../setup/services.ts';
 import { bytes, increment, objectStoreContract, text } from './contract.ts';
 
-const endpoint = process.env.MISA_TEST_S3_ENDPOINT;
 const bucket = 'misa-contract';
-process.env.AWS_ACCESS_KEY_ID ??= 'test';
-process.env.AWS_SECRET_ACCESS_KEY ??= 'test';
 
-const open = (prefix: string, at = endpoint): Promise<S3Store> =>
-  S3Store.open({ bucket, prefix, endpoint: at, clock: systemClock, random: systemRandom });
+for (const { name, endpoint } of services) {
+  describe.skipIf(endpoint === undefined)(`S3 (${name})`, () => {
+    const options = { clock: systemClock, random: systemRandom, endpoint };
+    const open = (prefix: string): Promise<S3Store> => S3Store.open({ bucket, prefix, ...options });
 
-if (endpoint === undefined) {
-  console.log('S3 store: contract skipped, MISA_TEST_S3_ENDPOINT is not set');
-  describe.skip('S3: the object store contract (set MISA_TEST_S3_ENDPOINT)', () => it('is skipped', () => {}));
-} else {
-  beforeAll(async () => {
-    const client = new S3Client({ endpoint, forcePathStyle: true, region: 'us-east-1' });
-    await client.send(new CreateBucketCommand({ Bucket: bucket })).catch(() => {});
-  });
-  objectStoreContract('S3', () => open(`test/${systemRandom.id()}`));
+    beforeAll(async () => {
+      const client = new S3Client({ endpoint: endpoint!, forcePathStyle: true, region: 'us-east-1' });
+      await client.send(new CreateBucketCommand({ Bucket: bucket })).catch(() => {});
+    });
+    objectStoreContract(name, () => open(`test/${systemRandom.id()}`));
 
-  describe('the S3 store, against a service', () => {
     it('lists and deletes more than one page', async () => {
       const store = await open(`test/${systemRandom.id()}`);
       const names = Array.from({ length: 1100 }, (_, i) => `many/${String(i).padStart(5, '0')}`);
@@ -51,16 +43,37 @@ if (endpoint === undefined) {
     });
 
     it('names the bucket that does not exist', async () => {
-      const store = await S3Store.open({
-        bucket: 'misa-no-such-bucket',
-        prefix: '',
-        endpoint,
-        clock: systemClock,
-        random: systemRandom,
-      });
+      const store = await S3Store.open({ bucket: 'misa-no-such-bucket', prefix: '', ...options });
       await expect(store.create('a', bytes('1'))).rejects.toMatchObject({ code: 'NO_BUCKET' });
       await expect(store.get('a')).rejects.toMatchObject({ code: 'NO_BUCKET' });
       await expect(listAll(store, '')).rejects.toThrow(/misa-no-such-bucket/);
+    });
+
+    it('counts the requests that go out', async () => {
+      const requests: string[] = [];
+      const onRequest = (operation: string): void => void requests.push(operation);
+      const store = await S3Store.open({ bucket, prefix: `test/${systemRandom.id()}`, ...options, onRequest });
+      await store.create('a', bytes('1'));
+      await store.create('a', bytes('1'));
+      await store.get('a', { range: { offset: 5, length: 1 } });
+      await store.delete(['a']);
+      await listAll(store, '');
+      const read = ['GetObject', 'HeadObject'];
+      expect(requests).toEqual(['PutObject', 'PutObject', ...read, 'DeleteObjects', 'ListObjectsV2']);
+    });
+
+    it('goes to the endpoint that the environment names', async () => {
+      const { AWS_ENDPOINT_URL } = process.env;
+      process.env.AWS_ENDPOINT_URL = endpoint;
+      try {
+        const prefix = `test/${systemRandom.id()}`;
+        const store = await S3Store.open({ bucket, prefix, clock: systemClock, random: systemRandom });
+        await store.create('a', bytes('1'));
+        expect(await (await open(prefix)).get('a')).toMatchObject({ found: true });
+      } finally {
+        if (AWS_ENDPOINT_URL === undefined) delete process.env.AWS_ENDPOINT_URL;
+        else process.env.AWS_ENDPOINT_URL = AWS_ENDPOINT_URL;
+      }
     });
   });
 }

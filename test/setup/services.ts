@@ -13,6 +13,7 @@ export const services: readonly LocalService[] = [
   { name: 'LocalStack', endpoint: process.env.MISA_TEST_LOCALSTACK_ENDPOINT },
 ];
 
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 process.env.AWS_ACCESS_KEY_ID ??= 'test';
 process.env.AWS_SECRET_ACCESS_KEY ??= 'test';
 process.env.AWS_REGION ??= 'us-east-1';
