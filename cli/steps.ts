@@ -109,7 +109,8 @@ function terminalSteps(stream: NodeJS.WriteStream): Steps {
         {
           stream,
           fps: REDRAWS_A_SECOND,
-          hideCursor: true,
+          // An interrupt may end the process while the line is there.
+          hideCursor: false,
           clearOnComplete: true,
           linewrap: false,
           autopadding: false,

@@ -18,8 +18,8 @@ const SHOWN_CHARS = 400;
 
 export interface TroubleOptions {
   readonly job: string;
-  readonly queues: JobQueues;
-  readonly errors: FunctionErrors;
+  readonly queues: Pick<JobQueues, 'depths' | 'peek'>;
+  readonly errors: Pick<FunctionErrors, 'next'>;
   readonly onError: (error: FunctionError) => void;
   readonly nowMs: () => number;
 }

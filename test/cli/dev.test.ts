@@ -90,7 +90,7 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', { t
     await expectNothingLeft();
   });
 
-  it('follows until Ctrl-C, prints rows that are sent from elsewhere, and takes everything down', async () => {
+  it('follows until Ctrl-C, prints rows that are sent from elsewhere, and takes everything down, and has no changed job', async () => {
     const started = dev(JOB, '--partitions', '2', '--output', '-');
     await started.seen('Following (Ctrl-C ends it)');
     await started.seen('misa status departures --stack');
@@ -106,6 +106,12 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', { t
     await started.seen('"output":"hourly"');
     const status = await space.start(['status', 'departures', '--stack', '--json'], local).finished;
     expect(parseLines(status.stdout)).toMatchObject([{ partitions: 2, stack: 'Misa-departures' }]);
+    const deploy = await space.start(['deploy', JOB, '--partitions', '3', '--yes'], { ...environment, ...local })
+      .finished;
+    expect(deploy.stderr).toMatch(
+      /^misa: deploying Misa-departures: refused, and rolled back\..*partitions: 2 in the store, 3 in the job/m,
+    );
+    expect(deploy.code).toBe(1);
     started.child.kill('SIGINT');
     const { code, stdout, stderr } = await started.finished;
     expect(stderr).toContain('departures: stopped');
