@@ -5,19 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { addDeployedCommands } from './deployed-commands.ts';
 import { EXIT_OK, EXIT_USAGE, exitCode, failureText, UsageError } from './failure.ts';
+import { endpointOption, gather, jsonOption, positive, stackOption, storeOption } from './options.ts';
 
 const LATER = ['checkpoint', 'metrics', 'init', 'ui'];
-
-const storeOption = (): Option =>
-  new Option('--store <where>', 'directory, or s3://bucket/prefix, that holds the state').default('.misa');
-const endpointOption = (): Option => new Option('--endpoint <url>', 'of an S3-compatible service other than AWS');
-const stackOption = (): Option =>
-  new Option('--stack [name]', 'a deployed job, by its stack (default: Misa-JOB); its store is found there').conflicts(
-    'store',
-  );
-const yesOption = (): Option => new Option('-y, --yes', 'do not ask').default(false);
-const jsonOption = (text: string): Option => new Option('--json', text);
 
 function program(): Command {
   const misa = new Command('misa')
@@ -33,10 +25,7 @@ function program(): Command {
   addState(misa);
   addTimeline(misa);
   addResume(misa);
-  addDev(misa);
-  addDeploy(misa);
-  addDestroy(misa);
-  addSend(misa);
+  addDeployedCommands(misa);
   for (const name of LATER) addLater(misa, name);
   return misa;
 }
@@ -146,94 +135,6 @@ function addResume(misa: Command): void {
     .action(async (job, options) => (await import('./commands/resume.ts')).resumeCommand(job, options));
 }
 
-function addDev(misa: Command): void {
-  misa
-    .command('dev')
-    .description('deploy a job to an AWS of its own on this machine, and run it there')
-    .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .option('-i, --input <source=files>', 'files to send: a path or a glob; may be given again', gather, [])
-    .option('-o, --output <dir>', 'directory for the results as NDJSON; - for standard output')
-    .option('--once', 'end when all input is processed', false)
-    .option('--flush', 'close all windows and fire all timers when all input is planned', false)
-    .addOption(new Option('--partitions <n>', 'override the job').argParser(positive))
-    .option('--trace', 'record what misa timeline draws', false)
-    .addOption(new Option('--port <n>', 'of the local AWS (default: a free one)').argParser(positive))
-    .option('--keep', 'when done, or failed, keep the local AWS until Ctrl-C', false)
-    .addOption(jsonOption('one JSON object a line, for programs').default(false))
-    .addHelpText(
-      'after',
-      `
-Needs Python 3.10 or newer, and aws-cdk, aws-cdk-lib and constructs beside Misa. AWS itself is never asked.
-
-Examples:
-  misa dev job.ts --input flights='data/*.ndjson.gz' --once --flush --output results
-  misa dev job.ts                           follows until Ctrl-C; send from another terminal`,
-    )
-    .action(async (job, options) => (await import('./commands/dev.ts')).devCommand(job, options));
-}
-
-function addDeploy(misa: Command): void {
-  misa
-    .command('deploy')
-    .description('deploy a job to AWS, with the CDK, as stack Misa-JOB')
-    .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .addOption(new Option('--partitions <n>', 'override the job; fixed once it has state').argParser(positive))
-    .option('--trace', 'record what misa timeline draws', false)
-    .addOption(yesOption())
-    .addOption(jsonOption('one JSON object a line, for programs').default(false))
-    .addHelpText(
-      'after',
-      `
-Account and region are those of the environment: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.
-
-Examples:
-  misa deploy job.ts
-  AWS_PROFILE=work AWS_REGION=eu-west-1 misa deploy job.ts --partitions 8 --yes`,
-    )
-    .action(async (job, options) => (await import('./commands/deploy.ts')).deployCommand(job, options));
-}
-
-function addDestroy(misa: Command): void {
-  misa
-    .command('destroy')
-    .description('take a deployed job down; its state stays')
-    .argument('<job>', 'name of a job, or its module')
-    .option('--stack <name>', 'its stack (default: Misa-JOB)')
-    .option('--delete-state', 'delete state, results and input, too', false)
-    .addOption(yesOption())
-    .addOption(jsonOption('one JSON object a line, for programs').default(false))
-    .addHelpText(
-      'after',
-      `
-Examples:
-  misa destroy departures
-  misa destroy departures --delete-state --yes`,
-    )
-    .action(async (job, options) => (await import('./commands/destroy.ts')).destroyCommand(job, options));
-}
-
-function addSend(misa: Command): void {
-  misa
-    .command('send')
-    .description('give a deployed job input')
-    .argument('<source>', 'of the job')
-    .argument('<files...>', 'paths or globs; - for NDJSON on standard input')
-    .option('--job <name>', 'name of the job, or its module (default: the only one deployed)')
-    .option('--stack <name>', 'its stack (default: Misa-JOB)')
-    .option('--records', 'send the rows as messages, not the files as objects', false)
-    .option('--flush', 'when all of it is planned, close all windows and fire all timers', false)
-    .addOption(jsonOption('one JSON object a line, for programs').default(false))
-    .addHelpText(
-      'after',
-      `
-Examples:
-  misa send flights 'data/*.ndjson.gz'
-  misa send flights january.csv --job departures --flush
-  tail -f events.ndjson | misa send events -`,
-    )
-    .action(async (source, files, options) => (await import('./commands/send.ts')).sendCommand(source, files, options));
-}
-
 /** Commands of the design that are not there yet: not in the help, and clear when tried. */
 function addLater(misa: Command, name: string): void {
   misa
@@ -244,16 +145,6 @@ function addLater(misa: Command, name: string): void {
     .action(() => {
       throw new UsageError(`'misa ${name}' is not built yet. What there is: misa --help`);
     });
-}
-
-function gather(value: string, before: string[]): string[] {
-  return [...before, value];
-}
-
-function positive(text: string): number {
-  const n = Number(text);
-  if (!Number.isSafeInteger(n) || n < 1) throw new UsageError(`'${text}' is not a whole number above 0`);
-  return n;
 }
 
 function version(): string {

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../lib/util/clock.ts';
 import { CACHE_FOLDER } from '../setup/service.ts';
 import { parseLines, REPOSITORY, type Started, sorted, Workspace } from './helpers.ts';
@@ -25,16 +25,29 @@ const REAL_AWS = {
 
 const space = new Workspace();
 const environment = { ...REAL_AWS, XDG_CACHE_HOME: space.path('cache') };
-const dev = (...args: string[]): Started => space.start(['dev', ...args], environment);
+const running: Started[] = [];
+
+function dev(...args: string[]): Started {
+  const started = space.start(['dev', ...args], environment);
+  running.push(started);
+  return started;
+}
 
 beforeAll(() => {
   // What the tests have installed is used here, too.
   mkdirSync(space.path('cache/misa'), { recursive: true });
+  mkdirSync(CACHE_FOLDER, { recursive: true });
   symlinkSync(CACHE_FOLDER, space.path('cache/misa/local-aws'));
   const lines = gunzipSync(readFileSync(FLIGHTS)).toString().split('\n').slice(0, 8000);
   const half = lines.length / 2;
   for (const [i, part] of [lines.slice(0, half), lines.slice(half)].entries()) {
     writeFileSync(space.path(`flights-${i}.ndjson.gz`), gzipSync(`${part.join('\n')}\n`));
+  }
+});
+afterEach(async () => {
+  for (const { child, finished } of running.splice(0)) {
+    child.kill('SIGKILL');
+    await finished;
   }
 });
 afterAll(() => space.remove());
@@ -106,8 +119,10 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', { t
     await started.seen('"output":"hourly"');
     const status = await space.start(['status', 'departures', '--stack', '--json'], local).finished;
     expect(parseLines(status.stdout)).toMatchObject([{ partitions: 2, stack: 'Misa-departures' }]);
-    const deploy = await space.start(['deploy', JOB, '--partitions', '3', '--yes'], { ...environment, ...local })
-      .finished;
+    const deploy = await space.start(['deploy', JOB, '--partitions', '3', '--yes'], {
+      XDG_CACHE_HOME: environment.XDG_CACHE_HOME,
+      ...local,
+    }).finished;
     expect(deploy.stderr).toMatch(
       /^misa: deploying Misa-departures: refused, and rolled back\..*partitions: 2 in the store, 3 in the job/m,
     );

@@ -51,7 +51,7 @@ describe('a local run', () => {
     await expect(troubles.check(RUNNING, '')).rejects.toMatchObject({
       code: 'DEAD_LETTERS',
       message: expect.stringMatching(
-        /2 messages were given up, in queue input-dead:\n {2}\{"poison":true\}[^]*cannot be read/,
+        /2 messages were given up, in queue input-dead:\n {2}\{"poison":true\}[\s\S]*cannot be read/,
       ),
     });
   });
