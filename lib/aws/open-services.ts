@@ -1,5 +1,7 @@
 /** Opens what a deployed function works with: clients of S3 and SQS, the user's job, a block cache under `/tmp`. */
 import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { errorText } from '../errors.ts';
 import { openStore } from '../object-store/store-spec.ts';
 import { SqsQueues } from '../queue/sqs-queue.ts';
@@ -17,7 +19,7 @@ import type { Settings } from './settings.ts';
 /** R of the design: twice the longest invocation that there is. */
 const RETENTION_MS = 30 * 60_000;
 /** A function's environment has a /tmp of its own; where several share one, each takes a directory under its name. */
-const CACHE_ROOT = '/tmp/misa';
+const CACHE_ROOT = path.join(tmpdir(), 'misa');
 
 /**
  * @param cached whether this function reads state again and again, so that a block cache pays
