@@ -132,10 +132,11 @@ export class SimulatedAws {
       // What a killed one left behind is found by the clock. The last rounds are without faults.
       this.clock.advance(120_000);
       const before = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
-      await this.#invoke('maintain', []);
+      const lived = await this.#invoke('maintain', []);
       const after = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
       const idle = [...this.queues.values()].every((queue) => queue.length === 0);
-      quiet = idle && before === after ? quiet + 1 : 0;
+      // One that was killed has not looked.
+      quiet = lived && idle && before === after ? quiet + 1 : 0;
     }
   }
 

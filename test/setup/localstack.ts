@@ -66,6 +66,8 @@ export async function startLocalStack(folder: string): Promise<LocalServer> {
     await rm(data, { recursive: true, force: true });
     throw error;
   });
+  // It loads a service at its first request, for seconds; so it does meanwhile.
+  for (const query of ['', '?Action=ListQueues']) void fetch(`${server.endpoint}/${query}`).catch(() => {});
   return {
     ...server,
     async stop() {
