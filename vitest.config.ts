@@ -6,7 +6,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/setup/local-aws.ts', 'test/setup/localstack.ts'],
-    testTimeout: 60_000,
+    setupFiles: ['test/setup/random-tests.ts'],
+    // Only what hangs runs into these, however slow or busy the machine is.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -368,6 +368,11 @@ export class PartitionRunner {
     }
   }
 
+  /** Waits for results that are being published. Never rejects: a failure is reported to whoever waits for that batch. */
+  async settled(): Promise<void> {
+    await this.#publishing;
+  }
+
   /** Reads the manifest. */
   async #reload(): Promise<void> {
     const { store, names } = this.#env;

@@ -40,7 +40,7 @@ export class Engine {
   readonly env: Environment;
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
-  #filling = false;
+  #filling: Promise<unknown> | undefined;
   /** The plan under way. */
   #planned: Promise<void> = Promise.resolve();
   readonly #source: StoredSource;
@@ -157,9 +157,13 @@ export class Engine {
 
   /** After a start: reads partitions whose state is small into memory, behind the batches. */
   fillMemory(): void {
-    if (this.#filling || this.env.job.preload !== 'keys') return;
-    this.#filling = true;
-    for (const { state } of this.stages.flat()) void state.loadAll(noCost()).catch(() => {});
+    if (this.#filling !== undefined || this.env.job.preload !== 'keys') return;
+    this.#filling = Promise.allSettled(this.stages.flat().map(({ state }) => state.loadAll(noCost())));
+  }
+
+  /** Waits until nothing that was begun here is under way: a plan, results being published, state read ahead. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#planned, this.#filling, ...this.stages.flat().map((runner) => runner.settled())]);
   }
 
   async #run(

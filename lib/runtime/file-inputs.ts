@@ -21,12 +21,19 @@ export class FileInputs {
   readonly #job: PhysicalJob;
   readonly #planner: Planner;
   readonly #sources: SourceFiles[];
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * @param files by source name, in the order they are to be read
+   * @param signal ends a reading that is under way, with its reason
    * @throws {JobError} `UNKNOWN_SOURCE`
    */
-  constructor(job: PhysicalJob, planner: Planner, files: ReadonlyMap<string, readonly FileRef[]>) {
+  constructor(
+    job: PhysicalJob,
+    planner: Planner,
+    files: ReadonlyMap<string, readonly FileRef[]>,
+    signal?: AbortSignal,
+  ) {
     const known = job.sources.map((s) => s.name);
     for (const name of files.keys()) {
       if (known.includes(name)) continue;
@@ -34,7 +41,8 @@ export class FileInputs {
     }
     this.#job = job;
     this.#planner = planner;
-    this.#sources = known.map((name, index) => new SourceFiles(index, name, planner, files.get(name) ?? []));
+    this.#signal = signal;
+    this.#sources = known.map((name, index) => new SourceFiles(index, name, planner, files.get(name) ?? [], signal));
   }
 
   /** Adds files that were not there before (watching a folder). */
@@ -66,6 +74,7 @@ export class FileInputs {
       bytes += taken.bytes;
       // Answers to the requests of the batch before come first.
       await turn();
+      this.#signal?.throwIfAborted();
       addPiece(pieces, taken.piece);
     }
     if (pieces.length === 0) return undefined;
@@ -141,6 +150,7 @@ class SourceFiles {
   readonly index: number;
   readonly name: string;
   readonly #planner: Planner;
+  readonly #signal: AbortSignal | undefined;
   readonly #files: FileRef[] = [];
   readonly #known = new Set<string>();
   /** The file being read. */
@@ -152,10 +162,17 @@ class SourceFiles {
   /** Raw bytes read of the present file, where that is known; else decoded ones. */
   #fileBytes = 0;
 
-  constructor(index: number, name: string, planner: Planner, files: readonly FileRef[]) {
+  constructor(
+    index: number,
+    name: string,
+    planner: Planner,
+    files: readonly FileRef[],
+    signal: AbortSignal | undefined,
+  ) {
     this.index = index;
     this.name = name;
     this.#planner = planner;
+    this.#signal = signal;
     this.add(files);
   }
 
@@ -213,6 +230,7 @@ class SourceFiles {
       name: file.path,
       version: versionOf(file),
       from: planned,
+      signal: this.#signal,
       onBytes: (bytes) => {
         this.#fileBytes += bytes;
       },

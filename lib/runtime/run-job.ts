@@ -79,11 +79,17 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     names: names(job.name, file.epoch),
   };
   let inputs: FileInputs | undefined;
+  let opened: Engine | undefined;
+  /** Rows that are gathered and planned behind the batch that runs. */
+  let ahead: Promise<PlannedBatch | undefined> | undefined;
+  let reported: Promise<void> = Promise.resolve();
+  const over = new AbortController();
   let reason: RunEnd['reason'] = 'read';
   const totals = newTotals();
   try {
     const engine = await Engine.open(env);
-    inputs = new FileInputs(job, engine.planner, options.inputs);
+    opened = engine;
+    inputs = new FileInputs(job, engine.planner, options.inputs, over.signal);
     await options.onOpen?.(file, engine, inputs);
     const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
@@ -91,7 +97,6 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     };
     const files = inputs;
     await engine.recover((plan) => files.replay(plan), report);
-    let reported: Promise<void> = Promise.resolve();
     /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
     const prepare = async (): Promise<PlannedBatch | undefined> => {
       const startMs = clock.monotonic();
@@ -101,9 +106,9 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       const n = engine.planner.position + 1;
       trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
       await engine.preload(gathered);
+      over.signal.throwIfAborted();
       return engine.plan(gathered);
     };
-    let ahead: Promise<PlannedBatch | undefined> | undefined;
     const run = async (planned: PlannedBatch): Promise<void> => {
       const startMs = clock.monotonic();
       const done = await engine.run(planned, () => {
@@ -141,6 +146,10 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     await committer.close({ drain: true });
     return { totals, reason, position: engine.position };
   } finally {
+    // Nothing runs on behind a failure: what was begun beside the batch ends before anyone is told.
+    over.abort();
+    await Promise.allSettled([ahead, reported]);
+    await opened?.settled();
     await committer.close({ drain: false });
     await inputs?.close();
   }

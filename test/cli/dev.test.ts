@@ -63,7 +63,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(leftRunning()).toEqual([]);
 }
 
-describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', { timeout: 240_000 }, () => {
+describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () => {
   it('gives what misa run gives, ends with 0, and leaves nothing', async () => {
     const input = ['--input', 'flights=flights-*.ndjson.gz', '--flush', '--output'];
     const local = await dev(JOB, ...input, 'deployed', '--once', '--json').finished;

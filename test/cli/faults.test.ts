@@ -15,7 +15,7 @@ function expectFailure(finished: Finished, code: number, ...parts: string[]): vo
   expect(finished.code).toBe(code);
 }
 
-describe('usage', { timeout: 30_000 }, () => {
+describe('usage', () => {
   it.each([
     [['frobnicate'], "unknown command 'frobnicate'"],
     [['run'], "missing required argument 'job'"],
@@ -41,7 +41,7 @@ describe('usage', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a job module', { timeout: 30_000 }, () => {
+describe('a job module', () => {
   it.each([
     ['that is not there', undefined, ['there is no job file job.ts']],
     ['without default export', 'export const answer = 42;', ['job.ts has no default export (it exports answer)']],
@@ -66,7 +66,7 @@ describe('a job module', { timeout: 30_000 }, () => {
   });
 });
 
-describe('input, store and output', { timeout: 30_000 }, () => {
+describe('input, store and output', () => {
   it('names a truncated gzip, and keeps what was read before it', async () => {
     const space = workspace();
     space.write('job.ts', clicksJob());

@@ -7,7 +7,7 @@ const { workspace, removeAll } = workspaces();
 
 afterAll(removeAll);
 
-describe('misa run', { timeout: 30_000 }, () => {
+describe('misa run', () => {
   it('gives right results, once, however often it is run', async () => {
     const space = workspace();
     space.write('job.ts', clicksJob());

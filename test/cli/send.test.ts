@@ -23,7 +23,7 @@ const definition = (name: string): Job<unknown> =>
     { partitions: 2 },
   );
 
-describe.skipIf(endpoint === undefined)('commands for a deployed job', { timeout: 30_000 }, () => {
+describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
   const space = new Workspace();
   let stack: StackOfJob;
   const start = (...args: string[]): Started => space.start(args, awsEnvironment(endpoint!));
@@ -203,7 +203,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', { timeout
   });
 });
 
-describe('without AWS', { timeout: 30_000 }, () => {
+describe('without AWS', () => {
   const space = new Workspace();
   afterAll(() => space.remove());
 

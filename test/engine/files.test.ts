@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
@@ -13,7 +14,7 @@ import { seededRandom } from '../../lib/util/random.ts';
 import { NO_TRACE } from '../../lib/util/trace.ts';
 import { FastClock, outcomeOf, physical, rowsOf, testCommitter } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
-import { CrashError, hookedStore } from '../helpers/stores.ts';
+import { CrashError, countingStore, hookedStore } from '../helpers/stores.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-files-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -131,4 +132,23 @@ describe('files', () => {
     rmSync(name);
     await expect(run(gone, [file('h.ndjson', [])])).rejects.toMatchObject({ code: 'INPUT_MISSING' });
   });
+
+  it.each(['/s0/p0/log/', '/out/out/p1/'])(
+    'a run that has failed at %s leaves nothing running: no rows are gathered, nothing is planned or published',
+    async (part) => {
+      const name = file('i.ndjson', rowsFor(0, 6000));
+      const store = countingStore(new MemoryStore({ clock: new FastClock() }));
+      const failing = hookedStore(store, {
+        before(call) {
+          if (call.op === 'create' && call.name.includes(part)) throw new Error('no more');
+        },
+      });
+      const large = job({ trigger: { maxRows: 2000, maxBytes: 1 << 20, maxWaitMs: 0 } });
+      await expect(run(failing, [name], large)).rejects.toThrow('no more');
+      expect(store.calls.filter((call) => call.outcome === 'under way')).toEqual([]);
+      const before = store.report();
+      for (let turns = 0; turns < 2000; turns++) await turn();
+      expect(store.report()).toBe(before);
+    },
+  );
 });

@@ -253,7 +253,7 @@ describe('the directory store, by property', () => {
     fc.record({ op: fc.constant('list'), name: fc.constantFrom('', 'f/', 'm/b', 'f/a', 'f/b/c'), body }),
   );
 
-  it('does what a map does', { timeout: 120_000 }, async () => {
+  it('does what a map does', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 40 }), async (operations) => {
         const store = await open(newRoot());
