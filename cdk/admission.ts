@@ -29,7 +29,7 @@ function storedFacts(job: JobDescription): Record<string, unknown> {
     stages: job.stages,
     outputMode: job.mode,
     commit: job.commit.mode,
-    outputs: job.outputs.map(({ name, stage }) => ({ name, stage })),
+    outputs: job.outputs.map(({ name, stage, kind }) => ({ name, stage, kind })),
     layout: [...job.sources.map((source) => `source ${source}`).sort(), ...job.layout],
   };
 }

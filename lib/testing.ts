@@ -48,7 +48,7 @@ export interface TestJob<Out> {
   restart(): Promise<void>;
   /** As `--flush`: runs what was sent, then closes all windows, emits outer rows and fires all timers. */
   flush(): Promise<Out>;
-  /** The whole table; mode `complete` only. @throws {JobError} `NO_TABLE` */
+  /** The whole table; of outputs that append, all rows so far. Mode `complete` only. @throws {JobError} `NO_TABLE` */
   table(): Promise<Out>;
   /** Moves the processing time of the next batch on (it stands still otherwise, starting at 0). */
   advanceTime(by: Duration): void;
@@ -157,13 +157,15 @@ class TestDriver implements TestJob<Rows> {
     }
     const { env, position } = this.#running();
     const rows = await Promise.all(
-      this.#job.outputs.map(async ({ name }) => {
-        const parts: unknown[] = [];
-        for (let p = 0; p < this.#job.partitions; p++) {
-          const answer = await env.store.get(env.names.out(name, p, position));
-          if (answer.found) parts.push(...decodeNdjson(answer.body));
+      this.#job.outputs.map(async ({ name, kind }) => {
+        const parts: unknown[][] = [];
+        for (let n = kind === 'table' ? Math.max(1, position) : 1; n <= position; n++) {
+          for (let p = 0; p < this.#job.partitions; p++) {
+            const answer = await env.store.get(env.names.out(name, p, n));
+            if (answer.found) parts.push(decodeNdjson(answer.body));
+          }
         }
-        return parts;
+        return parts.flat();
       }),
     );
     return this.#byName(rows);

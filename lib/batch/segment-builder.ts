@@ -22,8 +22,6 @@ export class SegmentBuilder implements HeadCollector {
   readonly #edges: (EdgeRows | undefined)[][];
   readonly #quarantined: QuarantinedRow[] = [];
   readonly #objects: string[] = [];
-  /** Greatest event time by watermark generator id. */
-  readonly seen = new Map<string, number>();
   /** Rows added, and those of them that left no trace. */
   rows = 0;
   dropped = 0;
@@ -31,13 +29,24 @@ export class SegmentBuilder implements HeadCollector {
   #object: OpenObject | undefined;
   #emitted: EdgeRows[] = [];
   #primary = true;
-  readonly #observed = new Float64Array(64);
-  #observedCount = 0;
-  readonly #observedBy: number[] = [];
+  /** Greatest event time by watermark generator: of the rows that were taken, and of the row being added. */
+  readonly #seen: Float64Array;
+  readonly #seenInRow: Float64Array;
 
   constructor(job: PhysicalJob) {
     this.#job = job;
     this.#edges = Array.from({ length: job.partitions }, () => []);
+    this.#seen = new Float64Array(job.watermarks.length).fill(Number.NEGATIVE_INFINITY);
+    this.#seenInRow = this.#seen.slice();
+  }
+
+  /** Greatest event time by watermark generator id; of those that saw a row. */
+  get seen(): ReadonlyMap<string, number> {
+    const seen = new Map<string, number>();
+    for (const [i, { id }] of this.#job.watermarks.entries()) {
+      if (this.#seen[i] !== Number.NEGATIVE_INFINITY) seen.set(id, this.#seen[i]!);
+    }
+    return seen;
   }
 
   get quarantined(): number {
@@ -60,7 +69,7 @@ export class SegmentBuilder implements HeadCollector {
     const source = this.#job.sources[this.#object!.source]!;
     this.rows++;
     this.#primary = true;
-    this.#observedCount = 0;
+    this.#seenInRow.fill(Number.NEGATIVE_INFINITY);
     this.#emitted.length = 0;
     try {
       source.push(row, this);
@@ -73,11 +82,9 @@ export class SegmentBuilder implements HeadCollector {
       throw this.#failure(error, line, row);
     }
     if (this.#primary) this.dropped++;
-    for (let i = 0; i < this.#observedCount; i++) {
-      const { id } = this.#job.watermarks[this.#observedBy[i]!]!;
-      const time = this.#observed[i]!;
-      const before = this.seen.get(id);
-      if (before === undefined || time > before) this.seen.set(id, time);
+    // Only now: a row that was refused has moved no watermark.
+    for (let i = 0; i < this.#seen.length; i++) {
+      if (this.#seenInRow[i]! > this.#seen[i]!) this.#seen[i] = this.#seenInRow[i]!;
     }
   }
 
@@ -120,8 +127,7 @@ export class SegmentBuilder implements HeadCollector {
   }
 
   observe(watermark: number, time: number): void {
-    this.#observedBy[this.#observedCount] = watermark;
-    this.#observed[this.#observedCount++] = time;
+    if (time > this.#seenInRow[watermark]!) this.#seenInRow[watermark] = time;
   }
 
   /** The inputs of all partitions; quarantined rows go to partition 0. */

@@ -5,7 +5,7 @@
 import { CorruptionError, MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
 import { epochsPrefix, jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { OutputSpec, PhysicalJob } from '../stream/physical.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import type { Random } from '../util/random.ts';
 
@@ -22,10 +22,23 @@ export interface JobFile {
   readonly outputMode: PhysicalJob['mode'];
   /** Fixed for an epoch. */
   readonly commit: 'async' | 'sync';
-  /** Names of the outputs by stage, the quarantine included. */
-  readonly outputs: readonly { readonly name: string; readonly stage: number }[];
+  /** The outputs, without the quarantine. `kind` is missing from files made before 0.3: see {@link holdsTable}. */
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly stage: number;
+    readonly kind?: OutputSpec['kind'] | undefined;
+  }[];
   /** What the stored state means; see {@link PhysicalJob.layout}. */
   readonly layout: readonly string[];
+}
+
+/**
+ * Whether each batch gives the whole table of this output, which takes the place of the one before; else its rows are
+ * appended. Where the file does not say, and nobody had the job to add it, the job's mode has to do.
+ */
+export function holdsTable({ outputs, outputMode }: JobFile, output: string): boolean {
+  const known = outputs.find(({ name }) => name === output);
+  return known !== undefined && (known.kind ?? (outputMode === 'complete' ? 'table' : 'append')) === 'table';
 }
 
 /** @throws {MisaError} `NO_JOB`: nothing of this job is in the store */
@@ -81,7 +94,7 @@ function describe(job: PhysicalJob, id: string): JobFile {
     stages: job.stages.length,
     outputMode: job.mode,
     commit: job.commit.mode,
-    outputs: job.outputs.map(({ name, stage }) => ({ name, stage })),
+    outputs: job.outputs.map(({ name, stage, kind }) => ({ name, stage, kind })),
     layout: [...job.sources.map((source) => `source ${source.name}`).sort(), ...job.layout],
   };
 }
@@ -92,15 +105,22 @@ function check(found: JobFile, wanted: JobFile): JobFile {
     if (JSON.stringify(a) !== JSON.stringify(b))
       differences.push(`${what}: ${show(a)} in the store, ${show(b)} in the job`);
   };
+  compare('name', found.name, wanted.name);
   compare('partitions', found.partitions, wanted.partitions);
   compare('output mode', found.outputMode, wanted.outputMode);
   compare('commit mode', found.commit, wanted.commit);
   compare('outputs', found.outputs.map((o) => o.name).sort(), wanted.outputs.map((o) => o.name).sort());
+  const kinds = new Map(wanted.outputs.map(({ name, kind }) => [name, kind]));
+  for (const { name, kind } of found.outputs) {
+    if (kind !== undefined && kinds.has(name)) compare(`kind of output ${name}`, kind, kinds.get(name));
+  }
   const layout = [
     ...found.layout.filter((line) => !wanted.layout.includes(line)).map((line) => `only in the store: ${line}`),
     ...wanted.layout.filter((line) => !found.layout.includes(line)).map((line) => `only in the job: ${line}`),
   ];
-  if (differences.length === 0 && layout.length === 0) return found;
+  if (differences.length === 0 && layout.length === 0) {
+    return { ...found, outputs: found.outputs.map((output) => ({ kind: kinds.get(output.name), ...output })) };
+  }
   throw new MisaError(
     'JOB_CHANGED',
     `job ${wanted.name} does not fit its state in this store: ${[...differences, ...layout].join('; ')}. Put the job back as it was, or start over with a new --store or another job name.`,

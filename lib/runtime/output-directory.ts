@@ -3,7 +3,8 @@
  * name and complete from the moment it appears; a cursor file says how far it is. Killed anywhere, the next run copies from
  * the cursor on, to the same names: nothing is lost, nothing is there twice.
  *
- * In mode complete there is one file a partition instead, replaced by each batch's table.
+ * An output that is a table (mode complete) has one file a partition instead, replaced by each batch's table; beside it,
+ * outputs that append go on as ever.
  */
 import { mkdirSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
@@ -14,7 +15,7 @@ import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
-import type { JobFile } from './job-file.ts';
+import { holdsTable, type JobFile } from './job-file.ts';
 
 const CURSOR = '.misa-cursor';
 const VERSION = 1;
@@ -94,7 +95,7 @@ export class OutputDirectory {
     await Promise.all(
       parts.map(async ({ name, stage, partition }) => {
         const bytes = known(name, partition) ?? (await this.#read(name, stage, partition, n));
-        const table = this.#file.outputMode === 'complete' && name !== QUARANTINE;
+        const table = holdsTable(this.#file, name);
         if (bytes.length === 0 && !table) return;
         const batch = table ? '' : `-${String(n).padStart(8, '0')}`;
         const file = path.join(this.directory, `${name.replace(/^_/, '')}${batch}-p${partition}.ndjson`);

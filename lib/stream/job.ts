@@ -9,6 +9,7 @@ import type { result } from './brands.ts';
 import { nodeOf } from './builder.ts';
 import type { StreamNode } from './graph.ts';
 import { type ResolvedOptions, resolveOptions } from './job-options.ts';
+import { checkOutputNames } from './output-names.ts';
 import type { RowOf, Stream } from './streams.ts';
 import { checkGraph } from './validate.ts';
 
@@ -75,7 +76,7 @@ const SINGLE_OUTPUT = 'out';
 
 /**
  * Names a pipeline and checks it.
- * @param outputs one stream, or several by name
+ * @param outputs one stream, or several by name: letters, digits, `.`, `_`, `-`; not `quarantine`, not two that differ by case only
  * @throws {JobError} what cannot work and what to change: `append` of an aggregation without window or watermark, `complete`
  *   without an aggregation, a stateful operator after an aggregation in `update` or `complete` mode, two sources of one name …
  */
@@ -86,15 +87,16 @@ export function job<O extends { readonly [output: string]: Stream<unknown> }>(
   options?: JobOptions,
 ): Job<{ [P in keyof O]: RowOf<O[P]>[] }>;
 export function job(name: string, outputs: object, options: JobOptions = {}): Job<unknown> {
-  if (typeof name !== 'string' || !isName(name)) throw badName('job', name);
+  if (typeof name !== 'string' || !isName(name)) throw badName(name);
   const single = typeof (outputs as Partial<Stream<unknown>> | null)?.map === 'function';
   const named = single ? { [SINGLE_OUTPUT]: outputs } : (outputs ?? {});
+  checkOutputNames(Object.keys(named));
   const definition: JobDefinition = {
     name,
-    outputs: Object.entries(named).map(([output, stream]) => {
-      if (!isName(output)) throw badName('output', output);
-      return { name: output, node: nodeOf(stream, single ? 'job()' : `output '${output}'`) };
-    }),
+    outputs: Object.entries(named).map(([output, stream]) => ({
+      name: output,
+      node: nodeOf(stream, single ? 'job()' : `output '${output}'`),
+    })),
     single,
     options: resolveOptions(options),
   };
@@ -114,9 +116,9 @@ export function definitionOf(value: unknown): JobDefinition {
   return definition;
 }
 
-function badName(what: string, name: unknown): JobError {
+function badName(name: unknown): JobError {
   return new JobError(
     'BAD_NAME',
-    `${what} name ${JSON.stringify(name)}: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit`,
+    `job name ${JSON.stringify(name)}: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit`,
   );
 }

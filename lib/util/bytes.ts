@@ -4,6 +4,8 @@
  * Neither class checks what its caller's checksum has already vouched for, except that a read past the end throws.
  */
 
+const MAX_U32 = 0xffffffff;
+
 /** An array that grows as it is written. Reuse one with {@link ByteWriter.reset} rather than make many. */
 export class ByteWriter {
   #bytes: Buffer;
@@ -24,8 +26,9 @@ export class ByteWriter {
     this.#bytes[this.#length++] = value;
   }
 
-  /** An unsigned 32-bit integer. */
+  /** An unsigned 32-bit integer. @throws {RangeError} it does not fit: nothing is written that would be read as another */
   u32(value: number): void {
+    if (!(value >= 0 && value <= MAX_U32)) throw new RangeError(`${value} does not fit 32 bits`);
     this.#reserve(4);
     const bytes = this.#bytes;
     const at = this.#length;
@@ -36,8 +39,9 @@ export class ByteWriter {
     this.#length = at + 4;
   }
 
-  /** An integer in 0 .. 2^32 - 1, in one to five bytes. */
+  /** An integer in 0 .. 2^32 - 1, in one to five bytes. @throws {RangeError} it does not fit */
   varint(value: number): void {
+    if (!(value >= 0 && value <= MAX_U32)) throw new RangeError(`${value} does not fit 32 bits`);
     this.#reserve(5);
     const bytes = this.#bytes;
     let at = this.#length;

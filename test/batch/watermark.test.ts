@@ -54,6 +54,46 @@ describe('watermarks', () => {
     await t.close();
   });
 
+  it('sees every event time of a row, however many it holds, and of every generator', async () => {
+    interface Message {
+      readonly a: readonly number[];
+      readonly b: readonly number[];
+    }
+    const messages = source<Message>('messages');
+    const timesOf = (of: (m: Message) => readonly number[]) =>
+      messages.flatMap((m) => of(m).map((t) => ({ t }))).withEventTime((r) => r.t, { delay: 0 });
+    const windows = (s: ReturnType<typeof timesOf>) =>
+      s
+        .keyBy(() => null)
+        .window(tumbling(10))
+        .aggregate({ n: count() });
+    const t = await testJob(job('j', { a: windows(timesOf((m) => m.a)), b: windows(timesOf((m) => m.b)) }));
+    const many = Array.from({ length: 1000 }, (_, i) => i);
+    t.send(messages, [{ a: many, b: [...many, 2000] }]);
+    await t.runBatch();
+    expect(t.watermark).toBe(999);
+    // In any order, and the second row moves only one of them.
+    t.send(messages, [{ a: [5000, ...many], b: [7] }]);
+    await t.runBatch();
+    expect(t.watermark).toBe(2000);
+    await t.close();
+  });
+
+  it('a row that is refused has moved nothing', async () => {
+    const messages = source<{ times: readonly (number | null)[] }>('messages');
+    const rows = messages.flatMap((m) => m.times.map((t) => ({ t }))).withEventTime((r) => r.t, { delay: 0 });
+    const counts = rows
+      .keyBy(() => null)
+      .window(tumbling(10))
+      .aggregate({ n: count() });
+    const t = await testJob(job('j', counts));
+    t.send(messages, [{ times: [1, 2] }, { times: [...Array.from({ length: 100 }, (_, i) => i * 1000), null] }]);
+    await t.runBatch();
+    expect(t.counts.quarantined).toBe(1);
+    expect(t.watermark).toBe(2);
+    await t.close();
+  });
+
   it('takes the greatest over the inputs by policy, and never goes back', () => {
     const specs = [
       { id: 'a', delayMs: 10, idleAfterMs: undefined },

@@ -166,6 +166,25 @@ it('a job file', () => {
   expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
 });
 
+it('a job file that says what its outputs are', () => {
+  const file: JobFile = {
+    name: 'words',
+    id: '00112233445566778899',
+    epoch: 1,
+    partitions: 1,
+    stages: 1,
+    outputMode: 'complete',
+    commit: 'async',
+    outputs: [
+      { name: 'counts', stage: 0, kind: 'table' },
+      { name: 'raw', stage: 0, kind: 'append' },
+    ],
+    layout: ['s0/o0 aggregate n:count table groups keyed'],
+  };
+  const bytes = matches('job-v1-kinds.json', encodeEnvelope('job', 1, file));
+  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+});
+
 it('a cursor', () => {
   const cursor = { job: 'departures', id: '00112233445566778899', through: 42 };
   const bytes = matches('cursor-v1.json', encodeEnvelope('cursor', 1, cursor));

@@ -211,23 +211,39 @@ describe('quantile', () => {
     fc.assert(
       fc.property(
         fc.array(value, { minLength: 1, maxLength: 60 }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat({ max: 1000 }),
         fc.nat(),
-        (vs, q, at) => {
-          const aggregate = quantile((r: Row) => r.v, [q, 0, 1]);
+        (vs, thousandths, at) => {
+          const aggregate = quantile((r: Row) => r.v, [thousandths / 1000, 0, 1]);
           const rows = vs.map((v, id) => ({ v, s: '', time: 0, id }));
           const sorted = vs.toSorted((a, b) => a - b);
           const [a, b] = cut(rows, [at]).map((part) => fold(aggregate, [part])) as [Slots, Slots];
           for (const slots of [fold(aggregate, [rows]), merged(aggregate, a, b)]) {
             const got = result(aggregate, slots) as number[];
-            for (const [i, one] of [q, 0, 1].entries()) {
-              const exact = sorted[Math.floor(one * (vs.length - 1))]!;
+            for (const [i, one] of [thousandths, 0, 1000].entries()) {
+              const exact = sorted[Math.max(1, Math.ceil((one * vs.length) / 1000)) - 1]!;
               expect(Math.abs(got[i]! - exact)).toBeLessThanOrEqual(0.01 * Math.abs(exact));
             }
           }
         },
       ),
     );
+  });
+
+  test('takes the nearest rank, and 0.07 of 100 values is the seventh', () => {
+    const of = (q: number, values: readonly number[]): number => {
+      const aggregate = quantile((r: Row) => r.v, q);
+      return result(aggregate, fold(aggregate, [values.map((v, id) => ({ v, s: '', time: 0, id }))])) as number;
+    };
+    const near = (got: number, wanted: number): void => expect(Math.abs(got - wanted) / wanted).toBeLessThan(0.01);
+    near(of(0.95, [10, 1000]), 1000);
+    near(of(0.5, [10, 1000]), 10);
+    near(of(0.51, [10, 1000]), 1000);
+    near(of(0, [10, 1000]), 10);
+    near(of(1, [10, 1000]), 1000);
+    // Far enough apart that neighbours are told apart.
+    const hundred = Array.from({ length: 100 }, (_, i) => 1.1 ** i);
+    for (let percent = 1; percent <= 100; percent++) near(of(percent / 100, hundred), 1.1 ** (percent - 1));
   });
 
   test('of no values is null', () => {

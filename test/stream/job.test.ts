@@ -38,6 +38,18 @@ const refusals: [what: string, code: string, make: () => unknown, message?: RegE
   ['a job name with a slash', 'BAD_NAME', () => job('a/b', timed()), /letters, digits/],
   ['an output name with a space', 'BAD_NAME', () => job('j', { 'an output': timed() })],
   ['an output called like the quarantine', 'BAD_NAME', () => job('j', { _quarantine: timed() })],
+  ['an output called as the rows set aside are', 'BAD_NAME', () => job('j', { quarantine: timed() }), /'rejected'/],
+  ['the same in another case', 'BAD_NAME', () => job('j', { Quarantine: timed() }), /is taken/],
+  ['outputs that differ by case only', 'BAD_NAME', () => job('j', { rows: timed(), Rows: timed() }), /by case only/],
+  [
+    'an output called like a file of a batch',
+    'BAD_NAME',
+    () => job('j', { 'a-00000001': timed() }),
+    /ends in '-00000001'/,
+  ],
+  ['an output called like a file of a partition', 'BAD_NAME', () => job('j', { 'a-p0': timed() }), /ends in '-p0'/],
+  ['an output called like a result file', 'BAD_NAME', () => job('j', { 'a.parquet': timed() }), /result files/],
+  ['an output that ends in a dot', 'BAD_NAME', () => job('j', { 'a.': timed() }), /ends in '.'/],
   ['no output', 'NO_OUTPUT', () => job('j', {})],
   ['an output that is no stream', 'BAD_ARGUMENT', () => job('j', { a: any(keyed()) }), /output 'a'/],
   [

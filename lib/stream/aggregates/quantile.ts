@@ -16,7 +16,11 @@ const MIDDLE = Math.log(2 / (GAMMA + 1));
 /** Makes the bucket numbers of all positive doubles positive: negative values have the negated number, 0 has 0. */
 const SHIFT = 1 << 16;
 
-/** The `q` quantile (0 … 1) by a mergeable sketch: relative error of the value ≤ 1 %. `null` of none. */
+/**
+ * The `q` quantile (0 … 1): the value of the nearest rank ⌈q · n⌉ of n (the least at q = 0), so the 0.95 quantile of two
+ * values is the greater one. By a mergeable sketch: what comes out is within 1 % of that value. `null` and `undefined` are
+ * skipped; `null` of none.
+ */
 export function quantile<T>(f: (row: T) => number | Null, q: number): Aggregate<T, number | null>;
 export function quantile<T, const Q extends readonly number[]>(
   f: (row: T) => number | Null,
@@ -78,14 +82,21 @@ function increase(sketch: number[], bucket: number, by: number): void {
   else sketch.splice(2 * from, 0, bucket, by);
 }
 
-/** The value of rank ⌊q · (n − 1)⌋, counted from 0. */
+/** The value of the nearest rank. */
 function valueAt(sketch: readonly number[], q: number): number | null {
   let total = 0;
   for (let i = 1; i < sketch.length; i += 2) total += sketch[i]!;
   if (total === 0) return null;
-  const rank = Math.floor(q * (total - 1));
-  let below = 0;
+  const rank = nearestRank(q, total);
   let at = 0;
-  for (; below + sketch[at + 1]! <= rank; at += 2) below += sketch[at + 1]!;
+  for (let below = sketch[1]!; below < rank; below += sketch[at + 1]!) at += 2;
   return middleOf(sketch[at]!);
+}
+
+/** ⌈q · n⌉, from 1 to n. What is a whole number but for the rounding of doubles (0.07 · 100) counts as one. */
+function nearestRank(q: number, n: number): number {
+  const exact = q * n;
+  const whole = Math.round(exact);
+  const rank = Math.abs(exact - whole) <= exact * Number.EPSILON ? whole : Math.ceil(exact);
+  return Math.max(1, rank);
 }
