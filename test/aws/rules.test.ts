@@ -1,16 +1,20 @@
 /** Rules of the functions, each with the test that fails without it. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { resumeHalted } from '../../lib/commit/halt.ts';
+import { StoreError } from '../../lib/errors.ts';
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
-import { outcomeOf, physical } from '../helpers/engine.ts';
+import { FastClock, outcomeOf, physical } from '../helpers/engine.ts';
+import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
+import { hookedStore } from '../helpers/stores.ts';
 
 interface Row {
   readonly t: number;
@@ -83,6 +87,66 @@ describe('a batch that cannot run', () => {
     expect(await resumeHalted({ store: aws.store, names: NAMES, path: `s0/p${at}`, random })).toBeNull();
     await aws.settle();
     await checkOutcome(aws);
+  });
+});
+
+describe('results', () => {
+  it.each([
+    ['is delivered again', true],
+    ['is lost', false],
+  ])(
+    'that the store refuses for a while come out when it takes them again, though the trigger %s',
+    async (_, again) => {
+      let broken = false;
+      const store = hookedStore(new MemoryStore({ clock: new FastClock() }), {
+        before({ op, name }) {
+          if (broken && op === 'create' && name.includes('/out/')) {
+            throw new StoreError('STORE_BUSY', 'later', { retryable: true });
+          }
+        },
+      });
+      const aws = new SimulatedAws(sums({ partitions: 1 }), 1, {}, store);
+      for (let i = 1; i <= 2; i++) {
+        send(aws, i);
+        while (await aws.deliverOne());
+      }
+      broken = true;
+      for (let i = 3; i <= 4; i++) {
+        send(aws, i);
+        // Batches are committed one after the other, and none of their results is out.
+        for (let k = 0; k < 20; k++) await aws.deliverOne();
+        if (!again) for (const url of aws.queues.keys()) aws.queues.set(url, []);
+      }
+      expect((await new DataLog(aws.store, NAMES, 's0/p0').readEntry(3)).entry?.header.publishedThrough).toBe(2);
+      expect((await aws.store.get(NAMES.out('out', 0, 3))).found).toBe(false);
+      broken = false;
+      if (!again) aws.allCold();
+      await aws.settle();
+      send(aws, 5);
+      await aws.settle();
+      await checkOutcome(aws);
+    },
+  );
+});
+
+describe('stages', () => {
+  it('⚑ the next stage is triggered by whoever sees that all partitions have the batch, and by nobody before', async () => {
+    const job = physical(JOBS.twoStages(), { partitions: 3, noDataBatches: false });
+    const aws = new SimulatedAws(job, 1);
+    aws.send({ misa: 1, source: 'events', id: 'rows-0', rows: sampleScript('twoStages', 1)[0]!.events });
+    await aws.deliverOne();
+    const triggersOf = (stage: number): number[] =>
+      [0, 1, 2].map((p) => (aws.queues.get(`s${stage}/p${p}`) ?? []).length);
+    expect(triggersOf(0)).toEqual([1, 1, 1]);
+    for (const p of [2, 0, 1]) {
+      expect(triggersOf(1), `before partition ${p}`).toEqual([0, 0, 0]);
+      const bodies = aws.queues.get(`s0/p${p}`)!.map((message) => message.body);
+      aws.queues.set(`s0/p${p}`, []);
+      await aws.invoke(`s0/p${p}`, bodies);
+    }
+    expect(triggersOf(1)).toEqual([1, 1, 1]);
+    await aws.settle();
+    expect(aws.errors).toEqual([]);
   });
 });
 

@@ -109,6 +109,9 @@ describe('log entries', () => {
     await collect(world.partition(), { keepLogsAfter: 0 });
     const settled = async (): Promise<number> => settledThrough(await manifestOf(world.partition()), R);
     expect(await settled()).toBe(0);
+    // Folded it is; but one who read the manifest before is still at it.
+    expect(await world.manifest()).toMatchObject({ through: 2 });
+    expect(keepLogsAfter([await manifestOf(world.partition())], R)).toBe(0);
     world.clock.advance(1);
     await collect(world.partition(), { keepLogsAfter: 0 });
     expect(await settled()).toBe(0);

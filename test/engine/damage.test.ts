@@ -153,6 +153,36 @@ describe('damaged objects', () => {
     }
   });
 
+  it('a plan or log entry that is whole, in its place, and of another history is named (invariant 2)', async () => {
+    for (const name of [`running/e1/plan/${pad(4)}`, `running/e1/s0/p0/log/${pad(4)}`]) {
+      // The same rows; but other attempts have made them, so each entry follows others.
+      const { store, clock } = await written();
+      const other = await (await written()).store.get(name);
+      await overwrite(store, name, () => (other.found ? other.body : new Uint8Array(0)));
+      await expect(openEngine({ job: job(), store, clock }), name).rejects.toMatchObject({
+        code: 'CORRUPT',
+        message: expect.stringMatching(`${name} is corrupted: .*two histories`),
+      });
+    }
+  });
+
+  it('a log entry that the next stage has not read is missed, and not taken for one without rows', async () => {
+    const twoStages = physical(JOBS.twoStages(), { noDataBatches: false });
+    const clock = new FastClock();
+    const store = new MemoryStore({ clock });
+    const { engine, env } = await openEngine({ job: twoStages, store, clock, commits: 'asked' });
+    const { durable } = await engine.plan(gather(twoStages, sampleScript('twoStages', 1)[0]!, 'rows-0'));
+    await durable;
+    for (const first of engine.stages[0]!) await first.run(1);
+    const name = env.names.log('s0/p1', 1);
+    await store.delete([name]);
+    await expect(engine.stages[1]![0]!.run(1)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining(name),
+    });
+    expect((await store.get(env.names.log('s1/p0', 1))).found).toBe(false);
+  });
+
   it('an SST that is missing under a fresh manifest is corruption', async () => {
     const { store, clock } = await written();
     const name = await OBJECTS['SST']!(store);

@@ -3,12 +3,16 @@
  * out. (Those of the commit side are in test/commit; epochs, the sweep and message queues are not there yet.)
  */
 import { describe, expect, it } from 'vitest';
-import type { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { StoredSource } from '../../lib/batch/stored-source.ts';
+import { compact } from '../../lib/commit/compact.ts';
+import { halt, resumeHalted } from '../../lib/commit/halt.ts';
 import { aggregator, type Job, job as makeJob, source, sum } from '../../lib/index.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
+import { commitPartition } from '../../lib/runtime/commit-work.ts';
 import { noRows } from '../../lib/runtime/run-job.ts';
 import { Rows } from '../../lib/state/rows.ts';
 import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
@@ -72,6 +76,11 @@ const open = ({ clock, store, job }: Place, through: ObjectStore = store): Promi
   openEngine({ job, store: through, clock, retentionMs: R, commits: 'asked' });
 const run = (opened: OpenEngine, i: number) => opened.engine.batch(gather(opened.env.job, SCRIPT[i]!, `rows-${i}`));
 const runner = ({ engine }: OpenEngine): PartitionRunner => engine.stages[0]![0]!;
+
+/** Lets everything that waits for no request go as far as it can. */
+async function turns(count = 50): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 /** What a sequential run leaves after the first `batches` batches. */
 async function expected(batches: number, job = one()) {
@@ -269,6 +278,27 @@ describe('the log', () => {
   });
 });
 
+describe('a halted partition', () => {
+  it('does not run the batch that it is halted at, though nothing is wrong with it any more, before it is resumed', async () => {
+    const at = place();
+    const first = await open(at);
+    for (let i = 0; i < 2; i++) await run(first, i);
+    const { stored, durable } = await first.engine.plan(gather(at.job, SCRIPT[2]!, 'rows-2'));
+    await durable;
+    const partition = commitPartition({ ...first.env, file: first.file }, 's0/p0');
+    await halt(partition, { n: 3, code: 'USER_FUNCTION', reason: 'it was broken' });
+    const cold = await open(at).catch((error: unknown) => error);
+    expect(cold, 'the engine is told when it starts').toMatchObject({ code: 'HALTED' });
+    const source = new StoredSource({ store: at.store, names: first.env.names, partitions: 1 });
+    const trigger = { plan: stored };
+    const alone = new PartitionRunner(first.env, source, 0, 0);
+    await expect(alone.run(3, trigger)).rejects.toMatchObject({ code: 'HALTED' });
+    expect((await at.store.get(first.env.names.log('s0/p0', 3))).found).toBe(false);
+    await resumeHalted(partition);
+    expect((await alone.run(3, trigger)).own).toBeDefined();
+  });
+});
+
 describe('the planner', () => {
   it('⚑ invariant 10: the input counts as consumed when its plan is durable, not before and not later', async () => {
     for (const when of ['before', 'after effect'] as const) {
@@ -320,6 +350,37 @@ describe('the planner', () => {
 });
 
 describe('the planner beside others', () => {
+  it('a fold goes no further than what its maker has been told of, so that nobody is fenced by his own plan', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf(`/plan/${pad(3)}`), 'after effect');
+    const store = hookedStore(at.store, asleep.hooks);
+    const opened = await openEngine({ ...at, store, retentionMs: R, foldEvery: 3 });
+    for (let i = 0; i < 2; i++) await run(opened, i);
+    const late = run(opened, 2);
+    late.catch(() => {});
+    await asleep.asleep;
+    // Plan 3 is there and its planner does not know. A third hint, doubled, makes the fold of the two before due.
+    opened.committer.committed('planner', 2);
+    const folded = async () => (await loadManifest(at.store, opened.env.names.manifest('planner'))).manifest.through;
+    while ((await folded()) === 0) await turns(1);
+    await turns();
+    expect(await folded()).toBe(2);
+    asleep.wake();
+    await late;
+    expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(3)).state);
+  });
+
+  it('invariant 10: one object that two sources read is planned in each of them', async () => {
+    const job = physical(JOBS.union(), { noDataBatches: false });
+    const { engine } = await open(place(job));
+    const rows = [{ t: 1000, k: 'a', v: 1 }];
+    await engine.batch(gather(job, { events: rows }, 'shared.ndjson'));
+    expect(await engine.planner.planned('events', 'shared.ndjson')).toMatchObject({ done: true });
+    expect(await engine.planner.planned('others', 'shared.ndjson')).toBeUndefined();
+    await engine.batch(gather(job, { others: rows }, 'shared.ndjson'));
+    expect(await engine.planner.planned('others', 'shared.ndjson')).toMatchObject({ done: true });
+  });
+
   it('invariant 10: a plan that is ours, but planned on from by others before we hear of it, fences us', async () => {
     const at = place();
     const asleep = sleepAt(isCreateOf(`/plan/${pad(2)}`), 'after effect');
@@ -377,6 +438,30 @@ describe('stages and outputs', () => {
     await opened.committer.loop.foldNow('s1/p1');
     await collectAll(opened, at);
     expect([await exists('s0/p0'), await exists('s0/p1')]).toEqual([false, false]);
+  });
+
+  it('⚑ log entries of a stage are kept a retention longer than the next stage has folded them, for one that slept', async () => {
+    const job = physical(JOBS.twoStages(), { noDataBatches: false });
+    const at = place(job);
+    const script = sampleScript('twoStages', 3);
+    const opened = await open(at);
+    for (let i = 0; i < 3; i++) await opened.engine.batch(gather(job, script[i]!, `rows-${i}`));
+    for (const path of ['planner', 's0/p0', 's0/p1']) await opened.committer.loop.foldNow(path);
+    await collectAll(opened, at);
+    // The next stage folds just now. Whoever read its manifest before may still be on his way to these entries.
+    for (const path of ['s1/p0', 's1/p1']) await opened.committer.loop.foldNow(path);
+    await opened.committer.loop.collect();
+    await opened.committer.loop.collect();
+    for (const path of ['s0/p0', 's0/p1']) {
+      for (const n of [1, 2, 3]) {
+        expect((await at.store.get(opened.env.names.log(path, n))).found, `log ${n} of ${path}`).toBe(true);
+      }
+    }
+    expect((await at.store.get(opened.env.names.log('planner', 1))).found).toBe(true);
+    await collectAll(opened, at);
+    for (const path of ['s0/p0', 's0/p1', 'planner']) {
+      expect((await at.store.get(opened.env.names.log(path, 3))).found, path).toBe(false);
+    }
   });
 
   it('⚑ invariant 12: a later stage that lags sees each batch once, from the log of the stage before', async () => {
@@ -449,7 +534,56 @@ describe('stages and outputs', () => {
   });
 });
 
+describe('results that are late', () => {
+  it('invariant 12: a batch is not hinted at before its results are out, or a fold would take them for published', async () => {
+    const at = place();
+    let dead = false;
+    const store = hookedStore(at.store, {
+      async before(call) {
+        if (!dead && isCreateOf(`/out/out/p0/${pad(4)}`)(call)) {
+          // Whoever was told of batch 4 has all the time to fold it.
+          await turns();
+          dead = true;
+        }
+        if (dead) throw new CrashError('dead before out');
+      },
+    });
+    const first = await openEngine({ ...at, store, retentionMs: R, foldEvery: 1 });
+    for (let i = 0; i < 3; i++) await run(first, i);
+    await expect(run(first, 3)).rejects.toThrow('dead');
+    await turns();
+    const { manifest } = await loadManifest(at.store, first.env.names.manifest('s0/p0'));
+    expect(manifest.publishedThrough).toBeLessThan(4);
+    const second = await open(at);
+    for (let i = 4; i < 6; i++) await run(second, i);
+    expect(await outcomeOf(at.store, at.job)).toEqual(await expected(6));
+  });
+});
+
 describe('reads of a batch', () => {
+  it('an SST that is gone under the manifest at hand is looked for under a new one, and no damage', async () => {
+    const job = one({ state: { ttlMs: undefined, cacheBytes: 1 } });
+    const at = place(job);
+    const warm = await open(at);
+    for (let i = 0; i < 3; i++) {
+      await run(warm, i);
+      await foldAll(warm);
+    }
+    const { manifest } = runner(warm).state;
+    expect(manifest.l0).toHaveLength(3);
+    // Another environment makes one SST of three; a retention later they are gone. No batch has come meanwhile.
+    const other = await open(at);
+    const compacted = await compact(commitPartition({ ...other.env, file: other.file }, 's0/p0'), { l0Trigger: 2 });
+    expect(compacted).toMatchObject({ outcome: 'compacted', compaction: { inputs: [{}, {}, {}] } });
+    await collectAll(other, at);
+    for (const { id } of manifest.l0) {
+      expect((await at.store.get(warm.env.names.sst('s0/p0', id))).found).toBe(false);
+    }
+    const { committed } = await run(warm, 3);
+    expect(committed[0]![0]!.entry!.header.reads.store, 'it has read from SSTs').toBeGreaterThan(0);
+    expect(await outcomeOf(at.store, job)).toEqual(await expected(4, job));
+  });
+
   it('invariant 5: a fold that is published while a batch reads does not change what it sees', async () => {
     // Windows close by a scan: of the SSTs first, then of the overlay, which the fold empties in between.
     const job = physical(JOBS.tumbling(), {
@@ -526,6 +660,38 @@ describe('reads of a batch', () => {
       const row = table!.get(stateKey.slice(1), 0);
       expect(Buffer.from(packValue(row)).toString('hex')).toBe(rows[stateKey]);
     }
+  });
+
+  it('invariant 3: a warm pack is not used if a fold is published while it is read', async () => {
+    const job = one({ commit: { mode: 'async', maxLag: 4 }, state: { ttlMs: undefined, cacheBytes: 1 } });
+    const at = place(job);
+    const first = await open(at);
+    for (let i = 0; i < 2; i++) await run(first, i);
+    await foldAll(first);
+    // Batches 3 and 4 change what the pack for batch 5 holds: only the overlay hides that it is old.
+    for (let i = 2; i < 4; i++) await run(first, i);
+    const gathered = gather(job, SCRIPT[4]!, 'rows-4');
+    const { stored, durable } = await first.engine.plan(gathered);
+    await durable;
+    const { state, path } = runner(first);
+    const input = gathered.inputs[0]!;
+    const target = { job, stage: 0, state, store: at.store, names: first.env.names, path };
+    expect(await writeWarmPack(target, 5, stored.plan, input)).toBe(true);
+    let folded = false;
+    const store = hookedStore(at.store, {
+      async after(call) {
+        if (!isGetOf('/warm/')(call)) return;
+        await foldAll(first);
+        cold.state.adopt(await loadManifest(at.store, first.env.names.manifest(path)));
+        folded = true;
+      },
+    });
+    const source = new StoredSource({ store, names: first.env.names, partitions: 1 });
+    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
+    const done = await cold.run(5, { plan: stored, input });
+    await done.published;
+    expect(folded).toBe(true);
+    expect((await outcomeOf(at.store, job)).state).toEqual((await expected(5, job)).state);
   });
 });
 

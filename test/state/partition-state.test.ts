@@ -21,6 +21,7 @@ import { encodeKey } from '../../lib/stream/key.ts';
 import type { TableSpec } from '../../lib/stream/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
+import { hookedStore, sleepAt } from '../helpers/stores.ts';
 
 const SPECS: readonly TableSpec[] = [
   { name: 'keyed', kind: 'keyed' },
@@ -241,6 +242,73 @@ describe('PartitionState', () => {
     const [table] = warm.begin().tables(SPECS, 0);
     await table!.load(['k']);
     expect(table!.get('k', 0)).toEqual([2]);
+  });
+
+  it('a row that is deleted stays deleted, whichever of its blocks are near', async () => {
+    const stateKey = `${addressPrefix(0, 'keyed', 0)}k`;
+    const folder = new Folder();
+    const cache = LmdbBlockCache.open(cacheFolder(), 1 << 20);
+    const state = new PartitionState({
+      store: folder.store,
+      names: NAMES,
+      path: PATH,
+      cache,
+      kinds: KINDS,
+      rowBytes: 1,
+    });
+    // The newer SST says that it is deleted; the older one below still has it.
+    folder.log(1, 'h1', [{ key: stateKey, value: packValue([1]) }]);
+    await folder.fold(1);
+    folder.log(2, 'h2', [{ key: stateKey, value: null }]);
+    await folder.fold(1);
+    state.adopt(folder.loaded);
+    const cost = noCost();
+    for (const from of ['the store', 'the cache', 'the cache again']) {
+      expect(await state.reads.lookup([stateKey], cost), from).toEqual([null]);
+      const [table] = state.begin().tables(SPECS, 0);
+      await table!.load(['k']);
+      expect(table!.get('k', 0), from).toBeUndefined();
+    }
+    expect(cost).toMatchObject({ store: 1, lmdb: 2 });
+    await cache.close();
+  });
+
+  it('rows that are brought near under one manifest are dropped under the next, where newer ones may be folded', async () => {
+    const stateKey = `${addressPrefix(0, 'keyed', 0)}k`;
+    const folder = new Folder();
+    const asleep = sleepAt((call) => call.op === 'get' && call.name.includes('/sst/'), 'after effect');
+    const store = hookedStore(folder.store, asleep.hooks);
+    const state = new PartitionState({
+      store,
+      names: NAMES,
+      path: PATH,
+      cache: undefined,
+      kinds: KINDS,
+      rowBytes: 200,
+    });
+    folder.log(1, 'h1', [{ key: stateKey, value: packValue(['old']) }]);
+    await folder.fold(1);
+    state.adopt(folder.loaded);
+    const near = state.bringNear([stateKey], noCost());
+    await asleep.asleep;
+    // Meanwhile the row changes, is pushed out of memory by others, and out of the overlay by a fold.
+    const write = (n: number, key: string, row: unknown): void => {
+      const batch = state.begin();
+      const [table] = batch.tables(SPECS, 0);
+      table!.put(key, 0, row);
+      state.apply(n, `h${n}`, batch.encode(), batch);
+      folder.log(n, `h${n}`, [{ key: addressPrefix(0, 'keyed', 0) + key, value: packValue(row) }]);
+    };
+    write(2, 'k', ['new']);
+    for (let n = 3; n < 8; n++) write(n, `other${n}`, ['x'.repeat(50)]);
+    await folder.fold(6);
+    state.adopt(folder.loaded);
+    expect(state.isNear(0, 0, 'k')).toBe(false);
+    asleep.wake();
+    await near;
+    const [table] = state.begin().tables(SPECS, 0);
+    await table!.load(['k']);
+    expect(table!.get('k', 0)).toEqual(['new']);
   });
 
   it('a discarded attempt leaves no trace', async () => {
