@@ -11,7 +11,7 @@ import { names } from '../lib/object-store/names.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { workerCommitter } from '../lib/runtime/committers.ts';
 import { Engine } from '../lib/runtime/engine.ts';
-import { FileInputs } from '../lib/runtime/file-inputs.ts';
+import { Inputs } from '../lib/runtime/inputs.ts';
 import { openJobFile } from '../lib/runtime/job-file.ts';
 import { expandInputs, openRows } from '../lib/source/index.ts';
 import { compileJob } from '../lib/stream/compile.ts';
@@ -113,7 +113,10 @@ async function runEngine(args: BatchArgs, directory: string, files: readonly str
   };
   state.apply = watch.around('apply', state.apply.bind(state));
   const pauses = watchCollections();
-  const inputs = new FileInputs(physical, engine.planner, new Map([['events', await expandInputs(files)]]));
+  const inputs = new Inputs(physical, engine.planner, {
+    files: new Map([['events', await expandInputs(files)]]),
+    clock,
+  });
   const steps: Steps = {};
   const skipped = Math.ceil(keys / rows) + warmUp;
   for (let i = 0; i < skipped + batches; i++) {

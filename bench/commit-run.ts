@@ -11,7 +11,7 @@ import { names } from '../lib/object-store/names.ts';
 import { openStore } from '../lib/object-store/store-spec.ts';
 import { workerCommitter } from '../lib/runtime/committers.ts';
 import { Engine, type PlannedBatch } from '../lib/runtime/engine.ts';
-import { FileInputs } from '../lib/runtime/file-inputs.ts';
+import { Inputs } from '../lib/runtime/inputs.ts';
 import { openJobFile } from '../lib/runtime/job-file.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { LmdbBlockCache } from '../lib/state/block-cache.ts';
@@ -123,7 +123,7 @@ async function measure(args: CommitArgs, directory: string, files: readonly stri
 
 interface OpenJob {
   readonly engine: Engine;
-  readonly inputs: FileInputs;
+  readonly inputs: Inputs;
   close(): Promise<void>;
 }
 
@@ -157,7 +157,10 @@ async function open(
     names: names(job.name, file.epoch),
   };
   const engine = await Engine.open(env);
-  const inputs = new FileInputs(job, engine.planner, new Map([['events', await expandInputs(files)]]));
+  const inputs = new Inputs(job, engine.planner, {
+    files: new Map([['events', await expandInputs(files)]]),
+    clock,
+  });
   return {
     engine,
     inputs,

@@ -19,7 +19,7 @@ import type { Trace } from '../util/trace.ts';
 import { holdCacheDirectory } from './cache-directory.ts';
 import { inlineCommitter, workerCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
-import type { FileInputs } from './file-inputs.ts';
+import type { Inputs } from './inputs.ts';
 import type { JobFile } from './job-file.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
@@ -89,7 +89,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   const cache = openCache(options, clock, random);
   let writer: TraceWriter | undefined;
   const trace: Trace = { span: (span) => writer?.span(span) };
-  let opened: { file: JobFile; engine: Engine; inputs: FileInputs } | undefined;
+  let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
   try {
     const end = await runJob(job, {

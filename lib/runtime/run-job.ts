@@ -8,17 +8,16 @@ import type { Committer } from '../commit/committer.ts';
 import type { ReadCounts } from '../log/entry.ts';
 import { names, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import type { FileRef } from '../source/file-blocks.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
-import { FileInputs } from './file-inputs.ts';
+import { type InputFiles, Inputs, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 
-export type InputFiles = ReadonlyMap<string, readonly FileRef[]>;
+export type { InputFiles } from './inputs.ts';
 
 export interface RunJobOptions {
   readonly store: ObjectStore;
@@ -30,14 +29,13 @@ export interface RunJobOptions {
   readonly committer: (file: JobFile) => Committer;
   readonly retentionMs: number;
   readonly inputs: InputFiles;
-  /** Looks for new files every `pollMs`, for ever. */
-  readonly watch?: { readonly pollMs: number; readonly find: () => Promise<InputFiles> } | undefined;
+  readonly watch?: Watch | undefined;
   /** Closes windows and fires timers when all is read. */
   readonly flush?: boolean | undefined;
   /** Ends the run after the batch that is under way. */
   readonly stop?: AbortSignal | undefined;
   /** Told the job's file once it is known, before anything runs. */
-  readonly onOpen?: ((file: JobFile, engine: Engine, inputs: FileInputs) => Promise<void> | void) | undefined;
+  readonly onOpen?: ((file: JobFile, engine: Engine, inputs: Inputs) => Promise<void> | void) | undefined;
   /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
   readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
 }
@@ -78,7 +76,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     retentionMs,
     names: names(job.name, file.epoch),
   };
-  let inputs: FileInputs | undefined;
+  let inputs: Inputs | undefined;
   let opened: Engine | undefined;
   /** Rows that are gathered and planned behind the batch that runs. */
   let ahead: Promise<PlannedBatch | undefined> | undefined;
@@ -89,18 +87,18 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
   try {
     const engine = await Engine.open(env);
     opened = engine;
-    inputs = new FileInputs(job, engine.planner, options.inputs, over.signal);
+    inputs = new Inputs(job, engine.planner, { files: options.inputs, watch, clock, stop, signal: over.signal });
     await options.onOpen?.(file, engine, inputs);
     const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
       await options.onBatch?.(done, durationMs);
     };
-    const files = inputs;
-    await engine.recover((plan) => files.replay(plan), report);
+    const gathering = inputs;
+    await engine.recover((plan) => gathering.replay(plan), report);
     /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
     const prepare = async (): Promise<PlannedBatch | undefined> => {
       const startMs = clock.monotonic();
-      const gathered = await files.gather();
+      const gathered = await gathering.gather();
       if (gathered === undefined) return undefined;
       const { rows } = gathered.counts;
       const n = engine.planner.position + 1;
@@ -132,10 +130,9 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       ahead = undefined;
       if (planned !== undefined) await run(planned);
       else if (watermarkMoved(engine)) await run(await engine.plan(noRows('empty')));
-      else if (watch === undefined) break;
       else {
-        await clock.sleep(watch.pollMs, stop).catch(() => {});
-        files.add(await watch.find());
+        await reported;
+        if (!(await gathering.more())) break;
       }
     }
     const last = engine.planner.progress?.kind;
