@@ -46,7 +46,7 @@ export interface TestJob<Out> {
   readonly watermark: number;
   /** Stops and starts again from what is durable. Rows sent but not yet run are kept. */
   restart(): Promise<void>;
-  /** As `--flush`: runs what was sent, then closes all windows, emits outer rows and fires all timers. */
+  /** As `--flush`: runs what was sent, then closes all windows, emits outer rows and fires all timers; the watermark moves to what it closed. */
   flush(): Promise<Out>;
   /** The whole table; of outputs that append, all rows so far. Mode `complete` only. @throws {JobError} `NO_TABLE` */
   table(): Promise<Out>;

@@ -7,7 +7,7 @@
  */
 import { addPiece, InputCursor } from '../batch/input-cursor.ts';
 import type { Piece } from '../batch/plan.ts';
-import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
+import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, UserFunctionError } from '../errors.ts';
 import { PLANNER } from '../object-store/names.ts';
@@ -25,6 +25,9 @@ export type OpenObject = (arrival: Extract<Arrival, { kind: 'object' }>) => Inpu
 
 /** A batch is not begun with less time than this left. */
 const RESERVE_MS = 5000;
+/** How long is waited, in all and at first, for the batch functions to run a flush. */
+const FLUSH_WAIT_MS = 6000;
+const FLUSH_POLL_MS = 100;
 /** Plans that others made first, in a row, before the messages go back to the queue. */
 const MAX_TAKEN = 16;
 
@@ -68,7 +71,7 @@ export class Ingest {
         const ended = works.filter((work) => work.failure === undefined && work.at === work.arrivals.length);
         if (gathered !== undefined) {
           try {
-            await this.#plan(gathered);
+            await this.#plan(gathered, invocation);
             taken = 0;
           } catch (error) {
             if (!(error instanceof PlanTakenError)) throw error;
@@ -143,7 +146,22 @@ export class Ingest {
     return { ...noRows('flush'), pieces: [piece], byReference: false };
   }
 
-  async #plan(gathered: Gathered): Promise<void> {
+  /**
+   * Behind a flush: waits until all partitions have committed it, for a while. What is to be planned goes back to the queue
+   * then, rather than hold this function up: cold batch functions take seconds, a halted partition until it is repaired.
+   */
+  async #awaitFlush(invocation: Invocation): Promise<void> {
+    for (let waitedMs = 0, waitMs = FLUSH_POLL_MS; !(await this.#planner.learnFlush()); waitMs *= 2) {
+      if (waitedMs >= FLUSH_WAIT_MS || invocation.remainingMs < RESERVE_MS + waitMs) {
+        throw new FlushUnderWayError(this.#planner.position);
+      }
+      await this.#env.clock.sleep(waitMs, invocation.signal);
+      waitedMs += waitMs;
+    }
+  }
+
+  async #plan(gathered: Gathered, invocation: Invocation): Promise<void> {
+    await this.#awaitFlush(invocation);
     const { random, report, job, file, queue, settings } = this.#env;
     const { stored, segment, durable } = this.#planner.plan(gathered);
     await durable;

@@ -55,6 +55,7 @@ export class Maintain {
     const { progress } = this.#planner;
     const quiet = force || progress === undefined || clock.now() - progress.processingTime >= QUIET_MS;
     if (!quiet || !watermarkMoved({ env: engine, planner: this.#planner })) return;
+    if (!(await this.#planner.learnFlush())) return;
     try {
       const { stored, segment, durable } = this.#planner.plan(noRows('empty'));
       await durable;

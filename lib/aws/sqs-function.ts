@@ -4,6 +4,7 @@
  * be long, since it must outlast a function that hangs).
  */
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { FlushUnderWayError } from '../batch/planner.ts';
 import { MisaError } from '../errors.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Clock } from '../util/clock.ts';
@@ -40,6 +41,8 @@ export async function answerSqs(
   }
   for (const [message, error] of failed) {
     if (error instanceof DeadlineError) report.info('time is up: the message comes again at once', { message });
+    else if (error instanceof FlushUnderWayError)
+      report.info('a flush is under way: the message comes again', { message });
     else report.error('a message failed and comes again', error, { message });
   }
   if (queue !== undefined) await showAgain(event.Records, failed, queue, report);

@@ -289,6 +289,7 @@ export class PartitionRunner {
       changes: changes.count,
       counts: result.counts,
       reads: batch.reads,
+      ...(result.closedTo === undefined ? {} : { closedTo: result.closedTo }),
     };
     const encoded = encodeLogEntry(
       header,

@@ -56,6 +56,11 @@ export interface Plan {
   readonly watermark: number | null;
   /** The watermark of the batch before. */
   readonly previousWatermark: number | null;
+  /**
+   * The greatest time that flushes before this plan have closed: what comes at or before it is late, on every stream. Left
+   * out: there was no flush, or it found nothing open.
+   */
+  readonly closedTo?: number | undefined;
   /** The planner's clock, epoch ms. */
   readonly processingTime: number;
   readonly headHash: string;
@@ -83,16 +88,18 @@ export function decodePlan(bytes: Uint8Array, object: string, n: number): Stored
   return { plan, hash: contentHash(bytes), bytes };
 }
 
-/** The three watermarks of a batch, as numbers (`-Infinity`: none). */
-export function watermarksOf(plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>): {
+/** The watermarks of a batch, and what flushes before it have closed, as numbers (`-Infinity`: none). */
+export function watermarksOf(plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark' | 'closedTo'>): {
   late: number;
   evict: number;
   previousEvict: number;
+  flushed: number;
 } {
   const late = plan.watermark ?? Number.NEGATIVE_INFINITY;
   return {
     late,
     evict: plan.kind === 'flush' ? Number.POSITIVE_INFINITY : late,
     previousEvict: plan.previousWatermark ?? Number.NEGATIVE_INFINITY,
+    flushed: plan.closedTo ?? Number.NEGATIVE_INFINITY,
   };
 }

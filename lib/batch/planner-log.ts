@@ -19,7 +19,7 @@ export const PROGRESS_TABLE = 1;
 export const PROGRESS_KEY = encodeKey(null);
 
 /** What the next plan needs of the plans before. */
-export type Progress = Pick<Plan, 'inputs' | 'watermark' | 'kind' | 'processingTime' | 'headHash'>;
+export type Progress = Pick<Plan, 'inputs' | 'watermark' | 'closedTo' | 'kind' | 'processingTime' | 'headHash'>;
 
 /** How far a source object is planned. */
 export interface PlannedObject {
@@ -42,8 +42,8 @@ export function plannedObject(piece: Piece): PlannedObject {
   return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash };
 }
 
-export function progressOf({ inputs, watermark, kind, processingTime, headHash }: Plan): Progress {
-  return { inputs, watermark, kind, processingTime, headHash };
+export function progressOf({ inputs, watermark, closedTo, kind, processingTime, headHash }: Plan): Progress {
+  return { inputs, watermark, ...(closedTo === undefined ? {} : { closedTo }), kind, processingTime, headHash };
 }
 
 /** The changes of the planner's state that a plan means, sorted. */

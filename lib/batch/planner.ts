@@ -10,6 +10,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { PartitionState } from '../state/partition-state.ts';
+import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
 import {
@@ -62,12 +63,25 @@ export class PlanTakenError extends MisaError {
   }
 }
 
+/** The last plan is a flush that not every partition has committed: how far it closed is not known yet. */
+export class FlushUnderWayError extends MisaError {
+  constructor(n: number) {
+    super(
+      'FLUSH_UNDER_WAY',
+      `batch ${n} closes all windows, and not every partition has committed it: what comes next is planned when it is known how far it closed`,
+      { retryable: true },
+    );
+  }
+}
+
 export class Planner {
   readonly state: PartitionState;
   readonly log: PlannerLog;
   readonly #env: Environment;
   #progress: Progress | undefined;
   #overtaken = false;
+  /** How far the flush `n`, the last plan, has closed. */
+  #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
 
   constructor(env: Environment) {
     const { store, names, cache } = env;
@@ -96,7 +110,26 @@ export class Planner {
   watermark(nowMs: number): number | null {
     const { job } = this.#env;
     const { inputs = {}, watermark = null } = this.#progress ?? {};
-    return nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs);
+    return later(nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs), this.#closedTo());
+  }
+
+  /** The event time up to which all is closed already; `null`: none is. */
+  get reached(): number | null {
+    return later(this.#progress?.watermark ?? null, this.#closedTo());
+  }
+
+  /**
+   * After a flush: learns how far it closed, without which nothing can be planned behind it.
+   * @returns false: not every partition has committed it yet
+   */
+  async learnFlush(): Promise<boolean> {
+    if (this.#progress?.kind !== 'flush') return true;
+    const n = this.position;
+    if (this.#flush?.n === n) return true;
+    const closedTo = await flushedTo(this.#env, n);
+    if (closedTo === undefined) return false;
+    this.#flush = { n, closedTo };
+    return true;
   }
 
   /** Reads plans until there are no more: after a start, and after a plan was taken by another. */
@@ -141,11 +174,14 @@ export class Planner {
   /**
    * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
    * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
+   * @throws {FlushUnderWayError} the last plan is a flush, and {@link learnFlush} has not learned of it
    */
   plan(gathered: Gathered): Planned {
     if (this.#overtaken) throw new PlanTakenError(this.state.position);
     const { job, store, names, clock, random, trace } = this.#env;
     const n = this.state.position + 1;
+    if (this.#progress?.kind === 'flush' && this.#flush?.n !== n - 1) throw new FlushUnderWayError(n - 1);
+    const closedTo = this.#closedTo();
     const nowMs = Math.max(clock.now(), this.#progress?.processingTime ?? 0);
     const segment = gathered.byReference || gathered.counts.rows === 0 ? null : encodeSegment(gathered.inputs);
     const stored = encodePlan({
@@ -157,6 +193,7 @@ export class Planner {
       inputs: advance(job.watermarks, this.#progress?.inputs ?? {}, gathered.seen, nowMs),
       watermark: this.watermark(nowMs),
       previousWatermark: this.#progress?.watermark ?? null,
+      ...(closedTo === null ? {} : { closedTo }),
       processingTime: nowMs,
       headHash: job.headHash,
       previousHash: this.state.hash,
@@ -188,6 +225,11 @@ export class Planner {
     const loaded = await loadManifest(store, names.manifest(PLANNER));
     this.adopt(loaded);
     if (loaded.manifest.through >= n) throw new PlanTakenError(n);
+  }
+
+  #closedTo(): number | null {
+    const known = this.#flush?.n === this.position ? this.#flush.closedTo : null;
+    return later(this.#progress?.closedTo ?? null, known);
   }
 
   #adopt(stored: StoredPlan): void {

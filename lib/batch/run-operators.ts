@@ -20,6 +20,8 @@ export interface BatchResult {
   /** Rows for each partition of the next stage; empty in the last stage. */
   readonly next: readonly PartitionInput[];
   readonly counts: BatchCounts;
+  /** In a flush: the greatest time that an operator closed; `undefined`: there was nothing open. */
+  readonly closedTo: number | undefined;
 }
 
 /** The partition of stage 0 that has the quarantined rows of them all. */
@@ -49,14 +51,16 @@ export async function runOperators(
   input: PartitionInput,
   state: BatchState,
 ): Promise<BatchResult> {
-  const { late, evict, previousEvict } = watermarksOf(plan);
+  const { late, evict, previousEvict, flushed } = watermarksOf(plan);
   const results = new Results(job, stage, outputNames(job, stage, partition).length);
   const fates = new Fates();
   const lateOf = (edge: number): number => {
     const { from, watermark } = job.edges[edge]!;
-    return watermark(from === 'head' ? late : previousEvict);
+    // What a flush has closed stays closed, also where a stream has no watermark of its own.
+    return Math.max(watermark(from === 'head' ? late : previousEvict), flushed);
   };
   let rows = 0;
+  let closedTo = Number.NEGATIVE_INFINITY;
   for (const [edge, edgeRows] of input.edges.entries()) {
     if (edgeRows === undefined) continue;
     for (const primary of edgeRows.primary ?? []) if (primary) rows++;
@@ -76,6 +80,9 @@ export async function runOperators(
       mode: job.mode,
       tables: state.tables(node.operator.tables, tables[i]!),
       fates,
+      closed: (time) => {
+        if (time > closedTo) closedTo = time;
+      },
       emit: (port, row, time) => node.emit[port]!(row, time, results),
     };
     try {
@@ -88,7 +95,11 @@ export async function runOperators(
     }
   }
   if (input.quarantined.length > 0) results.quarantine(input.quarantined);
-  return results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length });
+  const closed = plan.kind === 'flush' && closedTo > Number.NEGATIVE_INFINITY;
+  return {
+    ...results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length }),
+    closedTo: closed ? closedTo : undefined,
+  };
 }
 
 class Fates implements RowFates {
@@ -143,7 +154,7 @@ class Results implements Collector {
     this.#outputs[this.#outputs.length - 1]!.push(...rows);
   }
 
-  finish(counts: Omit<BatchCounts, 'emitted'>): BatchResult {
+  finish(counts: Omit<BatchCounts, 'emitted'>): Omit<BatchResult, 'closedTo'> {
     const emitted = this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - counts.quarantined;
     return {
       outputs: this.#outputs,

@@ -132,6 +132,7 @@ export async function publishFold(
         logHash: last.hash,
         sst: current.sst,
         publishedThrough: options?.publishedThrough ?? last.n,
+        ...closedBy(entries),
       };
     },
     { nonce: random.id(), from: started.base, signal: options?.signal },
@@ -161,6 +162,12 @@ async function notePublished(
   const decide: Decide = ({ manifest }) =>
     manifest.publishedThrough >= through ? undefined : { type: 'published', through };
   return (await editManifest(store, names.manifest(path), decide, { nonce: random.id(), from, signal })).loaded;
+}
+
+/** How far flushes among these entries have closed. */
+function closedBy(entries: readonly FoldableEntry[]): { readonly closedTo?: number } {
+  const times = entries.flatMap(({ closedTo }) => closedTo ?? []);
+  return times.length === 0 ? {} : { closedTo: Math.max(...times) };
 }
 
 /** The newest change of each key; tombstones only where an SST may hold something for them to hide. */

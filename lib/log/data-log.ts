@@ -46,13 +46,14 @@ export function decodeAt(bytes: Uint8Array, name: string, n: number): LogEntry {
 }
 
 export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
-  const { n, previousHash, publishedThrough, outputs } = entry.header;
+  const { n, previousHash, publishedThrough, closedTo, outputs } = entry.header;
   return {
     n,
     hash: entry.hash,
     previousHash,
     bytes,
     publishedThrough,
+    closedTo,
     changes: () => entry.changes(),
     outputs,
     output: (i) => entry.output(i),

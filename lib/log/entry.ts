@@ -50,6 +50,8 @@ export interface LogHeader {
   readonly changes: number;
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
+  /** In a flush: the greatest time that was closed in this partition, epoch ms. Left out: nothing was open. */
+  readonly closedTo?: number | undefined;
 }
 
 /** A log entry in memory. */

@@ -12,6 +12,8 @@ export interface FoldableEntry {
   readonly previousHash: string;
   readonly bytes: number;
   readonly publishedThrough: number;
+  /** In a flush: the greatest time that was closed; `undefined`: none. */
+  readonly closedTo?: number | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} */
   changes(): Entry[];
   /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */

@@ -1,6 +1,6 @@
 /**
  * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
- * compare-and-set. Invariants: `version`, `through`, `collectedThrough` and `publishedThrough` only grow; a condemned SST
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `publishedThrough` and `closedTo` only grow; a condemned SST
  * is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
  * ⚑ Every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that showed it,
@@ -72,6 +72,7 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     folds: thinned([...manifest.folds, { through: edit.through, atMs: null }]),
     l0: edit.sst === null ? manifest.l0 : [edit.sst, ...manifest.l0],
     publishedThrough: Math.max(publishedThrough, edit.publishedThrough),
+    ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
   };
 }
 

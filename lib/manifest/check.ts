@@ -47,6 +47,7 @@ const FIELDS: Readonly<Record<keyof Manifest, Check>> = {
   dropped: list(isStamped),
   halted: (v) => v === null || isHalt(v),
   publishedThrough: isCount,
+  closedTo: (v) => v === undefined || (v !== null && isTime(v)),
   roots: list(shape({ name: isText, ssts: list(isText) })),
 };
 

@@ -12,6 +12,8 @@ export type Edit =
       readonly logHash: string;
       readonly sst: SstRef | null;
       readonly publishedThrough: number;
+      /** The greatest time that flushes among these entries have closed; `undefined`: none. */
+      readonly closedTo?: number | undefined;
     }
   /**
    * `outputs` take the place of `inputs`. What is both is moved as it is.

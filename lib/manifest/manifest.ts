@@ -50,6 +50,8 @@ export interface Manifest {
   readonly halted: Halt | null;
   /** Outputs up to this batch are published. */
   readonly publishedThrough: number;
+  /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
+  readonly closedTo?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */
   readonly roots: readonly { readonly name: string; readonly ssts: readonly string[] }[];
 }

@@ -63,6 +63,8 @@ export class Engine {
   static async open(env: Environment): Promise<Engine> {
     const engine = new Engine(env);
     await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
+    // A flush that is planned and not finished is learned of when it has run.
+    await engine.planner.learnFlush();
     return engine;
   }
 
@@ -100,6 +102,7 @@ export class Engine {
    */
   async plan(gathered: Gathered): Promise<PlannedBatch> {
     await this.#planned;
+    await this.planner.learnFlush();
     try {
       const { stored, durable } = this.planner.plan(gathered);
       this.#planned = durable.catch(() => {});
@@ -194,6 +197,7 @@ export class Engine {
       );
     }
     await known.durable;
+    if (stored.plan.kind === 'flush') await this.planner.learnFlush();
     const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
     published.catch(() => {}); // reported to whoever awaits it
     return { n, plan: stored, published, committed, ...totals(committed) };

@@ -158,7 +158,7 @@ export function watermarkMoved({ env, planner }: { readonly env: Environment; re
   const { progress } = planner;
   if (!job.noDataBatches || progress === undefined || job.stages.every((s) => s.operators.length === 0)) return false;
   const next = planner.watermark(clock.now());
-  return next !== null && next > (progress.watermark ?? Number.NEGATIVE_INFINITY);
+  return next !== null && next > (planner.reached ?? Number.NEGATIVE_INFINITY);
 }
 
 export function noRows(kind: 'empty' | 'flush'): Gathered {

@@ -77,6 +77,11 @@ export interface OperatorContext {
   /** By the order of {@link Operator.tables}. */
   readonly tables: readonly Table[];
   readonly fates: RowFates;
+  /**
+   * State up to this time was made final and forgotten (windows by their end, timers by when they were due): where a flush
+   * did it, the watermark moves there.
+   */
+  closed(time: number): void;
   /** Sends a row on. @param port 0: the main output; others as the operator says @param time event time, `NaN`: none */
   emit(port: number, row: unknown, time: number): void;
 }

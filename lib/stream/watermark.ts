@@ -5,8 +5,8 @@ import { type Duration, toMs } from '../util/duration.ts';
 export interface WatermarkOptions {
   /**
    * How late rows may come. The input's watermark is the greatest event time of the batches before, minus `delay`.
-   * Left out, the stream has event time but no watermark: nothing is ever late, nothing closes before `--flush`, and
-   * `append` output of windows is refused.
+   * Left out, the stream has event time but no watermark: nothing is late and nothing closes before `--flush`
+   * (behind it, what it closed stays closed), and `append` output of windows is refused.
    */
   readonly delay?: Duration | undefined;
   /** An input without rows for this long (by the planner's clock) no longer holds the job's watermark back. Default: never. */

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
-import { FastClock, outcomeOf, physical, runScript, type ScriptOptions } from '../helpers/engine.ts';
+import { FastClock, FLUSH, outcomeOf, physical, runScript, type ScriptOptions } from '../helpers/engine.ts';
 import { JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
 import { CrashError, crashAfter, hookedStore, type StoreCall, type StoreHooks, timeOut } from '../helpers/stores.ts';
 
@@ -40,7 +40,9 @@ type Variant = (typeof VARIANTS)[number];
 
 function scriptOf({ kind, changes, byReference }: Variant, store: MemoryStore, clock: FastClock): ScriptOptions {
   const job = physical(JOBS[kind](), changes);
-  const script = sampleScript(kind, 4);
+  const rows = sampleScript(kind, 4);
+  // Closed in the middle: what comes behind must know how far, whoever learned it died.
+  const script = [...rows.slice(0, 2), FLUSH, ...rows.slice(2)];
   return { ...SMALL, job, store, clock, script, flush: true, byReference: byReference ?? false };
 }
 

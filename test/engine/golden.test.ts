@@ -89,6 +89,26 @@ it('a plan', () => {
   expect(decodePlan(bytes, 'golden', 7).plan).toEqual(plan);
 });
 
+it('a plan behind a flush', () => {
+  const plan: Plan = {
+    n: 8,
+    kind: 'empty',
+    pieces: [],
+    segment: null,
+    counts: { rows: 0, dropped: 0, quarantined: 0 },
+    inputs: {},
+    watermark: 1357040940000,
+    previousWatermark: 1357030140000,
+    closedTo: 1357040940000,
+    processingTime: 1700000000002,
+    headHash: '0123456789abcdef0123456789abcdef',
+    previousHash: 'fedcba9876543210fedcba9876543210',
+    attempt: '00112233445566778899',
+  };
+  const bytes = matches('plan-v1-closed.json', encodePlan(plan).bytes);
+  expect(decodePlan(bytes, 'golden', 8).plan).toEqual(plan);
+});
+
 it('a segment', () => {
   const { bytes, hash } = encodeSegment([INPUT, { edges: [], quarantined: [], objects: [] }]);
   const segment = decodeSegment(matches('segment-v1.bin', bytes), 'golden');
@@ -126,6 +146,24 @@ it('a log entry', () => {
   ]);
   expect(Buffer.from(entry.output(0)).toString()).toBe('{"key":"a","n":1}\n');
   expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
+});
+
+it('a log entry of a flush', () => {
+  const header: LogHeader = {
+    n: 7,
+    attempt: '00112233445566778899',
+    planHash: '0123456789abcdef0123456789abcdef',
+    previousHash: 'fedcba9876543210fedcba9876543210',
+    publishedThrough: 6,
+    outputs: ['sums'],
+    nextPartitions: 0,
+    changes: 0,
+    counts: { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
+    reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
+    closedTo: 1357040940000,
+  };
+  const { bytes } = encodeLogEntry(header, new Uint8Array(0), [new Uint8Array(0)], []);
+  expect(decodeLogEntry(matches('log-entry-v1-closed.bin', bytes), 'golden').header).toMatchObject(header);
 });
 
 it('a warm pack', () => {

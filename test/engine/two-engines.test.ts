@@ -10,7 +10,7 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { compileJob } from '../../lib/stream/compile.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/util/random.ts';
-import { FastClock, outcomeOf, physical, publishedOf, runScript } from '../helpers/engine.ts';
+import { FastClock, FLUSH, outcomeOf, physical, publishedOf, runScript } from '../helpers/engine.ts';
 import { JOB_KINDS, JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { flightsJob } from '../helpers/engine-run-process.ts';
 import { hookedStore } from '../helpers/stores.ts';
@@ -28,7 +28,8 @@ describe('two engines on one store', () => {
         fc.constantFrom(1, 1 << 20),
         async (kind, seed, cacheBytes) => {
           const job = physical(JOBS[kind](), { state: { ttlMs: undefined, cacheBytes } });
-          const script = sampleScript(kind, 5);
+          const rows = sampleScript(kind, 5);
+          const script = [...rows.slice(0, 3), FLUSH, ...rows.slice(3)];
           const clock = new FastClock();
           const whole = new MemoryStore({ clock });
           await runScript({ job, store: whole, script, clock, flush: true });

@@ -1,7 +1,7 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
 import { avg, count, type Job, job, max, sliding, source, sum, tumbling } from '../../lib/index.ts';
-import type { ScriptBatch } from './engine.ts';
+import { FLUSH, type ScriptBatch } from './engine.ts';
 
 export interface Event {
   readonly t: number;
@@ -126,7 +126,7 @@ export const anyEvent: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(BAD_EVENT) },
 );
 
-/** Random batches whose event times move on, with late rows in between. */
+/** Random batches whose event times move on, with late rows in between, and now and then a flush. */
 export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBatch[]> {
   const rows = (i: number): fc.Arbitrary<unknown[]> =>
     fc
@@ -136,7 +136,9 @@ export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBa
       );
   const batch = (i: number): fc.Arbitrary<ScriptBatch> =>
     kind === 'union' ? fc.record({ events: rows(i), others: rows(i) }) : fc.record({ events: rows(i) });
+  const step = (i: number): fc.Arbitrary<ScriptBatch> =>
+    fc.oneof({ weight: 8, arbitrary: batch(i) }, { weight: 1, arbitrary: fc.constant(FLUSH) });
   return fc
     .integer({ min: 1, max: maxBatches })
-    .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => batch(i))));
+    .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => step(i))));
 }

@@ -64,8 +64,15 @@ export class FastClock implements Clock {
   }
 }
 
-/** Rows of one batch by source. */
+/** Rows of one batch by source; {@link FLUSH} instead of rows. */
 export type ScriptBatch = Readonly<Record<string, readonly unknown[]>>;
+
+/** A batch of a script that closes everything. No source has this name. */
+export const FLUSH: ScriptBatch = { '': [] };
+
+export function isFlush(batch: ScriptBatch): boolean {
+  return '' in batch;
+}
 
 export interface EngineOptions {
   readonly job: PhysicalJob;
@@ -160,6 +167,10 @@ let lives = 1;
 
 /** Rows of a script's batch as the engine takes them. Pieces are named by the batch, so each is planned once. */
 export function gather(job: PhysicalJob, batch: ScriptBatch, name: string, byReference = false): Gathered {
+  if (isFlush(batch)) {
+    const piece = { source: '', name, version: '1', from: 0, to: 0, done: true };
+    return { ...noRows('flush'), pieces: [piece], byReference };
+  }
   const builder = new SegmentBuilder(job);
   const pieces = Object.entries(batch).map(([source, rows]) => {
     builder.open({ source: job.sources.findIndex((s) => s.name === source), name });
@@ -181,7 +192,7 @@ export interface ScriptOptions extends EngineOptions {
 /** How the rows of a script are found again by the name of their piece. */
 export function replayOf(job: PhysicalJob, script: readonly ScriptBatch[]): (plan: Plan) => Promise<PartitionInput[]> {
   return async (plan) => {
-    if (plan.pieces.length === 0) return gather(job, {}, '').inputs as PartitionInput[];
+    if (plan.counts.rows === 0) return gather(job, {}, '').inputs as PartitionInput[];
     const { name } = plan.pieces[0]!;
     return gather(job, script[Number(name.split('-')[1])]!, name).inputs as PartitionInput[];
   };

@@ -25,6 +25,8 @@ interface State {
   seen: Map<number, { time: number; at: number }>;
   /** Watermark of the last batch, `-Infinity`: none. */
   previous: number;
+  /** The greatest time that a flush has closed, `-Infinity`: none. */
+  flushed: number;
   n: number;
   counts: { applied: number; late: number; quarantined: number; skipped: number };
 }
@@ -73,6 +75,7 @@ class Model<Out> implements ModelRun<Out> {
       ),
       seen: new Map(),
       previous: -Infinity,
+      flushed: -Infinity,
       n: 0,
       counts: { applied: 0, late: 0, quarantined: 0, skipped: 0 },
     };
@@ -88,7 +91,7 @@ class Model<Out> implements ModelRun<Out> {
   async runBatch(): Promise<Out> {
     const outputs = await this.#batch(this.#sent, false);
     this.#sent = [];
-    const moved = this.#next() > this.#state.previous;
+    const moved = this.#next() > Math.max(this.#state.previous, this.#state.flushed);
     return this.#out(
       moved && this.physical.noDataBatches ? merge(this.physical, outputs, await this.#batch([], false)) : outputs,
     );
@@ -130,6 +133,10 @@ class Model<Out> implements ModelRun<Out> {
 
   /** The watermark that the next batch will use. */
   #next(): number {
+    return Math.max(this.#own(), this.#state.flushed);
+  }
+
+  #own(): number {
     const { watermarks, watermarkPolicy } = this.physical;
     const { seen, previous } = this.#state;
     const marks: number[] = [];
@@ -169,7 +176,7 @@ class Model<Out> implements ModelRun<Out> {
     flush: boolean,
   ): Promise<Rows> {
     const { physical } = this;
-    const { previous } = state;
+    const { previous, flushed } = state;
     const edges: EdgeRow[][] = physical.edges.map(() => []);
     const outputs: Rows = physical.outputs.map(() => []);
     for (const { source, row } of sent) this.#head(source, row, edges, state);
@@ -185,7 +192,7 @@ class Model<Out> implements ModelRun<Out> {
     }
     for (const [s, stage] of physical.stages.entries()) {
       for (const [o, node] of stage.operators.entries()) {
-        const inputs = node.inputs.map((numbers) => batchOf(physical, numbers, edges, late, previous));
+        const inputs = node.inputs.map((numbers) => batchOf(physical, numbers, edges, late, previous, flushed));
         const context: OperatorContext = {
           n: state.n,
           evict: node.watermark(evict),
@@ -194,6 +201,9 @@ class Model<Out> implements ModelRun<Out> {
           mode: physical.mode,
           tables: state.tables[s]![o]!,
           fates: { late: (c) => (counts.late += c), skipped: (c) => (counts.skipped += c) },
+          closed: (time) => {
+            if (flush) state.flushed = Math.max(state.flushed, time);
+          },
           emit: (port, row, time) => node.emit[port]!(row, time, to),
         };
         await node.operator.run(inputs, context);
@@ -252,12 +262,13 @@ function batchOf(
   edges: readonly (readonly EdgeRow[])[],
   late: number,
   previous: number,
+  flushed: number,
 ): RowBatch {
   const filled = numbers.filter((number) => edges[number]!.length > 0);
   const rows = filled.flatMap((number) => edges[number]!);
   const lates = filled.map((number) => {
     const { from, watermark } = physical.edges[number]!;
-    return watermark(from === 'head' ? late : previous);
+    return Math.max(watermark(from === 'head' ? late : previous), flushed);
   });
   return {
     keys: rows.map((row) => row.key),

@@ -19,6 +19,7 @@ import type { MetricName, Report } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
 import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
+import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { numberOf } from '../../lib/object-store/names.ts';
@@ -95,6 +96,8 @@ export class SimulatedAws {
   readonly #faults: Faults;
   readonly #running = new Map<string, Running[]>();
   #ids = 0;
+  /** Messages that wait for the clock to move on: input behind a flush. */
+  #hidden: { readonly url: string; readonly message: Message }[] = [];
 
   constructor(job: PhysicalJob, seed: number, faults: Faults = {}, store?: ObjectStore) {
     this.job = job;
@@ -134,6 +137,8 @@ export class SimulatedAws {
       const before = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
       const lived = await this.#invoke('maintain', []);
       const after = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
+      const hidden = this.#hidden.splice(0);
+      for (const { url, message } of hidden) this.queues.get(url)!.push({ ...message, tries: 0 });
       const idle = [...this.queues.values()].every((queue) => queue.length === 0);
       // One that was killed has not looked.
       quiet = lived && idle && before === after ? quiet + 1 : 0;
@@ -232,7 +237,8 @@ export class SimulatedAws {
     }
     for (const message of messages) {
       if (!failed.has(message.id)) continue;
-      if (message.tries < 30) this.queues.get(url)?.push(message);
+      if (failed.get(message.id) instanceof FlushUnderWayError) this.#hidden.push({ url, message });
+      else if (message.tries < 30) this.queues.get(url)?.push(message);
       else this.dead.push(message);
     }
     life.left = Number.POSITIVE_INFINITY;

@@ -45,6 +45,16 @@ describe('codec', () => {
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
   });
 
+  it('reads and writes what flushes have closed, which older ones leave out', () => {
+    const closed: Manifest = { ...FULL, closedTo: 1_700_000_040_000 };
+    const golden = new URL('../golden/manifest-v1-closed.json', import.meta.url);
+    const bytes = readFileSync(golden);
+    expect(decodeManifest(bytes, NAME)).toEqual(closed);
+    expect(Buffer.from(encodeManifest(closed)).equals(bytes)).toBe(true);
+    expect(manifestFault({ ...FULL, closedTo: 'never' })).toMatch(/closedTo/);
+    expect(manifestFault({ ...FULL, closedTo: null })).toMatch(/closedTo/);
+  });
+
   it('notices every changed byte', () => {
     const bytes = Buffer.from(encodeManifest(FULL));
     for (let i = 0; i < bytes.length; i++) {

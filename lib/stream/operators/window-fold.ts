@@ -36,6 +36,8 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
     const finish = (closed: readonly ScannedRow<Slots>[]): void => {
+      const last = closed.at(-1);
+      if (last !== undefined && mode !== 'complete') context.closed(last.time);
       for (const { key, time, row } of closed) {
         if (mode !== 'update') emit(context, key, time, row);
         if (mode !== 'complete') table.delete(key, time);
