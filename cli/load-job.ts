@@ -17,21 +17,28 @@ export function isJobFile(text: string): boolean {
   return /\.[cm]?[jt]sx?$/.test(text);
 }
 
-/** @throws {JobError} the file is no module with a job that can run */
+/** A user's job, compiled. @throws {JobError} the file is no module with a job that can run */
 export async function loadJob(file: string): Promise<PhysicalJob> {
+  const { compileJob } = await import('../lib/stream/compile.ts');
+  return compileJob(await importJob(file));
+}
+
+/** A user's job as it is exported. @throws {JobError} the file is no module with a job that can run */
+export async function importJob(file: string): Promise<Job<unknown>> {
   const absolute = path.resolve(file);
   const stat = statSync(absolute, { throwIfNoEntry: false });
   if (stat === undefined)
     throw new JobError('JOB_MISSING', `there is no job file ${file} (looked in ${path.dirname(absolute)})`);
   if (!stat.isFile()) throw new JobError('JOB_MISSING', `${file} is a directory: name the job's module in it`);
-  const { compileJob } = await import('../lib/stream/compile.ts');
+  const { definitionOf } = await import('../lib/stream/job.ts');
   const exported = await importDefault(file, absolute);
   try {
-    return compileJob(exported as Job<unknown>);
+    definitionOf(exported);
   } catch (error) {
     if (error instanceof MisaError && error.code === 'NOT_A_JOB') throw notAJob(file);
     throw error;
   }
+  return exported as Job<unknown>;
 }
 
 async function importDefault(file: string, absolute: string): Promise<unknown> {

@@ -1,5 +1,18 @@
 /** The public API of Misa: pipelines, windows, aggregates, jobs and errors. */
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
+export { type RunInput, type Running, type RunOptions, run } from './run.ts';
+export type { Output } from './runtime/embedded.ts';
+export type {
+  RunEvent,
+  RunIdle,
+  RunProgress,
+  RunStarted,
+  RunStep,
+  RunSummary,
+  RunTerminated,
+  RunWarning,
+  TierReads,
+} from './runtime/run-events.ts';
 export type { Aggregate, AggregateSpec, Sortable } from './stream/aggregates/aggregate.ts';
 export { type AggregatorFunctions, aggregator } from './stream/aggregates/aggregator.ts';
 export { collect } from './stream/aggregates/collect.ts';

@@ -4,6 +4,7 @@
  */
 import { MisaError } from '../../lib/errors.ts';
 import { checkInputs } from '../../lib/runtime/embedded.ts';
+import { findFiles } from '../../lib/runtime/find-files.ts';
 import type { InputFiles } from '../../lib/runtime/run-job.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -16,7 +17,7 @@ import { devShow } from '../dev/show.ts';
 import { EXIT_FAILURE, UsageError } from '../failure.ts';
 import { failuresAsEvents } from '../json-events.ts';
 import { loadJob } from '../load-job.ts';
-import { findFiles, parseInputs } from '../run/inputs.ts';
+import { parseInputs } from '../run/inputs.ts';
 import type { Steps } from '../steps.ts';
 
 export interface DevOptions {

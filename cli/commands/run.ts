@@ -1,14 +1,15 @@
 /**
- * `misa run`: a job over files on this machine. Turns the command line into options for the embedded runtime, and the
- * first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
+ * `misa run`: a job over files on this machine. Turns the command line into options for `run`, events into what is shown, and
+ * the first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
  */
-import { parseStoreUrl } from '../../lib/object-store/store-spec.ts';
-import { checkInputs, type Output, runEmbedded } from '../../lib/runtime/embedded.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { run } from '../../lib/run.ts';
+import type { Output } from '../../lib/runtime/embedded.ts';
+import type { RunEvent } from '../../lib/runtime/run-events.ts';
+import { definitionOf, type Job } from '../../lib/stream/job.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { EXIT_FAILURE, failureEvent, UsageError } from '../failure.ts';
-import { loadJob } from '../load-job.ts';
-import { findFiles, parseInputs } from '../run/inputs.ts';
+import { importJob } from '../load-job.ts';
+import { parseInputs } from '../run/inputs.ts';
 import { jsonPresenter } from '../run/json.ts';
 import { linesPresenter } from '../run/lines.ts';
 import type { Places, Presenter } from '../run/presenter.ts';
@@ -29,8 +30,6 @@ export interface RunOptions {
   readonly json: boolean;
 }
 
-const POLL_MS = 1000;
-
 export async function runCommand(jobFile: string, options: RunOptions): Promise<void> {
   if (options.output === '') throw new UsageError('--output: name a directory, or - for standard output');
   const patterns = parseInputs(options.input);
@@ -39,25 +38,24 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
   const presenter = presenterFor(options, places);
   const release = onInterrupt(stop, presenter);
   try {
-    const job = withOverrides(await loadJob(jobFile), options);
-    checkInputs(job, new Map([...patterns.keys()].map((name) => [name, []])));
-    const inputs = await findFiles(patterns, options.watch);
+    const job = await importJob(jobFile);
     const startMs = systemClock.monotonic();
     const stats = new RunStats(startMs);
-    const end = await runEmbedded(job, {
-      store: parseStoreUrl(options.store, options.endpoint),
-      inputs,
+    const { store, endpoint, flush, watch, commit, preload, batchRows } = options;
+    const running = run(job, {
+      inputs: Object.fromEntries(patterns),
+      store,
+      endpoint,
       output: outputOf(places, job, stop),
-      flush: options.flush,
-      stop: stop.signal,
-      watch: options.watch ? { pollMs: POLL_MS, find: () => findFiles(patterns, true) } : undefined,
-      onOpen: (opened) => presenter.opened(opened),
-      onBatch: (progress) => {
-        stats.add(progress, systemClock.monotonic());
-        presenter.batch(progress, stats);
-      },
-      onWarning: (error) => presenter.note(`warning: ${error.message}`),
+      flush,
+      watch,
+      commit,
+      preload,
+      batchRows,
+      signal: stop.signal,
+      onEvent: (event) => present(event, presenter, stats),
     });
+    const end = await running.done;
     presenter.ended(end, stats, systemClock.monotonic() - startMs);
   } catch (error) {
     presenter.close();
@@ -69,21 +67,31 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
   }
 }
 
-function withOverrides(job: PhysicalJob, options: RunOptions): PhysicalJob {
-  const { commit, preload, batchRows } = options;
-  return {
-    ...job,
-    commit: commit === undefined ? job.commit : { ...job.commit, mode: commit },
-    preload: preload ?? job.preload,
-    trigger: batchRows === undefined ? job.trigger : { ...job.trigger, maxRows: batchRows },
-  };
+function present(event: RunEvent, presenter: Presenter, stats: RunStats): void {
+  switch (event.type) {
+    case 'started':
+      presenter.opened(event);
+      break;
+    case 'progress':
+      stats.add(event, systemClock.monotonic());
+      presenter.batch(event, stats);
+      break;
+    case 'idle':
+      presenter.idle?.(event);
+      break;
+    case 'warning':
+      presenter.note(`warning: ${event.message}`);
+      break;
+    case 'terminated': // told by what came of it, below
+      break;
+  }
 }
 
 /** A directory, or standard output. */
-function outputOf({ output }: Places, job: PhysicalJob, stop: AbortController): Output | undefined {
+function outputOf({ output }: Places, job: Job<unknown>, stop: AbortController): Output | undefined {
   if (output === undefined) return undefined;
   if (output !== '-') return { kind: 'directory', path: output };
-  return { kind: 'stream', write: standardOutput(job.single, () => stop.abort()) };
+  return { kind: 'stream', write: standardOutput(definitionOf(job).single, () => stop.abort()) };
 }
 
 /** Events go to standard output, unless results do. */

@@ -9,65 +9,39 @@ export function jsonPresenter(places: Places, stream: NodeJS.WriteStream): Prese
     stream.write(`${JSON.stringify(event)}\n`);
   };
   return {
-    opened({ file, position, totalBytes }) {
-      const { name, epoch, partitions, outputMode, commit } = file;
-      write({
-        event: 'start',
-        job: name,
-        epoch,
-        partitions,
-        outputMode,
-        commit,
-        position,
-        inputBytes: totalBytes,
-        store: places.store,
-      });
+    opened({ type: _, inputBytes, ...started }) {
+      write({ event: 'start', ...started, inputBytes, store: places.store });
     },
-    batch({ done, durationMs, commitLag, readBytes, totalBytes }, stats) {
-      const { plan } = done.plan;
+    batch({ type: _, batch, kind, durationMs, steps, readBytes, ...progress }, stats) {
       write({
         event: 'batch',
-        n: done.n,
-        kind: plan.kind,
+        n: batch,
+        kind,
         durationMs: round(durationMs),
-        rows: plan.counts.rows,
-        late: done.counts.late,
-        skipped: done.counts.skipped,
-        quarantined: done.counts.quarantined,
-        emitted: done.counts.emitted,
-        watermark: plan.watermark,
-        commitLag,
-        reads: done.reads,
+        ...progress,
+        steps: Object.fromEntries(Object.entries(steps).map(([step, ms]) => [step, round(ms)])),
         readBytes: Math.round(readBytes),
-        totalBytes,
         rowsPerSecond: Math.round(stats.rowsPerSecond),
       });
+    },
+    idle({ position, watermark }) {
+      write({ event: 'idle', position, watermark });
     },
     note(text) {
       write({ event: 'note', message: text });
     },
-    ended(end, stats, elapsedMs) {
+    ended({ job: _, epoch: __, files, ...end }, stats, elapsedMs) {
       write({
         event: 'end',
-        reason: end.reason,
-        position: end.position,
+        ...end,
         elapsedMs: round(elapsedMs),
-        rows: stats.rows,
-        applied: stats.applied,
-        late: stats.late,
-        skipped: stats.skipped,
-        quarantined: stats.quarantined,
-        emitted: stats.emitted,
-        batches: stats.batches,
         p50Ms: round(stats.quantileMs(0.5)),
         p99Ms: round(stats.quantileMs(0.99)),
         maxMs: round(stats.maxMs),
         commitLagMax: stats.commitLagMax,
-        watermark: stats.watermark,
-        reads: stats.reads,
         store: places.store,
         output: places.output ?? null,
-        files: end.files.map((file) => path.resolve(file)),
+        files: files.map((file) => path.resolve(file)),
       });
     },
     close() {},

@@ -18,8 +18,8 @@ export function linesPresenter({ places, progress, summary, nowMs }: LinesOption
   let name = '';
   let shownMs = nowMs();
   return {
-    opened({ file, position }) {
-      name = file.name;
+    opened({ job, position }) {
+      name = job;
       if (position > 0) progress.write(`${name}: goes on after batch ${position}\n`);
     },
     batch(_, stats) {

@@ -1,5 +1,5 @@
 /** Shows a run while it is under way, and what came of it: one implementation a kind of reader. */
-import type { EmbeddedEnd, Opened, Progress } from '../../lib/runtime/embedded.ts';
+import type { RunIdle, RunProgress, RunStarted, RunSummary } from '../../lib/runtime/run-events.ts';
 import type { RunStats } from './run-stats.ts';
 
 /** What a summary names. */
@@ -10,11 +10,13 @@ export interface Places {
 }
 
 export interface Presenter {
-  opened(opened: Opened): void;
-  batch(progress: Progress, stats: RunStats): void;
+  opened(started: RunStarted): void;
+  batch(progress: RunProgress, stats: RunStats): void;
+  /** All that is there is read; the run waits for more. */
+  idle?(idle: RunIdle): void;
   /** Something the user should know; the run goes on. */
   note(text: string): void;
-  ended(end: EmbeddedEnd, stats: RunStats, elapsedMs: number): void;
+  ended(end: RunSummary, stats: RunStats, elapsedMs: number): void;
   /** Nothing more comes; leaves the terminal as it was. Also after a failure. */
   close(): void;
 }

@@ -3,8 +3,7 @@
  * commit lag, reads by tier. Fed with each batch; knows nothing of how it is shown.
  */
 import { build, type Histogram } from 'hdr-histogram-js';
-import type { ReadCounts } from '../../lib/log/entry.ts';
-import type { Progress } from '../../lib/runtime/embedded.ts';
+import type { RunProgress, TierReads } from '../../lib/runtime/run-events.ts';
 
 /** The rate is that of the last so many ms. */
 const RATE_WINDOW_MS = 5000;
@@ -35,7 +34,7 @@ export class RunStats {
   position = 0;
   readBytes = 0;
   totalBytes = 0;
-  reads: ReadCounts = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  reads: TierReads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
   /** In microseconds. */
   readonly #durations: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -49,20 +48,20 @@ export class RunStats {
     this.#recent.push({ atMs: nowMs, rows: 0 });
   }
 
-  add({ done, durationMs, commitLag, readBytes, totalBytes }: Progress, nowMs: number): void {
-    const { plan, counts, reads } = done;
+  add(progress: RunProgress, nowMs: number): void {
+    const { durationMs, commitLag, reads } = progress;
     this.batches++;
-    this.rows += plan.plan.counts.rows;
-    this.late += counts.late;
-    this.skipped += counts.skipped;
-    this.quarantined += counts.quarantined;
-    this.emitted += counts.emitted;
+    this.rows += progress.rows;
+    this.late += progress.late;
+    this.skipped += progress.skipped;
+    this.quarantined += progress.quarantined;
+    this.emitted += progress.emitted;
     this.commitLag = commitLag;
     this.commitLagMax = Math.max(this.commitLagMax, commitLag);
-    this.watermark = plan.plan.watermark;
-    this.position = done.n;
-    this.readBytes = readBytes;
-    this.totalBytes = totalBytes;
+    this.watermark = progress.watermark;
+    this.position = progress.batch;
+    this.readBytes = progress.readBytes;
+    this.totalBytes = progress.totalBytes;
     for (const tier of ['memory', 'lmdb', 'warm', 'store', 'requests'] as const) {
       this.reads = { ...this.reads, [tier]: this.reads[tier] + reads[tier] };
     }

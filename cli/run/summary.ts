@@ -1,19 +1,13 @@
 /** The end of a run, for people: what became of every row, how fast, and where results and state are. */
 import path from 'node:path';
-import type { EmbeddedEnd } from '../../lib/runtime/embedded.ts';
+import type { RunSummary } from '../../lib/runtime/run-events.ts';
 import { count, milliseconds, number, percent, type Style, time } from '../text.ts';
 import type { Places } from './presenter.ts';
 import { type RunStats, TIERS } from './run-stats.ts';
 
 const SHOWN_FILES = 2;
 
-export function summaryText(
-  end: EmbeddedEnd,
-  stats: RunStats,
-  elapsedMs: number,
-  places: Places,
-  style: Style,
-): string {
+export function summaryText(end: RunSummary, stats: RunStats, elapsedMs: number, places: Places, style: Style): string {
   const { bold, dim } = style;
   const lines: [string, string][] = [];
   if (stats.rows === 0) {
@@ -30,11 +24,11 @@ export function summaryText(
   }
   lines.push(['results', results(end, stats, places)]);
   if (stats.quarantined > 0) lines.push(['bad rows', quarantineText(end, stats, places)]);
-  lines.push(['state', `${places.store} ${dim(`job ${end.file.name}, batch ${end.position}`)}`]);
+  lines.push(['state', `${places.store} ${dim(`job ${end.job}, batch ${end.position}`)}`]);
   const title =
     end.reason === 'stopped'
-      ? `${end.file.name}: stopped after batch ${end.position}; run again to go on`
-      : `${end.file.name}: all input is read`;
+      ? `${end.job}: stopped after batch ${end.position}; run again to go on`
+      : `${end.job}: all input is read`;
   return `${bold(title)}\n${lines.map(([name, text]) => `  ${dim(name.padEnd(11))} ${text}\n`).join('')}`;
 }
 
@@ -54,7 +48,7 @@ export function readShares(stats: RunStats, all = false): string {
   return shown.map(({ tier, title }) => `${title} ${percent(stats.reads[tier], stats.allReads)}`).join(' · ');
 }
 
-function results(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): string {
+function results(end: RunSummary, stats: RunStats, { store, output }: Places): string {
   const rows = count(stats.emitted, 'row');
   if (output === '-') return `${rows} to standard output`;
   if (output === undefined) return `${rows}, in ${store} only (--output DIR copies them)`;
@@ -77,9 +71,9 @@ function shortPath(file: string): string {
 }
 
 /** How many rows were set aside, and where they are with their reasons. */
-export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store }: Places): string {
+export function quarantineText(end: RunSummary, stats: RunStats, { store }: Places): string {
   const files = end.files.filter(isQuarantine);
-  const where = files.length > 0 ? patterns(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
+  const where = files.length > 0 ? patterns(files) : `${store}/${end.job}/e${end.epoch}/out/_quarantine`;
   return `${number(stats.quarantined)} with their reasons in ${where}`;
 }
 

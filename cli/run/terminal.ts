@@ -41,8 +41,8 @@ export function terminalPresenter({ places, terminal, summary }: TerminalOptions
   };
   let open = true;
   return {
-    opened({ file, position }) {
-      name = file.name;
+    opened({ job, position }) {
+      name = job;
       if (position > 0) bars.log(`${name}: goes on after batch ${position}\n`);
     },
     batch(_, stats) {

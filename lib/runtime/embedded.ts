@@ -22,7 +22,9 @@ import type { BatchDone, Engine } from './engine.ts';
 import type { Inputs } from './inputs.ts';
 import type { JobFile } from './job-file.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
+import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
+import { StepTimes } from './step-times.ts';
 
 const CACHE_BYTES = 256 << 20;
 /** R of the design: far longer than any batch, far shorter than a disk takes to fill. */
@@ -51,7 +53,10 @@ export interface EmbeddedOptions {
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly onOpen?: ((opened: Opened) => void) | undefined;
+  /** Told each batch, once its results are where they go. */
   readonly onBatch?: ((progress: Progress) => void) | undefined;
+  /** All input that is there is read, and more may come. Told once, until there is a batch again. */
+  readonly onIdle?: ((idle: { readonly position: number; readonly watermark: number | null }) => void) | undefined;
   /** Something that costs time but no results. */
   readonly onWarning?: ((error: Error) => void) | undefined;
 }
@@ -59,6 +64,8 @@ export interface EmbeddedOptions {
 /** What a run starts from. */
 export interface Opened {
   readonly file: JobFile;
+  /** Id of this run, as its trace has it. */
+  readonly run: string;
   /** The last batch of earlier runs; 0: none. */
   readonly position: number;
   readonly totalBytes: number;
@@ -68,8 +75,10 @@ export interface Opened {
 export interface Progress {
   readonly done: BatchDone;
   readonly durationMs: number;
+  readonly steps: RunProgress['steps'];
   /** Batches that no manifest has folded, in the partition with the most. */
   readonly commitLag: number;
+  readonly state: RunProgress['state'];
   /** Of the input files; decoded bytes, where that is not known better. */
   readonly readBytes: number;
   readonly totalBytes: number;
@@ -88,9 +97,16 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   const store = await openStore(options.store, { clock, random });
   const cache = openCache(options, clock, random);
   let writer: TraceWriter | undefined;
-  const trace: Trace = { span: (span) => writer?.span(span) };
+  const times = new StepTimes();
+  const trace: Trace = {
+    span(span) {
+      times.span(span);
+      writer?.span(span);
+    },
+  };
   let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
+  let idle = false;
   try {
     const end = await runJob(job, {
       store,
@@ -113,13 +129,24 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         opened = { file, engine, inputs };
         directory = await openDirectory(options, store, file);
         await directory?.copy(engine.position);
-        options.onOpen?.({ file, position: engine.position, totalBytes: inputs.progress.totalBytes });
+        const { position } = engine;
+        options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
       onBatch: async (done, durationMs) => {
-        const { engine, inputs } = opened!;
-        options.onBatch?.({ done, durationMs, commitLag: engine.commitLag, ...inputs.progress });
+        idle = false;
+        const { engine, inputs, file } = opened!;
+        const startMs = clock.monotonic();
         await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
-        if (options.output?.kind === 'stream') await writeResults(job, done, store, opened!.file, options.output.write);
+        if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
+        const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
+        const { commitLag, stateSize } = engine;
+        options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, ...inputs.progress });
+      },
+      onIdle: () => {
+        if (idle) return;
+        idle = true;
+        const { engine } = opened!;
+        options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
       },
     });
     return { ...end, file: opened!.file, files: [...new Set(directory?.files)].sort() };

@@ -13,6 +13,7 @@ import { type Replay, StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
 import { FencedError } from '../errors.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
+import { sstsOf } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { piggyback } from '../preload/preload.ts';
 import { noCost } from '../state/sst-reads.ts';
@@ -76,6 +77,19 @@ export class Engine {
   /** Greatest number of log entries of a partition that no manifest has folded. */
   get commitLag(): number {
     return Math.max(...this.stages.flat().map((r) => r.state.position - r.state.manifest.through));
+  }
+
+  /** What the manifests name, all partitions together: entries of the SSTs, older versions of a row too, and their bytes. */
+  get stateSize(): { readonly entries: number; readonly bytes: number } {
+    let entries = 0;
+    let bytes = 0;
+    for (const { state } of this.stages.flat()) {
+      for (const sst of sstsOf(state.manifest)) {
+        entries += sst.entries - sst.tombstones;
+        bytes += sst.size;
+      }
+    }
+    return { entries, bytes };
   }
 
   /**

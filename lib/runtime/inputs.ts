@@ -94,14 +94,18 @@ export class Inputs {
     return gatheredFrom(builder, pieces, byReference);
   }
 
-  /** After {@link gather} gave nothing: waits a while for more. @returns false: there will be none */
-  async more(): Promise<boolean> {
+  /** After {@link gather} gave nothing: whether there will never be more. */
+  get ended(): boolean {
+    return this.#options.watch === undefined;
+  }
+
+  /** After {@link gather} gave nothing: waits a while for more. */
+  async more(): Promise<void> {
     const { watch, clock, stop } = this.#options;
-    if (watch === undefined) return false;
+    if (watch === undefined) return;
     await clock.sleep(watch.pollMs, stop).catch(() => {});
     const found = await watch.find();
     for (const source of this.#files) source.add(found.get(source.name) ?? []);
-    return true;
   }
 
   /** The inputs of a planned batch whose rows are not stored, decoded again. @throws {InputError} @throws {JobError} */

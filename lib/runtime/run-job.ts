@@ -38,6 +38,8 @@ export interface RunJobOptions {
   readonly onOpen?: ((file: JobFile, engine: Engine, inputs: Inputs) => Promise<void> | void) | undefined;
   /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
   readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
+  /** Called each time nothing has come and more may, when all batches are reported. */
+  readonly onIdle?: (() => Promise<void> | void) | undefined;
 }
 
 /** What one run did. Times in ms. */
@@ -130,9 +132,11 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       ahead = undefined;
       if (planned !== undefined) await run(planned);
       else if (watermarkMoved(engine)) await run(await engine.plan(noRows('empty')));
+      else if (gathering.ended) break;
       else {
         await reported;
-        if (!(await gathering.more())) break;
+        await options.onIdle?.();
+        await gathering.more();
       }
     }
     const last = engine.planner.progress?.kind;
