@@ -84,7 +84,8 @@ export interface Invocation {
 /** In a row, half a minute in all: then the store is broken, and the batch fails. */
 const MAX_RELIEF_FAILURES = 20;
 
-const ALWAYS: Invocation = { live: true };
+/** Of a process that nobody freezes: it lives, or it is gone. */
+export const ALWAYS_LIVE: Invocation = { live: true };
 
 export class PartitionRunner {
   readonly path: string;
@@ -131,18 +132,19 @@ export class PartitionRunner {
 
   /** Brings this environment to the head of the log, and publishes what is committed, without running anything. */
   async open(): Promise<void> {
-    await this.#position(Number.MAX_SAFE_INTEGER);
+    // Nothing is run on the way to the head of the log.
+    await this.#position(Number.MAX_SAFE_INTEGER, ALWAYS_LIVE);
     await this.#publishBefore(this.state.position + 1);
   }
 
   /**
-   * Runs batch n, and those before it that are missing. Returns when it is committed; `published` follows, while the next
+   * Runs batch n, and those before it that are missing, all of them for this one invocation. Returns when it is committed; `published` follows, while the next
    * batch may already run.
    * @throws {UserFunctionError} @throws {CorruptionError} @throws {StoreError} @throws {MisaError} `HALTED`
    */
-  async run(n: number, trigger: Trigger = {}, invocation: Invocation = ALWAYS): Promise<Committed> {
+  async run(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed> {
     for (;;) {
-      if (await this.#position(n)) {
+      if (await this.#position(n, invocation)) {
         const { entry } = await this.log.readEntry(n);
         const published = entry === undefined ? Promise.resolve() : this.#finish(entry);
         return { n, entry, published, own: undefined };
@@ -156,7 +158,7 @@ export class PartitionRunner {
   /**
    * Step 1. @returns true: batch n is committed already, and applied here; false: the position is n − 1
    */
-  async #position(n: number): Promise<boolean> {
+  async #position(n: number, invocation: Invocation): Promise<boolean> {
     const { state, log } = this;
     const { store, names, retentionMs } = this.#env;
     for (;;) {
@@ -194,7 +196,7 @@ export class PartitionRunner {
       if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) {
         if (n === Number.MAX_SAFE_INTEGER) return false;
         // A gap below n: the missing plans first, in order, triggers or not.
-        while (state.position < n - 1) await this.run(state.position + 1);
+        while (state.position < n - 1) await this.run(state.position + 1, {}, invocation);
         const pack = await warm;
         if (pack !== undefined && state.manifest.version === loaded.manifest.version) state.warmFor(n, pack);
       } else {
@@ -302,6 +304,7 @@ export class PartitionRunner {
     trace.span({ lane: 'batch', path, n, startMs, endMs: putMs, detail });
     trigger.computed?.();
     await trigger.durable;
+    this.#checkLive(n, invocation);
     const own = decodeAt(encoded.bytes, this.log.nameOf(n), n);
     const folding = this.#sync?.start(own, encoded.bytes.length, state.pinned);
     const creation = await createEntry(store, clock, this.log.nameOf(n), encoded.bytes, (found) => {
@@ -324,8 +327,7 @@ export class PartitionRunner {
       }
     }
     // ⚑ From here to the change of the tiers nothing is awaited.
-    if (!invocation.live)
-      throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${path} outlived its invocation`);
+    this.#checkLive(n, invocation);
     // Another call has moved this environment on meanwhile.
     if (state.position !== n - 1) return undefined;
     if (creation.outcome === 'taken') {
@@ -372,6 +374,12 @@ export class PartitionRunner {
   /** Waits for results that are being published. Never rejects: a failure is reported to whoever waits for that batch. */
   async settled(): Promise<void> {
     await this.#publishing;
+  }
+
+  /** @throws {MisaError} `NOT_LIVE` */
+  #checkLive(n: number, { live }: Invocation): void {
+    if (live) return;
+    throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${this.path} outlived its invocation`);
   }
 
   /** Reads the manifest. */

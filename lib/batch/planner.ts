@@ -10,6 +10,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { PartitionState } from '../state/partition-state.ts';
+import { MissingSstError } from '../state/sst-reads.ts';
 import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
@@ -134,10 +135,18 @@ export class Planner {
 
   /** Reads plans until there are no more: after a start, and after a plan was taken by another. */
   async open(): Promise<void> {
-    const { store, names, retentionMs } = this.#env;
+    do {
+      await this.#catchUp();
+      this.#overtaken = false;
+      this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
+      // Reading may have shown that others have planned on meanwhile.
+    } while (this.#overtaken);
+  }
+
+  async #catchUp(): Promise<void> {
+    const { retentionMs } = this.#env;
     for (;;) {
-      const loaded = await loadManifest(store, names.manifest(PLANNER));
-      this.adopt(loaded);
+      const loaded = await this.#reload();
       let answeredMs = loaded.dateMs;
       for (;;) {
         const from = this.state.position + 1;
@@ -153,10 +162,8 @@ export class Planner {
         }
         if (found < reads.length) break;
       }
-      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
+      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) return;
     }
-    this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
-    this.#overtaken = false;
   }
 
   /** Takes a newer manifest. One that has folded plans which are not known here shows that another planner is at work. */
@@ -220,10 +227,8 @@ export class Planner {
 
   /** ⚑ A created plan counts only under a fresh manifest: else plan n may be an old one, collected and made again. */
   async #confirm(n: number, dateMs: number): Promise<void> {
-    const { store, names, retentionMs } = this.#env;
-    if (mayConclude(dateMs, this.state.pinned.dateMs, retentionMs)) return;
-    const loaded = await loadManifest(store, names.manifest(PLANNER));
-    this.adopt(loaded);
+    if (mayConclude(dateMs, this.state.pinned.dateMs, this.#env.retentionMs)) return;
+    const loaded = await this.#reload();
     if (loaded.manifest.through >= n) throw new PlanTakenError(n);
   }
 
@@ -241,17 +246,34 @@ export class Planner {
     this.#progress = progressOf(plan);
   }
 
+  async #reload(): Promise<LoadedManifest> {
+    const { store, names } = this.#env;
+    const loaded = await loadManifest(store, names.manifest(PLANNER));
+    this.adopt(loaded);
+    return loaded;
+  }
+
   async #read(table: number, key: string): Promise<unknown> {
-    return this.state.pinnedFor(async () => {
-      const view = this.state.begin().tables(
-        [
-          { name: 'a', kind: 'keyed' },
-          { name: 'b', kind: 'keyed' },
-        ],
-        0,
-      )[table]!;
-      await view.load([key]);
-      return view.get(key, 0);
-    });
+    for (;;) {
+      const { version } = this.state.manifest;
+      try {
+        return await this.state.pinnedFor(async () => {
+          const view = this.state.begin().tables(
+            [
+              { name: 'a', kind: 'keyed' },
+              { name: 'b', kind: 'keyed' },
+            ],
+            0,
+          )[table]!;
+          await view.load([key]);
+          return view.get(key, 0);
+        });
+      } catch (error) {
+        if (!(error instanceof MissingSstError)) throw error;
+        // Under a cached manifest: a newer one has dropped that SST. Under a fresh one: corruption.
+        if (this.state.manifest.version === version) await this.#reload();
+        if (this.state.manifest.version === version) throw error;
+      }
+    }
   }
 }

@@ -4,8 +4,8 @@
  * object store; killed at any moment, the next engine on that store goes on from the objects alone.
  */
 
-import type { Committed, Environment } from '../batch/partition-runner.ts';
-import { PartitionRunner } from '../batch/partition-runner.ts';
+import type { Committed, Environment, Trigger } from '../batch/partition-runner.ts';
+import { ALWAYS_LIVE, PartitionRunner } from '../batch/partition-runner.ts';
 import type { StoredPlan } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
@@ -200,12 +200,13 @@ export class Engine {
         await allOrFirstError(
           runners.map((runner, p) => {
             const input = before === undefined ? known.inputs?.[p] : handedOn(before, p);
-            return runner.run(n, {
+            const trigger: Trigger = {
               plan: stored,
               ...(input === undefined ? {} : { input }),
               ...(known.durable === undefined ? {} : { durable: known.durable }),
               ...(known.computed === undefined || stage > 0 ? {} : { computed: known.computed }),
-            });
+            };
+            return runner.run(n, trigger, ALWAYS_LIVE);
           }),
         ),
       );

@@ -1,6 +1,6 @@
 /** What a batch costs in requests and round trips, asserted with a counting store. */
 import { describe, expect, it } from 'vitest';
-import { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
 import { FastClock, gather, openEngine, physical, stateOf } from '../helpers/engine.ts';
@@ -104,7 +104,7 @@ describe('requests of a cold environment', () => {
     const store = inRounds(memory);
     const source = { plan: async () => planned.stored, input: async () => planned.inputs[0]! };
     const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
-    const done = await cold.run(62, { plan: planned.stored, input: planned.inputs[0]! });
+    const done = await cold.run(62, { plan: planned.stored, input: planned.inputs[0]! }, ALWAYS_LIVE);
     await done.published;
     expect(store.count('get', '/sst/'), store.report()).toBe(0);
     // Reading in two, the log entry, the results; results of the batch before are published by whoever comes next.

@@ -3,7 +3,8 @@
  * out. (Those of the commit side are in test/commit; epochs, the sweep and message queues are not there yet.)
  */
 import { describe, expect, it } from 'vitest';
-import { PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { Planner } from '../../lib/batch/planner.ts';
 import { StoredSource } from '../../lib/batch/stored-source.ts';
 import { compact } from '../../lib/commit/compact.ts';
 import { halt, resumeHalted } from '../../lib/commit/halt.ts';
@@ -234,7 +235,7 @@ describe('the log', () => {
     // A trigger for the batch after next reaches the environment that slept: 6 is planned by the other one.
     const { stored } = other.engine.planner.plan(gather(at.job, SCRIPT[5]!, 'rows-5'));
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    const done = await runner(behind).run(6, { plan: stored });
+    const done = await runner(behind).run(6, { plan: stored }, ALWAYS_LIVE);
     expect(done.own).toBeDefined();
     await done.published;
     expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(6)).state);
@@ -271,9 +272,33 @@ describe('the log', () => {
       expect(runner(opened).state.position, frozen).toBe(1);
       expect(counted.count('create'), 'it publishes nothing').toBe(0);
       // A live invocation finds the entry that the zombie made and goes on.
-      await runner(opened).run(2, { plan: planned.stored });
+      await runner(opened).run(2, { plan: planned.stored }, ALWAYS_LIVE);
       expect((await stateOf(at.store, at.job))['s0/p0']!.n).toBe(2);
       expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(2)).state);
+    }
+  });
+
+  it('⚑ invariant 11: the missing batches before a trigger belong to its invocation, and end with it', async () => {
+    for (const when of ['before', 'after'] as const) {
+      const at = place();
+      const invocation = { live: true };
+      const dying = hookedStore(at.store, {
+        [when](call: StoreCall) {
+          if (isCreateOf(`/log/${pad(2)}`)(call)) invocation.live = false;
+        },
+      });
+      const opened = await open(at, dying);
+      for (let i = 0; i < 4; i++) {
+        await (await opened.engine.plan(gather(at.job, SCRIPT[i]!, `rows-${i}`))).durable;
+      }
+      await expect(runner(opened).run(4, {}, invocation), when).rejects.toMatchObject({ code: 'NOT_LIVE' });
+      expect(runner(opened).state.position, when).toBe(1);
+      expect((await stateOf(at.store, at.job))['s0/p0']!.n, when).toBe(2);
+      // One that is dead before it begins commits nothing.
+      await expect(runner(opened).run(4, {}, { live: false }), when).rejects.toMatchObject({ code: 'NOT_LIVE' });
+      expect((await stateOf(at.store, at.job))['s0/p0']!.n, when).toBe(2);
+      await runner(opened).run(4, {}, ALWAYS_LIVE);
+      expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(4)).state);
     }
   });
 });
@@ -292,10 +317,10 @@ describe('a halted partition', () => {
     const source = new StoredSource({ store: at.store, names: first.env.names, partitions: 1 });
     const trigger = { plan: stored };
     const alone = new PartitionRunner(first.env, source, 0, 0);
-    await expect(alone.run(3, trigger)).rejects.toMatchObject({ code: 'HALTED' });
+    await expect(alone.run(3, trigger, ALWAYS_LIVE)).rejects.toMatchObject({ code: 'HALTED' });
     expect((await at.store.get(first.env.names.log('s0/p0', 3))).found).toBe(false);
     await resumeHalted(partition);
-    expect((await alone.run(3, trigger)).own).toBeDefined();
+    expect((await alone.run(3, trigger, ALWAYS_LIVE)).own).toBeDefined();
   });
 });
 
@@ -379,6 +404,43 @@ describe('the planner beside others', () => {
     expect(await engine.planner.planned('others', 'shared.ndjson')).toBeUndefined();
     await engine.batch(gather(job, { others: rows }, 'shared.ndjson'));
     expect(await engine.planner.planned('others', 'shared.ndjson')).toMatchObject({ done: true });
+  });
+
+  it('an SST that a newer manifest has dropped, and a collection deleted, means: read the manifest again', async () => {
+    const at = place();
+    const first = await open(at);
+    for (let i = 0; i < 2; i++) await run(first, i);
+    await foldAll(first);
+    // It knows a part of the plans from an SST alone.
+    const planner = new Planner((await open(at)).env);
+    await planner.open();
+    for (let i = 2; i < 8; i++) {
+      await run(first, i);
+      await foldAll(first);
+    }
+    await first.committer.loop.compactAll('planner');
+    await collectAll(first, at);
+    expect(await planner.planned('events', 'rows-0')).toMatchObject({ next: 2, done: true });
+    expect(await planner.planned('events', 'rows-7')).toMatchObject({ next: 2, done: true });
+    expect(await planner.planned('events', 'rows-8')).toBeUndefined();
+    // Others have planned on: what was gathered may be planned already.
+    expect(() => planner.plan(gather(at.job, SCRIPT[0]!, 'rows-8'))).toThrow('another process has made plan');
+    await planner.open();
+    expect(planner.position).toBe(8);
+    await planner.plan(gather(at.job, SCRIPT[0]!, 'rows-8')).durable;
+  });
+
+  it('an SST that is missing under a fresh manifest is corruption', async () => {
+    const at = place();
+    const first = await open(at);
+    await run(first, 0);
+    await foldAll(first);
+    const planner = new Planner((await open(at)).env);
+    await planner.open();
+    const { manifest } = planner.state;
+    await at.store.delete([first.env.names.sst('planner', manifest.l0[0]!.id)]);
+    const fresh = new Planner(first.env);
+    await expect(fresh.open()).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
   it('invariant 10: a plan that is ours, but planned on from by others before we hear of it, fences us', async () => {
