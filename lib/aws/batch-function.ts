@@ -16,7 +16,7 @@ import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
-import { type BatchTrigger, carriedInput, carriedPlan } from './messages.ts';
+import { type BatchTrigger, carriedInput, carriedPlace, carriedPlan } from './messages.ts';
 import { triggerStage } from './triggers.ts';
 
 /** Errors without a code of ours may pass: so often a batch is tried before its partition is halted. */
@@ -71,13 +71,15 @@ export class BatchFunction {
     const { state } = this.#runner;
     // Rows of a batch that is done are not read.
     if (state.position >= trigger.n || plan === undefined) return undefined;
-    const carried = carriedInput(trigger);
-    const { section } = trigger;
     const { segment } = plan.plan;
-    if (carried !== undefined || section === undefined || segment === null) return carried;
+    if (segment === null) return undefined;
+    const place = carriedPlace(trigger, segment);
+    if (place === undefined) return undefined;
+    const carried = carriedInput(trigger, place);
+    if (carried !== undefined) return carried;
     const name = this.#env.names.segment(trigger.n, segment);
-    const answer = await this.#env.store.get(name, { range: { offset: section.offset, length: section.length } });
-    return answer.found ? decodeSection(answer.body, section, name) : undefined;
+    const answer = await this.#env.store.get(name, { range: { offset: place.offset, length: place.length } });
+    return answer.found ? decodeSection(answer.body, place, name) : undefined;
   }
 
   /** While results are published: opens new SSTs, and reads a small state into memory. Best effort. */

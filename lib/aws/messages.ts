@@ -4,8 +4,8 @@
  * segment, which saves its receiver the requests for them.
  */
 import { decodePlan, type StoredPlan } from '../batch/plan.ts';
-import { decodeInput, type PartitionInput } from '../batch/rows.ts';
-import type { SectionPlace } from '../batch/segment.ts';
+import type { PartitionInput } from '../batch/rows.ts';
+import { decodeSection, type SectionPlace, sectionPlace } from '../batch/segment.ts';
 import { MisaError } from '../errors.ts';
 import { asBuffer } from '../util/bytes.ts';
 
@@ -22,11 +22,12 @@ export interface BatchTrigger extends OfJob {
   readonly stage: number;
   readonly partition: number;
   readonly n: number;
-  /** Bytes of the plan and of this partition's rows in its segment, base64. */
+  /** Bytes of the plan, base64. */
   readonly plan?: string | undefined;
+  /** The head of its segment, base64: says where this partition's rows are, and vouches for those that are carried. */
+  readonly head?: string | undefined;
+  /** This partition's rows in that segment, base64, unless they are too many. */
   readonly input?: string | undefined;
-  /** Where those rows are in the segment, when they are too many to be carried. */
-  readonly section?: SectionPlace | undefined;
 }
 
 /** Log entries of a partition (or plans) up to n are durable; unless it says otherwise, they are published, too. */
@@ -86,9 +87,14 @@ export function carriedPlan({ n, plan }: BatchTrigger | PlanNotice): StoredPlan 
   return attempt(plan, (bytes) => decodePlan(bytes, 'the plan in a message', n));
 }
 
-/** The rows that a trigger carries; `undefined`: none. */
-export function carriedInput({ input }: BatchTrigger): PartitionInput | undefined {
-  return attempt(input, decodeInput);
+/** Where the segment that the plan names has this partition's rows; `undefined`: the message does not say so, or not of this segment. */
+export function carriedPlace({ head, partition }: BatchTrigger, segment: string): SectionPlace | undefined {
+  return attempt(head, (bytes) => sectionPlace(bytes, segment, partition, 'the segment in a message'));
+}
+
+/** The rows that a trigger carries; `undefined`: none, or not those of the segment. */
+export function carriedInput({ input }: BatchTrigger, place: SectionPlace): PartitionInput | undefined {
+  return attempt(input, (bytes) => decodeSection(bytes, place, 'the rows in a message'));
 }
 
 /** What is damaged in a message is read from the objects instead. */

@@ -1,7 +1,7 @@
 /**
- * Tells the batch functions that a plan can be run. A trigger carries the plan and its partition's rows as long as the
- * message stays within 64 KiB, which is what one request of the queue is billed by; beyond that it says where in the segment
- * the rows are. ⚑ Only after the plan is durable.
+ * Tells the batch functions that a plan can be run. A trigger carries the plan, the head of its segment and its partition's
+ * rows as long as the message stays within 64 KiB, which is what one request of the queue is billed by; beyond that the head
+ * says where in the segment the rows are. ⚑ Only after the plan is durable.
  */
 import type { StoredPlan } from '../batch/plan.ts';
 import type { EncodedSegment } from '../batch/segment.ts';
@@ -29,13 +29,16 @@ export async function triggerPlan(
 ): Promise<void> {
   const { partitions } = env.file;
   const triggers = Array.from({ length: partitions }, (_, partition): BatchTrigger => {
-    const rows = segment?.rows[partition];
-    const carried = stored.bytes.length + (rows?.bytes.length ?? 0) <= CARRIED_BYTES;
-    return {
-      ...triggerOf(env, 0, partition, stored.plan.n),
-      ...(stored.bytes.length <= CARRIED_BYTES ? { plan: encodeBytes(stored.bytes) } : {}),
-      ...(rows === undefined ? {} : carried ? { input: encodeBytes(rows.bytes) } : { section: rows.place }),
-    };
+    // In the order of what they save; what is behind one that does not fit is of no use without it.
+    const parts = { plan: stored.bytes, ...(segment && { head: segment.head, input: segment.rows[partition]! }) };
+    const carried: { -readonly [part in keyof typeof parts]?: string } = {};
+    let bytes = 0;
+    for (const [part, content] of Object.entries(parts) as [keyof typeof parts, Uint8Array][]) {
+      bytes += content.length;
+      if (bytes > CARRIED_BYTES) break;
+      carried[part] = encodeBytes(content);
+    }
+    return { ...triggerOf(env, 0, partition, stored.plan.n), ...carried };
   });
   await sendTriggers(env, triggers, options);
 }

@@ -53,7 +53,10 @@ export class StoredSource implements BatchSource {
       const name = this.#options.names.segment(plan.n, plan.segment);
       const answer = await this.#options.store.get(name);
       if (!answer.found) throw new CorruptionError(name, `it is missing although plan ${plan.n} names it`);
-      return decodeSegment(answer.body, name).input(partition);
+      const segment = decodeSegment(answer.body, name);
+      if (segment.hash !== plan.segment)
+        throw new CorruptionError(name, `it is not the segment that plan ${plan.n} names`);
+      return segment.input(partition);
     }
     if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
     if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };

@@ -1,17 +1,18 @@
 /** Rules of the functions, each with the test that fails without it. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { type BatchTrigger, decodeMessage, encodeMessage } from '../../lib/aws/messages.ts';
 import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError } from '../../lib/errors.ts';
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names } from '../../lib/object-store/names.ts';
+import { names, type PartitionPath } from '../../lib/object-store/names.ts';
 import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
-import { FastClock, outcomeOf, physical } from '../helpers/engine.ts';
+import { FastClock, outcomeOf, physical, stateOfPartition } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
 import { hookedStore } from '../helpers/stores.ts';
@@ -47,9 +48,18 @@ const send = (aws: SimulatedAws, i: number, n?: number): void =>
   aws.send({ misa: 1, source: 'rows', id: `rows-${i}`, rows: rows(i, n) });
 const NAMES = names('sums', 1);
 
-async function checkOutcome(aws: SimulatedAws): Promise<void> {
-  const rowsOfMessage = (name: string): Row[] => rows(Number(name.split('-')[1]));
-  expect(await outcomeOf(aws.store, aws.job)).toEqual(await sequentialOutcome(aws.plans, aws.job, rowsOfMessage));
+const rowsOfMessage =
+  (n?: number) =>
+  (name: string): Row[] =>
+    rows(Number(name.split('-')[1]), n);
+
+async function checkOutcome(aws: SimulatedAws, n?: number): Promise<void> {
+  expect(await outcomeOf(aws.store, aws.job)).toEqual(await sequentialOutcome(aws.plans, aws.job, rowsOfMessage(n)));
+}
+
+async function checkOutcomeOf(aws: SimulatedAws, path: PartitionPath): Promise<void> {
+  const { state } = await sequentialOutcome(aws.plans, aws.job, rowsOfMessage());
+  expect(await stateOfPartition(aws.store, aws.job, path)).toEqual(state[path]);
 }
 
 describe('a batch that cannot run', () => {
@@ -181,6 +191,59 @@ describe('lost messages', () => {
       expect(group).toMatch(/^sweep-/);
       expect(id).toContain(group!);
     }
+  });
+
+  it('rows that a trigger carries are those of the segment, or they are not used', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    for (const i of [1, 2]) {
+      send(aws, i);
+      await aws.invoke(
+        'input',
+        aws.queues.get('input')!.map((m) => m.body),
+      );
+      aws.queues.set('input', []);
+    }
+    expect(aws.plans.length).toBe(2);
+    const triggers = (path: string): BatchTrigger[] =>
+      aws.queues.get(path)!.map(({ body }) => decodeMessage(body, 'batch'));
+    const [first, second] = triggers('s0/p0');
+    const [, elsewhere] = triggers('s0/p1');
+    const flipped = Buffer.from(second!.input!, 'base64');
+    flipped[flipped.length - 3]! ^= 1;
+    const wrong: Partial<BatchTrigger>[] = [
+      { input: first!.input },
+      { input: elsewhere!.input },
+      { input: flipped.toString('base64') },
+      { input: '' },
+      { head: first!.head, input: first!.input },
+      { head: 'TVNFRw==' },
+      { head: undefined },
+    ];
+    for (const queue of aws.queues.values()) queue.length = 0;
+    for (const changes of wrong) {
+      aws.allCold();
+      const trigger = { ...second!, ...changes };
+      await aws.invoke('s0/p0', [encodeMessage(trigger)]);
+      await checkOutcomeOf(aws, 's0/p0');
+      for (const n of [1, 2]) await aws.store.delete([NAMES.log('s0/p0', n)]);
+    }
+    expect(aws.errors).toEqual([]);
+  });
+
+  it('rows that a trigger cannot carry are read alone, from where its head says they are', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    send(aws, 1, 10_000);
+    await aws.deliverOne();
+    const { body } = aws.queues.get('s0/p0')![0]!;
+    const trigger = decodeMessage(body, 'batch');
+    expect([trigger.head !== undefined, trigger.input !== undefined]).toEqual([true, false]);
+    expect(body.length).toBeLessThan(64 << 10);
+    aws.store.reset();
+    await aws.invoke('s0/p0', [body]);
+    const reads = aws.store.calls.filter((call) => call.op === 'get' && call.name.includes('/seg/'));
+    expect(reads.map((call) => call.range !== undefined)).toEqual([true]);
+    await aws.settle();
+    await checkOutcome(aws, 10_000);
   });
 
   it('messages of a job that was deleted mean nothing to the next one', async () => {

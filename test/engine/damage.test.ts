@@ -1,10 +1,12 @@
 /**
  * Damaged objects: noticed, named, and nothing overwritten. A damaged or lost block cache: noticed, and only time is lost.
  */
+
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ALWAYS_LIVE } from '../../lib/batch/partition-runner.ts';
 import { decodePlan } from '../../lib/batch/plan.ts';
 import { decodeLogEntry } from '../../lib/log/entry.ts';
 import { decodeManifest } from '../../lib/manifest/codec.ts';
@@ -173,10 +175,10 @@ describe('damaged objects', () => {
     const { engine, env } = await openEngine({ job: twoStages, store, clock, commits: 'asked' });
     const { durable } = await engine.plan(gather(twoStages, sampleScript('twoStages', 1)[0]!, 'rows-0'));
     await durable;
-    for (const first of engine.stages[0]!) await first.run(1);
+    for (const first of engine.stages[0]!) await first.run(1, {}, ALWAYS_LIVE);
     const name = env.names.log('s0/p1', 1);
     await store.delete([name]);
-    await expect(engine.stages[1]![0]!.run(1)).rejects.toMatchObject({
+    await expect(engine.stages[1]![0]!.run(1, {}, ALWAYS_LIVE)).rejects.toMatchObject({
       code: 'CORRUPT',
       message: expect.stringContaining(name),
     });

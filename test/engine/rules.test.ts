@@ -750,7 +750,7 @@ describe('reads of a batch', () => {
     });
     const source = new StoredSource({ store, names: first.env.names, partitions: 1 });
     const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
-    const done = await cold.run(5, { plan: stored, input });
+    const done = await cold.run(5, { plan: stored, input }, ALWAYS_LIVE);
     await done.published;
     expect(folded).toBe(true);
     expect((await outcomeOf(at.store, job)).state).toEqual((await expected(5, job)).state);
