@@ -1,4 +1,8 @@
-/** Misa's construct for the CDK: `new MisaJob(this, 'Departures', { entry: 'job.ts' })`. */
+/**
+ * Misa's construct for the CDK: `new MisaJob(this, 'Departures', { entry: 'job.ts' })`.
+ *
+ * @module misa/cdk
+ */
 export type { JobDescription } from './describe-job.ts';
 export type { JobFunctions } from './job-functions.ts';
 export { MisaJob } from './misa-job.ts';

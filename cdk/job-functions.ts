@@ -23,6 +23,7 @@ const MIDDLE_MIB = 1024;
 const PLANNERS = 2;
 const BATCH_SIZE = 10;
 
+/** The functions of a deployed job. */
 export interface JobFunctions {
   readonly ingest: LambdaFunction;
   readonly fold: LambdaFunction;

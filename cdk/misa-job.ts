@@ -27,6 +27,7 @@ import type { MisaJobProps } from './props.ts';
 import { QueueMaker } from './queues.ts';
 import { settleProps } from './settled-props.ts';
 
+/** A job on AWS: its bucket, queues, functions, alarms and dashboard. What is created is listed in `docs/aws.md`. */
 export class MisaJob extends Construct {
   /** What the job's module says. */
   readonly job: JobDescription;

@@ -15,6 +15,7 @@ export interface InputObjects {
   readonly prefix?: string;
 }
 
+/** When alarms go off. */
 export interface AlarmOptions {
   /** Alarm when commits are this many batches behind for five minutes. Default: the job's `commit.maxLag`. */
   readonly commitLag?: number;
@@ -22,6 +23,7 @@ export interface AlarmOptions {
   readonly inputAge?: Duration;
 }
 
+/** Props of {@link MisaJob}; only `entry` is needed. */
 export interface MisaJobProps {
   /** The job's module, TypeScript or JavaScript, whose default export is made by `job()`. Relative to the working directory. */
   readonly entry: string;

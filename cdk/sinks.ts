@@ -23,16 +23,19 @@ export interface SinkHome {
   readonly bucket: IBucket;
 }
 
+/** Where rows of an output go, beside the bucket. */
 export interface Sink {
   /** @returns the settings of the sink, but for its output @throws {SinkError} `BAD_SINKS` */
   bind(scope: Construct, fn: IFunction, home: SinkHome): Record<string, unknown>;
 }
 
+/** Options of `Sink.sqs`. */
 export interface SqsSinkOptions {
   /** What is one message group, of a FIFO queue. Default: a partition. */
   readonly groupBy?: 'partition' | 'key';
 }
 
+/** Options of `Sink.eventBridge`. */
 export interface EventBridgeSinkOptions {
   /** `source` of the events. Default `misa.{job}`. */
   readonly source?: string;
@@ -40,6 +43,7 @@ export interface EventBridgeSinkOptions {
   readonly detailType?: string;
 }
 
+/** Options of `Sink.dynamoDb`. */
 export interface DynamoDbSinkOptions {
   /** Column that the table's partition key is made of. Default `key`. */
   readonly partitionKey?: string;
@@ -47,6 +51,7 @@ export interface DynamoDbSinkOptions {
   readonly sortKey?: string;
 }
 
+/** Options of `Sink.ndjson`. */
 export interface FileSinkOptions {
   /** Default: the job's own. */
   readonly bucket?: IBucket;
@@ -54,11 +59,13 @@ export interface FileSinkOptions {
   readonly prefix?: string;
 }
 
+/** Options of `Sink.parquet`. */
 export interface ParquetSinkOptions extends FileSinkOptions {
   /** Kinds of columns that are not to be inferred, by name; these are in every file. */
   readonly columns?: Readonly<Record<string, ColumnKind>>;
 }
 
+/** Makes sinks; `docs/sinks.md` compares them. */
 export const Sink = {
   /** A message a row, at least once, with a stable id in the attribute `misa-id`. */
   sqs(queue: IQueue, options: SqsSinkOptions = {}): Sink {

@@ -1,4 +1,8 @@
-/** The public API of Misa: pipelines, windows, aggregates, jobs and errors. */
+/**
+ * The public API of Misa: pipelines, windows, aggregates, jobs and errors.
+ *
+ * @module misa
+ */
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
 export { type RunInput, type Running, type RunOptions, run } from './run.ts';
 export type { Output } from './runtime/embedded.ts';

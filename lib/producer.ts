@@ -6,6 +6,8 @@
  *     const flights = producer({ queueUrl, source: 'flights' });
  *     await flights.send({ event_time: 1357034400000, carrier: 'UA', dep_delay: 3 });
  *     await flights.close();
+ *
+ * @module misa/producer
  */
 import { MisaError } from './errors.ts';
 import { MAX_MESSAGE_BYTES } from './queue/batches.ts';
@@ -22,6 +24,7 @@ export { type RowMessageOptions, rowMessages } from './queue/row-messages.ts';
 /** Messages on their way at once. */
 const IN_FLIGHT = 4;
 
+/** Where a producer sends to, and how much it packs. */
 export interface ProducerOptions {
   /** The job's input queue: the stack's output `InputQueueUrl`. */
   readonly queueUrl: string;
@@ -37,6 +40,7 @@ export interface ProducerOptions {
   readonly endpoint?: string;
 }
 
+/** A queue that a producer has opened, and how to close it. */
 export interface OpenedQueue {
   readonly queue: Queue;
   readonly close: () => void;
@@ -49,6 +53,7 @@ export interface ProducerParts {
   readonly random?: Random;
 }
 
+/** Sends rows to the input queue of a job. */
 export interface Producer<T> {
   /**
    * Sends a row, or the rows of an array. Settles when all of them are durable in the queue. Encodes them before it returns,

@@ -2,7 +2,7 @@
  * `testJob`: runs a job batch by batch, in memory, with a clock of its own: for unit tests of jobs. It is the real engine
  * (plans, log entries, folding, recovery) on a memory store, so what holds here holds when the job is run.
  *
- * @packageDocumentation
+ * @module misa/testing
  */
 import type { Committed, Environment } from './batch/partition-runner.ts';
 import { outputNames } from './batch/run-operators.ts';
@@ -32,6 +32,7 @@ export interface RowCounts {
   readonly skipped: number;
 }
 
+/** A job under test: send rows, run a batch, look at what came out. See {@link testJob}. */
 export interface TestJob<Out> {
   /** Rows for the next batch, in order; several inputs may be sent. By the source itself, rows are type-checked. */
   send<T>(source: Source<T>, rows: readonly T[]): void;
@@ -56,6 +57,7 @@ export interface TestJob<Out> {
   close(): Promise<void>;
 }
 
+/** Options of {@link testJob}. */
 export interface TestJobOptions {
   /** Processing time of the first batch, epoch ms. Default 0. */
   readonly startTime?: number | undefined;

@@ -9,6 +9,7 @@ import type { OutgoingMessage } from './queue.ts';
 
 export const MAX_MESSAGE_ROWS = 10_000;
 
+/** How rows are packed into messages. */
 export interface RowMessageOptions {
   /** Most rows of a message. Default 10,000. */
   readonly maxRows?: number | undefined;

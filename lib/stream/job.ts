@@ -20,6 +20,7 @@ import { checkGraph } from './validate.ts';
  */
 export type OutputMode = 'append' | 'update' | 'complete';
 
+/** Options of {@link job}; each has a default. */
 export interface JobOptions {
   readonly outputMode?: OutputMode | undefined;
   /** Shares of the key space, at least 1. Default 1. Fixed for an epoch. */

@@ -5,6 +5,7 @@
 import type { Duration } from '../util/duration.ts';
 import type { FixedWindow } from './window.ts';
 
+/** Which rows without a match come out, too. `leftSemi`: left rows that have one, each once. */
 export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'leftSemi';
 
 /**

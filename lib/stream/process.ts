@@ -15,6 +15,7 @@ export interface ProcessOperator<K, T, S, O> {
   onTimer?(time: number, ctx: TimerContext<K, S, O>): void | Promise<void>;
 }
 
+/** What `onRow` and `onTimer` of a {@link ProcessOperator} can do. */
 export interface ProcessContext<K, S, O> {
   readonly key: K;
   /** Change it in place or assign it; kept when the batch commits. */
@@ -31,14 +32,19 @@ export interface ProcessContext<K, S, O> {
   /** The batch's processing time from its plan, epoch ms: the same whenever the batch is run again. */
   readonly processingTime: number;
 }
+
+/** The context of a row. */
 export interface RowContext<K, S, O> extends ProcessContext<K, S, O> {
   /** The row's event time, epoch ms; `undefined` where the stream has none. */
   readonly eventTime: number | undefined;
 }
+
+/** The context of a timer. */
 export interface TimerContext<K, S, O> extends ProcessContext<K, S, O> {
   readonly clock: Clock;
 }
 
+/** What a timer goes by: the watermark, or the time of the plans. */
 export type Clock = 'event' | 'processing';
 
 /** Timers of the current key: at most one for each clock and time. A time already reached fires at the end of this batch. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import ts from 'typescript';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fits, Page } from './page.ts';
-import { ReaderFolder, REPOSITORY } from './workspace.ts';
+import { REPOSITORY, ReaderFolder } from './workspace.ts';
 
 /** Made by a tool from what is tested elsewhere. */
 const GENERATED = 'docs/reference/';
@@ -43,7 +43,9 @@ describe.each(pages)('$name', ({ name, page, folder }) => {
   );
 
   it('has code blocks that somebody checks, or says why not', () => {
-    const unknown = page.blocks.filter(({ language }) => !['', 'ts', 'sh', 'text', 'json', 'csv', 'sql', 'py'].includes(language));
+    const unknown = page.blocks.filter(
+      ({ language }) => !['', 'ts', 'sh', 'text', 'json', 'csv', 'sql', 'py'].includes(language),
+    );
     expect(unknown.map(({ line }) => `${name}:${line} has a block of no language; a picture is text`)).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@
 import { copyPlain } from '../plain.ts';
 import { type Aggregate, define, needsFunction } from './aggregate.ts';
 
+/** What an {@link aggregator} is made of. */
 export interface AggregatorFunctions<in T, A, R> {
   readonly init: () => A;
   readonly add: (acc: A, row: T) => A;
