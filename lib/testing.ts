@@ -206,7 +206,7 @@ class TestDriver implements TestJob<Rows> {
       const { name } = this.#job.sources[source]!;
       const object = `send ${this.#sends + i + 1}`;
       builder.open({ source, name: object });
-      for (const [k, row] of rows.entries()) builder.add(row, k + 1);
+      for (const [k, row] of rows.entries()) builder.addGiven(row, k + 1);
       return { source: name, name: object, version: '', from: 0, to: rows.length, done: true };
     });
     if (builder.rows === 0) {

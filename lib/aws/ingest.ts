@@ -245,7 +245,7 @@ class Reading {
     batch.builder.open({ source: arrival.source, name });
     const from = batch.builder.rows;
     if (arrival.kind === 'bad') batch.builder.undecodable(1, arrival.reason, arrival.text);
-    else for (const [i, row] of arrival.rows.entries()) batch.builder.add(row, i + 1);
+    else for (const [i, row] of arrival.rows.entries()) batch.builder.addGiven(row, i + 1);
     const to = batch.builder.rows - from;
     if (to > 0) batch.pieces.push({ source: sourceName, name, version: '', from: 0, to, done: true });
     return true;

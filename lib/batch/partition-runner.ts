@@ -28,7 +28,7 @@ import type { Trace } from '../util/trace.ts';
 import type { StoredPlan } from './plan.ts';
 import { publishEntry } from './publish.ts';
 import { encodeInput, type PartitionInput } from './rows.ts';
-import { outputNames, runOperators } from './run-operators.ts';
+import { encodeState, outputNames, runOperators } from './run-operators.ts';
 
 /** What all partitions of a job share in one environment. */
 export interface Environment {
@@ -269,7 +269,7 @@ export class PartitionRunner {
           input,
           batch,
         );
-        return [computed, batch.encode()];
+        return [computed, encodeState(job, this.#stage, batch)];
       });
     } catch (error) {
       if (!(error instanceof MissingSstError)) throw error;

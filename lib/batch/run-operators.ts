@@ -3,10 +3,11 @@
  * the next stage's partitions. Touches nothing but the batch's own state view.
  */
 import type { BatchCounts } from '../log/entry.ts';
-import type { BatchState } from '../state/batch-state.ts';
+import { type BatchState, type Changes, UnstorableError } from '../state/batch-state.ts';
 import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operator.ts';
 import type { Collector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
+import { assertPlain } from '../util/plain-data.ts';
 import { type Plan, watermarksOf } from './plan.ts';
 import { type EdgeRows, edgeRowsIn, joinBatches, type PartitionInput, rowBatch } from './rows.ts';
 import { userFunctionError } from './segment-builder.ts';
@@ -83,7 +84,10 @@ export async function runOperators(
       closed: (time) => {
         if (time > closedTo) closedTo = time;
       },
-      emit: (port, row, time) => node.emit[port]!(row, time, results),
+      emit: (port, row, time) => {
+        checkEmitted(node.operator.name, row);
+        node.emit[port]!(row, time, results);
+      },
     };
     try {
       await node.operator.run(inputs, context);
@@ -100,6 +104,33 @@ export async function runOperators(
     ...results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length }),
     closedTo: closed ? closedTo : undefined,
   };
+}
+
+/** What an operator makes of the values of user functions must be plain data, too, or it would leave as something else. */
+function checkEmitted(operator: string, row: unknown): void {
+  try {
+    assertPlain(row);
+  } catch (error) {
+    throw new OperatorFailure(operator, undefined, -1, error);
+  }
+}
+
+/** The state that the batch changed, as bytes. @throws {UserFunctionError} a function of the user put there what is no plain data */
+export function encodeState(job: PhysicalJob, stage: number, state: BatchState): Changes {
+  try {
+    return state.encode();
+  } catch (error) {
+    if (!(error instanceof UnstorableError)) throw error;
+    const at = firstTables(job, stage).findLastIndex((first) => first <= error.table);
+    const { name } = job.stages[stage]!.operators[at]!.operator;
+    throw userFunctionError(
+      job.name,
+      new OperatorFailure(name, undefined, -1, error.cause),
+      undefined,
+      undefined,
+      undefined,
+    );
+  }
 }
 
 class Fates implements RowFates {
@@ -151,7 +182,8 @@ class Results implements Collector {
   }
 
   quarantine(rows: readonly unknown[]): void {
-    this.#outputs[this.#outputs.length - 1]!.push(...rows);
+    const to = this.#outputs[this.#outputs.length - 1]!;
+    for (const row of rows) to.push(row);
   }
 
   finish(counts: Omit<BatchCounts, 'emitted'>): Omit<BatchResult, 'closedTo'> {

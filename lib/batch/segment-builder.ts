@@ -3,12 +3,12 @@
  * micro-batch. Bad rows are set aside with their reason, or stop the job (`onBadRow`).
  */
 import { InputError, UserFunctionError } from '../errors.ts';
+import { rowFault } from '../source/row-limits.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
 import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
-
-const SHOWN_TEXT = 500;
+import { shownRow } from './shown-row.ts';
 
 /** A source object whose rows are being added. */
 export interface OpenObject {
@@ -92,7 +92,7 @@ export class SegmentBuilder implements HeadCollector {
   bad(line: number, reason: string, row: unknown): void {
     const object = this.#object!;
     const { name: source } = this.#job.sources[object.source]!;
-    const text = (typeof row === 'string' ? row : describe(row)).slice(0, SHOWN_TEXT);
+    const text = shownRow(row);
     if (this.#job.onBadRow === 'fail') {
       throw new InputError(
         'BAD_ROW',
@@ -101,6 +101,13 @@ export class SegmentBuilder implements HeadCollector {
       );
     }
     this.#quarantined.push({ source, object: object.name, line, reason, text });
+  }
+
+  /** As {@link add}, for a row that no decoder of ours has made: sets it aside if it is no plain data, or beyond the limits. */
+  addGiven(row: unknown, line: number): void {
+    const fault = rowFault(row);
+    if (fault === undefined) this.add(row, line);
+    else this.undecodable(line, fault, shownRow(row));
   }
 
   /** As {@link bad}, for a row that never got as far as {@link add}. */
@@ -168,15 +175,7 @@ export function userFunctionError(
   const at = place === undefined ? '' : ` at ${place}`;
   const message = failure.cause instanceof Error ? failure.cause.message : String(failure.cause);
   return new UserFunctionError(
-    `job ${job}, operator ${failure.operator}${at}: ${message}. Nothing of this batch was kept; correct the function or the row and run again. The row: ${describe(row).slice(0, SHOWN_TEXT)}`,
+    `job ${job}, operator ${failure.operator}${at}: ${message}. Nothing of this batch was kept; correct the function or the row and run again.${row === undefined ? '' : ` The row: ${shownRow(row)}`}`,
     { job, operator: failure.operator, sourceObject, row, cause: failure.cause },
   );
-}
-
-function describe(row: unknown): string {
-  try {
-    return JSON.stringify(row, (_, v) => (typeof v === 'bigint' ? String(v) : v)) ?? String(row);
-  } catch {
-    return String(row);
-  }
 }

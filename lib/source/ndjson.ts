@@ -3,10 +3,11 @@
  * then damage in one line can pair with damage in another and give rows that no line holds.
  */
 import { errorText, InputError } from '../errors.ts';
+import { HARMLESS_CHARS, MAX_ROW_BYTES, rowFault } from './row-limits.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
 /** Longest line, bytes without its newline; a longer one is a bad row, and is not held in memory. */
-export const MAX_LINE_BYTES = 64 * 1024 * 1024;
+export const MAX_LINE_BYTES = MAX_ROW_BYTES;
 
 export interface NdjsonOptions {
   readonly path: string;
@@ -34,11 +35,14 @@ export function ndjsonFormat({ path, plainJson, maxBytes = MAX_LINE_BYTES }: Ndj
     },
     takeHeader() {},
     parse(record) {
+      let row: unknown;
       try {
-        return JSON.parse(record) as unknown;
+        row = JSON.parse(record);
       } catch (error) {
         return new BadRecord(`not valid JSON: ${errorText(error)}`);
       }
+      const fault = record.length > HARMLESS_CHARS ? rowFault(row) : undefined;
+      return fault === undefined ? row : new BadRecord(fault);
     },
   };
 }

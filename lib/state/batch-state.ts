@@ -8,6 +8,7 @@ import type { ReadCounts } from '../log/entry.ts';
 import type { ScannedRow, Table, TableSpec } from '../stream/operator.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { packValue, unpackValue } from '../util/pack.ts';
+import { assertPlain, NotPlainError } from '../util/plain-data.ts';
 import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow, Overlay } from './overlay.ts';
@@ -32,6 +33,36 @@ export interface Changes {
   readonly bytes: Uint8Array;
   readonly count: number;
   readonly rows: readonly (ChangedRow & { readonly valueBytes: number })[];
+}
+
+/** A value of a table that is no plain data. */
+export class UnstorableError extends Error {
+  readonly table: number;
+  declare readonly cause: NotPlainError;
+
+  constructor(table: number, cause: NotPlainError) {
+    super(cause.message, { cause });
+    this.table = table;
+  }
+}
+
+function packRow(table: number, row: unknown): Uint8Array {
+  try {
+    return packValue(row);
+  } catch (error) {
+    if (!(error instanceof NotPlainError)) throw error;
+    // A row of slots: the place is one within the user's own value.
+    for (const slot of Array.isArray(row) ? row : []) assertStorable(table, slot);
+    throw new UnstorableError(table, error);
+  }
+}
+
+function assertStorable(table: number, value: unknown): void {
+  try {
+    assertPlain(value);
+  } catch (error) {
+    throw error instanceof NotPlainError ? new UnstorableError(table, error) : error;
+  }
 }
 
 export class BatchState {
@@ -66,7 +97,7 @@ export class BatchState {
     }
   }
 
-  /** Encodes the changes, sorted by state key. */
+  /** Encodes the changes, sorted by state key. @throws {UnstorableError} */
   encode(): Changes {
     const writer = new ByteWriter(Math.max(1024, this.#changes.size * 48));
     const changed: (ChangedRow & { valueBytes: number })[] = [];
@@ -86,7 +117,7 @@ export class BatchState {
           writeChange(writer, prefix + key, null);
           changed.push({ table, time, key, row: undefined, valueBytes: 0 });
         } else {
-          const value = packValue(row);
+          const value = packRow(table, row);
           writeChange(writer, prefix + key, value);
           changed.push({ table, time, key, row, valueBytes: value.length });
         }

@@ -3,6 +3,8 @@
  * functions make. What a user's function throws is wrapped where it is called, once, so that what comes behind it keeps
  * its own name.
  */
+
+import { assertPlain } from '../util/plain-data.ts';
 import type { KeyNode, SourceNode, StreamNode, TransformNode } from './graph.ts';
 import { encodeKey, type Key } from './key.ts';
 import { BadRow, OperatorFailure } from './operator.ts';
@@ -157,6 +159,7 @@ function transform(node: TransformNode, name: string, next: Push): Push {
         let mapped: unknown;
         try {
           mapped = f(row);
+          assertPlain(mapped);
         } catch (error) {
           throw new OperatorFailure(name, row, -1, error);
         }
@@ -178,6 +181,7 @@ function transform(node: TransformNode, name: string, next: Push): Push {
         try {
           const answer = f(row) as Iterable<unknown>;
           rows = Array.isArray(answer) ? answer : [...answer];
+          for (let i = 0; i < rows.length; i++) assertPlain(rows[i]);
         } catch (error) {
           throw new OperatorFailure(name, row, -1, error);
         }
@@ -201,6 +205,7 @@ function validated(
           'it answers asynchronously, which a source cannot wait for: use a schema without async checks',
         );
       }
+      if (answer.issues === undefined && answer.value !== row) assertPlain(answer.value);
     } catch (error) {
       throw new OperatorFailure(name, row, -1, error);
     }

@@ -472,7 +472,9 @@ function twosComplement(value: bigint): Uint8Array {
   const digits = (value < 0n ? ~value : value).toString(16);
   const bits = digits.length * 4 - (Math.clz32(Number.parseInt(digits[0]!, 16)) - 28) + 1;
   const words = Math.ceil(bits / 64);
-  const hex = BigInt.asUintN(words * 64, value).toString(16).padStart(words * 16, '0');
+  const hex = BigInt.asUintN(words * 64, value)
+    .toString(16)
+    .padStart(words * 16, '0');
   return Buffer.from(hex, 'hex');
 }
 

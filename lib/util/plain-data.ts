@@ -106,17 +106,18 @@ function find(value: unknown, path: string[], levels: number): Fault | undefined
 
 function ofClass(value: object): Fault {
   const name = className(value);
-  const what = `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${cutText(name, 60)}`;
+  const what = `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${cutText(name, 60)}`;
   if (types.isPromise(value)) return { what, advice: 'use the value it stands for' };
   if (types.isMap(value)) return { what, advice: 'use an object or an array' };
   if (types.isSet(value)) return { what, advice: 'use an array' };
-  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return { what, advice: 'use an array or a Uint8Array' };
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value))
+    return { what, advice: 'use an array or a Uint8Array' };
   return { what, advice: 'use an object of its values' };
 }
 
 function className(value: object): string {
-  const { constructor } = value as { readonly constructor?: unknown };
-  const name = typeof constructor === 'function' ? constructor.name : '';
+  const maker: unknown = value.constructor;
+  const name = typeof maker === 'function' ? maker.name : '';
   return name === '' || name === 'Object' ? 'value of a class' : name;
 }
 

@@ -5,7 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { packRows, packValue, unpackRows, unpackValue } from '../../lib/util/pack.ts';
 import { MAX_DEPTH, notPlain } from '../../lib/util/plain-data.ts';
 
-const NAMES = ['__proto__', 'constructor', '__keys__', 'toJSON', 'hasOwnProperty', 'length', '', '0', '\ud800', '\ufeffa'];
+const NAMES = [
+  '__proto__',
+  'constructor',
+  '__keys__',
+  'toJSON',
+  'hasOwnProperty',
+  'length',
+  '',
+  '0',
+  '\ud800',
+  '\ufeffa',
+];
 
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -95,11 +106,24 @@ it('gives back what JSON holds as it was', () => {
 
 it('gives back more shapes than there are numbers for, again and again', () => {
   const rows = Array.from({ length: 1000 }, (_, i) => ({ [`a${i % 200}`]: i, inner: { [`b${i % 150}`]: { a: i } } }));
-  expectSame(unpackRows(packRows([...rows, ...rows.slice(0, 300).reverse()])), [...rows, ...rows.slice(0, 300).reverse()]);
+  expectSame(unpackRows(packRows([...rows, ...rows.slice(0, 300).reverse()])), [
+    ...rows,
+    ...rows.slice(0, 300).reverse(),
+  ]);
 });
 
 it('tells shapes apart that begin alike', () => {
-  const rows = [{}, { a: 1 }, { a: 1, b: 2 }, { a: 1 }, {}, { a: 1, c: 3 }, { b: 2, a: 1 }, { a: 1, __keys__: 2 }, { a: 1 }];
+  const rows = [
+    {},
+    { a: 1 },
+    { a: 1, b: 2 },
+    { a: 1 },
+    {},
+    { a: 1, c: 3 },
+    { b: 2, a: 1 },
+    { a: 1, __keys__: 2 },
+    { a: 1 },
+  ];
   expectSame(unpackRows(packRows(rows)), rows);
 });
 
@@ -111,7 +135,10 @@ it('gives back wide and long values', () => {
 });
 
 it('what was given out is not written to again', () => {
-  const given = Array.from({ length: 3000 }, (_, i) => ({ value: { i, t: 'x'.repeat(i % 97) }, bytes: packValue({ i, t: 'x'.repeat(i % 97) }) }));
+  const given = Array.from({ length: 3000 }, (_, i) => ({
+    value: { i, t: 'x'.repeat(i % 97) },
+    bytes: packValue({ i, t: 'x'.repeat(i % 97) }),
+  }));
   for (const { value: v, bytes } of given) expectSame(unpackValue(bytes), v);
 });
 
@@ -158,16 +185,36 @@ describe('refuses what is no plain data, and says where it is', () => {
   const cyclic: unknown[] = [];
   cyclic.push(cyclic);
   const cases: [string, unknown, string][] = [
-    ['a Map', { meta: { tags: new Map() } }, 'a Map at .meta.tags: rows and state are plain data; use an object or an array'],
+    [
+      'a Map',
+      { meta: { tags: new Map() } },
+      'a Map at .meta.tags: rows and state are plain data; use an object or an array',
+    ],
     ['a Set', [1, new Set([1])], 'a Set at [1]: rows and state are plain data; use an array'],
     ['a function', { 'a b': () => 1 }, 'a function at ["a b"]: rows and state are plain data; leave it out'],
     ['a symbol', Symbol('x'), 'a symbol: rows and state are plain data; use a string'],
     ['an instance', { f: new Flight() }, 'a Flight at .f: rows and state are plain data; use an object of its values'],
-    ['an Error', [{ e: new Error('x') }], 'an Error at [0].e: rows and state are plain data; use an object of its values'],
-    ['a promise', { p: Promise.resolve(1) }, 'a Promise at .p: rows and state are plain data; use the value it stands for'],
-    ['other numbers', new Float64Array(1), 'a Float64Array: rows and state are plain data; use an array or a Uint8Array'],
-    ['a list of a class', new (class List extends Array {})(), 'a List: rows and state are plain data; use an object of its values'],
-    ['a URL', { u: new URL('http://a') }, 'an URL at .u: rows and state are plain data; use an object of its values'],
+    [
+      'an Error',
+      [{ e: new Error('x') }],
+      'an Error at [0].e: rows and state are plain data; use an object of its values',
+    ],
+    [
+      'a promise',
+      { p: Promise.resolve(1) },
+      'a Promise at .p: rows and state are plain data; use the value it stands for',
+    ],
+    [
+      'other numbers',
+      new Float64Array(1),
+      'a Float64Array: rows and state are plain data; use an array or a Uint8Array',
+    ],
+    [
+      'a list of a class',
+      new (class List extends Array {})(),
+      'a List: rows and state are plain data; use an object of its values',
+    ],
+    ['a URL', { u: new URL('http://a') }, 'a URL at .u: rows and state are plain data; use an object of its values'],
   ];
   it.each(cases)('%s', (_, v, message) => {
     expect(() => packValue(v)).toThrow(expect.objectContaining({ name: 'NotPlainError', message }));
