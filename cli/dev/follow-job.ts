@@ -145,7 +145,11 @@ async function resultsOf(
         stop.abort(new MisaError('READER_GONE', 'the reader of the results has seen enough')),
       ),
     };
-  return { directory: await OutputDirectory.open(output, store, names, file) };
+  const { outputs } = job;
+  const clock = systemClock;
+  return {
+    directory: await OutputDirectory.open({ directory: output, options: work.outputOptions, store, names, file, outputs, clock }),
+  };
 }
 
 function sendTexts({ job }: DevWork): string[] {

@@ -21,6 +21,7 @@ import { inlineCommitter, workerCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
 import type { Inputs } from './inputs.ts';
 import type { JobFile } from './job-file.ts';
+import type { OutputOptions } from './output/settings.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
@@ -32,7 +33,7 @@ const RETENTION_MS = 15 * 60_000;
 
 /** Where results go, beside the store. */
 export type Output =
-  | { readonly kind: 'directory'; readonly path: string }
+  | ({ readonly kind: 'directory'; readonly path: string } & OutputOptions)
   /** Called with the NDJSON of each output and batch, in order; the run waits for it, one batch later. */
   | { readonly kind: 'stream'; readonly write: (output: string, rows: Uint8Array) => Promise<void> | void };
 
@@ -127,11 +128,12 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       },
       onOpen: async (file, engine, inputs) => {
         opened = { file, engine, inputs };
-        directory = await openDirectory(options, store, file);
+        directory = await openDirectory(options, job, store, file, clock);
         await directory?.copy(engine.position);
         const { position } = engine;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
+      onIdle: async () => directory?.tick(),
       onBatch: async (done, durationMs) => {
         idle = false;
         const { engine, inputs, file } = opened!;
@@ -149,7 +151,12 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
       },
     });
-    return { ...end, file: opened!.file, files: [...new Set(directory?.files)].sort() };
+    await directory?.close();
+    return { ...end, file: opened!.file, files: directory?.files ?? [] };
+  } catch (error) {
+    // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
+    await directory?.close().catch(() => {});
+    throw error;
   } finally {
     await writer?.flush().catch((error: Error) => options.onWarning?.(error));
     await cache?.close();
@@ -199,11 +206,15 @@ function openCache(
 
 async function openDirectory(
   { output }: EmbeddedOptions,
+  job: PhysicalJob,
   store: ObjectStore,
   file: JobFile,
+  clock: Clock,
 ): Promise<OutputDirectory | undefined> {
   if (output?.kind !== 'directory') return undefined;
-  return OutputDirectory.open(output.path, store, names(file.name, file.epoch), file);
+  const { path: directory, kind: _, ...options } = output;
+  const { outputs } = job;
+  return OutputDirectory.open({ directory, options, store, names: names(file.name, file.epoch), file, outputs, clock });
 }
 
 /** Results of a batch from its log entries, where this run has them. */

@@ -1,133 +1,140 @@
 /**
- * `--output DIR`: result files, copied from the published results. One file a batch, output and partition, under a fixed
- * name and complete from the moment it appears; a cursor file says how far it is. Killed anywhere, the next run copies from
- * the cursor on, to the same names: nothing is lost, nothing is there twice.
+ * `--output DIR`: results as files, copied from the published results, which stay in the store. A file is complete from the
+ * moment it is there, and a cursor says how far the directory is. Killed anywhere, the next run copies from there on: nothing
+ * is lost, nothing is there twice.
  *
- * An output that is a table (mode complete) has one file a partition instead, replaced by each batch's table; beside it,
- * outputs that append go on as ever.
+ * How a directory is laid out, and in which format, is fixed when it is begun (`output/settings.ts`).
  */
 import { mkdirSync } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
-import path from 'node:path';
-import { QUARANTINE, QUARANTINE_PARTITION } from '../batch/run-operators.ts';
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
-import { holdsTable, type JobFile } from './job-file.ts';
-
-const CURSOR = '.misa-cursor';
-const VERSION = 1;
-
-interface Cursor {
-  readonly job: string;
-  /** {@link JobFile.id} */
-  readonly id: string;
-  readonly through: number;
-}
+import type { OutputSpec } from '../stream/physical.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JobFile } from './job-file.ts';
+import { type Cursor, readCursor, writeCursor } from './output/cursor.ts';
+import { FlatLayout, hasFlatFiles } from './output/flat.ts';
+import { FoldersLayout } from './output/folders.ts';
+import type { Layout, ReadPart } from './output/layout.ts';
+import { anotherLayout, checkOutputOptions, checkShape, type OutputOptions, shapeOf } from './output/settings.ts';
 
 /** Result bytes of one output in one partition of a batch, where they are at hand. */
 export type Results = (output: string, partition: number) => Uint8Array | undefined;
+
+export interface OpenDirectory {
+  readonly directory: string;
+  readonly options?: OutputOptions | undefined;
+  readonly store: ObjectStore;
+  readonly names: Names;
+  readonly file: JobFile;
+  /** Of the job. */
+  readonly outputs: readonly OutputSpec[];
+  readonly clock: Clock;
+}
 
 export class OutputDirectory {
   readonly directory: string;
   readonly #store: ObjectStore;
   readonly #names: Names;
-  readonly #file: JobFile;
-  #through: number;
-  /** Files written in this run, in order. */
-  readonly files: string[] = [];
+  readonly #layout: Layout;
+  readonly #files: Set<string>;
 
-  private constructor(directory: string, store: ObjectStore, names: Names, file: JobFile, through: number) {
+  private constructor({ directory, store, names }: OpenDirectory, layout: Layout, files: Set<string>) {
     this.directory = directory;
     this.#store = store;
     this.#names = names;
-    this.#file = file;
-    this.#through = through;
+    this.#layout = layout;
+    this.#files = files;
   }
 
-  /** @throws {MisaError} `OUTPUT_OF_ANOTHER_JOB` @throws {StoreError} it cannot be written */
-  static async open(directory: string, store: ObjectStore, names: Names, file: JobFile): Promise<OutputDirectory> {
-    try {
+  /**
+   * @throws {MisaError} `OUTPUT_OF_ANOTHER_JOB`, `OUTPUT_LAYOUT`, `NO_TABLE_KEY` @throws {JobError} `BAD_OPTIONS`, `NO_TABLE`
+   * @throws {StoreError} it cannot be written
+   */
+  static async open(opening: OpenDirectory): Promise<OutputDirectory> {
+    const { directory, options = {}, file, outputs, clock } = opening;
+    checkOutputOptions(options);
+    const files = new Set<string>();
+    const onFile = (name: string): void => void files.add(name);
+    const layout = await writing(directory, async () => {
       mkdirSync(directory, { recursive: true });
-    } catch (error) {
-      throw unwritable(directory, error);
-    }
-    const name = path.join(directory, CURSOR);
-    let cursor: Cursor | undefined;
-    try {
-      cursor = decodeEnvelope<Cursor>('cursor', VERSION, await readFile(name), name);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    if (cursor !== undefined && cursor.id !== file.id) {
-      throw new MisaError(
-        'OUTPUT_OF_ANOTHER_JOB',
-        `${directory} holds results of job ${cursor.job} from another store. Name another --output, or empty it first.`,
-      );
-    }
-    return new OutputDirectory(directory, store, names, file, cursor?.through ?? 0);
+      const found = await readCursor(directory, file);
+      const { shape, through, outputs: positions } = found ?? newCursor(options);
+      if (found !== undefined) checkShape(directory, shape, options);
+      else if (shape.layout === 'folders' && (await hasFlatFiles(directory))) {
+        throw anotherLayout(directory, 'result files of a run in the flat layout', 'results in folders');
+      }
+      const opened =
+        shape.layout === 'flat'
+          ? new FlatLayout(directory, file, outputs, through, onFile)
+          : await FoldersLayout.open({ directory, file, outputs, shape, options, positions, clock, onFile });
+      // No file is there before it is said what the directory is.
+      if (found === undefined) await writeCursor(directory, file, { shape, through, outputs: positions });
+      return opened;
+    });
+    return new OutputDirectory(opening, layout, files);
+  }
+
+  /** Files written in this run, by name. */
+  get files(): string[] {
+    return [...this.#files].sort();
+  }
+
+  /** Batches up to this are in files that stay. */
+  get through(): number {
+    return this.#layout.through;
   }
 
   /** Copies batches up to `through`; those that are not in `known` are read from the store. */
   async copy(through: number, known?: { n: number; results: Results }): Promise<void> {
-    try {
-      for (let n = this.#through + 1; n <= through; n++) {
-        await this.#copyBatch(n, known?.n === n ? known.results : () => undefined);
+    await writing(this.directory, async () => {
+      for (let n = this.#layout.taken + 1; n <= through; n++) {
+        await this.#layout.take(n, through, this.#reader(n, known?.n === n ? known.results : () => undefined));
       }
-      if (through > this.#through) {
-        const cursor: Cursor = { job: this.#file.name, id: this.#file.id, through };
-        await write(path.join(this.directory, CURSOR), encodeEnvelope('cursor', VERSION, cursor));
-        this.#through = through;
-      }
-    } catch (error) {
-      if (error instanceof MisaError) throw error;
-      throw unwritable(this.directory, error);
-    }
+      await this.#layout.settle();
+    });
   }
 
-  async #copyBatch(n: number, known: Results): Promise<void> {
-    const parts = this.#file.outputs.flatMap(({ name, stage }) =>
-      Array.from({ length: this.#file.partitions }, (_, partition) => ({ name, stage, partition })),
-    );
-    parts.push({ name: QUARANTINE, stage: 0, partition: QUARANTINE_PARTITION });
-    await Promise.all(
-      parts.map(async ({ name, stage, partition }) => {
-        const bytes = known(name, partition) ?? (await this.#read(name, stage, partition, n));
-        const table = holdsTable(this.#file, name);
-        if (bytes.length === 0 && !table) return;
-        const batch = table ? '' : `-${String(n).padStart(8, '0')}`;
-        const file = path.join(this.directory, `${name.replace(/^_/, '')}${batch}-p${partition}.ndjson`);
-        await write(file, bytes);
-        this.files.push(file);
-      }),
-    );
+  /** Writes what has waited for long enough: to be called from time to time while no batch comes. */
+  async tick(): Promise<void> {
+    await writing(this.directory, () => this.#layout.tick());
+  }
+
+  /** Writes what still waits. */
+  async close(): Promise<void> {
+    await writing(this.directory, () => this.#layout.finish());
   }
 
   /** From the log entry while it is kept, since that has a checksum; else as it was published. */
-  async #read(output: string, stage: number, partition: number, n: number): Promise<Uint8Array> {
-    const log = new DataLog(this.#store, this.#names, partitionPath(stage, partition));
-    const { entry } = await log.readEntry(n);
-    if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
-    const name = this.#names.out(output, partition, n);
-    const answer = await this.#store.get(name);
-    if (answer.found) return answer.body;
-    throw new CorruptionError(name, `it is missing, and ${this.directory} has not had it`);
+  #reader(n: number, known: Results): ReadPart {
+    return async (output, stage, partition) => {
+      const atHand = known(output, partition);
+      if (atHand !== undefined) return atHand;
+      const log = new DataLog(this.#store, this.#names, partitionPath(stage, partition));
+      const { entry } = await log.readEntry(n);
+      if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
+      const name = this.#names.out(output, partition, n);
+      const answer = await this.#store.get(name);
+      if (answer.found) return answer.body;
+      throw new CorruptionError(name, `it is missing, and ${this.directory} has not had it`);
+    };
   }
 }
 
-/** Writes a file so that it is whole whenever it is there. */
-async function write(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.part`;
-  const handle = await open(temporary, 'w');
+function newCursor(options: OutputOptions): Cursor {
+  return { shape: shapeOf(options), through: 0, outputs: [] };
+}
+
+/** Does something to a directory; what the system refuses becomes an error that says what to do. */
+async function writing<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    return await work();
+  } catch (error) {
+    if (error instanceof MisaError) throw error;
+    if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+    throw unwritable(directory, error);
   }
-  await rename(temporary, file);
 }
 
 function unwritable(directory: string, error: unknown): StoreError {

@@ -1,14 +1,25 @@
 /**
  * Rows as Parquet columns. A column's type follows from the kind of its values alone, never from which values happened to
- * be in a batch, so that files can be read together: numbers are DOUBLE, whole ones too; text is STRING; booleans BOOLEAN;
- * objects and arrays JSON; `windowStart` and `windowEnd` TIMESTAMP in ms. All may be null. A column of nulls only is left
- * out (its type is not known), and one whose values are of several kinds is refused: such columns are declared.
+ * be in a batch, so that files can be read together: numbers are DOUBLE, whole ones too (INT64 where a column is declared so);
+ * text is STRING; booleans BOOLEAN; objects and arrays JSON; `windowStart` and `windowEnd` TIMESTAMP in ms. All may be null.
+ * A column of nulls only is left out (its type is not known), and one whose values are of several kinds is refused: such
+ * columns are declared.
  */
 import { columnsOf } from './sink.ts';
 
-/** `json`: any value, as JSON text. `timestamp`: epoch ms, or text in ISO 8601. */
-export const COLUMN_KINDS = ['number', 'text', 'boolean', 'timestamp', 'json'] as const;
+/** `integer`: whole numbers. `json`: any value, as JSON text. `timestamp`: epoch ms, or text in ISO 8601. */
+export const COLUMN_KINDS = ['number', 'integer', 'text', 'boolean', 'timestamp', 'json'] as const;
 export type ColumnKind = (typeof COLUMN_KINDS)[number];
+
+/** Types in Parquet. */
+export const PARQUET_TYPES = {
+  number: 'DOUBLE',
+  integer: 'INT64',
+  text: 'STRING',
+  boolean: 'BOOLEAN',
+  timestamp: 'TIMESTAMP',
+  json: 'JSON',
+} as const;
 
 export interface ParquetColumn {
   readonly name: string;
@@ -53,6 +64,11 @@ function inferKind(name: string, values: readonly unknown[]): ColumnKind | undef
   const first = values.find((value) => value !== null);
   if (first === undefined) return undefined;
   if (TIMES.has(name)) return 'timestamp';
+  return kindOf(first);
+}
+
+/** The kind of a column that has this value, as far as one value tells. */
+export function kindOf(first: unknown): 'text' | 'json' | 'number' | 'boolean' {
   return typeof first === 'string'
     ? 'text'
     : typeof first === 'object'
@@ -60,11 +76,14 @@ function inferKind(name: string, values: readonly unknown[]): ColumnKind | undef
       : (typeof first as 'number' | 'boolean');
 }
 
-function stored(name: string, kind: ColumnKind, value: unknown): unknown {
+/** A value as its column holds it in Parquet. @throws {UnfitColumn} */
+export function stored(name: string, kind: ColumnKind, value: unknown): unknown {
   if (value === null || kind === 'json') return value;
   if (kind === 'timestamp') {
     const ms = typeof value === 'string' ? Date.parse(value) : value;
     if (Number.isSafeInteger(ms)) return BigInt(ms as number);
+  } else if (kind === 'integer') {
+    if (Number.isSafeInteger(value)) return BigInt(value as number);
   } else if (typeof value === (kind === 'text' ? 'string' : kind)) return value;
   const shown = JSON.stringify(value).slice(0, 60);
   throw new UnfitColumn(

@@ -4,7 +4,7 @@
  */
 import type * as Parquet from 'hyparquet-writer';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { type ColumnKind, parquetColumns, UnfitColumn } from './parquet-columns.ts';
+import { type ColumnKind, PARQUET_TYPES, parquetColumns, UnfitColumn } from './parquet-columns.ts';
 import { type FileOptions, type FileSettings, ResultFiles } from './result-files.ts';
 import { type ResultBatch, type ResultSink, SinkError } from './sink.ts';
 
@@ -12,8 +12,6 @@ export interface ParquetSettings extends FileSettings {
   /** Kinds of columns that are not to be inferred, by name. */
   readonly columns?: Readonly<Record<string, ColumnKind>> | undefined;
 }
-
-const TYPES = { number: 'DOUBLE', text: 'STRING', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'JSON' } as const;
 
 export class ParquetSink implements ResultSink {
   readonly #writer: typeof Parquet;
@@ -34,7 +32,7 @@ export class ParquetSink implements ResultSink {
   async deliver(batch: ResultBatch, options: RequestOptions = {}): Promise<void> {
     const columns = this.#columns(batch);
     if (batch.rows.length === 0 || columns.length === 0) return;
-    const columnData = columns.map(({ name, kind, data }) => ({ name, data: [...data], type: TYPES[kind] }));
+    const columnData = columns.map(({ name, kind, data }) => ({ name, data: [...data], type: PARQUET_TYPES[kind] }));
     const body = this.#writer.parquetWriteBuffer({ columnData, createdBy: 'misa' });
     await this.#files.create(batch, 'parquet', new Uint8Array(body), options);
   }

@@ -13,7 +13,7 @@ import {
 } from './graph.ts';
 import { headHash } from './head-hash.ts';
 import { definitionOf, type Job, type JobDefinition } from './job.ts';
-import type { Edge, OperatorNode, OutputSpec, PhysicalJob, Push, WatermarkSpec } from './physical.ts';
+import type { Edge, OperatorNode, OutputSpec, PhysicalJob, Push, TableRows, WatermarkSpec } from './physical.ts';
 import { HEAD, inputStream, layoutOf, leastWatermark, type Place, type Places, placeOperators } from './places.ts';
 import { type Consumer, PushCompiler, type PushTargets } from './push.ts';
 import { holdsTable } from './validate.ts';
@@ -49,7 +49,12 @@ export function compileJob(job: Job<unknown>): PhysicalJob {
       ),
     })),
     outputs: definition.outputs.map(
-      ({ name, node }, i): OutputSpec => ({ name, kind: outputKind(definition, node), stage: outputStages[i]! }),
+      ({ name, node }, i): OutputSpec => ({
+        name,
+        kind: outputKind(definition, node),
+        stage: outputStages[i]!,
+        rows: holdsTable(node) ? tableRows(node) : undefined,
+      }),
     ),
     single: definition.single,
     headHash: headHash(nodes, wiring),
@@ -60,6 +65,21 @@ export function compileJob(job: Job<unknown>): PhysicalJob {
 function outputKind({ options }: JobDefinition, node: StreamNode): OutputSpec['kind'] {
   if (options.mode === 'append' || !holdsTable(node)) return 'append';
   return options.mode === 'update' ? 'update' : 'table';
+}
+
+/** Aggregates that count. */
+const WHOLE: readonly string[] = ['count', 'countDistinct'];
+
+/** A filter leaves rows as they are; what other functions make of them is not known. */
+function tableRows(node: StreamNode): TableRows {
+  if (node.kind === 'filter') return tableRows(node.inputs[0]);
+  if (node.kind !== 'fold') return { key: [], whole: [] };
+  const { windowed, fold } = node;
+  const columns = fold.kind === 'aggregate' ? fold.columns : [];
+  return {
+    key: windowed === undefined ? ['key'] : ['key', 'windowStart', 'windowEnd'],
+    whole: columns.filter(({ aggregate }) => WHOLE.includes(aggregate.kind)).map(({ name }) => name),
+  };
 }
 
 function watermarkSpec(node: SourceNode | EventTimeNode, wiring: Wiring): WatermarkSpec {

@@ -69,6 +69,15 @@ export interface OutputSpec {
   readonly kind: 'append' | 'update' | 'table';
   /** The stage whose batches give its rows. */
   readonly stage: number;
+  /** Of a table's rows, in every mode: what is known of their columns. `undefined`: rows of no table. */
+  readonly rows?: TableRows | undefined;
+}
+
+export interface TableRows {
+  /** Columns that tell rows apart; empty: a function of the user makes the rows. */
+  readonly key: readonly string[];
+  /** Columns that hold whole numbers, whatever the rows. */
+  readonly whole: readonly string[];
 }
 
 export interface PhysicalJob {
