@@ -1,6 +1,6 @@
 /** Commands for jobs that are deployed, to AWS or to a local one: their arguments, and their help. */
 import { type Command, Option } from 'commander';
-import { gather, jsonOption, positive, yesOption } from './options.ts';
+import { addOutputOptions, gather, jsonOption, positive, yesOption } from './options.ts';
 
 export function addDeployedCommands(misa: Command): void {
   addDev(misa);
@@ -10,12 +10,12 @@ export function addDeployedCommands(misa: Command): void {
 }
 
 function addDev(misa: Command): void {
-  misa
+  const dev = misa
     .command('dev')
     .description('deploy a job to an AWS of its own on this machine, and run it there')
     .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .option('-i, --input <source=files>', 'files to send: a path or a glob; may be given again', gather, [])
-    .option('-o, --output <dir>', 'directory for the results as NDJSON; - for standard output')
+    .option('-i, --input <source=files>', 'files to send: a path or a glob; may be given again', gather, []);
+  addOutputOptions(dev)
     .option('--once', 'end when all input is processed', false)
     .option('--flush', 'close all windows and fire all timers when all input is planned', false)
     .addOption(new Option('--partitions <n>', 'override the job').argParser(positive))

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { addDeployedCommands } from './deployed-commands.ts';
 import { EXIT_OK, EXIT_USAGE, exitCode, failureText, UsageError } from './failure.ts';
-import { endpointOption, gather, jsonOption, positive, stackOption, storeOption } from './options.ts';
+import { addOutputOptions, endpointOption, gather, jsonOption, positive, stackOption, storeOption } from './options.ts';
 
 const LATER = ['checkpoint', 'metrics', 'init', 'ui'];
 
@@ -31,12 +31,12 @@ function program(): Command {
 }
 
 function addRun(misa: Command): void {
-  misa
+  const run = misa
     .command('run')
     .description('run a job over files; goes on where the last run ended')
     .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .option('-i, --input <source=files>', 'files of a source: a path or a glob; may be given again', gather, [])
-    .option('-o, --output <dir>', 'directory for the results as NDJSON; - for standard output')
+    .option('-i, --input <source=files>', 'files of a source: a path or a glob; may be given again', gather, []);
+  addOutputOptions(run)
     .addOption(storeOption())
     .addOption(endpointOption())
     .addOption(new Option('--commit <mode>', 'override the job').choices(['async', 'sync']))

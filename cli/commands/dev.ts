@@ -5,6 +5,7 @@
 import { MisaError } from '../../lib/errors.ts';
 import { checkInputs } from '../../lib/runtime/embedded.ts';
 import { findFiles } from '../../lib/runtime/find-files.ts';
+import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import type { InputFiles } from '../../lib/runtime/run-job.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -18,11 +19,11 @@ import { EXIT_FAILURE, UsageError } from '../failure.ts';
 import { failuresAsEvents } from '../json-events.ts';
 import { loadJob } from '../load-job.ts';
 import { parseInputs } from '../run/inputs.ts';
+import { type OutputArguments, parseOutput } from '../run/outputs.ts';
 import type { Steps } from '../steps.ts';
 
-export interface DevOptions {
+export interface DevOptions extends OutputArguments {
   readonly input: readonly string[];
-  readonly output?: string;
   readonly flush: boolean;
   readonly once: boolean;
   readonly partitions?: number;
@@ -34,18 +35,23 @@ export interface DevOptions {
 
 export async function devCommand(entry: string, options: DevOptions): Promise<void> {
   const { once, json } = options;
-  if (options.output === '') throw new UsageError('--output: name a directory, or - for standard output');
+  const { place, options: outputOptions } = parseOutput(options);
   const patterns = parseInputs(options.input);
   if (once && patterns.size === 0) {
     throw new UsageError('--once ends when all input is processed: name it with --input');
   }
-  const output = options.output ?? (json ? undefined : '-');
+  const output = place ?? (json ? undefined : '-');
   const show = devShow(json, output);
   const { steps } = show;
   const stop = new AbortController();
   const release = onInterrupt(stop, steps);
   try {
-    await failuresAsEvents(json, steps, () => dev(entry, options, { patterns, output, show, stop }), show.events);
+    await failuresAsEvents(
+      json,
+      steps,
+      () => dev(entry, options, { patterns, output, outputOptions, show, stop }),
+      show.events,
+    );
   } catch (error) {
     // An interrupt is the ordinary end of what would go on for ever, and so is a reader that has seen enough.
     if (!stop.signal.aborted) throw error;
@@ -61,11 +67,13 @@ interface Prepared {
   readonly patterns: ReadonlyMap<string, readonly string[]>;
   /** A directory, `-`: standard output, `undefined`: in the local store only. */
   readonly output: string | undefined;
+  readonly outputOptions: OutputOptions;
   readonly show: ReturnType<typeof devShow>;
   readonly stop: AbortController;
 }
 
-async function dev(entry: string, options: DevOptions, { patterns, output, show, stop }: Prepared): Promise<void> {
+async function dev(entry: string, options: DevOptions, prepared: Prepared): Promise<void> {
+  const { patterns, output, outputOptions, show, stop } = prepared;
   const { partitions, trace, flush, once, port, keep } = options;
   const { steps } = show;
   const cdk = findCdk();
@@ -85,6 +93,7 @@ async function dev(entry: string, options: DevOptions, { patterns, output, show,
       endpoint,
       inputs,
       output,
+      outputOptions,
       flush,
       once,
       steps,

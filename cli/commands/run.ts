@@ -4,22 +4,23 @@
  */
 import { run } from '../../lib/run.ts';
 import type { Output } from '../../lib/runtime/embedded.ts';
+import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import type { RunEvent } from '../../lib/runtime/run-events.ts';
 import { definitionOf, type Job } from '../../lib/stream/job.ts';
 import { systemClock } from '../../lib/util/clock.ts';
-import { EXIT_FAILURE, failureEvent, UsageError } from '../failure.ts';
+import { EXIT_FAILURE, failureEvent } from '../failure.ts';
 import { importJob } from '../load-job.ts';
 import { parseInputs } from '../run/inputs.ts';
 import { jsonPresenter } from '../run/json.ts';
 import { linesPresenter } from '../run/lines.ts';
+import { type OutputArguments, parseOutput } from '../run/outputs.ts';
 import type { Places, Presenter } from '../run/presenter.ts';
 import { RunStats } from '../run/run-stats.ts';
 import { standardOutput } from '../run/standard-output.ts';
 import { terminalPresenter } from '../run/terminal.ts';
 
-export interface RunOptions {
+export interface RunOptions extends OutputArguments {
   readonly input: readonly string[];
-  readonly output?: string;
   readonly store: string;
   readonly endpoint?: string;
   readonly commit?: 'async' | 'sync';
@@ -31,10 +32,10 @@ export interface RunOptions {
 }
 
 export async function runCommand(jobFile: string, options: RunOptions): Promise<void> {
-  if (options.output === '') throw new UsageError('--output: name a directory, or - for standard output');
+  const output = parseOutput(options);
   const patterns = parseInputs(options.input);
   const stop = new AbortController();
-  const places: Places = { store: options.store, output: options.output ?? (options.json ? undefined : '-') };
+  const places: Places = { store: options.store, output: output.place ?? (options.json ? undefined : '-') };
   const presenter = presenterFor(options, places);
   const release = onInterrupt(stop, presenter);
   try {
@@ -46,7 +47,7 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
       inputs: Object.fromEntries(patterns),
       store,
       endpoint,
-      output: outputOf(places, job, stop),
+      output: outputOf(places, output.options, job, stop),
       flush,
       watch,
       commit,
@@ -59,7 +60,7 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
     presenter.ended(end, stats, systemClock.monotonic() - startMs);
   } catch (error) {
     presenter.close();
-    if (options.json) eventStream(options).write(`${JSON.stringify(failureEvent(error))}\n`);
+    if (options.json) eventStream(places).write(`${JSON.stringify(failureEvent(error))}\n`);
     throw error;
   } finally {
     release();
@@ -88,19 +89,24 @@ function present(event: RunEvent, presenter: Presenter, stats: RunStats): void {
 }
 
 /** A directory, or standard output. */
-function outputOf({ output }: Places, job: Job<unknown>, stop: AbortController): Output | undefined {
+function outputOf(
+  { output }: Places,
+  options: OutputOptions,
+  job: Job<unknown>,
+  stop: AbortController,
+): Output | undefined {
   if (output === undefined) return undefined;
-  if (output !== '-') return { kind: 'directory', path: output };
+  if (output !== '-') return { kind: 'directory', path: output, ...options };
   return { kind: 'stream', write: standardOutput(definitionOf(job).single, () => stop.abort()) };
 }
 
 /** Events go to standard output, unless results do. */
-function eventStream({ output }: RunOptions): NodeJS.WriteStream {
+function eventStream({ output }: Places): NodeJS.WriteStream {
   return output === '-' ? process.stderr : process.stdout;
 }
 
 function presenterFor(options: RunOptions, places: Places): Presenter {
-  if (options.json) return jsonPresenter(places, eventStream(options));
+  if (options.json) return jsonPresenter(places, eventStream(places));
   const progress = process.stderr;
   const summary = places.output === '-' ? process.stderr : process.stdout;
   const shared = { places, summary };

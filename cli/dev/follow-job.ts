@@ -1,5 +1,6 @@
 /** What `misa dev` does once its job is deployed: sends the input, follows the results, and sees the job to its end. */
 import { MisaError } from '../../lib/errors.ts';
+import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
 import type { InputFiles } from '../../lib/runtime/run-job.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
@@ -25,6 +26,7 @@ export interface DevWork {
   readonly inputs: InputFiles;
   /** A directory, `-`: standard output, or in the local store only. */
   readonly output: string | undefined;
+  readonly outputOptions: OutputOptions;
   readonly flush: boolean;
   readonly once: boolean;
   readonly steps: Steps;
@@ -60,9 +62,10 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
     finished: false,
   };
   let watermark: number | null = null;
+  const results = await resultsOf(work, job);
   const follower = new Follower({
     job,
-    ...(await resultsOf(work, job)),
+    ...results,
     onBatch: (batch) => {
       totals.batches++;
       for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) totals[key] += batch[key];
@@ -88,6 +91,7 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
   if (!once) steps.note(`From another terminal:\n${environmentText(endpoint)}\n${sendTexts(work).join('\n')}`);
   const onLook = async (look: Look): Promise<void> => {
     await follower.to(look.committed);
+    await results.directory?.tick();
     await troubles.watch();
     steps.at(lookText(look, totals, watermark));
     if (once)
@@ -122,6 +126,8 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
   } catch (error) {
     if (stop.signal.aborted && !once) return totals;
     throw error;
+  } finally {
+    await results.directory?.close();
   }
 }
 
@@ -135,7 +141,7 @@ async function resourcesOf({ name }: DeployedStack): Promise<StackResource[]> {
 }
 
 async function resultsOf(
-  { output, job, stop }: DevWork,
+  { output, outputOptions, job, stop }: DevWork,
   { store, names, file }: DeployedJob,
 ): Promise<Pick<ConstructorParameters<typeof Follower>[0], 'directory' | 'write'>> {
   if (output === undefined) return {};
@@ -148,7 +154,15 @@ async function resultsOf(
   const { outputs } = job;
   const clock = systemClock;
   return {
-    directory: await OutputDirectory.open({ directory: output, options: work.outputOptions, store, names, file, outputs, clock }),
+    directory: await OutputDirectory.open({
+      directory: output,
+      options: outputOptions,
+      store,
+      names,
+      file,
+      outputs,
+      clock,
+    }),
   };
 }
 

@@ -52,18 +52,34 @@ function results(end: RunSummary, stats: RunStats, { store, output }: Places): s
   const rows = count(stats.emitted, 'row');
   if (output === '-') return `${rows} to standard output`;
   if (output === undefined) return `${rows}, in ${store} only (--output DIR copies them)`;
-  const files = end.files.filter((file) => !isQuarantine(file));
+  const files = end.files.filter((file) => !isQuarantine(file, output));
   if (files.length === 0) return `${rows} in ${output}: no new files`;
   return `${rows} in ${count(files.length, 'file')}: ${patterns(files)}`;
 }
 
-/** A few files by name; many as one pattern that a shell understands: `results/{hourly,late}-*.ndjson`. */
+/** A few files by name; many as patterns that a shell understands: `results/{hourly,late}-*.ndjson`, `results/late/*.csv`. */
 function patterns(files: readonly string[]): string {
   if (files.length <= SHOWN_FILES) return files.map(shortPath).join(', ');
-  const outputs = [...new Set(files.map((file) => path.basename(file).replace(/(?:-\d{8})?-p\d+\.ndjson$/, '')))];
-  const which = outputs.length === 1 ? outputs[0] : `{${outputs.join(',')}}`;
-  return path.join(shortPath(path.dirname(files[0]!)), `${which}-*.ndjson`);
+  const flat = files.map((file) => FLAT.exec(path.basename(file))?.[1]);
+  if (flat.every((output) => output !== undefined)) {
+    const outputs = [...new Set(flat)];
+    const which = outputs.length === 1 ? outputs[0] : `{${outputs.join(',')}}`;
+    return path.join(shortPath(path.dirname(files[0]!)), `${which}-*.ndjson`);
+  }
+  const folders = groupBy(files, path.dirname);
+  return [...folders]
+    .map(([folder, own]) => shortPath(own.length === 1 ? own[0]! : path.join(folder, `*${path.extname(own[0]!)}`)))
+    .join(', ');
 }
+
+function groupBy(files: readonly string[], of: (file: string) => string): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const file of files) groups.set(of(file), [...(groups.get(of(file)) ?? []), file]);
+  return groups;
+}
+
+/** A file of the flat layout. */
+const FLAT = /^(.+?)(?:-\d{8,})?-p\d+\.ndjson$/;
 
 function shortPath(file: string): string {
   const relative = path.relative('', file);
@@ -71,12 +87,18 @@ function shortPath(file: string): string {
 }
 
 /** How many rows were set aside, and where they are with their reasons. */
+<<<<<<< HEAD
 export function quarantineText(end: RunSummary, stats: RunStats, { store }: Places): string {
   const files = end.files.filter(isQuarantine);
   const where = files.length > 0 ? patterns(files) : `${store}/${end.job}/e${end.epoch}/out/_quarantine`;
+=======
+export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): string {
+  const files = end.files.filter((file) => isQuarantine(file, output));
+  const where = files.length > 0 ? patterns(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
+>>>>>>> e87e6e2 (Options for the form of results: --output-format, --roll-bytes, --roll-interval, --with-batch, --output table)
   return `${number(stats.quarantined)} with their reasons in ${where}`;
 }
 
-function isQuarantine(file: string): boolean {
-  return path.basename(file).startsWith('quarantine-');
+function isQuarantine(file: string, directory = ''): boolean {
+  return /^quarantine[-/\\]/.test(path.relative(directory, file));
 }

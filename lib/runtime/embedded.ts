@@ -133,7 +133,6 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const { position } = engine;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
-      onIdle: async () => directory?.tick(),
       onBatch: async (done, durationMs) => {
         idle = false;
         const { engine, inputs, file } = opened!;
@@ -144,7 +143,8 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const { commitLag, stateSize } = engine;
         options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, ...inputs.progress });
       },
-      onIdle: () => {
+      onIdle: async () => {
+        await directory?.tick();
         if (idle) return;
         idle = true;
         const { engine } = opened!;

@@ -52,7 +52,10 @@ export class FoldersLayout implements Layout {
   static async open(options: FoldersOptions): Promise<FoldersLayout> {
     const { outputs, shape } = options;
     if (shape.table && !outputs.some(isTable)) {
-      throw new JobError('NO_TABLE', 'no output of this job is a table: they only append rows, and none replaces another. Leave out --output table');
+      throw new JobError(
+        'NO_TABLE',
+        'no output of this job is a table: they only append rows, and none replaces another. Leave out --output table',
+      );
     }
     const encoder = await encoderOf(shape.format);
     const folders: Folder[] = [];
@@ -143,9 +146,22 @@ async function openWriter(output: OutputSpec, encoder: Encoder, options: Folders
   }
   if (shape.table && isTable(output)) {
     const key = shape.tableKey.length > 0 ? shape.tableKey : (rows?.key ?? []);
-    if (key.length === 0) throw noKey(name, 'its rows are made by a function of the job, which does not say which of their columns tell them apart');
+    if (key.length === 0)
+      throw noKey(
+        name,
+        'its rows are made by a function of the job, which does not say which of their columns tell them apart',
+      );
     const state = path.join(directory, `.misa-table-${name}`);
-    return NewestRows.open({ folder, encoder, declared, intervalMs: rollIntervalMs, through, output: name, key, state });
+    return NewestRows.open({
+      folder,
+      encoder,
+      declared,
+      intervalMs: rollIntervalMs,
+      through,
+      output: name,
+      key,
+      state,
+    });
   }
   return RolledFiles.open({ folder, encoder, declared, rollBytes, rollIntervalMs, through, columns });
 }

@@ -110,7 +110,10 @@ export class RolledFiles implements OutputWriter {
     const file = path.join(folder, `${pad(this.#first)}-${pad(this.#last)}.${encoder.extension}`);
     if (!isEmpty) {
       await makeFolder(folder);
-      await writeWhole(file, encoder.encode(() => pending, this.#columns));
+      await writeWhole(
+        file,
+        encoder.encode(() => pending, this.#columns),
+      );
     }
     this.#pending = [];
     this.#bytes = 0;

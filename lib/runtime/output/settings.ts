@@ -59,13 +59,19 @@ export function checkOutputOptions(options: OutputOptions): void {
   whole('rollBytes', rollBytes);
   whole('rollIntervalMs', rollIntervalMs);
   for (const [name, kind] of Object.entries(columns ?? {})) oneOf(`columns: ${name}`, kind, COLUMN_KINDS);
-  if (tableKey !== undefined && (!Array.isArray(tableKey) || tableKey.length === 0 || new Set(tableKey).size < tableKey.length)) {
+  if (
+    tableKey !== undefined &&
+    (!Array.isArray(tableKey) || tableKey.length === 0 || new Set(tableKey).size < tableKey.length)
+  ) {
     throw bad('tableKey must be a list of different column names');
   }
-  if (tableKey !== undefined && options.table !== true) throw bad('tableKey says how a table is kept, and no table is asked for');
+  if (tableKey !== undefined && options.table !== true)
+    throw bad('tableKey says how a table is kept, and no table is asked for');
   const others = asked(options).filter((what) => what !== 'layout');
   if (layout === 'flat' && others.length > 0) {
-    throw bad(`the flat layout has one NDJSON file a batch, output and partition, and no other form: ${others.join(', ')} needs the layout with folders`);
+    throw bad(
+      `the flat layout has one NDJSON file a batch, output and partition, and no other form: ${others.join(', ')} needs the layout with folders`,
+    );
   }
 }
 
@@ -87,7 +93,9 @@ export function checkShape(directory: string, found: Shape, options: OutputOptio
   const clash =
     given.length > 0 &&
     (differs('layout') ||
-      (['format', 'withBatch', 'table', 'tableKey', 'columns'] as const).some((what) => given.includes(what) && differs(what)));
+      (['format', 'withBatch', 'table', 'tableKey', 'columns'] as const).some(
+        (what) => given.includes(what) && differs(what),
+      ));
   if (clash) throw anotherLayout(directory, describe(found), describe(wanted));
 }
 

@@ -133,7 +133,8 @@ export class NewestRows implements OutputWriter {
     const values = columnsOf(row);
     const { key, output } = this.#options;
     const missing = key.find((name) => !Object.hasOwn(values, name));
-    if (missing !== undefined) throw noKey(output, `a row without the column ${missing}: ${JSON.stringify(row).slice(0, 200)}`);
+    if (missing !== undefined)
+      throw noKey(output, `a row without the column ${missing}: ${JSON.stringify(row).slice(0, 200)}`);
     return JSON.stringify(key.map((name) => values[name]));
   }
 }
