@@ -8,7 +8,7 @@
 import { columnsOf } from './sink.ts';
 
 /** `integer`: whole numbers. `json`: any value, as JSON text. `timestamp`: epoch ms, or text in ISO 8601. */
-export const COLUMN_KINDS = ['number', 'integer', 'text', 'boolean', 'timestamp', 'json'] as const;
+export const COLUMN_KINDS = ['number', 'text', 'boolean', 'timestamp', 'json', 'integer'] as const;
 export type ColumnKind = (typeof COLUMN_KINDS)[number];
 
 /** Types in Parquet. */

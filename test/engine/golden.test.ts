@@ -2,7 +2,9 @@
  * Golden files: committed bytes of each format that must decode to fixed content for ever, and encode to the same bytes as
  * long as the format version is 1. A change that breaks one of these would make stores unreadable that exist.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import { decodePlan, encodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { encodeInput, type PartitionInput } from '../../lib/batch/rows.ts';
@@ -10,6 +12,8 @@ import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
 import { writeChange } from '../../lib/log/changes.ts';
 import { decodeLogEntry, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
 import type { JobFile } from '../../lib/runtime/job-file.ts';
+import { type Cursor, readCursor, writeCursor } from '../../lib/runtime/output/cursor.ts';
+import { readTableState, writeTableState } from '../../lib/runtime/output/table-state.ts';
 import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
@@ -221,6 +225,57 @@ it('a job file that says what its outputs are', () => {
   };
   const bytes = matches('job-v1-kinds.json', encodeEnvelope('job', 1, file));
   expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+});
+
+it('a cursor of a directory with folders', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'misa-golden-'));
+  const file = { name: 'departures', id: '00112233445566778899' } as JobFile;
+  const cursor: Cursor = {
+    shape: {
+      layout: 'folders',
+      format: 'parquet',
+      withBatch: true,
+      table: true,
+      tableKey: ['key'],
+      columns: [['note', 'json']],
+    },
+    through: 0,
+    outputs: [
+      {
+        name: 'hourly',
+        through: 42,
+        columns: [
+          ['key', 'text'],
+          ['n', null],
+        ],
+      },
+      { name: '_quarantine', through: 7 },
+    ],
+  };
+  await writeCursor(directory, file, cursor);
+  writeFileSync(
+    path.join(directory, '.misa-cursor'),
+    matches('cursor-v2.json', readFileSync(path.join(directory, '.misa-cursor'))),
+  );
+  expect(await readCursor(directory, file)).toEqual(cursor);
+  rmSync(directory, { recursive: true });
+});
+
+it('the state of a table', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'misa-golden-'));
+  const name = path.join(directory, '.misa-table-hourly');
+  const lines = ['{"key":"ä","n":1}', '{"key":"b","n":2}'];
+  const header = {
+    through: 42,
+    columns: [
+      ['key', 'text'],
+      ['n', 'integer'],
+    ],
+  } as const;
+  await writeTableState(name, header, 2, [Buffer.from(`${lines.join('\n')}\n`)]);
+  writeFileSync(name, matches('table-v1.ndjson', readFileSync(name)));
+  expect(await readTableState(name)).toEqual({ ...header, lines });
+  rmSync(directory, { recursive: true });
 });
 
 it('a cursor', () => {

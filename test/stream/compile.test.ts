@@ -223,10 +223,27 @@ describe('stages', () => {
       .union(first(input).map(text('five')))
       .union(second.map(text('ten')));
     const physical = compileJob(job('j', all));
-    expect(physical.outputs).toEqual([{ name: 'out', kind: 'append', stage: 1 }]);
+    expect(physical.outputs).toEqual([{ name: 'out', kind: 'append', stage: 1, rows: { key: [], whole: [] } }]);
     const run = await modelRun(job('j', all));
     run.send('in', [row(1), row(2), row(12)]);
     expect((await run.runBatch()).sort()).toEqual(['five 2', 'row ', 'row ', 'row ', 'ten 2']);
+  });
+
+  test('outputs say what tells the rows of a table apart, as far as the job does', () => {
+    const keyed = timed().keyBy((r) => r.k);
+    const windowed = keyed.window(tumbling(10)).aggregate({ n: count(), total: sum((r) => r.t) });
+    const { outputs } = compileJob(
+      job('j', {
+        windowed,
+        some: windowed.filter((r) => r.n > 1),
+        made: windowed.map((r) => r.n),
+        late: timed('late'),
+      }),
+    );
+    const rows = { key: ['key', 'windowStart', 'windowEnd'], whole: ['n'] };
+    expect(outputs.map((output) => output.rows)).toEqual([rows, rows, { key: [], whole: [] }, undefined]);
+    const running = compileJob(job('r', keyed.aggregate({ n: count() }), { outputMode: 'update' }));
+    expect(running.outputs[0]!.rows).toEqual({ key: ['key'], whole: ['n'] });
   });
 
   test('late rows alone need no aggregation beside them', async () => {

@@ -7,6 +7,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { allOrFirstError } from '../../commit/create-once.ts';
 import type { OutputSpec } from '../../stream/physical.ts';
 import type { JobFile } from '../job-file.ts';
 import { writeCursor } from './cursor.ts';
@@ -54,7 +55,7 @@ export class FlatLayout implements Layout {
   }
 
   async take(n: number, _through: number, read: ReadPart): Promise<void> {
-    await Promise.all(
+    await allOrFirstError(
       partsOf(this.#outputs, this.#file.partitions).map(async ({ name, kind, stage, partition }) => {
         const bytes = await read(name, stage, partition);
         const table = kind === 'table';

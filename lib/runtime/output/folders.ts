@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { QUARANTINE } from '../../batch/run-operators.ts';
+import { allOrFirstError } from '../../commit/create-once.ts';
 import { JobError } from '../../errors.ts';
 import type { ColumnKind } from '../../sinks/parquet-columns.ts';
 import type { OutputSpec } from '../../stream/physical.ts';
@@ -75,10 +76,10 @@ export class FoldersLayout implements Layout {
 
   async take(n: number, through: number, read: ReadPart): Promise<void> {
     const { file, shape } = this.#options;
-    await Promise.all(
+    await allOrFirstError(
       this.#folders.map(async ({ output, writer }) => {
         if (!writer.wants(n, through)) return;
-        const parts = await Promise.all(
+        const parts = await allOrFirstError(
           partitionsOf(output, file.partitions).map(async (partition) => {
             const rows = await read(output.name, output.stage, partition);
             return { partition, rows: shape.withBatch ? stamp(rows, n, partition) : rows };
