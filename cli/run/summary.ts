@@ -87,15 +87,9 @@ function shortPath(file: string): string {
 }
 
 /** How many rows were set aside, and where they are with their reasons. */
-<<<<<<< HEAD
-export function quarantineText(end: RunSummary, stats: RunStats, { store }: Places): string {
-  const files = end.files.filter(isQuarantine);
-  const where = files.length > 0 ? patterns(files) : `${store}/${end.job}/e${end.epoch}/out/_quarantine`;
-=======
-export function quarantineText(end: EmbeddedEnd, stats: RunStats, { store, output }: Places): string {
+export function quarantineText(end: RunSummary, stats: RunStats, { store, output }: Places): string {
   const files = end.files.filter((file) => isQuarantine(file, output));
-  const where = files.length > 0 ? patterns(files) : `${store}/${end.file.name}/e${end.file.epoch}/out/_quarantine`;
->>>>>>> e87e6e2 (Options for the form of results: --output-format, --roll-bytes, --roll-interval, --with-batch, --output table)
+  const where = files.length > 0 ? patterns(files) : `${store}/${end.job}/e${end.epoch}/out/_quarantine`;
   return `${number(stats.quarantined)} with their reasons in ${where}`;
 }
 
