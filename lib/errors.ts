@@ -27,11 +27,33 @@ export class JobError extends MisaError {}
 /** The input cannot be read, or a bad row with `onBadRow: 'fail'`. */
 export class InputError extends MisaError {
   readonly sourceObject: string;
+  /** The row, where it is one. */
+  readonly failed: FailedRow | undefined;
 
-  constructor(code: string, message: string, sourceObject: string, options: MisaErrorOptions = {}) {
+  constructor(
+    code: string,
+    message: string,
+    sourceObject: string,
+    options: MisaErrorOptions & { readonly failed?: FailedRow } = {},
+  ) {
     super(code, message, options);
     this.sourceObject = sourceObject;
+    this.failed = options.failed;
   }
+}
+
+/** A row that stopped a batch: where it is, what is wrong with it, and its text (cut). */
+export interface FailedRow {
+  readonly message: string;
+  readonly text: string;
+  /** That refused it; `undefined`: it is bad input. */
+  readonly operator?: string | undefined;
+  readonly source?: string | undefined;
+  readonly object?: string | undefined;
+  /** In the object, from 1. */
+  readonly line?: number | undefined;
+  /** Which row it is among those that an operator was given; `undefined`: object and line say so. */
+  readonly place?: string | undefined;
 }
 
 /** A function of the job threw (`cause`). */
@@ -40,16 +62,27 @@ export class UserFunctionError extends MisaError {
   readonly operator: string;
   readonly sourceObject: string | undefined;
   readonly row: unknown;
+  readonly failed: FailedRow | undefined;
+  /** The batch that failed, where it was planned. */
+  at: { readonly path: string; readonly n: number; readonly planHash: string } | undefined;
 
   constructor(
     message: string,
-    where: { job: string; operator: string; sourceObject: string | undefined; row: unknown; cause: unknown },
+    where: {
+      job: string;
+      operator: string;
+      sourceObject: string | undefined;
+      row: unknown;
+      cause: unknown;
+      failed?: FailedRow | undefined;
+    },
   ) {
     super('USER_FUNCTION', message, { cause: where.cause });
     this.job = where.job;
     this.operator = where.operator;
     this.sourceObject = where.sourceObject;
     this.row = where.row;
+    this.failed = where.failed;
   }
 }
 

@@ -5,7 +5,8 @@
  * @module misa/testing
  */
 import type { Committed, Environment } from './batch/partition-runner.ts';
-import { outputNames } from './batch/run-operators.ts';
+import type { QuarantinedRow } from './batch/rows.ts';
+import { outputNames, QUARANTINE } from './batch/run-operators.ts';
 import { SegmentBuilder } from './batch/segment-builder.ts';
 import { JobError } from './errors.ts';
 import type { Duration, Job, Source } from './index.ts';
@@ -23,6 +24,8 @@ import { toMs } from './util/duration.ts';
 import { decodeNdjson } from './util/ndjson.ts';
 import { seededRandom } from './util/random.ts';
 import { NO_TRACE } from './util/trace.ts';
+
+export type { QuarantinedRow } from './batch/rows.ts';
 
 /** What became of the rows sent so far; they add up. */
 export interface RowCounts {
@@ -54,6 +57,8 @@ export interface TestJob<Out> {
   /** Moves the processing time of the next batch on (it stands still otherwise, starting at 0). */
   advanceTime(by: Duration): void;
   readonly counts: RowCounts;
+  /** Rows set aside so far, with their reasons: bad ones, and those that a function of the job refused (`onError`). */
+  readonly quarantined: readonly QuarantinedRow[];
   close(): Promise<void>;
 }
 
@@ -87,6 +92,7 @@ class TestDriver implements TestJob<Rows> {
   #engine: Engine | undefined;
   #queue: { source: number; rows: readonly unknown[] }[] = [];
   #sends = 0;
+  readonly quarantined: QuarantinedRow[] = [];
   #counts = { rows: 0, late: 0, quarantined: 0, skipped: 0 };
 
   constructor(job: PhysicalJob, startTime: number) {
@@ -231,7 +237,11 @@ class TestDriver implements TestJob<Rows> {
     return done;
   }
 
-  #count({ plan, counts }: BatchDone): void {
+  #count({ plan, counts, committed }: BatchDone): void {
+    for (const { entry } of committed.flat()) {
+      const at = entry?.header.outputs.findIndex((name) => name.startsWith(QUARANTINE)) ?? -1;
+      if (at >= 0) for (const row of decodeNdjson(entry!.output(at))) this.quarantined.push(row as QuarantinedRow);
+    }
     this.#counts.rows += plan.plan.counts.rows;
     this.#counts.late += counts.late;
     this.#counts.quarantined += counts.quarantined;
@@ -242,7 +252,7 @@ class TestDriver implements TestJob<Rows> {
     return this.#byName(
       this.#job.outputs.map(({ name, stage, kind }) => {
         const batches = kind === 'table' ? done.slice(-1) : done;
-        const slot = outputNames(this.#job, stage, 0).indexOf(name);
+        const slot = outputNames(this.#job, stage).indexOf(name);
         return batches.flatMap((batch) => batch.committed[stage]!.flatMap((c) => rowsOf(c, slot)));
       }),
     );

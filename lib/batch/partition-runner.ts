@@ -7,11 +7,12 @@
  */
 import type { Committer } from '../commit/committer.ts';
 import { SyncCommit } from '../commit/sync-commit.ts';
-import { CorruptionError, MisaError } from '../errors.ts';
+import { CorruptionError, MisaError, UserFunctionError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
 import { encodeLogEntry, type LogEntry, type LogHeader } from '../log/entry.ts';
 import { mayConclude } from '../log/partition-log.ts';
+import type { Skip } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
@@ -28,7 +29,7 @@ import type { Trace } from '../util/trace.ts';
 import type { StoredPlan } from './plan.ts';
 import { publishEntry } from './publish.ts';
 import { encodeInput, type PartitionInput } from './rows.ts';
-import { encodeState, outputNames, runOperators } from './run-operators.ts';
+import { encodeState, runOperators } from './run-operators.ts';
 
 /** What all partitions of a job share in one environment. */
 export interface Environment {
@@ -95,7 +96,6 @@ export class PartitionRunner {
   readonly #source: BatchSource;
   readonly #stage: number;
   readonly #partition: number;
-  readonly #outputs: readonly string[];
   readonly #sync: SyncCommit | undefined;
   #publishedThrough = 0;
   #publishing: Promise<void> = Promise.resolve();
@@ -107,7 +107,6 @@ export class PartitionRunner {
     this.#source = source;
     this.#stage = stage;
     this.#partition = partition;
-    this.#outputs = outputNames(job, stage, partition);
     this.path = partitionPath(stage, partition);
     this.log = new DataLog(store, names, this.path);
     const { random, retentionMs, clock, trace } = env;
@@ -258,6 +257,7 @@ export class PartitionRunner {
     const startMs = clock.monotonic();
     const batch = state.begin();
     const { version } = state.manifest;
+    const skips = this.#skips(n, plan);
     let result: Awaited<ReturnType<typeof runOperators>>;
     let changes: Changes;
     try {
@@ -268,10 +268,20 @@ export class PartitionRunner {
           plan.plan,
           input,
           batch,
+          skips,
         );
         return [computed, encodeState(job, this.#stage, batch)];
       });
     } catch (error) {
+      if (error instanceof UserFunctionError) {
+        // A person may have said meanwhile that the row is to be skipped.
+        await this.#reload();
+        if (state.position === n - 1 && this.#skips(n, plan).length === skips.length) {
+          error.at = { path, n, planHash: plan.hash };
+          throw error;
+        }
+        return undefined;
+      }
       if (!(error instanceof MissingSstError)) throw error;
       // Under a cached manifest: another one has replaced that SST. Under a fresh one: corruption.
       await this.#reload();
@@ -286,7 +296,7 @@ export class PartitionRunner {
       planHash: plan.hash,
       previousHash: state.hash,
       publishedThrough: this.#publishedThrough,
-      outputs: this.#outputs,
+      outputs: result.names,
       nextPartitions: result.next.length,
       changes: changes.count,
       counts: result.counts,
@@ -380,6 +390,12 @@ export class PartitionRunner {
   #checkLive(n: number, { live }: Invocation): void {
     if (live) return;
     throw new MisaError('NOT_LIVE', `the attempt at batch ${n} of ${this.path} outlived its invocation`);
+  }
+
+  /** Rows of this batch to be set aside by hand. */
+  #skips(n: number, { hash }: StoredPlan): readonly Skip[] {
+    const { skips = [] } = this.state.manifest;
+    return skips.filter((skip) => skip.n === n && skip.planHash === hash);
   }
 
   /** Reads the manifest. */

@@ -19,12 +19,15 @@ export interface EdgeRows {
 
 /** A row that could not be used, with what a person needs to find and repair it. */
 export interface QuarantinedRow {
-  readonly source: string;
-  readonly object: string;
-  /** Line, or number of the record where the format has no lines; from 1. */
-  readonly line: number;
+  readonly source?: string;
+  /** Left out: it comes from an earlier stage, or is a result. */
+  readonly object?: string;
+  /** Line, or number of the record where the format has no lines; from 1. Left out: an operator refused it. */
+  readonly line?: number;
+  /** Whose function refused it; left out: it is bad input. */
+  readonly operator?: string;
   readonly reason: string;
-  /** The row as it was read, cut to 500 characters. */
+  /** The row as it was read, or as the operator got it, cut to 500 characters; of a window's result key and window. */
   readonly text: string;
 }
 

@@ -3,20 +3,24 @@
  * the next stage's partitions. Touches nothing but the batch's own state view.
  */
 import type { BatchCounts } from '../log/entry.ts';
+import type { Skip } from '../manifest/manifest.ts';
 import { type BatchState, type Changes, UnstorableError } from '../state/batch-state.ts';
 import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operator.ts';
 import type { Collector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
 import { assertPlain } from '../util/plain-data.ts';
+import { Asides } from './asides.ts';
+import { userFunctionError } from './failed-row.ts';
 import { type Plan, watermarksOf } from './plan.ts';
-import { type EdgeRows, edgeRowsIn, joinBatches, type PartitionInput, rowBatch } from './rows.ts';
-import { userFunctionError } from './segment-builder.ts';
+import { type EdgeRows, edgeRowsIn, joinBatches, type PartitionInput, type QuarantinedRow, rowBatch } from './rows.ts';
 
-/** The output that quarantined rows go to, in every job. */
+/** The output that quarantined rows go to, in every job; of stages after the first see {@link quarantineOf}. */
 export const QUARANTINE = '_quarantine';
 
 export interface BatchResult {
-  /** Result rows by output, in the order of {@link outputNames}. */
+  /** Names of the outputs: {@link outputNames}, then perhaps the quarantine. */
+  readonly names: readonly string[];
+  /** Result rows by output. */
   readonly outputs: readonly (readonly unknown[])[];
   /** Rows for each partition of the next stage; empty in the last stage. */
   readonly next: readonly PartitionInput[];
@@ -25,13 +29,20 @@ export interface BatchResult {
   readonly closedTo: number | undefined;
 }
 
-/** The partition of stage 0 that has the quarantined rows of them all. */
+/**
+ * The partition of stage 0 that has the rows which the head set aside, of all partitions; it publishes a quarantine with every
+ * batch. The others do so only with rows of their own, which an operator refused: most never have any.
+ */
 export const QUARANTINE_PARTITION = 0;
 
-/** Names of the outputs that a partition of a stage publishes. */
-export function outputNames(job: PhysicalJob, stage: number, partition: number): string[] {
-  const own = job.outputs.filter((o) => o.stage === stage).map((o) => o.name);
-  return stage === 0 && partition === QUARANTINE_PARTITION ? [...own, QUARANTINE] : own;
+/** Where a stage's quarantined rows go: results are named by output, partition and batch alone. */
+export function quarantineOf(stage: number): string {
+  return stage === 0 ? QUARANTINE : `${QUARANTINE}.s${stage}`;
+}
+
+/** Names of the outputs of a stage, the quarantine aside. */
+export function outputNames(job: PhysicalJob, stage: number): string[] {
+  return job.outputs.filter((o) => o.stage === stage).map((o) => o.name);
 }
 
 /** Numbers of the first table of each operator of a stage. */
@@ -44,17 +55,22 @@ export function firstTables(job: PhysicalJob, stage: number): number[] {
   });
 }
 
-/** @throws {UserFunctionError} a function of the user threw */
+/**
+ * @param skips rows of this batch that are to be set aside by hand
+ * @throws {UserFunctionError} a function of the user threw
+ */
 export async function runOperators(
   job: PhysicalJob,
   { stage, partition }: { readonly stage: number; readonly partition: number },
   plan: Plan,
   input: PartitionInput,
   state: BatchState,
+  skips: readonly Skip[] = [],
 ): Promise<BatchResult> {
   const { late, evict, previousEvict, flushed } = watermarksOf(plan);
-  const results = new Results(job, stage, outputNames(job, stage, partition).length);
+  const results = new Results(job, stage);
   const fates = new Fates();
+  const asides = new Asides({ job: job.name, onError: job.onError, skips });
   const lateOf = (edge: number): number => {
     const { from, watermark } = job.edges[edge]!;
     // What a flush has closed stays closed, also where a stream has no watermark of its own.
@@ -73,6 +89,8 @@ export async function runOperators(
   const tables = firstTables(job, stage);
   for (const [i, node] of job.stages[stage]!.operators.entries()) {
     const inputs = node.inputs.map((edges) => joinBatches(edges.map((e) => rowBatch(input, e, lateOf(e)))));
+    /** Rows sent on, and results refused, so far. */
+    let sent = 0;
     const context: OperatorContext = {
       n: plan.n,
       evict: node.watermark(evict),
@@ -84,24 +102,41 @@ export async function runOperators(
       closed: (time) => {
         if (time > closedTo) closedTo = time;
       },
-      emit: (port, row, time) => {
-        checkEmitted(node.operator.name, row);
-        node.emit[port]!(row, time, results);
+      mayRefuse: asides.mayRefuse,
+      emit(port, row, time, of, index = -1) {
+        sent++;
+        results.begin();
+        try {
+          checkEmitted(node.operator.name, row);
+          node.emit[port]!(row, time, results);
+          return true;
+        } catch (error) {
+          if (!(error instanceof OperatorFailure)) throw error;
+          results.undo();
+          asides.refuse(`${i}>${sent}`, error, of === undefined ? row : of.rows[index], of, index);
+          return false;
+        }
+      },
+      refuse(failure, of) {
+        const place = of === undefined ? `${i}>${++sent}` : `${i}<${inputs.indexOf(of)}:${failure.index}`;
+        asides.refuse(place, failure, failure.row, of, failure.index);
       },
     };
     try {
       await node.operator.run(inputs, context);
     } catch (error) {
+      // An operator that throws what it ought to have handed to `refuse`: its tables may have traces of the row.
       if (!(error instanceof OperatorFailure)) throw error;
-      const origin =
-        error.index < 0 ? undefined : inputs.map((b) => b.origin(error.index)).find((o) => o !== undefined);
-      throw userFunctionError(job.name, error, origin, origin, error.row);
+      const of = error.index < 0 ? undefined : inputs.find((b) => b.origin(error.index) !== undefined);
+      new Asides({ job: job.name, onError: 'fail', skips: [] }).refuse('', error, error.row, of, error.index);
     }
   }
-  if (input.quarantined.length > 0) results.quarantine(input.quarantined);
+  results.quarantine([...input.quarantined, ...asides.rows], stage === 0 && partition === QUARANTINE_PARTITION);
+  const quarantined = input.quarantined.length + asides.primary;
+  const setAside = asides.rows.length - asides.primary;
   const closed = plan.kind === 'flush' && closedTo > Number.NEGATIVE_INFINITY;
   return {
-    ...results.finish({ rows, ...fates.counts, quarantined: input.quarantined.length }),
+    ...results.finish({ rows, ...fates.counts, quarantined, setAside }),
     closedTo: closed ? closedTo : undefined,
   };
 }
@@ -123,13 +158,7 @@ export function encodeState(job: PhysicalJob, stage: number, state: BatchState):
     if (!(error instanceof UnstorableError)) throw error;
     const at = firstTables(job, stage).findLastIndex((first) => first <= error.table);
     const { name } = job.stages[stage]!.operators[at]!.operator;
-    throw userFunctionError(
-      job.name,
-      new OperatorFailure(name, undefined, -1, error.cause),
-      undefined,
-      undefined,
-      undefined,
-    );
+    throw userFunctionError(job.name, new OperatorFailure(name, undefined, -1, error.cause), undefined, undefined);
   }
 }
 
@@ -156,10 +185,17 @@ class Results implements Collector {
   /** Index into {@link #outputs} by number of the job's output. */
   readonly #slots: number[];
   readonly #next: (EdgeRows | undefined)[][];
+  readonly #stage: number;
+  readonly #names: string[];
+  #quarantined: readonly QuarantinedRow[] | undefined;
+  /** What the row that is on its way has given so far. */
+  #emitted: (unknown[] | EdgeRows)[] = [];
 
-  constructor(job: PhysicalJob, stage: number, outputs: number) {
+  constructor(job: PhysicalJob, stage: number) {
     this.#job = job;
-    this.#outputs = Array.from({ length: outputs }, () => []);
+    this.#stage = stage;
+    this.#names = outputNames(job, stage);
+    this.#outputs = this.#names.map(() => []);
     let slot = 0;
     this.#slots = job.outputs.map((o) => (o.stage === stage ? slot++ : -1));
     const last = stage === job.stages.length - 1;
@@ -167,7 +203,28 @@ class Results implements Collector {
   }
 
   toOutput(output: number, row: unknown): void {
-    this.#outputs[this.#slots[output]!]!.push(row);
+    const to = this.#outputs[this.#slots[output]!]!;
+    to.push(row);
+    this.#emitted.push(to);
+  }
+
+  /** A row is on its way: what it gives can be taken back. */
+  begin(): void {
+    this.#emitted.length = 0;
+  }
+
+  /** Takes back what came since {@link begin}. */
+  undo(): void {
+    for (const to of this.#emitted) {
+      if (Array.isArray(to)) {
+        to.pop();
+        continue;
+      }
+      to.keys.pop();
+      to.times.pop();
+      to.rows.pop();
+    }
+    this.#emitted.length = 0;
   }
 
   toEdge(edge: number, key: string, time: number, row: unknown): void {
@@ -175,23 +232,25 @@ class Results implements Collector {
     to.keys.push(key);
     to.times.push(time);
     to.rows.push(row);
+    this.#emitted.push(to);
   }
 
   forward(edge: number, rows: EdgeRows): void {
     for (const [i, key] of rows.keys.entries()) this.toEdge(edge, key, rows.times[i]!, rows.rows[i]);
   }
 
-  quarantine(rows: readonly unknown[]): void {
-    const to = this.#outputs[this.#outputs.length - 1]!;
-    for (const row of rows) to.push(row);
+  /** @param always publish it also when there are none */
+  quarantine(rows: readonly QuarantinedRow[], always: boolean): void {
+    if (rows.length > 0 || always) this.#quarantined = rows;
   }
 
   finish(counts: Omit<BatchCounts, 'emitted'>): Omit<BatchResult, 'closedTo'> {
-    const emitted = this.#outputs.reduce((sum, rows) => sum + rows.length, 0) - counts.quarantined;
+    const quarantined = this.#quarantined;
     return {
-      outputs: this.#outputs,
+      names: quarantined === undefined ? this.#names : [...this.#names, quarantineOf(this.#stage)],
+      outputs: quarantined === undefined ? this.#outputs : [...this.#outputs, quarantined],
       next: this.#next.map((edges) => ({ edges, quarantined: [], objects: [] })),
-      counts: { ...counts, emitted },
+      counts: { ...counts, emitted: this.#outputs.reduce((sum, rows) => sum + rows.length, 0) },
     };
   }
 }

@@ -1,12 +1,14 @@
 /**
  * Takes decoded input rows through the stateless head and gathers what comes out by partition: the input of one
- * micro-batch. Bad rows are set aside with their reason, or stop the job (`onBadRow`).
+ * micro-batch. Bad rows are set aside with their reason, or stop the job (`onBadRow`); so are rows that a function of the user
+ * refuses (`onError`). Whatever a row had emitted by then is taken back.
  */
-import { InputError, UserFunctionError } from '../errors.ts';
+import { InputError } from '../errors.ts';
 import { rowFault } from '../source/row-limits.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
+import { failureText, userFunctionError } from './failed-row.ts';
 import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
 import { shownRow } from './shown-row.ts';
 
@@ -75,11 +77,10 @@ export class SegmentBuilder implements HeadCollector {
       source.push(row, this);
     } catch (error) {
       this.#undo();
-      if (error instanceof BadRow) {
-        this.bad(line, error.message, row);
-        return;
-      }
-      throw this.#failure(error, line, row);
+      if (error instanceof BadRow) this.bad(line, error.message, row);
+      else if (error instanceof OperatorFailure) this.#refused(line, error, row);
+      else throw error;
+      return;
     }
     if (this.#primary) this.dropped++;
     // Only now: a row that was refused has moved no watermark.
@@ -96,11 +97,25 @@ export class SegmentBuilder implements HeadCollector {
     if (this.#job.onBadRow === 'fail') {
       throw new InputError(
         'BAD_ROW',
-        `${object.name}, line ${line}: ${reason}. Repair the row, or let bad rows be set aside with onBadRow: 'quarantine'. The row: ${text}`,
+        `${object.name}, line ${line}: ${reason}. Repair the row, or let bad rows be set aside with onBadRow: 'quarantine', or this one: misa resume ${this.#job.name} --skip-row. The row: ${text}`,
         object.name,
+        { failed: { source, object: object.name, line, text, message: reason } },
       );
     }
     this.#quarantined.push({ source, object: object.name, line, reason, text });
+  }
+
+  /** Sets a row aside on which a function of the user threw, or fails. */
+  #refused(line: number, failure: OperatorFailure, row: unknown): void {
+    const { source: index, name: object } = this.#object!;
+    const { name: source } = this.#job.sources[index]!;
+    const { operator } = failure;
+    const text = shownRow(row);
+    const message = failureText(failure);
+    if (this.#job.onError === 'fail') {
+      throw userFunctionError(this.#job.name, failure, row, { operator, source, object, line, text, message });
+    }
+    this.#quarantined.push({ source, object, line, operator, reason: `${operator}: ${message}`, text });
   }
 
   /** As {@link add}, for a row that no decoder of ours has made: sets it aside if it is no plain data, or beyond the limits. */
@@ -156,26 +171,4 @@ export class SegmentBuilder implements HeadCollector {
       to.pieces!.pop();
     }
   }
-
-  #failure(error: unknown, line: number, row: unknown): unknown {
-    if (!(error instanceof OperatorFailure)) return error;
-    const object = this.#object!;
-    return userFunctionError(this.#job.name, error, `${object.name}, line ${line}`, object.name, row);
-  }
-}
-
-/** The public error for what a function of the user threw. */
-export function userFunctionError(
-  job: string,
-  failure: OperatorFailure,
-  place: string | undefined,
-  sourceObject: string | undefined,
-  row: unknown,
-): UserFunctionError {
-  const at = place === undefined ? '' : ` at ${place}`;
-  const message = failure.cause instanceof Error ? failure.cause.message : String(failure.cause);
-  return new UserFunctionError(
-    `job ${job}, operator ${failure.operator}${at}: ${message}. Nothing of this batch was kept; correct the function or the row and run again.${row === undefined ? '' : ` The row: ${shownRow(row)}`}`,
-    { job, operator: failure.operator, sourceObject, row, cause: failure.cause },
-  );
 }

@@ -20,6 +20,8 @@ export interface BatchCounts {
   readonly late: number;
   readonly skipped: number;
   readonly quarantined: number;
+  /** Rows of the quarantine that stand for no input row: results, and rows of earlier stages. Left out: none. */
+  readonly setAside?: number;
   /** Result rows, all outputs together. */
   readonly emitted: number;
 }

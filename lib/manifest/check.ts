@@ -32,9 +32,29 @@ const isSst = shape({
   from: isCount,
   to: isCount,
 });
-const isHalt = shape({ n: isCount, code: isText, reason: isText });
+const optional =
+  (check: Check): Check =>
+  (v) =>
+    v === undefined || check(v);
+const ROW: Readonly<Record<string, Check>> = {
+  message: isText,
+  text: isText,
+  operator: optional(isText),
+  source: optional(isText),
+  object: optional(isText),
+  line: optional(isCount),
+  place: optional(isText),
+};
+const isHalt = shape({
+  n: isCount,
+  code: isText,
+  reason: isText,
+  row: optional(shape(ROW)),
+  planHash: optional(isText),
+});
+const isSkip = shape({ ...ROW, n: isCount, reason: isText, planHash: optional(isText) });
 
-const FIELDS: Readonly<Record<keyof Manifest, Check>> = {
+const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   version: isCount,
   nonces: list(isText),
   through: isCount,
@@ -46,6 +66,7 @@ const FIELDS: Readonly<Record<keyof Manifest, Check>> = {
   condemned: list(isStamped),
   dropped: list(isStamped),
   halted: (v) => v === null || isHalt(v),
+  skips: optional(list(isSkip)),
   publishedThrough: isCount,
   closedTo: (v) => v === undefined || (v !== null && isTime(v)),
   roots: list(shape({ name: isText, ssts: list(isText) })),

@@ -23,6 +23,29 @@ export interface Halt {
   readonly n: number;
   readonly code: string;
   readonly reason: string;
+  /** The row that the batch failed at, where it is one. */
+  readonly row?: HaltedRow | undefined;
+  /** Hash of the plan that was run; left out: there was none yet. */
+  readonly planHash?: string | undefined;
+}
+
+export interface HaltedRow {
+  readonly message: string;
+  readonly text: string;
+  readonly operator?: string | undefined;
+  readonly source?: string | undefined;
+  readonly object?: string | undefined;
+  readonly line?: number | undefined;
+  readonly place?: string | undefined;
+}
+
+/** A row to be set aside by hand: in batch n of this partition; for the planner, when it is read. */
+export interface Skip extends HaltedRow {
+  readonly n: number;
+  /** Of the batch; left out for the planner. */
+  readonly planHash?: string | undefined;
+  /** What it is set aside with. */
+  readonly reason: string;
 }
 
 export interface Manifest {
@@ -48,6 +71,8 @@ export interface Manifest {
   readonly dropped: readonly Stamped[];
   /** A batch that cannot run; the partition waits until it is repaired. */
   readonly halted: Halt | null;
+  /** Rows that a person has said to skip. */
+  readonly skips?: readonly Skip[] | undefined;
   /** Outputs up to this batch are published. */
   readonly publishedThrough: number;
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */

@@ -6,7 +6,7 @@ import type { PhysicalJob } from './physical.ts';
 
 export type ResolvedOptions = Pick<
   PhysicalJob,
-  'mode' | 'partitions' | 'trigger' | 'commit' | 'preload' | 'state' | 'watermarkPolicy' | 'noDataBatches' | 'onBadRow'
+  'mode' | 'partitions' | 'trigger' | 'commit' | 'preload' | 'state' | 'watermarkPolicy' | 'noDataBatches' | 'onBadRow' | 'onError'
 >;
 
 /** More than this would list a partition path for nearly every key of a small job: surely a mistake. */
@@ -25,6 +25,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     'watermarkPolicy',
     'noDataBatches',
     'onBadRow',
+    'onError',
   ]);
   const { trigger = {}, commit = {}, state = {} } = options;
   only('trigger', trigger, ['maxRows', 'maxBytes', 'maxWait']);
@@ -50,6 +51,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     watermarkPolicy: oneOf('watermarkPolicy', options.watermarkPolicy ?? 'min', ['min', 'max']),
     noDataBatches: bool('noDataBatches', options.noDataBatches ?? true),
     onBadRow: oneOf('onBadRow', options.onBadRow ?? 'quarantine', ['quarantine', 'fail']),
+    onError: oneOf('onError', options.onError ?? 'fail', ['fail', 'quarantine']),
   };
 }
 

@@ -47,6 +47,13 @@ export interface JobOptions {
   readonly noDataBatches?: boolean | undefined;
   /** Rows that do not parse, fail the schema, have no event time or an impossible key. Default `quarantine`. */
   readonly onBadRow?: 'quarantine' | 'fail' | undefined;
+  /**
+   * Rows on which a function of the job throws. `fail` (default): the batch fails, and nothing of it is kept; `misa resume
+   * --skip-row` sets that one row aside. `quarantine`: the row is set aside with what was thrown and by which operator, leaves
+   * no trace in state or results, and the batch goes on. What belongs to no one row (a window whose `result` throws, or a `map`
+   * behind it) is set aside with its key and window.
+   */
+  readonly onError?: 'fail' | 'quarantine' | undefined;
 }
 
 /** A job, ready to be run; the default export of a job module. `Out` is what a batch gives: rows, or rows by output name. */

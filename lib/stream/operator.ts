@@ -82,8 +82,22 @@ export interface OperatorContext {
    * did it, the watermark moves there.
    */
   closed(time: number): void;
-  /** Sends a row on. @param port 0: the main output; others as the operator says @param time event time, `NaN`: none */
-  emit(port: number, row: unknown, time: number): void;
+  /**
+   * Sends a row on.
+   * @param port 0: the main output; others as the operator says
+   * @param time event time, `NaN`: none
+   * @param of where it comes of one input row alone: that row, by its index in its batch
+   * @returns false: a function behind the operator refused it; it is set aside, and nothing of it went on
+   */
+  emit(port: number, row: unknown, time: number, of?: RowBatch, index?: number): boolean;
+  /**
+   * Sets aside what a function of the user refused: row `failure.index` of `of`; without `of`, what belongs to no one row (a
+   * window's result), told by `failure.row`. The operator has seen to it that it leaves no trace in its tables.
+   * @throws {OperatorFailure} such rows fail the batch
+   */
+  refuse(failure: OperatorFailure, of?: RowBatch): void;
+  /** Whether `refuse` may return at all. */
+  readonly mayRefuse: boolean;
 }
 
 /** What a batch will read, for preloading: rows by address, or ranges of time in timed tables. */

@@ -91,6 +91,7 @@ export interface PhysicalJob {
   readonly watermarkPolicy: 'min' | 'max';
   readonly noDataBatches: boolean;
   readonly onBadRow: 'quarantine' | 'fail';
+  readonly onError: 'fail' | 'quarantine';
   readonly sources: readonly PhysicalSource[];
   readonly watermarks: readonly WatermarkSpec[];
   readonly edges: readonly Edge[];

@@ -204,7 +204,14 @@ class Model<Out> implements ModelRun<Out> {
           closed: (time) => {
             if (flush) state.flushed = Math.max(state.flushed, time);
           },
-          emit: (port, row, time) => node.emit[port]!(row, time, to),
+          emit: (port, row, time) => {
+            node.emit[port]!(row, time, to);
+            return true;
+          },
+          mayRefuse: false,
+          refuse: (failure) => {
+            throw failure;
+          },
         };
         await node.operator.run(inputs, context);
       }

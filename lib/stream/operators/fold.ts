@@ -1,10 +1,13 @@
 /**
  * What a group of rows is folded into, for windowed and running operators alike: the state row of a group, and the result
  * row it shows. State rows are copy-on-write: `thaw` once before the first `add` of a batch, then `add` in place.
+ *
+ * A row that a function refuses leaves no trace: the batch is then folded again from the stored states, row by row, each on
+ * copies that count only when all its groups have taken it.
  */
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
-import { OperatorFailure, type RowBatch, type Table } from '../operator.ts';
+import { OperatorFailure, type OperatorContext, type RowBatch, type Table } from '../operator.ts';
 import type { Entries, Groups } from './groups.ts';
 
 export interface GroupFold {
@@ -36,30 +39,106 @@ function shownName(name: string): string {
 
 /**
  * Folds a batch into the groups' states in the table: one read and one write a group.
+ * @param context takes the rows that are refused
  * @param changed sees each group's new state, in the order the groups were first touched
- * @throws {OperatorFailure}
+ * @throws {OperatorFailure} rows that are refused fail the batch
  */
 export function applyFold(
   folding: GroupFold,
   batch: RowBatch,
-  { keys, ends, entries }: Groups,
+  groups: Groups,
   table: Table<Slots>,
+  context: Pick<OperatorContext, 'refuse' | 'mayRefuse'>,
   changed: ((key: string, end: number, state: Slots) => void) | undefined,
 ): Promise<void> | undefined {
-  const apply = (): undefined => {
+  const { keys, ends, entries } = groups;
+  const put = (g: number, state: Slots): void => {
+    table.put(keys[g]!, ends[g]!, state);
+    changed?.(keys[g]!, ends[g]!, state);
+  };
+  const applyAll = (): Slots[] | undefined => {
     const states = new Array<Slots>(keys.length);
-    for (let g = 0; g < keys.length; g++) {
-      const stored = table.get(keys[g]!, ends[g]!);
-      states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
+    let g = 0;
+    try {
+      for (; g < keys.length; g++) {
+        const stored = table.get(keys[g]!, ends[g]!);
+        states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
+      }
+      folding.addAll(batch, entries, states);
+      return states;
+    } catch (error) {
+      if (!(error instanceof OperatorFailure)) throw error;
+      if (context.mayRefuse) return undefined;
+      const index = error.index >= 0 ? error.index : entries.rowOf[entries.groupOf.indexOf(g)]!;
+      context.refuse(new OperatorFailure(error.operator, batch.rows[index], index, error.cause), batch);
+      throw error;
     }
-    folding.addAll(batch, entries, states);
-    for (let g = 0; g < keys.length; g++) {
-      table.put(keys[g]!, ends[g]!, states[g]!);
-      changed?.(keys[g]!, ends[g]!, states[g]!);
-    }
+  };
+  const apply = (): undefined => {
+    const states = applyAll();
+    if (states !== undefined) for (let g = 0; g < keys.length; g++) put(g, states[g]!);
+    else for (const [g, state] of applyRowByRow(folding, batch, groups, table, context)) put(g, state);
   };
   const loading = table.load(keys, ends);
   return loading === undefined ? apply() : loading.then(apply);
+}
+
+/** @returns the new state of each group that took a row, in the order of the first rows taken */
+function applyRowByRow(
+  folding: GroupFold,
+  batch: RowBatch,
+  { keys, ends, entries }: Groups,
+  table: Table<Slots>,
+  context: Pick<OperatorContext, 'refuse'>,
+): Map<number, Slots> {
+  const { count, rowOf, groupOf } = entries;
+  const states = new Map<number, Slots>();
+  for (let from = 0, to = 0; from < count; from = to) {
+    // A row's groups stand next to each other.
+    const row = rowOf[from]!;
+    while (to < count && rowOf[to] === row) to++;
+    const tried: Slots[] = [];
+    try {
+      for (let i = from; i < to; i++) {
+        const g = groupOf[i]!;
+        const before = states.get(g) ?? table.get(keys[g]!, ends[g]!);
+        const state = before === undefined ? folding.create() : folding.thaw(before);
+        folding.addAll(batch, { count: 1, rowOf: rowOf.subarray(i, i + 1), groupOf: FIRST }, [state]);
+        tried.push(state);
+      }
+    } catch (error) {
+      if (!(error instanceof OperatorFailure)) throw error;
+      context.refuse(new OperatorFailure(error.operator, batch.rows[row], row, error.cause), batch);
+      continue;
+    }
+    for (let i = from; i < to; i++) states.set(groupOf[i]!, tried[i - from]!);
+  }
+  return states;
+}
+
+const FIRST = new Int32Array(1);
+const GROUP_COLUMNS = new Set(['key', 'windowStart', 'windowEnd']);
+
+/**
+ * Adds the result's columns to an output row that has key and window.
+ * @returns false: a function of the user refused to, and the result is set aside
+ * @throws {OperatorFailure} that fails the batch
+ */
+export function showGroup(
+  folding: GroupFold,
+  state: Slots,
+  into: Record<string, unknown>,
+  context: Pick<OperatorContext, 'refuse'>,
+): boolean {
+  try {
+    folding.show(state, into);
+    return true;
+  } catch (error) {
+    if (!(error instanceof OperatorFailure)) throw error;
+    const named = Object.entries(into).filter(([name]) => GROUP_COLUMNS.has(name));
+    context.refuse(new OperatorFailure(error.operator, Object.fromEntries(named), -1, error.cause));
+    return false;
+  }
 }
 
 function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string): GroupFold {

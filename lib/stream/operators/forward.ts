@@ -10,7 +10,7 @@ export function forward(name: string): Operator {
     outputWatermark: (watermark) => watermark,
     run([batch], context) {
       const { rows, times } = batch!;
-      for (let i = 0; i < rows.length; i++) context.emit(0, rows[i], times[i]!);
+      for (let i = 0; i < rows.length; i++) context.emit(0, rows[i], times[i]!, batch, i);
     },
   };
 }

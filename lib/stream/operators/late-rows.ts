@@ -18,8 +18,8 @@ export function lateRows(name: string, spec: FixedWindowSpec): Operator {
       let count = 0;
       for (let i = 0; i < rows.length; i++) {
         if (lastWindowEnd(spec, times[i]!) > late) continue;
-        if (primary?.[i] === true) count++;
-        context.emit(0, rows[i], times[i]!);
+        const taken = context.emit(0, rows[i], times[i]!, batch, i);
+        if (taken && primary?.[i] === true) count++;
       }
       if (count > 0) context.fates.late(count);
     },

@@ -6,7 +6,7 @@ import type { Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
-import { applyFold, groupFold } from './fold.ts';
+import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
 
 export function runningFold(name: string, fold: Fold): Operator {
@@ -14,15 +14,14 @@ export function runningFold(name: string, fold: Fold): Operator {
 
   const emit = (context: OperatorContext, key: string, state: Slots): void => {
     const row = { key: decodeKey(key) };
-    folding.show(state, row);
-    context.emit(0, row, Number.NaN);
+    if (showGroup(folding, state, row, context)) context.emit(0, row, Number.NaN);
   };
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys.length);
     for (let i = 0; i < batch.keys.length; i++) groups.add(i, batch.keys[i]!, 0);
     const changed = (key: string, _end: number, state: Slots): void => emit(context, key, state);
-    return applyFold(folding, batch, groups, table, context.mode === 'update' ? changed : undefined);
+    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
   };
 
   const showAll = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {

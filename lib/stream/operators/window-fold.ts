@@ -11,7 +11,7 @@ import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
-import { applyFold, groupFold } from './fold.ts';
+import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
@@ -23,14 +23,13 @@ export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, late
 
   const emit = (context: OperatorContext, key: string, end: number, state: Slots): void => {
     const row = { key: decodeKey(key), windowStart: end - spec.sizeMs, windowEnd: end };
-    folding.show(state, row);
-    context.emit(0, row, end - 1);
+    if (showGroup(folding, state, row, context)) context.emit(0, row, end - 1);
   };
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
     const changed = (key: string, end: number, state: Slots): void => emit(context, key, end, state);
     const groups = assign(batch, context, spec, lateRows);
-    return applyFold(folding, batch, groups, table, context.mode === 'update' ? changed : undefined);
+    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
   };
 
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
@@ -74,8 +73,8 @@ function assign(batch: RowBatch, context: OperatorContext, spec: FixedWindowSpec
   const late = context.mode === 'complete' ? -Infinity : batch.late;
   let lateCount = 0;
   const groups = openWindows(batch, spec, late, (i) => {
-    if (primary?.[i] === true) lateCount++;
-    if (lateRows) context.emit(LATE_PORT, rows[i], times[i]!);
+    const refused = lateRows && !context.emit(LATE_PORT, rows[i], times[i]!, batch, i);
+    if (primary?.[i] === true && !refused) lateCount++;
   });
   if (lateCount > 0) context.fates.late(lateCount);
   return groups;

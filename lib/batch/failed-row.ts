@@ -1,0 +1,36 @@
+/**
+ * A row that stopped a batch, as people and `misa resume --skip-row` need it: where it is, what was thrown, and its text. It
+ * travels with the error, and is written down where the batch halts.
+ */
+import { type FailedRow, UserFunctionError } from '../errors.ts';
+import type { OperatorFailure } from '../stream/operator.ts';
+
+export type { FailedRow } from '../errors.ts';
+
+/** What the user's function threw. */
+export function failureText({ cause }: OperatorFailure): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/**
+ * The public error for what a function of the user threw.
+ * @param failed `undefined`: it is of no one row that could be set aside
+ */
+export function userFunctionError(
+  job: string,
+  failure: OperatorFailure,
+  row: unknown,
+  failed: FailedRow | undefined,
+): UserFunctionError {
+  const { operator, cause } = failure;
+  const { object, line } = failed ?? {};
+  const at = object === undefined ? '' : ` at ${object}${line === undefined ? '' : `, line ${line}`}`;
+  const aside =
+    failed === undefined
+      ? ''
+      : `, or set the row aside: misa resume ${job} --skip-row (all such rows: onError: 'quarantine'). The row: ${failed.text}`;
+  return new UserFunctionError(
+    `job ${job}, operator ${operator}${at}: ${failureText(failure)}. Nothing of this batch was kept; correct the function or the row and run again${aside}`,
+    { job, operator, sourceObject: object, row, cause, failed },
+  );
+}
