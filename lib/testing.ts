@@ -6,7 +6,7 @@
  */
 import type { Committed, Environment } from './batch/partition-runner.ts';
 import type { QuarantinedRow } from './batch/rows.ts';
-import { outputNames, QUARANTINE } from './batch/run-operators.ts';
+import { isQuarantine, outputNames } from './batch/run-operators.ts';
 import { SegmentBuilder } from './batch/segment-builder.ts';
 import { JobError } from './errors.ts';
 import type { Duration, Job, Source } from './index.ts';
@@ -239,7 +239,7 @@ class TestDriver implements TestJob<Rows> {
 
   #count({ plan, counts, committed }: BatchDone): void {
     for (const { entry } of committed.flat()) {
-      const at = entry?.header.outputs.findIndex((name) => name.startsWith(QUARANTINE)) ?? -1;
+      const at = entry?.header.outputs.findIndex(isQuarantine) ?? -1;
       if (at >= 0) for (const row of decodeNdjson(entry!.output(at))) this.quarantined.push(row as QuarantinedRow);
     }
     this.#counts.rows += plan.plan.counts.rows;

@@ -56,11 +56,11 @@ export class Follower {
       }),
     );
     const results = (output: string, partition: number): Uint8Array | undefined => {
-      // The quarantine is an output of stage 0.
-      const stage = outputs.find(({ name }) => name === output)?.stage ?? 0;
-      const entry = entries[stage * partitions + partition];
-      const at = entry?.header.outputs.indexOf(output) ?? -1;
-      return entry === undefined || at < 0 ? undefined : entry.output(at);
+      const of = entries.filter((_, i) => i % partitions === partition);
+      const entry = of.find((e) => e?.header.outputs.includes(output));
+      if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
+      // A quarantine without rows is mostly not among the outputs at all.
+      return of.includes(undefined) ? undefined : new Uint8Array(0);
     };
     await directory?.copy(n, { n, results });
     if (write !== undefined) {

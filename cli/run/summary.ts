@@ -94,5 +94,5 @@ export function quarantineText(end: RunSummary, stats: RunStats, { store, output
 }
 
 function isQuarantine(file: string, directory = ''): boolean {
-  return /^quarantine[-/\\]/.test(path.relative(directory, file));
+  return /^quarantine(\.s\d+)?[-/\\]/.test(path.relative(directory, file));
 }

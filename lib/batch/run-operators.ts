@@ -40,6 +40,10 @@ export function quarantineOf(stage: number): string {
   return stage === 0 ? QUARANTINE : `${QUARANTINE}.s${stage}`;
 }
 
+export function isQuarantine(output: string): boolean {
+  return output.startsWith(QUARANTINE);
+}
+
 /** Names of the outputs of a stage, the quarantine aside. */
 export function outputNames(job: PhysicalJob, stage: number): string[] {
   return job.outputs.filter((o) => o.stage === stage).map((o) => o.name);

@@ -237,11 +237,11 @@ function handedOn(before: readonly Committed[], p: number): PartitionInput | und
 }
 
 function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {
-  const counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
+  const counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 0 };
   const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
   for (const { entry } of committed.flat()) {
     if (entry === undefined) continue;
-    for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry.header.counts[key];
+    for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry.header.counts[key] ?? 0;
     for (const key of Object.keys(reads) as (keyof typeof reads)[]) reads[key] += entry.header.reads[key];
   }
   return { counts, reads };

@@ -6,6 +6,7 @@
  * How a directory is laid out, and in which format, is fixed when it is begun (`output/settings.ts`).
  */
 import { mkdirSync } from 'node:fs';
+import { isQuarantine } from '../batch/run-operators.ts';
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
@@ -113,10 +114,12 @@ export class OutputDirectory {
       if (atHand !== undefined) return atHand;
       const log = new DataLog(this.#store, this.#names, partitionPath(stage, partition));
       const { entry } = await log.readEntry(n);
-      if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
+      const at = entry?.header.outputs.indexOf(output) ?? -1;
+      if (at >= 0) return entry!.output(at);
       const name = this.#names.out(output, partition, n);
       const answer = await this.#store.get(name);
       if (answer.found) return answer.body;
+      if (isQuarantine(output)) return new Uint8Array(0);
       throw new CorruptionError(name, `it is missing, and ${this.directory} has not had it`);
     };
   }

@@ -5,6 +5,7 @@
 import { allOrFirstError } from '../commit/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { FileOptions } from './result-files.ts';
+import { namedOutput } from './result-name.ts';
 import { readSinkSettings, type SinkSettings } from './settings.ts';
 import type { ResultBatch, ResultSink } from './sink.ts';
 
@@ -19,12 +20,12 @@ export class Sinks implements ResultSink {
 
   /** Whether anybody wants the output. */
   has(output: string): boolean {
-    return this.#sinks.some(({ settings }) => settings.output === output);
+    return this.#sinks.some(({ settings }) => settings.output === namedOutput(output));
   }
 
   /** To all sinks of the batch's output, side by side; the failure of one does not keep it from the others. */
   async deliver(batch: ResultBatch, options: RequestOptions = {}): Promise<void> {
-    const sinks = this.#sinks.filter(({ settings }) => settings.output === batch.output);
+    const sinks = this.#sinks.filter(({ settings }) => settings.output === namedOutput(batch.output));
     await allOrFirstError(
       sinks.map(async (sink) => {
         sink.opened ??= open(sink.settings, this.#options).catch((error) => {

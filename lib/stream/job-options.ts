@@ -6,7 +6,16 @@ import type { PhysicalJob } from './physical.ts';
 
 export type ResolvedOptions = Pick<
   PhysicalJob,
-  'mode' | 'partitions' | 'trigger' | 'commit' | 'preload' | 'state' | 'watermarkPolicy' | 'noDataBatches' | 'onBadRow' | 'onError'
+  | 'mode'
+  | 'partitions'
+  | 'trigger'
+  | 'commit'
+  | 'preload'
+  | 'state'
+  | 'watermarkPolicy'
+  | 'noDataBatches'
+  | 'onBadRow'
+  | 'onError'
 >;
 
 /** More than this would list a partition path for nearly every key of a small job: surely a mistake. */

@@ -7,7 +7,7 @@ import { JobError } from '../errors.ts';
 import { isName } from '../object-store/names.ts';
 
 /** Rows that were set aside are published as `_quarantine` and written as `quarantine`. */
-const TAKEN = ['quarantine'];
+const TAKEN = /^quarantine(\.s\d+)?$/;
 
 /** What result files end with: batch and partition, the format, the mark of one that is being written. */
 const FILE_ENDING = /-\d{8,}$|-p\d+$|\.(ndjson|json|csv|parquet|gz|zst|part|tmp)$|\.$/i;
@@ -21,7 +21,7 @@ export function checkOutputNames(outputs: readonly string[]): void {
       throw bad(`${shown}: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit`);
     }
     const folded = name.toLowerCase();
-    if (TAKEN.includes(folded)) {
+    if (TAKEN.test(folded)) {
       throw bad(
         `${shown} is taken: rows that cannot be used are written under it. Call the output something else, such as 'rejected'`,
       );

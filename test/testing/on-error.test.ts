@@ -51,17 +51,19 @@ describe("onError: 'quarantine' in the head", () => {
   const heads = {
     map: () => rows.map((r) => ({ ...r, v: refuse(r.v < 0, r.v) })),
     filter: () => rows.filter((r) => refuse(r.v < 0, true)),
-    // The third row throws when two have gone on.
-    flatMap: () => rows.flatMap((r) => [r, r, r]).map((r, i = 0) => refuse(r.v < 0 && i >= 0, r)),
-    keyBy: () => rows,
-    schema: () => rows,
   };
 
   it.each(['map', 'filter'] as const)('%s: the row is set aside with operator, object and line', async (kind) => {
-    const made = job('heads', heads[kind]().keyBy((r) => r.k).aggregate({ s: sum((r) => r.v) }), {
-      outputMode: 'update',
-      ...quarantine,
-    });
+    const made = job(
+      'heads',
+      heads[kind]()
+        .keyBy((r) => r.k)
+        .aggregate({ s: sum((r) => r.v) }),
+      {
+        outputMode: 'update',
+        ...quarantine,
+      },
+    );
     const { out, counts, aside } = await run(made, [[row(1, 'a', 1), row(2, 'a', -1), row(3, 'a', 3)]]);
     expect(out[0]).toEqual([{ key: 'a', s: 4 }]);
     expect(counts).toEqual({ applied: 2, late: 0, quarantined: 1, skipped: 0 });
@@ -78,16 +80,20 @@ describe("onError: 'quarantine' in the head", () => {
   });
 
   it('a flatMap whose third row is refused further on leaves nothing of the first two, nor of their event times', async () => {
-    let seen = 0;
     const parts = rows
       .flatMap((r) => [0, 1, 2].map((part) => ({ ...r, t: r.t + part, part })))
       .withEventTime((r) => r.t, { delay: '10 s' })
       .map((r) => refuse(r.v < 0 && r.part === 2, r));
-    const t = await testJob(job('parts', parts.map((r) => r.t), quarantine));
+    const t = await testJob(
+      job(
+        'parts',
+        parts.map((r) => r.t),
+        quarantine,
+      ),
+    );
     t.send('rows', [row(1, 'a'), row(900, 'a', -1), row(2, 'a')]);
     expect(await t.runBatch()).toEqual([1000, 1001, 1002, 2000, 2001, 2002]);
     expect(t.counts).toEqual({ applied: 2, late: 0, quarantined: 1, skipped: 0 });
-    expect(seen++).toBe(0);
     await t.close();
   });
 
@@ -101,7 +107,7 @@ describe("onError: 'quarantine' in the head", () => {
     expect(aside.map((r) => r.operator)).toEqual(['eventTime of source rows', 'keyBy#0']);
   });
 
-  it("fails the batch by default, whatever onBadRow says, and says how to set the row aside", async () => {
+  it('fails the batch by default, whatever onBadRow says, and says how to set the row aside', async () => {
     const t = await testJob(job('failing', heads.map(), { onBadRow: 'quarantine' }));
     t.send('rows', [row(1, 'a', -1)]);
     await expect(t.runBatch()).rejects.toThrow(/misa resume failing --skip-row.*onError: 'quarantine'/);
@@ -110,44 +116,47 @@ describe("onError: 'quarantine' in the head", () => {
 });
 
 describe("onError: 'quarantine' in operators", () => {
-  it.each([1, 3])('an aggregate that refuses a row: no trace of it in any column (%i partitions)', async (partitions) => {
-    const made = job(
-      'columns',
-      rows
-        .keyBy((r) => r.k)
-        .aggregate({
-          n: count(),
-          all: collect((r) => r.v),
-          s: sum((r) => refuse(r.v < 0, r.v)),
-          greatest: max((r) => r.v),
-        }),
-      { outputMode: 'update', ...quarantine },
-    );
-    const { out, counts, aside } = await run(
-      made,
-      [
-        [row(1, 'a', 1), row(2, 'a', -5), row(3, 'b', -7), row(4, 'a', 3), row(5, 'c', 9)],
-        [row(6, 'a', -9), row(7, 'a', 4), row(8, 'b', 2)],
-      ],
-      partitions,
-    );
-    const byKey = (list: readonly { key: string }[]) => [...list].sort((a, b) => (a.key < b.key ? -1 : 1));
-    expect(byKey(out[0]!)).toEqual([
-      { key: 'a', n: 2, all: [1, 3], s: 4, greatest: 3 },
-      { key: 'c', n: 1, all: [9], s: 9, greatest: 9 },
-    ]);
-    expect(byKey(out[1]!)).toEqual([
-      { key: 'a', n: 3, all: [1, 3, 4], s: 8, greatest: 4 },
-      { key: 'b', n: 1, all: [2], s: 2, greatest: 2 },
-    ]);
-    expect(counts).toEqual({ applied: 5, late: 0, quarantined: 3, skipped: 0 });
-    expect(aside.map((r) => r.text).sort()).toEqual([
-      '{"t":2000,"k":"a","v":-5}',
-      '{"t":3000,"k":"b","v":-7}',
-      '{"t":6000,"k":"a","v":-9}',
-    ]);
-    expect(aside[0]).toMatchObject({ object: 'send 1', operator: 'aggregate#0', reason: 'aggregate#0: refused' });
-  });
+  it.each([1, 3])(
+    'an aggregate that refuses a row: no trace of it in any column (%i partitions)',
+    async (partitions) => {
+      const made = job(
+        'columns',
+        rows
+          .keyBy((r) => r.k)
+          .aggregate({
+            n: count(),
+            all: collect((r) => r.v),
+            s: sum((r) => refuse(r.v < 0, r.v)),
+            greatest: max((r) => r.v),
+          }),
+        { outputMode: 'update', ...quarantine },
+      );
+      const { out, counts, aside } = await run(
+        made,
+        [
+          [row(1, 'a', 1), row(2, 'a', -5), row(3, 'b', -7), row(4, 'a', 3), row(5, 'c', 9)],
+          [row(6, 'a', -9), row(7, 'a', 4), row(8, 'b', 2)],
+        ],
+        partitions,
+      );
+      const byKey = (list: readonly { key: string }[]) => [...list].sort((a, b) => (a.key < b.key ? -1 : 1));
+      expect(byKey(out[0]!)).toEqual([
+        { key: 'a', n: 2, all: [1, 3], s: 4, greatest: 3 },
+        { key: 'c', n: 1, all: [9], s: 9, greatest: 9 },
+      ]);
+      expect(byKey(out[1]!)).toEqual([
+        { key: 'a', n: 3, all: [1, 3, 4], s: 8, greatest: 4 },
+        { key: 'b', n: 1, all: [2], s: 2, greatest: 2 },
+      ]);
+      expect(counts).toEqual({ applied: 5, late: 0, quarantined: 3, skipped: 0 });
+      expect(aside.map((r) => r.text).sort()).toEqual([
+        '{"t":2000,"k":"a","v":-5}',
+        '{"t":3000,"k":"b","v":-7}',
+        '{"t":6000,"k":"a","v":-9}',
+      ]);
+      expect(aside[0]).toMatchObject({ object: 'send 1', operator: 'aggregate#0', reason: 'aggregate#0: refused' });
+    },
+  );
 
   it('a row in two sliding windows that the second refuses is in neither', async () => {
     const once = aggregator<Row, number[], number>({
@@ -169,10 +178,14 @@ describe("onError: 'quarantine' in operators", () => {
   });
 
   it('reduce', async () => {
-    const made = job('reduce', rows.keyBy((r) => r.k).reduce((a, b) => refuse(b.v < 0, { ...b, v: a.v + b.v })), {
-      outputMode: 'update',
-      ...quarantine,
-    });
+    const made = job(
+      'reduce',
+      rows.keyBy((r) => r.k).reduce((a, b) => refuse(b.v < 0, { ...b, v: a.v + b.v })),
+      {
+        outputMode: 'update',
+        ...quarantine,
+      },
+    );
     const { out, counts } = await run(made, [[row(1, 'a', 1), row(2, 'a', -2), row(3, 'a', 3)]]);
     expect(out[0]).toEqual([{ key: 'a', value: row(3, 'a', 4) }]);
     expect(counts.quarantined).toBe(1);
@@ -188,7 +201,11 @@ describe("onError: 'quarantine' in operators", () => {
       });
     const windows = rows.keyBy((r) => r.k).window(tumbling('10 s'));
     const sums = windows.aggregate({ n: count(), total: total(5) });
-    const made = job('closing', sums.flatMap((r) => [r, r]).map((r) => refuse(r.total === 7, r)), quarantine);
+    const made = job(
+      'closing',
+      sums.flatMap((r) => [r, r]).map((r) => refuse(r.total === 7, r)),
+      quarantine,
+    );
     const { out, counts, aside } = await run(made, [[row(1, 'a', 5), row(2, 'b', 7), row(3, 'c', 1)]]);
     const c = { key: 'c', windowStart: 0, windowEnd: 10_000, n: 1, total: 1 };
     expect(out.flat()).toEqual([c, c]);
@@ -209,8 +226,15 @@ describe("onError: 'quarantine' in operators", () => {
   });
 
   it('a late row whose chain refuses it counts as quarantined, not as late', async () => {
-    const late = rows.keyBy((r) => r.k).window(tumbling('10 s')).late();
-    const made = job('late', late.map((r) => refuse(r.v < 0, r)), quarantine);
+    const late = rows
+      .keyBy((r) => r.k)
+      .window(tumbling('10 s'))
+      .late();
+    const made = job(
+      'late',
+      late.map((r) => refuse(r.v < 0, r)),
+      quarantine,
+    );
     const { out, counts, aside } = await run(made, [[row(100, 'a')], [row(1, 'a', -1), row(2, 'a', 2)]]);
     expect(out.flat()).toEqual([row(2, 'a', 2)]);
     expect(counts).toEqual({ applied: 1, late: 1, quarantined: 1, skipped: 0 });
@@ -218,9 +242,15 @@ describe("onError: 'quarantine' in operators", () => {
   });
 
   it('a second stage sets aside rows of the first with their text', async () => {
-    const first = rows.keyBy((r) => r.k).window(tumbling('10 s')).aggregate({ s: sum((r) => r.v) });
+    const first = rows
+      .keyBy((r) => r.k)
+      .window(tumbling('10 s'))
+      .aggregate({ s: sum((r) => r.v) });
     type First = RowOf<typeof first>;
-    const second = first.keyBy(() => 'all').window(tumbling('10 s')).aggregate({ s: sum((r: First) => refuse(r.s < 0, r.s)) });
+    const second = first
+      .keyBy(() => 'all')
+      .window(tumbling('10 s'))
+      .aggregate({ s: sum((r: First) => refuse(r.s < 0, r.s)) });
     const made = job('stages', { first, second }, quarantine);
     const { out, counts, aside } = await run(made, [[row(1, 'a', -1), row(2, 'b', 2)], [row(60, 'a')]], 2);
     expect(out.flatMap((o) => o.second)).toContainEqual({ key: 'all', windowStart: 0, windowEnd: 10_000, s: 2 });

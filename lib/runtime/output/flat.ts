@@ -56,7 +56,7 @@ export class FlatLayout implements Layout {
 
   async take(n: number, _through: number, read: ReadPart): Promise<void> {
     await allOrFirstError(
-      partsOf(this.#outputs, this.#file.partitions).map(async ({ name, kind, stage, partition }) => {
+      partsOf(this.#outputs, this.#file).map(async ({ name, kind, stage, partition }) => {
         const bytes = await read(name, stage, partition);
         const table = kind === 'table';
         if (bytes.length === 0 && !table) return;

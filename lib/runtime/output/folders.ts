@@ -3,7 +3,7 @@
  * are together, in their order. Each output has a place of its own in the cursor, as files end where its rows fill them.
  */
 import path from 'node:path';
-import { QUARANTINE } from '../../batch/run-operators.ts';
+import { isQuarantine } from '../../batch/run-operators.ts';
 import { allOrFirstError } from '../../commit/create-once.ts';
 import { JobError } from '../../errors.ts';
 import type { ColumnKind } from '../../sinks/parquet-columns.ts';
@@ -60,7 +60,7 @@ export class FoldersLayout implements Layout {
     }
     const encoder = await encoderOf(shape.format);
     const folders: Folder[] = [];
-    for (const output of allOutputs(outputs)) {
+    for (const output of allOutputs(outputs, file.stages)) {
       folders.push({ output, writer: await openWriter(output, encoder, options) });
     }
     return new FoldersLayout(options, folders);
@@ -80,7 +80,7 @@ export class FoldersLayout implements Layout {
       this.#folders.map(async ({ output, writer }) => {
         if (!writer.wants(n, through)) return;
         const parts = await allOrFirstError(
-          partitionsOf(output, file.partitions).map(async (partition) => {
+          partitionsOf(file.partitions).map(async (partition) => {
             const rows = await read(output.name, output.stage, partition);
             return { partition, rows: shape.withBatch ? stamp(rows, n, partition) : rows };
           }),
@@ -171,7 +171,7 @@ async function openWriter(output: OutputSpec, encoder: Encoder, options: Folders
 function declaredColumns({ name, rows }: OutputSpec, shape: Shape): ReadonlyMap<string, ColumnKind> {
   return new Map<string, ColumnKind>([
     ...(rows?.whole ?? []).map((column) => [column, 'integer'] as const),
-    ...(name === QUARANTINE ? [['line', 'integer'] as const] : []),
+    ...(isQuarantine(name) ? [['line', 'integer'] as const] : []),
     ...shape.columns,
     ...(shape.withBatch ? STAMPS.map((column) => [column, 'integer'] as const) : []),
   ]);

@@ -1,24 +1,23 @@
 /** Which outputs a job has, the quarantine among them, and in which partitions they have results. */
-import { QUARANTINE, QUARANTINE_PARTITION } from '../../batch/run-operators.ts';
+import { quarantineOf } from '../../batch/run-operators.ts';
 import type { OutputSpec } from '../../stream/physical.ts';
 
-const QUARANTINED: OutputSpec = { name: QUARANTINE, kind: 'append', stage: 0 };
-
-export function allOutputs(outputs: readonly OutputSpec[]): OutputSpec[] {
-  return [...outputs, QUARANTINED];
+/** @param stages their number: operators of each may set rows aside */
+export function allOutputs(outputs: readonly OutputSpec[], stages: number): OutputSpec[] {
+  const asides = Array.from({ length: stages }, (_, stage) => stage);
+  return [...outputs, ...asides.map((stage): OutputSpec => ({ name: quarantineOf(stage), kind: 'append', stage }))];
 }
 
-export function partitionsOf({ name }: OutputSpec, partitions: number): number[] {
-  if (name === QUARANTINE) return [QUARANTINE_PARTITION];
+export function partitionsOf(partitions: number): number[] {
   return Array.from({ length: partitions }, (_, partition) => partition);
 }
 
 export function partsOf(
   outputs: readonly OutputSpec[],
-  partitions: number,
+  { stages, partitions }: { readonly stages: number; readonly partitions: number },
 ): (OutputSpec & { readonly partition: number })[] {
-  return allOutputs(outputs).flatMap((output) =>
-    partitionsOf(output, partitions).map((partition) => ({ ...output, partition })),
+  return allOutputs(outputs, stages).flatMap((output) =>
+    partitionsOf(partitions).map((partition) => ({ ...output, partition })),
   );
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
 import type { Fold } from '../graph.ts';
-import { OperatorFailure, type OperatorContext, type RowBatch, type Table } from '../operator.ts';
+import { type OperatorContext, OperatorFailure, type RowBatch, type Table } from '../operator.ts';
 import type { Entries, Groups } from './groups.ts';
 
 export interface GroupFold {
