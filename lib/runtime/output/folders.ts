@@ -60,7 +60,7 @@ export class FoldersLayout implements Layout {
     }
     const encoder = await encoderOf(shape.format);
     const folders: Folder[] = [];
-    for (const output of allOutputs(outputs, file.stages)) {
+    for (const output of allOutputs(outputs, options.file.stages)) {
       folders.push({ output, writer: await openWriter(output, encoder, options) });
     }
     return new FoldersLayout(options, folders);
