@@ -8,7 +8,7 @@ export interface Table {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
-/** Whether an aim of the design was met in this run. */
+/** Whether an aim was met in this run. */
 export interface Budget {
   readonly what: string;
   readonly aim: string;

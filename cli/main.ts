@@ -42,14 +42,8 @@ function addRun(misa: Command): void {
     .addOption(new Option('--commit <mode>', 'override the job').choices(['async', 'sync']))
     .addOption(new Option('--preload <what>', 'override the job').choices(['off', 'metadata', 'keys']))
     .addOption(new Option('--batch-rows <n>', 'rows of a micro-batch at most; overrides the job').argParser(positive))
-    .addOption(
-      new Option('--moved <what>', 'files whose content was read under another name (default: stop, and ask)').choices([
-        'skip',
-        'read',
-      ]),
-    )
-    .option('--watch', 'wait for new files and new lines when all is read', false)
-    .option('--flush', 'close all windows and fire all timers when all is read, or watching is stopped', false)
+    .option('--watch', 'wait for new files when all are read', false)
+    .option('--flush', 'close all windows and fire all timers when all is read', false)
     .addOption(jsonOption('one JSON object a line, for programs').default(false))
     .addHelpText(
       'after',
@@ -141,7 +135,7 @@ function addResume(misa: Command): void {
     .action(async (job, options) => (await import('./commands/resume.ts')).resumeCommand(job, options));
 }
 
-/** Commands of the design that are not there yet: not in the help, and clear when tried. */
+/** Commands that are not there yet: not in the help, and clear when tried. */
 function addLater(misa: Command, name: string): void {
   misa
     .command(name, { hidden: true })

@@ -115,7 +115,7 @@ async function sendAsRows(
   return { rows, messages, bad, planned: names.map((name) => ({ source, name })), text };
 }
 
-/** ⚑ Windows are closed behind what was sent, not before it: the queue keeps no order. */
+/** ⚑ flush-behind: windows are closed behind what was sent, not before it: the queue keeps no order. */
 async function closeWindows(job: DeployedJob, sent: readonly PlannedName[], steps: Steps): Promise<void> {
   steps.step('plan', 'Waiting until all of it is planned (Ctrl-C: what is sent stays sent)');
   const unplanned = new Unplanned(job, sent);

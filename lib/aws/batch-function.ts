@@ -95,7 +95,7 @@ export class BatchFunction {
     }
   }
 
-  /** ⚑ Whoever sees that all partitions of a stage have batch n triggers the next stage; nobody waits for another. */
+  /** ⚑ siblings: whoever sees that all partitions of a stage have batch n triggers the next stage; nobody waits for another. */
   async #triggerNext(n: number, plan: StoredPlan | undefined): Promise<void> {
     const { job, file, store, names, random } = this.#env;
     if (this.#stage + 1 >= job.stages.length) return;
@@ -130,7 +130,8 @@ export class BatchFunction {
     }
     report.error(`partition ${path} is halted at batch ${n}`, error, { batch: n });
     const code = error instanceof MisaError ? error.code : 'UNKNOWN';
-    await halt({ store, names, path, random }, { n, code, reason: errorText(error) });
+    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
+    state.adopt(await halt({ store, names, path, random }, { n, code, reason: errorText(error) }));
     report.metric('Halted', 1);
   }
 

@@ -29,6 +29,7 @@ export class CommitFunction {
     if (own.length === 0) return;
     const { path } = own[0]!;
     const expected = Math.max(...own.map((hint) => hint.n));
+    // ⚑ published-known: a hint of the sweep says nothing of results.
     const publishedThrough = Math.max(0, ...own.filter((hint) => hint.published !== false).map((hint) => hint.n));
     const partition = commitPartition(this.#env.commit, path);
     for (;;) {

@@ -1,6 +1,6 @@
 /**
  * What came to the input queue, as things to plan: source objects that S3 announces, rows sent as messages, and the word to
- * close everything. ⚑ Each has the identity of what it is (the object and its version, the message), never of the delivery
+ * close everything. ⚑ piece-identity: each has the identity of what it is (the object and its version, the message), never of the delivery
  * it came in, so that it is planned once however often it comes.
  */
 import type { SQSRecord } from 'aws-lambda';

@@ -1,7 +1,8 @@
 /**
  * Ingest: takes what came to the input queue through the stateless head into segments and plans, and triggers the batches.
- * Large objects make several plans, small ones share one. ⚑ A message is done only when the plan that names the last of its
- * rows is durable; whoever is killed before leaves it to the next delivery, which goes on from the planner's state.
+ * Large objects make several plans, small ones share one. ⚑ ack-after-plan: a message is done only when the plan that names
+ * the last of its rows is durable; whoever is killed before leaves it to the next delivery, which goes on from the planner's
+ * state.
  *
  * Several may run at once. Who finds plan n taken adopts it, drops what it planned, and tries n + 1.
  */
@@ -172,7 +173,7 @@ export class Ingest {
       const body = encodeMessage({ kind: 'plan', job: file.id, n, plan: encodeBytes(stored.bytes) });
       sends.push(queue(settings.planQueue).send([{ body }]));
     }
-    // ⚑ The plan is durable, so nothing is lost if a trigger is: the sweep finds the batch.
+    // ⚑ trigger-after-plan: the plan is durable, so nothing is lost if a trigger is: the sweep finds the batch.
     for (const sent of await Promise.allSettled(sends)) {
       if (sent.status === 'rejected') report.error('a trigger was not sent: the sweep will', sent.reason, { batch: n });
     }

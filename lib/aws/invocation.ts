@@ -1,8 +1,8 @@
 /**
  * What ties work to the invocation it was begun in. A function is frozen when its handler returns and may be thawed by the
- * next invocation; whatever was under way then goes on in it. ⚑ So every request, send and sleep looks for the invocation
- * that its caller belongs to (it travels with the asynchronous calls), and fails once that one is over: a continuation that
- * was thawed gets no further than its next request, and never holds the token of another invocation.
+ * next invocation; whatever was under way then goes on in it. ⚑ live-invocation: so every request, send and sleep looks for
+ * the invocation that its caller belongs to (it travels with the asynchronous calls), and fails once that one is over: a
+ * continuation that was thawed gets no further than its next request, and never holds the token of another invocation.
  *
  * The same token carries the deadline: a handler ends in good time before the platform would kill it.
  */

@@ -78,8 +78,9 @@ export class Maintain {
     report.metric('Halted', halted.length);
     if (unfolded.length > 0) {
       const messages = unfolded.map(({ path, head }) => {
+        // ⚑ published-known: nothing is known of their results, so the fold looks.
         const body = encodeMessage({ kind: 'fold', job: file.id, path, n: head, published: false });
-        // ⚑ A group of its own, here too: the partition's may be blocked by a fold that died.
+        // ⚑ sweep-group: here too, the partition's may be blocked by a fold that died.
         const id = `sweep-${path}-${random.id()}`;
         return { body, group: id, dedupId: id };
       });
@@ -87,7 +88,7 @@ export class Maintain {
     }
     const stalled = await this.#stalled(missing, force);
     if (stalled.length === 0) return;
-    // ⚑ An id and a group of its own: the partition's group may be blocked by a message that died in flight.
+    // ⚑ sweep-group: an id and a group of its own, since the partition's group may be blocked by a message that died in flight.
     const sender = `sweep-${random.id()}`;
     const triggers = stalled.map(({ stage, partition, upTo }) => triggerOf(this.#env, stage, partition, upTo));
     await sendTriggers(this.#env, triggers, { sender, group: sender });

@@ -16,7 +16,7 @@ import { invocationClock, invocationQueue, invocationStore } from './invocation.
 import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 
-/** R of the design: twice the longest invocation that there is. */
+/** R: twice the longest invocation that there is. */
 const RETENTION_MS = 30 * 60_000;
 /** A function's environment has a /tmp of its own; where several share one, each takes a directory under its name. */
 const CACHE_ROOT = path.join(tmpdir(), 'misa');

@@ -1,7 +1,7 @@
 /**
  * Tells the batch functions that a plan can be run. A trigger carries the plan, the head of its segment and its partition's
  * rows as long as the message stays within 64 KiB, which is what one request of the queue is billed by; beyond that the head
- * says where in the segment the rows are. ⚑ Only after the plan is durable.
+ * says where in the segment the rows are. ⚑ trigger-after-plan: only when the plan is durable.
  */
 import type { StoredPlan } from '../batch/plan.ts';
 import type { EncodedSegment } from '../batch/segment.ts';

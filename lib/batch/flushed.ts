@@ -41,7 +41,7 @@ async function flushedIn({ store, names, retentionMs }: Environment, path: strin
     const { manifest, dateMs } = await loadManifest(store, names.manifest(path));
     if (manifest.through >= n) return manifest.closedTo ?? null;
     const { entry, dateMs: answeredMs } = await new DataLog(store, names, path).readEntry(n);
-    // ⚑ Too long after the manifest the answer means nothing: the entry may have been folded and collected.
+    // ⚑ fresh-manifest: too long after the manifest the answer means nothing: the entry may have been folded and collected.
     if (!mayConclude(answeredMs, dateMs, retentionMs)) continue;
     return entry === undefined ? undefined : later(manifest.closedTo ?? null, entry.header.closedTo ?? null);
   }

@@ -77,7 +77,7 @@ export interface Committed {
     | undefined;
 }
 
-/** ⚑ Stops what a freeze thawed: an attempt may act only while its invocation is live. */
+/** ⚑ live-invocation: stops what a freeze thawed. An attempt may act only while its invocation is live. */
 export interface Invocation {
   readonly live: boolean;
 }
@@ -163,7 +163,7 @@ export class PartitionRunner {
     for (;;) {
       if (!this.#cold) {
         if (state.position >= n) return true;
-        if (state.position === n - 1) return false;
+        if (state.position === n - 1 && state.manifest.halted === null) return false;
       }
       const loaded = await loadManifest(store, names.manifest(this.path));
       state.adopt(loaded);
@@ -180,7 +180,7 @@ export class PartitionRunner {
         const count = Math.max(0, Math.min(this.#env.job.commit.maxLag + 2, n - from + 1));
         const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
         answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
-        // ⚑ Nothing is applied that may have been collected and made again by a sleeper.
+        // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
         if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;
         for (const { entry } of reads) {
@@ -197,6 +197,7 @@ export class PartitionRunner {
         // A gap below n: the missing plans first, in order, triggers or not.
         while (state.position < n - 1) await this.run(state.position + 1, {}, invocation);
         const pack = await warm;
+        // ⚑ one-manifest: another one may have come while the pack was read.
         if (pack !== undefined && state.manifest.version === loaded.manifest.version) state.warmFor(n, pack);
       } else {
         this.#cold = true;
@@ -220,12 +221,13 @@ export class PartitionRunner {
   /** Applies a log entry that is durable but was not computed here. */
   #adopt(entry: LogEntry): void {
     const { n, previousHash, publishedThrough } = entry.header;
+    // ⚑ chain
     if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);
     this.state.adoptEntry(n, entry.hash, entry.changes());
     this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
   }
 
-  /** Step 2. */
+  /** Step 2: ⚑ lag-bound. */
   async #backpressure(n: number): Promise<void> {
     const { job, committer, trace, clock } = this.#env;
     // Mode sync: only a crash leaves anything unfolded.
@@ -283,7 +285,7 @@ export class PartitionRunner {
         return undefined;
       }
       if (!(error instanceof MissingSstError)) throw error;
-      // Under a cached manifest: another one has replaced that SST. Under a fresh one: corruption.
+      // ⚑ missing-sst: under a cached manifest another one has replaced it. Under a fresh one it is corruption.
       await this.#reload();
       if (state.manifest.version === version) throw error;
       return undefined;
@@ -295,6 +297,7 @@ export class PartitionRunner {
       attempt: random.id(),
       planHash: plan.hash,
       previousHash: state.hash,
+      // ⚑ published-known: what is committed and not out yet is not in it.
       publishedThrough: this.#publishedThrough,
       outputs: result.names,
       nextPartitions: result.next.length,
@@ -313,6 +316,7 @@ export class PartitionRunner {
     const detail = { rows: result.counts.rows, ...batch.reads };
     trace.span({ lane: 'batch', path, n, startMs, endMs: putMs, detail });
     trigger.computed?.();
+    // ⚑ log-after-plan
     await trigger.durable;
     this.#checkLive(n, invocation);
     const own = decodeAt(encoded.bytes, this.log.nameOf(n), n);
@@ -329,14 +333,14 @@ export class PartitionRunner {
       detail: { bytes: encoded.bytes.length },
     });
     if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {
-      // ⚑ The entry may have been folded and collected long ago: only a fresh manifest tells.
+      // ⚑ fresh-manifest: the entry may have been folded and collected long ago, and only a new one tells.
       await this.#reload();
       if (creation.outcome === 'gone' || state.manifest.through >= n) {
         this.#cold = true;
         return undefined;
       }
     }
-    // ⚑ From here to the change of the tiers nothing is awaited.
+    // ⚑ one-step: from here to the change of the tiers nothing is awaited.
     this.#checkLive(n, invocation);
     // Another call has moved this environment on meanwhile.
     if (state.position !== n - 1) return undefined;
@@ -351,7 +355,7 @@ export class PartitionRunner {
     return { n, entry: own, published, own: { outputs: result.outputs, next: result.next } };
   }
 
-  /** Step 6, behind the batch: publishes up to this entry, in order, and tells the commit side. */
+  /** Step 6, behind the batch: publishes up to this entry, in order, and then (⚑ published-known) tells the commit side. */
   #finish(entry: LogEntry): Promise<void> {
     const { committer, trace, clock, store, names } = this.#env;
     const { n } = entry.header;

@@ -10,7 +10,6 @@ import type { Entry } from '../sst/entry.ts';
 import { addressPrefix, type TableKind } from '../state/address.ts';
 import { encodeKey } from '../stream/key.ts';
 import { packValue } from '../util/pack.ts';
-import type { ContentPrefix } from './content-prefix.ts';
 import { decodePlan, type Piece, type Plan, type StoredPlan } from './plan.ts';
 
 /** The planner's tables: planned source objects, and the progress of the job as of the last plan. */
@@ -32,18 +31,16 @@ export interface PlannedObject {
   readonly size?: number | undefined;
   readonly mtimeMs?: number | undefined;
   readonly contentHash?: string | undefined;
-  readonly prefix?: ContentPrefix | undefined;
-  /** All of this was read under that name; nothing yet under this one. */
-  readonly moved?: string | undefined;
 }
 
+/** ⚑ piece-identity: an object that two sources read is two. */
 export function objectKey(source: string, name: string): string {
   return encodeKey([source, name]);
 }
 
 export function plannedObject(piece: Piece): PlannedObject {
-  const { version, to, toPosition, done, size, mtimeMs, contentHash, prefix, moved } = piece;
-  return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash, prefix, moved };
+  const { version, to, toPosition, done, size, mtimeMs, contentHash } = piece;
+  return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash };
 }
 
 export function progressOf({ inputs, watermark, closedTo, kind, processingTime, headHash }: Plan): Progress {

@@ -9,11 +9,8 @@ import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
-import { tableRange } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
-import { MissingSstError, noCost } from '../state/sst-reads.ts';
-import { decodeKey } from '../stream/key.ts';
-import { unpackValue } from '../util/pack.ts';
+import { MissingSstError } from '../state/sst-reads.ts';
 import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
@@ -155,7 +152,7 @@ export class Planner {
         const from = this.state.position + 1;
         const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
         answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
-        // ⚑ Nothing is applied that may have been collected and made again by a sleeper.
+        // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
         if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;
         for (const { stored } of reads) {
@@ -181,33 +178,13 @@ export class Planner {
     return (await this.#read(OBJECTS_TABLE, objectKey(source, name))) as PlannedObject | undefined;
   }
 
-  /** How far all objects of a source are planned, by name. Reads the whole table. */
-  async plannedObjects(source: string): Promise<Map<string, PlannedObject>> {
-    const { from, to } = tableRange(OBJECTS_TABLE);
-    const values = await this.#pinned(async () => {
-      const rows = new Map<string, PlannedObject>();
-      for (const { key, value } of await this.state.reads.scan(from, to, noCost())) {
-        rows.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
-      }
-      for (const { table, key, row } of this.state.overlay.all()) {
-        if (table === OBJECTS_TABLE) rows.set(key, row as PlannedObject);
-      }
-      return rows;
-    });
-    const found = new Map<string, PlannedObject>();
-    for (const [key, planned] of values) {
-      const [of, name] = decodeKey(key) as [string, string];
-      if (of === source) found.set(name, planned);
-    }
-    return found;
-  }
-
   /**
    * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
    * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
    * @throws {FlushUnderWayError} the last plan is a flush, and {@link learnFlush} has not learned of it
    */
   plan(gathered: Gathered): Planned {
+    // ⚑ planner-overtaken
     if (this.#overtaken) throw new PlanTakenError(this.state.position);
     const { job, store, names, clock, random, trace } = this.#env;
     const n = this.state.position + 1;
@@ -233,7 +210,7 @@ export class Planner {
     const startMs = clock.monotonic();
     const makePlan = async (): Promise<void> => {
       const name = this.log.nameOf(n);
-      // The segment first: a plan that names a segment nobody has stored could never run.
+      // ⚑ segment-first: a plan that names a segment nobody has stored could never run.
       if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);
       const creation = await createEntry(store, clock, name, stored.bytes, (found) => {
         return decodePlan(found, name, n).plan.attempt === stored.plan.attempt;
@@ -241,7 +218,7 @@ export class Planner {
       trace.span({ lane: 'plan', path: PLANNER, n, startMs, endMs: clock.monotonic() });
       if (creation.outcome !== 'created') throw new PlanTakenError(n);
       await this.#confirm(n, creation.dateMs);
-      // It is ours, but others have planned on from it, and this environment's commit side has folded that meanwhile.
+      // ⚑ planner-overtaken: it is ours, but others have planned on from it, and this environment's commit side has folded that meanwhile.
       if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);
       this.#adopt(stored);
       this.#env.committer.committed(PLANNER, n);
@@ -249,7 +226,7 @@ export class Planner {
     return { stored, segment, durable: makePlan() };
   }
 
-  /** ⚑ A created plan counts only under a fresh manifest: else plan n may be an old one, collected and made again. */
+  /** ⚑ fresh-manifest: a created plan counts only under one; else plan n may be an old one, collected and made again. */
   async #confirm(n: number, dateMs: number): Promise<void> {
     if (mayConclude(dateMs, this.state.pinned.dateMs, this.#env.retentionMs)) return;
     const loaded = await this.#reload();
@@ -277,26 +254,21 @@ export class Planner {
     return loaded;
   }
 
-  #read(table: number, key: string): Promise<unknown> {
-    return this.#pinned(async () => {
-      const view = this.state.begin().tables(
-        [
-          { name: 'a', kind: 'keyed' },
-          { name: 'b', kind: 'keyed' },
-        ],
-        0,
-      )[table]!;
-      await view.load([key]);
-      return view.get(key, 0);
-    });
-  }
-
-  /** Reads under one manifest, and under a newer one where that has dropped what is to be read. */
-  async #pinned<T>(read: () => Promise<T>): Promise<T> {
+  async #read(table: number, key: string): Promise<unknown> {
     for (;;) {
       const { version } = this.state.manifest;
       try {
-        return await this.state.pinnedFor(read);
+        return await this.state.pinnedFor(async () => {
+          const view = this.state.begin().tables(
+            [
+              { name: 'a', kind: 'keyed' },
+              { name: 'b', kind: 'keyed' },
+            ],
+            0,
+          )[table]!;
+          await view.load([key]);
+          return view.get(key, 0);
+        });
       } catch (error) {
         if (!(error instanceof MissingSstError)) throw error;
         // Under a cached manifest: a newer one has dropped that SST. Under a fresh one: corruption.

@@ -1,6 +1,6 @@
 /**
- * Publishes results: out/n of each output is created once, and only after out/n−1, empty ones too ⚑, so that a consumer
- * who GETs by known names sees each batch once and in order. The bytes are those of the log entry, whoever publishes.
+ * Publishes results. ⚑ output-order: out/n of each output is created once, and only after out/n−1, empty ones too, so that a
+ * consumer who GETs by known names sees each batch once and in order. The bytes are those of the log entry, whoever publishes.
  */
 import { createOnce } from '../commit/create-once.ts';
 import type { LogEntry } from '../log/entry.ts';

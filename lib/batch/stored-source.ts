@@ -72,6 +72,7 @@ export class StoredSource implements BatchSource {
         logs.map(async (log) => {
           const { entry } = await log.readEntry(n);
           if (entry !== undefined) return decodeInput(entry.next(partition));
+          // ⚑ stage-logs: it is kept for this stage, so it is damage that it is missing, and not that there were no rows.
           throw new CorruptionError(log.nameOf(n), `it is missing although stage ${stage} has not read it`);
         }),
       ),

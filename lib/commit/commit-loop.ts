@@ -120,8 +120,8 @@ export class CommitLoop {
   }
 
   /**
-   * @param upTo an entry after this one may be on its way, its maker not told yet: to him, folding it would look like the work
-   *   of another environment
+   * @param upTo ⚑ fold-known: an entry after this one may be on its way, its maker not told yet: to him, folding it would look
+   *   like the work of another environment
    */
   async #foldOnce(path: PartitionPath, upTo?: number): Promise<void> {
     const loaded = await this.#options.work.fold(path, this.#known.get(path) ?? 0, upTo);

@@ -6,7 +6,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 
 export interface Committer {
-  /** Log entry n (or plan n) of a partition is durable, and its outputs are published. Best effort. */
+  /** Log entry n (or plan n) of a partition is durable, and (⚑ published-known) its outputs are published. Best effort. */
   committed(path: PartitionPath, n: number): void;
   /** Called for each manifest that the commit side has published, if it is near enough to tell. */
   onManifest(listener: (path: PartitionPath, loaded: LoadedManifest) => void): void;

@@ -71,7 +71,7 @@ async function publishCompaction(
     store,
     names.manifest(path),
     (loaded) => {
-      // ⚑ Own SSTs that may be on their way out: built in vain. The next compaction reads the manifest anew.
+      // ⚑ may-name: own SSTs may be on their way out, and were built in vain. The next compaction reads the manifest anew.
       if (!move && !mayName(outputs, base, loaded, retentionMs)) return undefined;
       return { type: 'compact', inputs: inputs.map((sst) => sst.id), outputs, level };
     },

@@ -100,8 +100,8 @@ export function startFold(
 }
 
 /**
- * Makes a fold count, by one compare-and-set. ⚑ Call it when the log entries are durable and their outputs are published,
- * since the manifest will say so; or say how far they are published.
+ * Makes a fold count, by one compare-and-set. ⚑ fold-after-publish: call it when the log entries are durable and their outputs
+ * are published, since the manifest will say so; or say how far they are published.
  * @throws {StoreError}
  */
 export async function publishFold(
@@ -120,7 +120,7 @@ export async function publishFold(
     names.manifest(path),
     async (loaded) => {
       if (loaded.manifest.through !== after) return undefined;
-      // ⚑ Levels alone have changed: the SST stands as it is, unless it may be on its way out.
+      // ⚑ may-name: levels alone have changed. the SST stands as it is, unless it may be on its way out.
       if (current.sst !== null && !mayName([current.sst], current.base, loaded, retentionMs)) {
         current = startFold(partition, loaded, entries, options);
         await current.stored;
@@ -178,7 +178,7 @@ function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]):
   return merged.filter(({ key, value }) => value !== null || mayHold(older, key));
 }
 
-/** @throws {CorruptionError} */
+/** ⚑ chain. @throws {CorruptionError} */
 function checkChain(entry: FoldableEntry, previousHash: string, object: string): void {
   if (entry.previousHash === previousHash) return;
   const [found, wanted] = [entry.previousHash, previousHash].map((hash) => (hash === '' ? 'none' : hash));

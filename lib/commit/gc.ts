@@ -1,6 +1,6 @@
 /**
- * Garbage collection, and the only code that deletes. First the manifest says what goes, by compare-and-set; then it is
- * deleted. What a dead collector left over, the next one finds: condemned SSTs by their listing, log entries by their
+ * Garbage collection, and the only code that deletes. ⚑ condemn-first: first the manifest says what goes, by compare-and-set;
+ * then it is deleted, so that no edit can name what is going. What a dead collector left over, the next one finds: condemned SSTs by their listing, log entries by their
  * numbers. Whatever cannot be read stops it before anything is deleted.
  */
 import type { LoadedManifest } from '../manifest/manifest.ts';
@@ -26,8 +26,9 @@ export interface Collected {
 }
 
 /**
- * How far a log has been read for good by partitions that read it: those of the next stage; for the plans and segments, all
- * partitions of all stages. Entries after this must be kept for them. Infinity: nobody reads it.
+ * ⚑ stage-logs: how far a log has been read for good by partitions that read it: those of the next stage; for the plans and
+ * segments, all partitions of all stages. Entries after this must be kept for them, a retention longer than they have folded
+ * it, for one that slept. Infinity: nobody reads it.
  */
 export function keepLogsAfter(readers: readonly LoadedManifest[], retentionMs: number): number {
   return Math.min(...readers.map((loaded) => settledThrough(loaded, retentionMs)));

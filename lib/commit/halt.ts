@@ -1,6 +1,7 @@
 /**
- * Halts a partition at a batch that cannot run, and lets it go on once what was wrong is repaired. A halted partition keeps
- * its state and its place; nothing after the batch is run, and the sweep leaves it alone, so that it is seen and not lost.
+ * Halts a partition at a batch that cannot run, and lets it go on once what was wrong is repaired. ⚑ halt-stops: a halted
+ * partition keeps its state and its place; neither that batch nor one after it is run, and the sweep leaves it alone, so that
+ * it is seen and not lost.
  */
 
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';

@@ -22,6 +22,7 @@ export function hull(ranges: readonly KeyRange[]): KeyRange {
   return { minKey, maxKey };
 }
 
+/** ⚑ tombstones: one goes only where nothing older that stays may hold its key. */
 export function mayHold(ssts: readonly KeyRange[], key: Key): boolean {
   return ssts.some(({ minKey, maxKey }) => minKey <= key && key <= maxKey);
 }

@@ -23,9 +23,9 @@ export function manifestOf(partition: CommitPartition, options?: RequestOptions)
 }
 
 /**
- * ⚑ Whether SSTs that were written since `base` was read may be named in an edit of `loaded`. An orphan is condemned when
- * it is R old, by an edit; it may then be deleted and forgotten. So: yes if there was no edit at all; else only if the SSTs
- * are surely younger than R/2, and (should someone run with another R) not condemned.
+ * ⚑ may-name: whether SSTs that were written since `base` was read may be named in an edit of `loaded`. An orphan is
+ * condemned when it is R old, by an edit; it may then be deleted and forgotten. So: yes if there was no edit at all; else
+ * only if the SSTs are surely younger than R/2, and (should someone run with another R) not condemned.
  */
 export function mayName(
   ssts: readonly SstRef[],

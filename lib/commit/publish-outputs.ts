@@ -1,6 +1,6 @@
 /**
- * Publishes outputs that batch functions did not get to: out/n of each output is created once, and only after out/n−1,
- * empty ones too ⚑. What is there already someone published: the bytes are the log entry's, whoever did.
+ * Publishes outputs that batch functions did not get to. ⚑ output-order: out/n of each output is created once, and only
+ * after out/n−1, empty ones too. What is there already someone published: the bytes are the log entry's, whoever did.
  *
  * Looks from the newest down to the first that is there, and creates what is above it. All below it was published, so it
  * need not be there any more: a consumer may delete every object but the newest, after a retention.
@@ -18,7 +18,7 @@ export interface PublishOptions extends RequestOptions {
 
 /**
  * @param entries those after `loaded`'s `through`, in order; what is folded and unpublished is read from the log
- * @returns ⚑ false if it took so long that others may have published, consumed and deleted meanwhile: begin again
+ * @returns ⚑ fresh-manifest: false if it took so long that others may have published, consumed and deleted meanwhile: begin again
  */
 export async function publishOutputs(
   partition: CommitPartition,

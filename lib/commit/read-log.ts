@@ -23,7 +23,7 @@ export interface ReadLogOptions extends RequestOptions {
 
 export type ReadLog =
   | { readonly fresh: true; readonly entries: readonly FoldableEntry[]; readonly more: boolean }
-  /** ⚑ The answers came too long after the manifest to mean anything: begin again with a new one. */
+  /** ⚑ fresh-manifest: the answers came too long after the manifest to mean anything: begin again with a new one. */
   | { readonly fresh: false };
 
 /** @throws {CorruptionError} an entry is damaged */

@@ -1,6 +1,7 @@
 /**
- * Creates an entry of a log (log entry or plan), and finds out what became of it when the answer is lost or refused: a
- * retried PUT can be answered 412 by its own first try. Whether the conclusion may be acted on is decided by the caller with
+ * Creates an entry of a log (log entry or plan), and finds out what became of it when the answer is lost or refused.
+ * ⚑ attempt-id: a retried PUT can be answered 412 by its own first try, so each attempt has a random id and is told from
+ * others by that of the entry that is there. Whether the conclusion may be acted on is decided by the caller with
  * `mayConclude`, from `dateMs`.
  */
 import { StoreError, StoreTimeoutError } from '../errors.ts';

@@ -31,9 +31,9 @@ export interface PartitionLog {
 }
 
 /**
- * ⚑ Whether an answer about a log object (present, absent, created, refused) may be acted on: only if the newest manifest
- * read is less than half a retention older than the answer, by the store's clock. Else that entry may have been folded and
- * deleted meanwhile, and the answer means nothing: read the manifest again first.
+ * ⚑ fresh-manifest: whether an answer about a log object (present, absent, created, refused) may be acted on. Only if the
+ * newest manifest read is less than half a retention older than the answer, by the store's clock. Else that entry may have
+ * been folded and deleted meanwhile, and the answer means nothing: read the manifest again first.
  */
 export function mayConclude(answerDateMs: number, manifestDateMs: number, retentionMs: number): boolean {
   return answerDateMs - manifestDateMs < retentionMs / 2;

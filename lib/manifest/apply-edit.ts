@@ -3,8 +3,8 @@
  * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `publishedThrough` and `closedTo` only grow; a condemned SST
  * is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
- * ⚑ Every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that showed it,
- * and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, and never before.
+ * ⚑ late-stamps: every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that
+ * showed it, and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, never before.
  */
 import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
 import { type Manifest, type SstRef, type Stamped, sstsOf } from './manifest.ts';

@@ -1,7 +1,7 @@
 /**
  * Reads a partition's manifest and changes it by compare-and-set. An edit is decided again on each manifest that turns up
- * instead, so a lost race costs one more round and never a lost edit. ⚑ When the answer is lost, or says "no" to what may
- * have been our own first try, the edit's nonce in the manifest tells whether it took effect.
+ * instead, so a lost race costs one more round and never a lost edit. ⚑ edit-nonce: when the answer is lost, or says "no" to
+ * what may have been our own first try, the edit's nonce in the manifest tells whether it took effect.
  */
 import { StoreError, StoreTimeoutError } from '../errors.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';

@@ -28,7 +28,7 @@ import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-
 import { StepTimes } from './step-times.ts';
 
 const CACHE_BYTES = 256 << 20;
-/** R of the design: far longer than any batch, far shorter than a disk takes to fill. */
+/** R: far longer than any batch, far shorter than a disk takes to fill. */
 const RETENTION_MS = 15 * 60_000;
 
 /** Where results go, beside the store. */
@@ -49,7 +49,6 @@ export interface EmbeddedOptions {
   readonly committer?: 'worker' | 'inline' | undefined;
   readonly retentionMs?: number | undefined;
   readonly watch?: RunJobOptions['watch'];
-  readonly moved?: RunJobOptions['moved'];
   readonly flush?: boolean | undefined;
   readonly stop?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
@@ -119,7 +118,6 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       retentionMs,
       inputs: options.inputs,
       watch: options.watch,
-      moved: options.moved,
       flush: options.flush,
       stop: options.stop,
       committer: (file) => {

@@ -20,7 +20,6 @@ const OPTIONS: readonly string[] = [
   'store',
   'endpoint',
   'output',
-  'moved',
   'flush',
   'watch',
   'commit',
@@ -65,7 +64,7 @@ async function runChecked(
   stop: AbortSignal,
   tell: (event: RunEvent) => void,
 ): Promise<RunSummary> {
-  const { inputs, store = '.misa', endpoint, output, moved, flush, watch } = options;
+  const { inputs, store = '.misa', endpoint, output, flush, watch } = options;
   const patterns = new Map(
     Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
   );
@@ -77,7 +76,6 @@ async function runChecked(
     store: parseStoreUrl(store, endpoint),
     inputs: await find(),
     output: typeof output === 'string' ? { kind: 'directory', path: output } : output,
-    moved,
     flush,
     stop,
     watch: watch === true ? { pollMs: POLL_MS, find } : undefined,

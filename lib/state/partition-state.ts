@@ -65,8 +65,8 @@ export class PartitionState {
   }
 
   /**
-   * Takes a newer manifest. ⚑ Where it has folded beyond this environment's position, another one wrote in between: rows,
-   * overlay and the all-keys mark are dropped, and the position becomes the manifest's.
+   * Takes a newer manifest. ⚑ left-behind: where it has folded beyond this environment's position, another one wrote in
+   * between: rows, overlay and the all-keys mark are dropped, and the position becomes the manifest's.
    * @returns whether the tiers were dropped
    */
   adopt(loaded: LoadedManifest): boolean {
@@ -82,7 +82,7 @@ export class PartitionState {
     }
     this.#pinned = loaded;
     this.reads.pin(manifest);
-    // A warm pack answers for one manifest: under a newer one the overlay may no longer hide what is old in it.
+    // ⚑ one-manifest: a warm pack answers for one; under a newer one the overlay may no longer hide what is old in it.
     this.#warm = undefined;
     if (manifest.through > this.#position) {
       this.#drop(manifest);
@@ -93,8 +93,8 @@ export class PartitionState {
   }
 
   /**
-   * Reads under one pinned manifest: one that is adopted meanwhile is taken when `work` has ended. Else a fold would take
-   * rows out of the overlay after the batch has found them there, or has read the SSTs of before without them.
+   * ⚑ one-manifest: reads under one pinned manifest; one that is adopted meanwhile is taken when `work` has ended. Else a fold
+   * would take rows out of the overlay after the batch has found them there, or has read the SSTs of before without them.
    */
   async pinnedFor<T>(work: () => Promise<T>): Promise<T> {
     this.#readers++;
@@ -162,7 +162,7 @@ export class PartitionState {
   async bringNear(stateKeys: readonly string[], cost: ReadCost): Promise<void> {
     const { version } = this.#pinned.manifest;
     const values = await this.reads.lookup(stateKeys, cost);
-    // Under a newer manifest the overlay may no longer hold what is newer than these values.
+    // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these values.
     if (this.#pinned.manifest.version !== version) return;
     for (const [i, stateKey] of stateKeys.entries()) {
       const value = values[i];
@@ -181,7 +181,7 @@ export class PartitionState {
     const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
     if (this.rows.complete || stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return this.rows.complete;
     const entries = await this.reads.scan('', undefined, cost);
-    // Under a newer manifest the overlay may no longer hold what is newer than these entries.
+    // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these entries.
     if (version !== this.#pinned.manifest.version) return false;
     const { evictions } = this.rows;
     for (const { key: stateKey, value } of entries) {

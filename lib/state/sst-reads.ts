@@ -20,7 +20,7 @@ const GAP_BLOCKS = 2;
 /** A request asks for at most this many bytes. */
 const SPAN_BYTES = 4 << 20;
 
-/** An SST that the manifest names is not in the store: the manifest is old (read it again), or the store is damaged. */
+/** ⚑ missing-sst: one that the manifest names is not in the store. The manifest is old (read it again), or the store is damaged. */
 export class MissingSstError extends CorruptionError {
   constructor(object: string) {
     super(object, 'it is missing although the manifest names it');
@@ -103,6 +103,7 @@ export class SstReads {
           break;
         }
         const value = here.get(keys[i]!);
+        // ⚑ tombstones: `null` is an answer.
         if (value !== undefined) {
           found[i] = value;
           cost.lmdb++;

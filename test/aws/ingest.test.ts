@@ -3,11 +3,14 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { arrivalsOf } from '../../lib/aws/deliveries.ts';
 import type { FunctionEnvironment } from '../../lib/aws/function-environment.ts';
+import { StoreError } from '../../lib/errors.ts';
 import { count, job, source, sum } from '../../lib/index.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
-import { physical, rowsOf } from '../helpers/engine.ts';
+import { FastClock, physical, rowsOf } from '../helpers/engine.ts';
 import { SimulatedAws } from '../helpers/simulated-aws.ts';
+import { hookedStore, sleepAt } from '../helpers/stores.ts';
 
 interface Row {
   readonly k: string;
@@ -97,7 +100,7 @@ describe('objects', () => {
     }
   });
 
-  it('plans one once that is announced twice: in one delivery, in two at a time, and long after', async () => {
+  it('⚑ piece-identity: plans one once that is announced twice: in one delivery, in two at a time, and long after', async () => {
     const aws = new SimulatedAws(totals(), 1);
     const bytes = ndjson(some(250));
     aws.objects.set('a.ndjson', objectOf('s3://inputs/a.ndjson', bytes));
@@ -133,6 +136,60 @@ describe('objects', () => {
   });
 });
 
+describe('plans', () => {
+  const rowsOfMessage = (id: string) => ({ misa: 1, source: 'rows', id, rows: some(5) });
+
+  it('⚑ trigger-after-plan: nothing is triggered before the plan is durable', async () => {
+    const memory = new MemoryStore({ clock: new FastClock() });
+    const asleep = sleepAt((call) => call.op === 'create' && call.name.includes('/plan/'), 'before');
+    const aws = new SimulatedAws(totals(), 1, {}, hookedStore(memory, asleep.hooks));
+    const ingesting = aws.invoke('input', [JSON.stringify(rowsOfMessage('a'))]);
+    await asleep.asleep;
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    const sent = (): number => [...aws.queues.values()].reduce((total, queue) => total + queue.length, 0);
+    expect(sent()).toBe(0);
+    asleep.wake();
+    await ingesting;
+    expect(sent()).toBeGreaterThan(0);
+    await aws.settle();
+    expect(await counted(aws)).toBe(5);
+  });
+
+  it('⚑ ack-after-plan: a message comes again whose plan the store did not take, and its rows are in a later one', async () => {
+    let refused = 0;
+    const store = hookedStore(new MemoryStore({ clock: new FastClock() }), {
+      before({ op, name }) {
+        // Each request is tried several times: the first delivery fails, and the second one, too.
+        if (op === 'create' && name.includes('/plan/') && refused < 10) {
+          refused++;
+          throw new StoreError('STORE_BUSY', 'later', { retryable: true });
+        }
+      },
+    });
+    const aws = new SimulatedAws(totals(), 1, {}, store);
+    for (const id of ['a', 'b']) aws.send(rowsOfMessage(id));
+    await aws.settle();
+    expect(refused).toBe(10);
+    expect(aws.errors.length).toBeGreaterThan(0);
+    expect(aws.plans.flatMap((plan) => plan.pieces.map(({ name }) => name)).sort()).toEqual(['message a', 'message b']);
+    expect(await counted(aws)).toBe(10);
+  });
+
+  it('⚑ ack-after-plan: a message whose plan another made first is planned in the next', async () => {
+    const memory = new MemoryStore({ clock: new FastClock() });
+    const asleep = sleepAt((call) => call.op === 'create' && call.name.includes('/plan/'), 'before');
+    const aws = new SimulatedAws(totals(), 1, {}, hookedStore(memory, asleep.hooks));
+    const first = aws.invoke('input', [JSON.stringify(rowsOfMessage('slow'))]);
+    await asleep.asleep;
+    await aws.invoke('input', [JSON.stringify(rowsOfMessage('quick'))]);
+    asleep.wake();
+    await first;
+    expect(aws.plans.map((plan) => plan.pieces.map(({ name }) => name))).toEqual([['message quick'], ['message slow']]);
+    await aws.settle();
+    expect(await counted(aws)).toBe(10);
+  });
+});
+
 describe('messages', () => {
   it('takes rows as they are: one, several, named by attribute, or in an envelope with an id of its own', async () => {
     const aws = new SimulatedAws(totals(), 1);
@@ -146,6 +203,22 @@ describe('messages', () => {
     aws.send({ misa: 1, source: 'rows', rows: [{ k: 'c', v: 5 }], id: 'once' });
     await aws.settle();
     expect(await counted(aws)).toBe(5);
+  });
+
+  it('⚑ piece-identity: two deliveries of one message, long after one another, are planned once', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    for (const delivery of ['quick', 'of a producer that had no answer']) {
+      aws.send({ misa: 1, source: 'rows', id: 'the same', rows: some(5), delivery });
+      aws.send({ misa: 1, source: 'rows', id: `another, ${delivery}`, rows: some(1) });
+      await aws.settle();
+      aws.allCold();
+    }
+    expect(aws.plans.flatMap((plan) => plan.pieces.map(({ name }) => name)).sort()).toEqual([
+      'message another, of a producer that had no answer',
+      'message another, quick',
+      'message the same',
+    ]);
+    expect(await counted(aws)).toBe(7);
   });
 
   it('sets aside what is no JSON, or stops there, by the policy of the job', async () => {

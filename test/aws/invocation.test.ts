@@ -35,7 +35,7 @@ it('gives work up at the deadline, and ends the requests that are under way', as
   expect(signal?.aborted).toBe(true);
 });
 
-it('stops a thawed continuation at its next request, whichever invocation is running by then', async () => {
+it('⚑ live-invocation: stops a thawed continuation at its next request, whichever invocation is running by then', async () => {
   const clock = new ManualClock();
   const inner = new MemoryStore({ clock });
   const sleep = sleepAt((call) => call.name === 'slow', 'after effect');

@@ -100,12 +100,34 @@ describe('a batch that cannot run', () => {
   });
 });
 
+describe('a batch that could run again', () => {
+  it('⚑ halt-stops: is not run by the function that halted it, still warm, before it is resumed', async () => {
+    const aws = new SimulatedAws(sums({ partitions: 1 }), 1);
+    send(aws, 1);
+    await aws.settle();
+    poison = 205;
+    send(aws, 2);
+    await aws.settle();
+    expect(aws.metrics.get('Halted')).toBeGreaterThan(0);
+    poison = -1;
+    const { id } = await readJobFile(aws.store, 'sums');
+    const trigger = encodeMessage({ kind: 'batch', job: id, stage: 0, partition: 0, n: 2 });
+    await aws.invoke('s0/p0', [trigger]);
+    expect((await aws.store.get(NAMES.log('s0/p0', 2))).found).toBe(false);
+    await resumeHalted({ store: aws.store, names: NAMES, path: 's0/p0', random: seededRandom(9) });
+    await aws.invoke('s0/p0', [trigger]);
+    expect((await aws.store.get(NAMES.log('s0/p0', 2))).found).toBe(true);
+    await aws.settle();
+    await checkOutcome(aws);
+  });
+});
+
 describe('results', () => {
   it.each([
     ['is delivered again', true],
     ['is lost', false],
   ])(
-    'that the store refuses for a while come out when it takes them again, though the trigger %s',
+    '⚑ published-known: those that the store refuses for a while come out when it takes them again, though the trigger %s',
     async (_, again) => {
       let broken = false;
       const store = hookedStore(new MemoryStore({ clock: new FastClock() }), {
@@ -140,7 +162,7 @@ describe('results', () => {
 });
 
 describe('stages', () => {
-  it('⚑ the next stage is triggered by whoever sees that all partitions have the batch, and by nobody before', async () => {
+  it('⚑ siblings: the next stage is triggered by whoever sees that all partitions have the batch, and by nobody before', async () => {
     const job = physical(JOBS.twoStages(), { partitions: 3, noDataBatches: false });
     const aws = new SimulatedAws(job, 1);
     aws.send({ misa: 1, source: 'events', id: 'rows-0', rows: sampleScript('twoStages', 1)[0]!.events });
@@ -175,7 +197,7 @@ describe('lost messages', () => {
     }
   });
 
-  it('⚑ a sweep uses a message group of its own, since the partition’s may be blocked by one that died in flight', async () => {
+  it('⚑ sweep-group: a sweep uses a message group of its own, since the partition’s may be blocked by one that died in flight', async () => {
     const aws = new SimulatedAws(sums(), 1);
     send(aws, 1);
     await aws.deliverOne();
@@ -191,6 +213,24 @@ describe('lost messages', () => {
       expect(group).toMatch(/^sweep-/);
       expect(id).toContain(group!);
     }
+    // The next sweep is another sender: the queue may remember the ids of this one.
+    await aws.invoke('maintain', []);
+    const ids = ['s0/p0', 's0/p1'].flatMap((url) => aws.queues.get(url)!.map((m) => m.dedupId));
+    expect(new Set(ids).size).toBe(4);
+  });
+
+  it('⚑ sweep-group: so do its hints to fold, since that of a partition may be blocked by a fold that died', async () => {
+    const aws = new SimulatedAws(sums(), 1);
+    send(aws, 1);
+    while (await aws.deliverOne());
+    for (let i = 0; i < 2; i++) await aws.invoke('maintain', []);
+    const hints = aws.queues.get('fold')!;
+    expect(hints.map(({ body }) => JSON.parse(body).path).sort()).toEqual(
+      ['planner', 's0/p0', 's0/p1'].flatMap((path) => [path, path]),
+    );
+    for (const { body, group } of hints) expect(group).not.toBe(JSON.parse(body).path);
+    expect(new Set(hints.map((m) => m.group)).size).toBe(6);
+    expect(new Set(hints.map((m) => m.dedupId)).size).toBe(6);
   });
 
   it('rows that a trigger carries are those of the segment, or they are not used', async () => {

@@ -116,7 +116,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     expect(await received()).toMatchObject([{ rows: [{ at: 2 }] }]);
   });
 
-  it('close the windows only when all that was sent is planned', async () => {
+  it('close the windows only when all that was sent is planned (⚑ flush-behind)', async () => {
     space.write('last.ndjson', ndjson(clicks(1, 500)));
     const started = start('send', 'clicks', 'last.ndjson', '--flush', '--json');
     await started.seen('"step":"plan"');

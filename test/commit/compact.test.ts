@@ -34,7 +34,7 @@ describe('compact', () => {
     expect(await compact(world.partition())).toMatchObject({ outcome: 'nothing' });
   });
 
-  it('keeps a tombstone as long as something older may hold its key', async () => {
+  it('keeps a tombstone as long as something older may hold its key (⚑ tombstones)', async () => {
     const world = await four();
     await compact(world.partition());
     // L1 has b..d; a tombstone of b in L0 only must stay when L0 alone is merged.
@@ -124,7 +124,7 @@ describe('compact', () => {
     await expect(compact(world.partition())).rejects.toThrow(`sst/${l0[1]!.id} is corrupted: it is missing`);
   });
 
-  it('does not name outputs that may be condemned, deleted and forgotten: it slept too long', async () => {
+  it('does not name outputs that may be condemned, deleted and forgotten: it slept too long (⚑ may-name)', async () => {
     const world = await four();
     const { hooks, asleep, wake } = sleepAt((call) => call.op === 'create', 'after effect');
     const compacting = compact(world.partition(hookedStore(world.memory, hooks)));

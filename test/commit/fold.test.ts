@@ -32,7 +32,7 @@ describe('fold', () => {
     expect(await fold(world.partition())).toMatchObject({ outcome: 'nothing' });
   });
 
-  it('keeps a tombstone only where an older SST may hold its key', async () => {
+  it('keeps a tombstone only where an older SST may hold its key (⚑ tombstones)', async () => {
     const world = new World();
     await world.append({ c: '1', f: '1' });
     await fold(world.partition());
@@ -73,7 +73,7 @@ describe('fold', () => {
     expect(Math.max(...store.calls.map((call) => call.besides))).toBe(3);
   });
 
-  it('names the log entry that does not follow the one before (invariant 2)', async () => {
+  it('names the log entry that does not follow the one before (⚑ chain, invariant 2)', async () => {
     const world = new World();
     await world.append({ a: '1' });
     await world.append({ a: '2' });
@@ -91,7 +91,7 @@ describe('fold', () => {
 });
 
 describe('outputs (invariant 12)', () => {
-  it('publishes what batch functions did not get to, empty ones too, in order', async () => {
+  it('publishes what batch functions did not get to, empty ones too, in order (⚑ output-order)', async () => {
     const world = new World();
     const outputs = ['out', 'late'];
     for (let n = 1; n <= 3; n++) await world.append({ a: String(n) }, { outputs });
@@ -107,6 +107,21 @@ describe('outputs (invariant 12)', () => {
     }
     const cas = store.calls.find((call) => call.op === 'compareAndSet')!;
     expect(store.calls.every((call) => !call.name.includes('/out/') || call.index < cas.index)).toBe(true);
+  });
+
+  it('counts only when its results are out (⚑ fold-after-publish)', async () => {
+    const world = new World();
+    await world.append({ a: '1' });
+    const { hooks, asleep, wake } = sleepAt((call) => call.op === 'create' && call.name.includes('/out/'), 'before');
+    const folding = fold(world.partition(hookedStore(world.memory, hooks)));
+    await asleep;
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(await world.manifest()).toMatchObject({ through: 0, publishedThrough: 0 });
+    wake();
+    expect(await folding).toMatchObject({
+      outcome: 'folded',
+      loaded: { manifest: { through: 1, publishedThrough: 1 } },
+    });
   });
 
   it('does not create again what a consumer took, if the newest is there', async () => {
@@ -142,7 +157,7 @@ describe('outputs (invariant 12)', () => {
 
 describe('publishing late', () => {
   for (const op of ['get', 'create'] as const) {
-    it(`begins again when the answer to a ${op} came half a retention after the manifest`, async () => {
+    it(`begins again when the answer to a ${op} came half a retention after the manifest (⚑ fresh-manifest)`, async () => {
       const world = new World();
       for (let n = 1; n <= 2; n++) await world.append({ a: String(n) });
       let slow = true;
@@ -163,7 +178,7 @@ describe('publishing late', () => {
 });
 
 describe('races', () => {
-  it('recognises its own edit by its nonce after a lost answer', async () => {
+  it('recognises its own edit by its nonce after a lost answer (⚑ edit-nonce)', async () => {
     const world = new World();
     await world.append({ a: '1' });
     const store = hookedStore(
@@ -245,7 +260,7 @@ describe('races', () => {
     expect(await world.state()).toEqual({ a: '2' });
   });
 
-  it('rebuilds when it slept so long that its SST was condemned, deleted and forgotten', async () => {
+  it('rebuilds when it slept so long that its SST was condemned, deleted and forgotten (⚑ may-name)', async () => {
     const world = new World();
     await world.append({ a: '1' });
     await fold(world.partition());
@@ -266,7 +281,7 @@ describe('races', () => {
     expect(await world.state()).toEqual({ a: '2' });
   });
 
-  it('concludes nothing from log answers that came half a retention after the manifest', async () => {
+  it('concludes nothing from log answers that came half a retention after the manifest (⚑ fresh-manifest)', async () => {
     const world = new World();
     await world.append({ a: '1' });
     const { hooks, asleep, wake } = sleepAt((call) => call.op === 'get' && call.name.includes('/log/'), 'before');

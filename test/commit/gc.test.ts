@@ -29,7 +29,7 @@ async function folded(count: number): Promise<World> {
 }
 
 describe('log entries', () => {
-  it('stay a retention after the compare-and-set that folded them, and not after their creation', async () => {
+  it('stay a retention after the compare-and-set that folded them, and not after their creation (⚑ late-stamps)', async () => {
     const world = await folded(1);
     await world.append({ a: '2' });
     world.clock.advance(10 * R);
@@ -101,7 +101,7 @@ describe('log entries', () => {
     expect(await world.state()).toEqual(world.expectedState());
   });
 
-  it('settle as far as the readers have folded more than a retention ago', async () => {
+  it('settle as far as the readers have folded more than a retention ago (⚑ stage-logs)', async () => {
     const world = await folded(1);
     await world.append({ a: '2' });
     world.clock.advance(R);
@@ -143,7 +143,7 @@ describe('SSTs (invariant 6)', () => {
     expect(await world.state()).toEqual(world.expectedState());
   });
 
-  it('that no manifest names are condemned before they are deleted, when they are a retention old', async () => {
+  it('that no manifest names are condemned before they are deleted, when they are a retention old (⚑ condemn-first)', async () => {
     const world = await folded(1);
     const orphan = NAMES.sst(PATH, 'orphan');
     await world.memory.create(orphan, new Uint8Array(1));
@@ -174,7 +174,7 @@ describe('SSTs (invariant 6)', () => {
     expect(plan(R + 1, ['orphan'])).toMatchObject({ condemn: [], forget: [] });
   });
 
-  it('are not deleted when the edit that condemns them is lost to one that names them', async () => {
+  it('are not deleted when the edit that condemns them is lost to one that names them (⚑ condemn-first)', async () => {
     const world = await folded(1);
     await world.append({ a: '2' });
     const folder = sleepAt((call) => call.op === 'compareAndSet', 'before');

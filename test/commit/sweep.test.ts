@@ -53,7 +53,7 @@ it('finds the first missing batch of each partition, folded ones aside', async (
   ]);
 });
 
-it('triggers a later stage only where all of the stage before have the batch', async () => {
+it('triggers a later stage only where all of the stage before have the batch (⚑ siblings)', async () => {
   const { log, fold, options } = world(2, 2);
   await log(PLANNER, 1, 5);
   await log('s0/p0', 1, 5);
@@ -67,7 +67,7 @@ it('triggers a later stage only where all of the stage before have the batch', a
   ]);
 });
 
-it('leaves halted partitions and what is not planned alone, and is bounded', async () => {
+it('leaves halted partitions and what is not planned alone, and is bounded (⚑ halt-stops)', async () => {
   const { log, halt, options } = world(1, 4);
   await log(PLANNER, 1, 2);
   await halt('s0/p0', 1);
@@ -78,7 +78,7 @@ it('leaves halted partitions and what is not planned alone, and is bounded', asy
   expect((await sweep({ ...options, maxAhead: 1 })).missing).toMatchObject([{ path: 's0/p2' }, { path: 's0/p3' }]);
 });
 
-it('takes an absent log entry for missing only under a fresh manifest', async () => {
+it('takes an absent log entry for missing only under a fresh manifest (⚑ fresh-manifest)', async () => {
   const { log, fold, clock, store, options } = world(1, 1);
   const path = partitionPath(0, 0);
   await log(PLANNER, 1, 2);

@@ -23,7 +23,7 @@ const job = (changes: Partial<PhysicalJob> = {}): PhysicalJob =>
   physical(JOBS.twoStages(), { commit: { mode: 'async', maxLag: MAX_LAG }, ...changes });
 
 describe('invariant 8: the commit lag', () => {
-  it('is at most K when a batch starts, though the commit side does nothing by itself', async () => {
+  it('⚑ lag-bound: is at most K when a batch starts, though the commit side does nothing by itself', async () => {
     const clock = new FastClock();
     const store = new MemoryStore({ clock });
     const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked' });

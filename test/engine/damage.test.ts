@@ -155,7 +155,7 @@ describe('damaged objects', () => {
     }
   });
 
-  it('a plan or log entry that is whole, in its place, and of another history is named (invariant 2)', async () => {
+  it('⚑ chain, invariant 2: a plan or log entry that is whole, in its place, and of another history is named', async () => {
     for (const name of [`running/e1/plan/${pad(4)}`, `running/e1/s0/p0/log/${pad(4)}`]) {
       // The same rows; but other attempts have made them, so each entry follows others.
       const { store, clock } = await written();
@@ -168,7 +168,7 @@ describe('damaged objects', () => {
     }
   });
 
-  it('a log entry that the next stage has not read is missed, and not taken for one without rows', async () => {
+  it('⚑ stage-logs: a log entry that the next stage has not read is missed, and not taken for one without rows', async () => {
     const twoStages = physical(JOBS.twoStages(), { noDataBatches: false });
     const clock = new FastClock();
     const store = new MemoryStore({ clock });
@@ -185,9 +185,9 @@ describe('damaged objects', () => {
     expect((await store.get(env.names.log('s1/p0', 1))).found).toBe(false);
   });
 
-  it('an SST that is missing under a fresh manifest is corruption', async () => {
+  it('⚑ missing-sst: under a fresh manifest it is corruption', async () => {
     const { store, clock } = await written();
-    const name = await OBJECTS.SST!(store);
+    const name = await OBJECTS['SST']!(store);
     await store.delete([name]);
     const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked' });
     await expect(engine.batch(gather(job(), script[4]!, 'rows-4'))).rejects.toMatchObject({

@@ -57,7 +57,7 @@ async function countsOf(store: ObjectStore): Promise<Record<string, number>> {
 }
 
 describe('files', () => {
-  it('⚑ invariant 10: a file delivered again, in other groups and orders and lives, is planned once', async () => {
+  it('⚑ piece-identity, invariant 10: a file delivered again, in other groups and orders and lives, is planned once', async () => {
     const [a, b, c] = [
       file('a.ndjson', rowsFor(0, 20)),
       file('b.ndjson', rowsFor(20, 20)),

@@ -1,6 +1,6 @@
 /**
- * The rules marked ⚑ in the design that the batch side keeps, one by one: each of these tests fails when its rule is taken
- * out. (Those of the commit side are in test/commit; epochs, the sweep and message queues are not there yet.)
+ * The rules of docs/protocol.md that the batch side keeps, one by one: each of these tests fails when its rule is taken out
+ * (`npm run mutants` does). Those of the commit side are in test/commit, those of messages and invocations in test/aws.
  */
 import { describe, expect, it } from 'vitest';
 import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
@@ -115,7 +115,7 @@ async function overtake(at: Place, to: number): Promise<OpenEngine> {
 }
 
 describe('the log', () => {
-  it('⚑ attempt ids: a retried PUT that is answered 412 by its own first try is our own', async () => {
+  it('⚑ attempt-id: a retried PUT that is answered 412 by its own first try is our own', async () => {
     const at = place();
     const counted = countingStore(hookedStore(at.store, timeOut(isCreateOf('/log/'), 'after effect')));
     const opened = await open(at, counted);
@@ -125,7 +125,7 @@ describe('the log', () => {
     expect(await outcomeOf(at.store, at.job)).toEqual(await expected(1));
   });
 
-  it('⚑ attempt ids: what another attempt has committed is adopted, however equal the two attempts are', async () => {
+  it('⚑ attempt-id: what another attempt has committed is adopted, however equal the two attempts are', async () => {
     // A user function that is not a function of its rows: only one of the two answers may ever be seen.
     let calls = 0;
     const events = source<{ k: string }>('events');
@@ -153,7 +153,7 @@ describe('the log', () => {
     expect(published[`out/p0/${pad(1)}`]).toBe(Buffer.from(done.committed[0]![0]!.entry!.output(0)).toString());
   });
 
-  it('⚑ log/n waits for plan/n and its segment; the operators do not', async () => {
+  it('⚑ log-after-plan: log/n waits for plan/n and its segment; the operators do not', async () => {
     for (const part of ['/plan/', '/seg/']) {
       const at = place();
       const asleep = sleepAt(isCreateOf(part), 'before');
@@ -172,8 +172,20 @@ describe('the log', () => {
     }
   });
 
+  it('⚑ one-step: two triggers of one batch at once, in one environment: one of the two applies it', async () => {
+    const at = place();
+    const opened = await open(at);
+    const { stored, durable } = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
+    await durable;
+    const both = await Promise.all([1, 2].map(() => runner(opened).run(1, { plan: stored }, ALWAYS_LIVE)));
+    expect(both.filter(({ own }) => own !== undefined)).toHaveLength(1);
+    await Promise.all(both.map(({ published }) => published));
+    expect(runner(opened).state.position).toBe(1);
+    expect(await outcomeOf(at.store, at.job)).toEqual(await expected(1));
+  });
+
   for (const answer of ['200', '412', '404'] as const) {
-    it(`⚑ R/2: an attempt that sleeps past a fold${answer === '412' ? '' : ' and a collection'} and is answered ${answer} discards all it computed`, async () => {
+    it(`⚑ fresh-manifest: an attempt that sleeps past a fold${answer === '412' ? '' : ' and a collection'} and is answered ${answer} discards all it computed`, async () => {
       const at = place();
       const asleep = sleepAt(isCreateOf(`/s0/p0/log/${pad(3)}`), 'before');
       // For 404: refused while the entry is there, which is collected before the GET.
@@ -212,7 +224,7 @@ describe('the log', () => {
     });
   }
 
-  it('⚑ R/2: log entries that are found absent after a long sleep are not believed to be the end of the log', async () => {
+  it('⚑ fresh-manifest: log entries that are found absent after a long sleep are not believed to be the end of the log', async () => {
     const at = place();
     const first = await open(at);
     for (let i = 0; i < 3; i++) await run(first, i);
@@ -226,7 +238,40 @@ describe('the log', () => {
     expect(runner(sleeper).state.position).toBe(6);
   });
 
-  it('⚑ a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
+  for (const log of ['planner', 's0/p0'] as const) {
+    it(`⚑ fresh-manifest: entries of ${log} that were collected and made again by a sleeper are not applied`, async () => {
+      const at = place();
+      const name = `${log === 'planner' ? '/plan/' : '/s0/p0/log/'}${pad(3)}`;
+      const first = await open(at);
+      for (let i = 0; i < 2; i++) await run(first, i);
+      await foldAll(first);
+      const sleeping = sleepAt(isCreateOf(name), 'before');
+      const sleeper = await open(at, hookedStore(at.store, sleeping.hooks));
+      const late = run(sleeper, 2);
+      late.catch(() => {});
+      await sleeping.asleep;
+      // Batch 3 is made by another one; a reader is about to look at its entry.
+      const other = await open(at);
+      await other.engine.recover(replayOf(at.job, SCRIPT));
+      if (log === 'planner') await run(other, 2);
+      const reading = sleepAt(isGetOf(name), 'before');
+      const opening = open(at, hookedStore(at.store, reading.hooks));
+      await reading.asleep;
+      await foldAll(other);
+      await collectAll(other, at);
+      expect((await at.store.get(`running/e1${name}`)).found, 'it is collected').toBe(false);
+      sleeping.wake();
+      await late.catch(() => {});
+      expect((await at.store.get(`running/e1${name}`)).found, 'it is made again').toBe(true);
+      reading.wake();
+      const { engine, env } = await opening;
+      const { logHash } = (await loadManifest(at.store, env.names.manifest(log))).manifest;
+      expect((log === 'planner' ? engine.planner : engine.stages[0]![0]!).state.hash).toBe(logHash);
+      expect((await outcomeOf(at.store, at.job)).published).toEqual((await expected(3)).published);
+    });
+  }
+
+  it('⚑ left-behind: a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
     const at = place();
     const behind = await open(at);
     for (let i = 0; i < 2; i++) await run(behind, i);
@@ -241,7 +286,7 @@ describe('the log', () => {
     expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(6)).state);
   });
 
-  it('⚑ invariant 11: a zombie whose invocation is over changes neither rows nor position, wherever it was frozen', async () => {
+  it('⚑ live-invocation, invariant 11: a zombie whose invocation is over changes neither rows nor position, wherever it was frozen', async () => {
     // Frozen in the PUT of the log entry, and in the read of the manifest that follows a long sleep.
     for (const frozen of ['log', 'manifest'] as const) {
       const at = place();
@@ -278,7 +323,7 @@ describe('the log', () => {
     }
   });
 
-  it('⚑ invariant 11: the missing batches before a trigger belong to its invocation, and end with it', async () => {
+  it('⚑ live-invocation, invariant 11: the missing batches before a trigger belong to its invocation, and end with it', async () => {
     for (const when of ['before', 'after'] as const) {
       const at = place();
       const invocation = { live: true };
@@ -304,7 +349,7 @@ describe('the log', () => {
 });
 
 describe('a halted partition', () => {
-  it('does not run the batch that it is halted at, though nothing is wrong with it any more, before it is resumed', async () => {
+  it('⚑ halt-stops: does not run the batch that it is halted at, though nothing is wrong with it any more, before it is resumed', async () => {
     const at = place();
     const first = await open(at);
     for (let i = 0; i < 2; i++) await run(first, i);
@@ -325,7 +370,21 @@ describe('a halted partition', () => {
 });
 
 describe('the planner', () => {
-  it('⚑ invariant 10: the input counts as consumed when its plan is durable, not before and not later', async () => {
+  it('⚑ segment-first: the segment is durable before the plan that names it is sent', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf('/seg/'), 'before');
+    const counted = countingStore(hookedStore(at.store, asleep.hooks));
+    const opened = await open(at, counted);
+    const { durable } = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
+    await asleep.asleep;
+    await turns();
+    expect(counted.count('create', '/plan/')).toBe(0);
+    asleep.wake();
+    await durable;
+    expect(counted.count('create', '/plan/')).toBe(1);
+  });
+
+  it('⚑ ack-after-plan, invariant 10: the input counts as consumed when its plan is durable, not before and not later', async () => {
     for (const when of ['before', 'after effect'] as const) {
       const at = place();
       let crashed = 0;
@@ -344,7 +403,7 @@ describe('the planner', () => {
     }
   });
 
-  it('⚑ R/2: a planner that sleeps past a fold and a collection and is answered 200 has planned nothing', async () => {
+  it('⚑ fresh-manifest: a planner that sleeps past a fold and a collection and is answered 200 has planned nothing', async () => {
     const at = place();
     const asleep = sleepAt(isCreateOf(`/plan/${pad(2)}`), 'before');
     const sleeper = await open(at, hookedStore(at.store, asleep.hooks));
@@ -361,7 +420,7 @@ describe('the planner', () => {
     expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(7)).state);
   });
 
-  it('invariant 10: a planner whose own commit side has folded plans of another process is fenced', async () => {
+  it('⚑ planner-overtaken, invariant 10: a planner whose own commit side has folded plans of another process is fenced', async () => {
     const at = place();
     const first = await open(at);
     await run(first, 0);
@@ -375,7 +434,7 @@ describe('the planner', () => {
 });
 
 describe('the planner beside others', () => {
-  it('a fold goes no further than what its maker has been told of, so that nobody is fenced by his own plan', async () => {
+  it('⚑ fold-known: a fold goes no further than what its maker has been told of, so that nobody is fenced by his own plan', async () => {
     const at = place();
     const asleep = sleepAt(isCreateOf(`/plan/${pad(3)}`), 'after effect');
     const store = hookedStore(at.store, asleep.hooks);
@@ -395,7 +454,7 @@ describe('the planner beside others', () => {
     expect((await outcomeOf(at.store, at.job)).state).toEqual((await expected(3)).state);
   });
 
-  it('invariant 10: one object that two sources read is planned in each of them', async () => {
+  it('⚑ piece-identity, invariant 10: one object that two sources read is planned in each of them', async () => {
     const job = physical(JOBS.union(), { noDataBatches: false });
     const { engine } = await open(place(job));
     const rows = [{ t: 1000, k: 'a', v: 1 }];
@@ -406,7 +465,7 @@ describe('the planner beside others', () => {
     expect(await engine.planner.planned('others', 'shared.ndjson')).toMatchObject({ done: true });
   });
 
-  it('an SST that a newer manifest has dropped, and a collection deleted, means: read the manifest again', async () => {
+  it('⚑ missing-sst: an SST that a newer manifest has dropped, and a collection deleted, means: read the manifest again', async () => {
     const at = place();
     const first = await open(at);
     for (let i = 0; i < 2; i++) await run(first, i);
@@ -430,7 +489,7 @@ describe('the planner beside others', () => {
     await planner.plan(gather(at.job, SCRIPT[0]!, 'rows-8')).durable;
   });
 
-  it('an SST that is missing under a fresh manifest is corruption', async () => {
+  it('⚑ missing-sst: an SST that is missing under a fresh manifest is corruption', async () => {
     const at = place();
     const first = await open(at);
     await run(first, 0);
@@ -443,7 +502,7 @@ describe('the planner beside others', () => {
     await expect(fresh.open()).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
-  it('invariant 10: a plan that is ours, but planned on from by others before we hear of it, fences us', async () => {
+  it('⚑ planner-overtaken, invariant 10: a plan that is ours, but planned on from by others before we hear of it, fences us', async () => {
     const at = place();
     const asleep = sleepAt(isCreateOf(`/plan/${pad(2)}`), 'after effect');
     const first = await open(at, hookedStore(at.store, asleep.hooks));
@@ -483,7 +542,7 @@ describe('the planner beside others', () => {
 });
 
 describe('stages and outputs', () => {
-  it('⚑ log entries of a stage are kept until the next stage has folded their batch', async () => {
+  it('⚑ stage-logs: log entries of a stage are kept until the next stage has folded their batch', async () => {
     const job = physical(JOBS.twoStages(), { noDataBatches: false });
     const at = place(job);
     const script = sampleScript('twoStages', 6);
@@ -502,7 +561,7 @@ describe('stages and outputs', () => {
     expect([await exists('s0/p0'), await exists('s0/p1')]).toEqual([false, false]);
   });
 
-  it('⚑ log entries of a stage are kept a retention longer than the next stage has folded them, for one that slept', async () => {
+  it('⚑ stage-logs: log entries of a stage are kept a retention longer than the next stage has folded them, for one that slept', async () => {
     const job = physical(JOBS.twoStages(), { noDataBatches: false });
     const at = place(job);
     const script = sampleScript('twoStages', 3);
@@ -526,7 +585,7 @@ describe('stages and outputs', () => {
     }
   });
 
-  it('⚑ invariant 12: a later stage that lags sees each batch once, from the log of the stage before', async () => {
+  it('invariant 12: a later stage that lags sees each batch once, from the log of the stage before', async () => {
     const job = physical(JOBS.twoStages());
     const whole = place(job);
     const script = sampleScript('twoStages', 6);
@@ -553,7 +612,7 @@ describe('stages and outputs', () => {
     expect(await outcomeOf(at.store, job)).toEqual(await outcomeOf(whole.store, job));
   });
 
-  it('⚑ invariant 12: out/n is published after out/n−1, empty ones too, though batch n was quicker', async () => {
+  it('⚑ output-order, invariant 12: out/n is published after out/n−1, empty ones too, though batch n was quicker', async () => {
     const at = place();
     const asleep = sleepAt(isCreateOf(`/out/out/p0/${pad(1)}`), 'before');
     const counted = countingStore(hookedStore(at.store, asleep.hooks));
@@ -597,7 +656,7 @@ describe('stages and outputs', () => {
 });
 
 describe('results that are late', () => {
-  it('invariant 12: a batch is not hinted at before its results are out, or a fold would take them for published', async () => {
+  it('⚑ published-known, invariant 12: a batch is not hinted at before its results are out, or a fold would take them for published', async () => {
     const at = place();
     let dead = false;
     const store = hookedStore(at.store, {
@@ -623,7 +682,7 @@ describe('results that are late', () => {
 });
 
 describe('reads of a batch', () => {
-  it('an SST that is gone under the manifest at hand is looked for under a new one, and no damage', async () => {
+  it('⚑ missing-sst: an SST that is gone under the manifest at hand is looked for under a new one, and no damage', async () => {
     const job = one({ state: { ttlMs: undefined, cacheBytes: 1 } });
     const at = place(job);
     const warm = await open(at);
@@ -646,7 +705,7 @@ describe('reads of a batch', () => {
     expect(await outcomeOf(at.store, job)).toEqual(await expected(4, job));
   });
 
-  it('invariant 5: a fold that is published while a batch reads does not change what it sees', async () => {
+  it('⚑ one-manifest, invariant 5: a fold that is published while a batch reads does not change what it sees', async () => {
     // Windows close by a scan: of the SSTs first, then of the overlay, which the fold empties in between.
     const job = physical(JOBS.tumbling(), {
       partitions: 1,
@@ -692,7 +751,7 @@ describe('reads of a batch', () => {
     expect(rows.complete).toBe(true);
   });
 
-  it('invariant 3: a warm pack is not used under another manifest than the one it was made for', async () => {
+  it('⚑ one-manifest, invariant 3: a warm pack is not used under another manifest than the one it was made for', async () => {
     const job = one({ commit: { mode: 'async', maxLag: 2 } });
     const at = place(job);
     const first = await open(at);
@@ -724,7 +783,7 @@ describe('reads of a batch', () => {
     }
   });
 
-  it('invariant 3: a warm pack is not used if a fold is published while it is read', async () => {
+  it('⚑ one-manifest, invariant 3: a warm pack is not used if a fold is published while it is read', async () => {
     const job = one({ commit: { mode: 'async', maxLag: 4 }, state: { ttlMs: undefined, cacheBytes: 1 } });
     const at = place(job);
     const first = await open(at);

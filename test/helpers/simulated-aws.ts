@@ -1,7 +1,7 @@
 /**
  * The functions of a job on simulated queues and a store in memory, from one seed: messages are dropped, doubled and
- * shuffled, functions race, are killed in the middle of a request and thrown away. What comes out must be what a sequential
- * run of the accepted plans gives (`sequentialOutcome`).
+ * shuffled, functions race, are killed in the middle of a request and thrown away, requests to the store are refused or not
+ * answered. What comes out must be what a sequential run of the accepted plans gives (`sequentialOutcome`).
  */
 
 import type { SQSRecord } from 'aws-lambda';
@@ -21,6 +21,7 @@ import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+import { StoreError, StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
@@ -49,6 +50,10 @@ export interface Faults {
   readonly race?: number;
   /** Preload functions always fail. */
   readonly noPreload?: boolean;
+  /** A request to the store is refused for now, without effect: throttling (503 SlowDown, 429), a conflict (409). */
+  readonly busy?: number;
+  /** A request to the store has no answer, or a 5xx, as often with effect as without. */
+  readonly timeOut?: number;
 }
 
 interface Message extends OutgoingMessage {
@@ -78,6 +83,8 @@ class Life {
 }
 
 const MAX_STEPS = 5000;
+/** Deliveries of a message before it is among the dead. */
+const MAX_TRIES = 30;
 
 export class SimulatedAws {
   readonly clock = new FastClock();
@@ -132,16 +139,16 @@ export class SimulatedAws {
         quiet = 0;
         continue;
       }
-      // What a killed one left behind is found by the clock. The last rounds are without faults.
+      // What a killed one left behind is found by the clock.
       this.clock.advance(120_000);
       const before = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
-      const lived = await this.#invoke('maintain', []);
+      const looked = await this.#invoke('maintain', []);
       const after = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
       const hidden = this.#hidden.splice(0);
       for (const { url, message } of hidden) this.queues.get(url)!.push({ ...message, tries: 0 });
       const idle = [...this.queues.values()].every((queue) => queue.length === 0);
-      // One that was killed has not looked.
-      quiet = lived && idle && before === after ? quiet + 1 : 0;
+      // One that was killed, or that the store did not answer, has not looked.
+      quiet = looked && idle && before === after ? quiet + 1 : 0;
     }
   }
 
@@ -150,7 +157,7 @@ export class SimulatedAws {
     return this.#deliver();
   }
 
-  /** Invokes a function with these messages, whatever its queue holds. @returns whether it lived */
+  /** Invokes a function with these messages, whatever its queue holds. @returns whether it lived and did not throw */
   async invoke(name: string, bodies: readonly string[]): Promise<boolean> {
     return this.#invoke(
       name,
@@ -206,8 +213,14 @@ export class SimulatedAws {
     this.#count(`invoke ${url}`);
     if (url === 'plan' && this.#faults.noPreload) return false;
     if (this.#chance(this.#faults.cold)) this.#running.delete(url);
-    const running = await this.#environment(url);
-    running.busy = true;
+    const running = await this.#environment(url).catch((error: unknown) => {
+      this.errors.push(error);
+      return undefined;
+    });
+    if (running === undefined) {
+      this.#putBack(url, messages);
+      return false;
+    }
     const invocation = new Invocation(this.clock, Number.POSITIVE_INFINITY);
     const { life } = running;
     life.onDeath = () => invocation.end(new DeadlineError('killed'));
@@ -216,12 +229,14 @@ export class SimulatedAws {
       life.afterEffect = this.#random.next() < 0.5;
     }
     let failed: ReadonlyMap<string, unknown>;
+    let thrown: unknown;
     try {
       failed = await running.work(
         messages.map((message) => recordOf(message)),
         invocation,
       );
     } catch (error) {
+      thrown = error;
       failed = new Map(messages.map((message) => [message.id, error]));
     }
     running.busy = false;
@@ -234,24 +249,48 @@ export class SimulatedAws {
       failed = new Map(messages.map((message) => [message.id, 'killed']));
     } else {
       for (const error of failed.values()) this.errors.push(error);
+      if (thrown !== undefined && messages.length === 0) this.errors.push(thrown);
     }
-    for (const message of messages) {
-      if (!failed.has(message.id)) continue;
-      if (failed.get(message.id) instanceof FlushUnderWayError) this.#hidden.push({ url, message });
-      else if (message.tries < 30) this.queues.get(url)?.push(message);
-      else this.dead.push(message);
-    }
+    const again = messages.filter((message) => failed.has(message.id));
+    const waits = (message: Message): boolean => failed.get(message.id) instanceof FlushUnderWayError;
+    for (const message of again.filter(waits)) this.#hidden.push({ url, message });
+    this.#putBack(
+      url,
+      again.filter((message) => !waits(message)),
+    );
     life.left = Number.POSITIVE_INFINITY;
-    return invocation.live;
+    return invocation.live && thrown === undefined;
   }
 
+  #putBack(url: string, messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.tries < MAX_TRIES) this.queues.get(url)?.push(message);
+      else this.dead.push(message);
+    }
+  }
+
+  /** An environment that is free, and taken from now on. */
   async #environment(url: string): Promise<Running> {
     const pool = this.#running.get(url) ?? [];
     this.#running.set(url, pool);
     const idle = pool.find((running) => !running.busy);
-    if (idle !== undefined) return idle;
+    if (idle !== undefined) {
+      idle.busy = true;
+      return idle;
+    }
     const life = new Life();
-    const store = hookedStore(this.store, { before: () => life.spend(false), after: () => life.spend(true) });
+    const { busy, timeOut = 0 } = this.#faults;
+    const store = hookedStore(this.store, {
+      before: ({ op, name }) => {
+        life.spend(false);
+        if (this.#chance(busy)) throw new StoreError('STORE_BUSY', `slow down: ${op} ${name}`, { retryable: true });
+        if (this.#chance(timeOut / 2)) throw new StoreTimeoutError(`no answer to ${op} ${name}, which had no effect`);
+      },
+      after: ({ op, name }) => {
+        life.spend(true);
+        if (this.#chance(timeOut / 2)) throw new StoreTimeoutError(`no answer to ${op} ${name}, which took effect`);
+      },
+    });
     const settings: Settings = {
       store: { kind: 'directory', path: '' },
       inputs: [{ bucket: 'inputs', prefix: '', source: this.job.sources[0]!.name }],
@@ -281,7 +320,7 @@ export class SimulatedAws {
       cache: undefined,
       retentionMs: 30 * 60_000,
     });
-    const running: Running = { env, life, busy: false, work: this.#workOf(url, env) };
+    const running: Running = { env, life, busy: true, work: this.#workOf(url, env) };
     pool.push(running);
     return running;
   }

@@ -34,7 +34,7 @@ describe('editManifest', () => {
     expect([...manifest.nonces].sort()).toEqual(nonces);
   });
 
-  it('looks for its own nonce after a time-out, whether it took effect or not', async () => {
+  it('⚑ edit-nonce: looks for its own nonce after a time-out, whether it took effect or not', async () => {
     for (const when of ['before', 'after effect'] as const) {
       const store = hookedStore(
         memory(),
@@ -45,7 +45,7 @@ describe('editManifest', () => {
     }
   });
 
-  it('looks for its own nonce when a repeated try is refused', async () => {
+  it('⚑ edit-nonce: looks for its own nonce when a repeated try is refused', async () => {
     const inner = memory();
     const store = hookedStore(inner, {
       async after(call) {

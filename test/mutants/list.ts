@@ -6,13 +6,28 @@ const at =
   (name: string): Detector => ({ file, name });
 const engineRules = at('test/engine/rules.test.ts');
 const damage = at('test/engine/damage.test.ts');
+const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
 const awsRules = at('test/aws/rules.test.ts');
+const ingest = at('test/aws/ingest.test.ts');
+const invocation = at('test/aws/invocation.test.ts');
+const send = at('test/cli/send.test.ts');
+const fold = at('test/commit/fold.test.ts');
+const compact = at('test/commit/compact.test.ts');
 const gc = at('test/commit/gc.test.ts');
+const sweep = at('test/commit/sweep.test.ts');
+const edits = at('test/manifest/apply-edit.test.ts');
+const manifests = at('test/manifest/manifest-store.test.ts');
 
 const RUNNER = 'lib/batch/partition-runner.ts';
 const PLANNER = 'lib/batch/planner.ts';
 const STATE = 'lib/state/partition-state.ts';
+const SST_READS = 'lib/state/sst-reads.ts';
+const INGEST = 'lib/aws/ingest.ts';
+const MAINTAIN = 'lib/aws/maintain.ts';
+const INVOCATION = 'lib/aws/invocation.ts';
+const FOLD = 'lib/commit/fold.ts';
+const GC = 'lib/commit/gc.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // Reads.
@@ -20,28 +35,28 @@ export const MUTANTS: readonly Mutant[] = [
     file: RUNNER,
     from: 'if (pack !== undefined && state.manifest.version === loaded.manifest.version) state.warmFor(n, pack);',
     to: 'if (pack !== undefined) state.warmFor(n, pack);',
-    rule: 'invariant 3: a warm pack counts only under the manifest that it was asked for with',
+    rule: '⚑ one-manifest: a warm pack counts only under the one that it was asked for with',
     tests: [engineRules('a warm pack is not used if a fold is published while it is read')],
   },
   {
-    file: 'lib/state/sst-reads.ts',
+    file: SST_READS,
     from: 'if (value !== undefined) {\n          found[i] = value;\n          cost.lmdb++;',
     to: 'if (value !== undefined && value !== null) {\n          found[i] = value;\n          cost.lmdb++;',
-    rule: 'invariant 3: a tombstone that is near ends the look-up',
+    rule: '⚑ tombstones: one that is near ends the look-up',
     tests: [state('a row that is deleted stays deleted')],
   },
   {
     file: STATE,
     from: 'if (this.#pinned.manifest.version !== version) return;',
     to: '',
-    rule: 'invariant 3: rows that were read ahead count only under the manifest that they were read under',
+    rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],
   },
   {
     file: RUNNER,
     from: 'if (state.manifest.version === version) throw error;\n      return undefined;',
     to: 'throw error;',
-    rule: 'an SST that is missing under an old manifest means: read the manifest again',
+    rule: '⚑ missing-sst: under an old manifest it means: read the manifest again',
     tests: [engineRules('an SST that is gone under the manifest at hand')],
   },
 
@@ -50,36 +65,36 @@ export const MUTANTS: readonly Mutant[] = [
     file: RUNNER,
     from: 'publishedThrough: this.#publishedThrough,',
     to: 'publishedThrough: n - 1,',
-    rule: 'invariant 12: a log entry says of results that they are out only if they are',
-    tests: [awsRules('that the store refuses for a while')],
+    rule: '⚑ published-known: a log entry says of results that they are out only if they are',
+    tests: [awsRules('those that the store refuses for a while')],
   },
   {
     file: RUNNER,
     from: 'await this.#publishBefore(n);\n      await publishEntry({ store, names, partition: this.#partition }, entry);\n      this.#publishedThrough = Math.max(this.#publishedThrough, n);',
     to: 'await this.#publishBefore(n);\n      this.#publishedThrough = Math.max(this.#publishedThrough, n);\n      await publishEntry({ store, names, partition: this.#partition }, entry);',
-    rule: 'invariant 12: results count as published when they are, and not when it is tried',
-    tests: [awsRules('that the store refuses for a while')],
+    rule: '⚑ published-known: results count as published when they are, and not when it is tried',
+    tests: [awsRules('those that the store refuses for a while')],
   },
   {
     file: RUNNER,
     from: 'await this.#publishBefore(n);\n      await publishEntry',
     to: 'committer.committed(this.path, n);\n      await this.#publishBefore(n);\n      await publishEntry',
-    rule: 'invariant 12: the commit side is told of a batch when its results are out',
+    rule: '⚑ published-known: the commit side is told of a batch when its results are out',
     tests: [engineRules('a batch is not hinted at before its results are out')],
   },
   {
     file: 'lib/aws/commit-function.ts',
     from: 'own.filter((hint) => hint.published !== false)',
     to: 'own',
-    rule: 'invariant 12: a hint of the sweep says nothing of results',
-    tests: [awsRules('that the store refuses for a while')],
+    rule: '⚑ published-known: a hint of the sweep says nothing of results',
+    tests: [awsRules('those that the store refuses for a while')],
   },
   {
-    file: 'lib/aws/maintain.ts',
+    file: MAINTAIN,
     from: 'n: head, published: false }',
     to: 'n: head }',
-    rule: 'invariant 12: the sweep does not know what is published, and says so',
-    tests: [awsRules('that the store refuses for a while')],
+    rule: '⚑ published-known: the sweep does not know what is published, and says so',
+    tests: [awsRules('those that the store refuses for a while')],
   },
 
   // Stages.
@@ -87,21 +102,21 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'lib/aws/batch-function.ts',
     from: 'if (there.every(Boolean)) await triggerStage',
     to: 'if (there.some(Boolean)) await triggerStage',
-    rule: '⚑ siblings',
+    rule: '⚑ siblings: nobody begins before all are there',
     tests: [awsRules('the next stage is triggered by whoever sees that all partitions have the batch')],
   },
   {
     file: 'lib/batch/stored-source.ts',
     from: 'if (entry !== undefined) return decodeInput(entry.next(partition));',
     to: 'return entry === undefined ? NO_INPUT : decodeInput(entry.next(partition));',
-    rule: 'invariant 12: a later stage sees each batch, or halts',
+    rule: '⚑ stage-logs: one that is missing is damage, and not no rows',
     tests: [damage('a log entry that the next stage has not read is missed')],
   },
   {
-    file: 'lib/commit/gc.ts',
+    file: GC,
     from: 'readers.map((loaded) => settledThrough(loaded, retentionMs))',
     to: 'readers.map(({ manifest }) => manifest.through)',
-    rule: '⚑ stage-logs',
+    rule: '⚑ stage-logs: a retention longer than they are folded',
     tests: [
       gc('settle as far as the readers have folded more than a retention ago'),
       engineRules('log entries of a stage are kept a retention longer'),
@@ -113,37 +128,423 @@ export const MUTANTS: readonly Mutant[] = [
     file: RUNNER,
     from: 'if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);',
     to: 'void previousHash;',
-    rule: 'invariant 2: log entries chain',
-    tests: [damage('of another history is named')],
+    rule: '⚑ chain: of log entries',
+    tests: [damage('in its place, and of another history is named')],
   },
   {
     file: PLANNER,
     from: 'if (plan.previousHash !== this.state.hash) {',
     to: 'if (plan.n < 0) {',
-    rule: 'invariant 2: plans chain',
-    tests: [damage('of another history is named')],
+    rule: '⚑ chain: of plans',
+    tests: [damage('in its place, and of another history is named')],
   },
   {
     file: RUNNER,
     from: 'if (halted !== null) {',
     to: 'if (halted !== null && halted.n < n) {',
-    rule: 'a halted partition runs nothing before it is resumed',
+    rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
   },
 
   // The planner.
   {
+    file: RUNNER,
+    from: 'if (state.position === n - 1 && state.manifest.halted === null) return false;',
+    to: 'if (state.position === n - 1) return false;',
+    rule: '⚑ halt-stops: in a warm environment, too',
+    tests: [awsRules('is not run by the function that halted it')],
+  },
+  {
     file: 'lib/runtime/commit-work.ts',
     from: '{ expected: known, upTo, publishedThrough: known }',
     to: '{ expected: known, publishedThrough: known }',
-    rule: 'a fold goes no further than its maker has been told of, or it looks like the work of another process',
+    rule: '⚑ fold-known',
     tests: [engineRules('a fold goes no further than what its maker has been told of')],
   },
   {
     file: 'lib/batch/planner-log.ts',
     from: 'return encodeKey([source, name]);',
     to: 'return encodeKey([name]);',
-    rule: '⚑ piece-identity',
+    rule: '⚑ piece-identity: of one object in two sources',
     tests: [engineRules('one object that two sources read is planned in each of them')],
+  },
+
+  // Attempts.
+  {
+    file: 'lib/log/create.ts',
+    from: 'if (isMine(found.body)) return',
+    to: 'if (found.size < 0) return',
+    rule: '⚑ attempt-id: a retried PUT that its own first try refuses is our own',
+    tests: [engineRules('a retried PUT that is answered 412')],
+  },
+  {
+    file: 'lib/log/create.ts',
+    from: 'if (isMine(found.body)) return',
+    to: 'if (found.size > 0) return',
+    rule: '⚑ attempt-id: what is there may be of another attempt',
+    tests: [engineRules('what another attempt has committed is adopted')],
+  },
+  {
+    file: RUNNER,
+    from: 'await trigger.durable;',
+    to: '',
+    rule: '⚑ log-after-plan',
+    tests: [engineRules('log/n waits for plan/n and its segment')],
+  },
+  {
+    file: INVOCATION,
+    from: 'invocation.signal.throwIfAborted();',
+    to: '',
+    rule: '⚑ live-invocation: a thawed continuation gets no further than its next request',
+    tests: [invocation('stops a thawed continuation at its next request')],
+  },
+  {
+    file: RUNNER,
+    from: 'if (live) return;',
+    to: 'if (n > 0 || live) return;',
+    rule: '⚑ live-invocation: an attempt that outlived its invocation changes no tier',
+    tests: [engineRules('a zombie whose invocation is over')],
+  },
+  {
+    file: RUNNER,
+    from: "    if (creation.outcome === 'taken') {",
+    to: "    await new Promise((resolve) => setImmediate(resolve));\n    if (creation.outcome === 'taken') {",
+    rule: '⚑ one-step: nothing is awaited between the last look and the change',
+    tests: [engineRules('two triggers of one batch at once')],
+  },
+  {
+    file: RUNNER,
+    from: '    // Another call has moved this environment on meanwhile.\n    if (state.position !== n - 1) return undefined;',
+    to: '',
+    rule: '⚑ one-step: another call may have moved this environment on',
+    tests: [engineRules('two triggers of one batch at once')],
+  },
+  {
+    file: STATE,
+    from: 'if (manifest.through > this.#position) {',
+    to: 'if (manifest.through < 0) {',
+    rule: '⚑ left-behind',
+    tests: [
+      state('a tier left behind by another environment'),
+      engineRules('a tier left behind by another environment'),
+    ],
+  },
+  {
+    file: RUNNER,
+    from: 'while (n - 1 - this.state.manifest.through > job.commit.maxLag) {',
+    to: 'while (n < 0) {',
+    rule: '⚑ lag-bound',
+    tests: [backlog('is at most K when a batch starts')],
+  },
+
+  // Sleepers.
+  {
+    file: 'lib/log/partition-log.ts',
+    from: 'return answerDateMs - manifestDateMs < retentionMs / 2;',
+    to: 'return answerDateMs - manifestDateMs < retentionMs * 1e9;',
+    rule: '⚑ fresh-manifest: everywhere',
+    tests: [engineRules('an attempt that sleeps past a fold'), fold('concludes nothing from log answers')],
+  },
+  {
+    file: RUNNER,
+    from: "if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {",
+    to: "if (creation.outcome === 'gone') {",
+    rule: '⚑ fresh-manifest: of a log entry that was created or refused',
+    tests: [engineRules('an attempt that sleeps past a fold')],
+  },
+  {
+    file: RUNNER,
+    from: "if (creation.outcome === 'gone' || state.manifest.through >= n) {",
+    to: "if (creation.outcome === 'gone') {",
+    rule: '⚑ fresh-manifest: a folded entry that is created again is none',
+    tests: [engineRules('an attempt that sleeps past a fold')],
+  },
+  {
+    file: RUNNER,
+    from: '        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;\n',
+    to: '',
+    rule: '⚑ fresh-manifest: of log entries that are adopted',
+    tests: [engineRules('that were collected and made again by a sleeper are not applied')],
+  },
+  {
+    file: PLANNER,
+    from: '        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;\n',
+    to: '',
+    rule: '⚑ fresh-manifest: of plans that are adopted',
+    tests: [engineRules('that were collected and made again by a sleeper are not applied')],
+  },
+  {
+    file: RUNNER,
+    from: '      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) {\n        if (n ===',
+    to: '      if (n > 0) {\n        if (n ===',
+    rule: '⚑ fresh-manifest: of log entries that are absent',
+    tests: [engineRules('log entries that are found absent after a long sleep')],
+  },
+  {
+    file: PLANNER,
+    from: 'if (mayConclude(dateMs, this.state.pinned.dateMs,',
+    to: 'if (n > 0 || mayConclude(dateMs, this.state.pinned.dateMs,',
+    rule: '⚑ fresh-manifest: of a plan that was created',
+    tests: [engineRules('a planner that sleeps past a fold and a collection')],
+  },
+  {
+    file: 'lib/commit/read-log.ts',
+    from: 'if (answers.some((answer) => !mayConclude(answer.dateMs, loaded.dateMs, retentionMs))) return { fresh: false };',
+    to: '',
+    rule: '⚑ fresh-manifest: of entries that are folded',
+    tests: [fold('concludes nothing from log answers')],
+  },
+  {
+    file: 'lib/commit/publish-outputs.ts',
+    from: 'mayConclude(dateMs, loaded.dateMs, partition.retentionMs);',
+    to: 'dateMs < Number.POSITIVE_INFINITY;',
+    rule: '⚑ fresh-manifest: of results that a fold publishes',
+    tests: [fold('came half a retention after the manifest')],
+  },
+  {
+    file: 'lib/commit/sweep.ts',
+    from: 'if (!mayConclude(answer.dateMs, loaded.dateMs, retentionMs)) {',
+    to: 'if (answer.dateMs < 0) {',
+    rule: '⚑ fresh-manifest: of batches that the sweep misses',
+    tests: [sweep('takes an absent log entry for missing only under a fresh manifest')],
+  },
+
+  // Planning.
+  {
+    file: PLANNER,
+    from: 'if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);\n      const creation',
+    to: 'if (segment !== null) void createOnce(store, names.segment(n, segment.hash), segment.bytes);\n      const creation',
+    rule: '⚑ segment-first',
+    tests: [engineRules('the segment is durable before the plan')],
+  },
+  {
+    file: PLANNER,
+    from: 'if (this.#overtaken) throw new PlanTakenError(this.state.position);',
+    to: '',
+    rule: '⚑ planner-overtaken: by plans that its manifest has folded',
+    tests: [engineRules('a planner whose own commit side has folded plans')],
+  },
+  {
+    file: PLANNER,
+    from: 'if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);\n      this.#adopt',
+    to: 'this.#adopt',
+    rule: '⚑ planner-overtaken: while its own plan was on its way',
+    tests: [engineRules('a plan that is ours, but planned on from by others')],
+  },
+  {
+    file: INGEST,
+    from: '    await durable;\n',
+    to: '    durable.catch(() => {});\n',
+    rule: '⚑ trigger-after-plan, ⚑ ack-after-plan: ingest goes on when the plan is durable',
+    tests: [ingest('nothing is triggered before the plan is durable')],
+  },
+  {
+    file: INGEST,
+    from: '        if (gathered !== undefined) {\n          try {',
+    to: '        for (const work of ended) done.add(work);\n        if (gathered !== undefined) {\n          try {',
+    rule: '⚑ ack-after-plan: a message is done when its plan is durable',
+    tests: [
+      ingest('a message whose plan another made first is planned in the next'),
+      ingest('a message comes again whose plan the store did not take'),
+    ],
+  },
+  {
+    file: INGEST,
+    from: 'if ((await this.#planner.planned(sourceName, name)) !== undefined) return true;',
+    to: '',
+    rule: '⚑ piece-identity: a message that comes again was planned',
+    tests: [ingest('two deliveries of one message, long after one another, are planned once')],
+  },
+  {
+    file: INGEST,
+    from: 'if (planned?.done) return undefined;',
+    to: '',
+    rule: '⚑ piece-identity: an object that is announced again was planned',
+    tests: [ingest('plans one once that is announced twice')],
+  },
+
+  {
+    file: 'cli/commands/send.ts',
+    from: 'if (length === 0) break;',
+    to: 'if (length >= 0) break;',
+    rule: '⚑ flush-behind',
+    tests: [send('close the windows only when all that was sent is planned')],
+    built: true,
+  },
+
+  // The commit side.
+  {
+    file: FOLD,
+    from: '    await allOrFirstError<unknown>([publishing, started.stored]);\n    if (!(await publishing)) continue;',
+    to: '    publishing.catch(() => {});\n    await started.stored;',
+    rule: '⚑ fold-after-publish',
+    tests: [fold('counts only when its results are out')],
+  },
+  {
+    file: FOLD,
+    from: 'if (entry.previousHash === previousHash) return;',
+    to: 'if (entry.n > 0) return;',
+    rule: '⚑ chain: of entries that are folded',
+    tests: [fold('names the log entry that does not follow the one before')],
+  },
+  {
+    file: 'lib/commit/partition.ts',
+    from: 'if (loaded.dateMs - base.dateMs >= retentionMs / 2) return false;',
+    to: '',
+    rule: '⚑ may-name: an SST that was written long ago may be gone and forgotten',
+    tests: [
+      fold('rebuilds when it slept so long that its SST was condemned'),
+      compact('does not name outputs that may be condemned, deleted and forgotten'),
+    ],
+  },
+  {
+    file: 'lib/commit/partition.ts',
+    from: 'return !ssts.some((sst) => condemned.has(sst.id));',
+    to: 'return condemned.size >= 0;',
+    rule: '⚑ may-name: nor what is condemned',
+    tests: [
+      fold('rebuilds when its SST was condemned while it slept'),
+      compact('does not name outputs that are condemned'),
+    ],
+  },
+  {
+    file: 'lib/manifest/manifest-store.ts',
+    from: "if (loaded.manifest.nonces.includes(nonce)) return { outcome: 'done', loaded };",
+    to: '',
+    rule: '⚑ edit-nonce',
+    tests: [manifests('looks for its own nonce after a time-out'), fold('recognises its own edit by its nonce')],
+  },
+  {
+    file: 'lib/manifest/apply-edit.ts',
+    from: 'return isConflict(changes) ? changes : { ...stamped, ...changes };',
+    to: 'return isConflict(changes) ? changes : { ...stamped, ...changes, folds: (changes.folds ?? stamped.folds).map(stamp) };',
+    rule: '⚑ late-stamps: a fold is stamped by the next edit',
+    tests: [
+      edits('stamps what earlier edits left, and leaves its own'),
+      gc('stay a retention after the compare-and-set that folded them'),
+    ],
+  },
+  {
+    file: GC,
+    from: 'const condemned = new Set(manifest.condemned.map((sst) => sst.id));',
+    to: 'const decided = planCollect(base, stored, { retentionMs, keepLogsAfter })?.condemn ?? [];\n  const condemned = new Set([...manifest.condemned.map((sst) => sst.id), ...decided]);',
+    rule: '⚑ condemn-first: an edit that was lost condemns nothing',
+    tests: [gc('are not deleted when the edit that condemns them is lost')],
+  },
+  {
+    file: GC,
+    from: 'const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
+    to: 'for (const id of planCollect(base, stored, { retentionMs, keepLogsAfter })?.condemn ?? []) await store.delete([names.sst(path, id)]);\n  const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
+    rule: '⚑ condemn-first: the edit, then the deletion',
+    tests: [gc('that no manifest names are condemned before they are deleted')],
+  },
+  {
+    file: GC,
+    from: 'readers: loaded[s + 1] ?? []',
+    to: 'readers: loaded[s + 9] ?? []',
+    rule: '⚑ stage-logs: the next stage is a reader',
+    tests: [engineRules('log entries of a stage are kept until the next stage has folded')],
+  },
+  {
+    file: 'lib/commit/compact.ts',
+    from: 'if (value === null && !mayHold(older, key)) continue;',
+    to: 'if (value === null) continue;',
+    rule: '⚑ tombstones: kept by a compaction',
+    tests: [compact('keeps a tombstone as long as something older may hold its key')],
+  },
+  {
+    file: FOLD,
+    from: 'merged.filter(({ key, value }) => value !== null || mayHold(older, key));',
+    to: 'merged.filter(({ value }) => value !== null);',
+    rule: '⚑ tombstones: kept by a fold',
+    tests: [fold('keeps a tombstone only where an older SST may hold its key')],
+  },
+  {
+    file: 'lib/commit/sweep.ts',
+    from: 'Math.min(planned, ...before.map((standing) => standing.head));',
+    to: 'Math.min(planned, Math.max(...before.map((standing) => standing.head)));',
+    rule: '⚑ siblings: the sweep, too, waits for all of the stage before',
+    tests: [sweep('triggers a later stage only where all of the stage before')],
+  },
+  {
+    file: 'lib/commit/sweep.ts',
+    from: 'if (ended && !halted && head < ready)',
+    to: 'if (ended && head < ready)',
+    rule: '⚑ halt-stops: the sweep leaves a halted partition alone',
+    tests: [sweep('leaves halted partitions and what is not planned alone')],
+  },
+
+  // The sweep.
+  {
+    file: MAINTAIN,
+    from: '{ sender, group: sender }',
+    to: '{ sender }',
+    rule: '⚑ sweep-group: of triggers',
+    tests: [awsRules('a sweep uses a message group of its own')],
+  },
+  {
+    file: MAINTAIN,
+    from: 'const sender =',
+    to: "const sender = 'sweep-1'; void",
+    rule: '⚑ sweep-group: triggers have a new id each time',
+    tests: [awsRules('a sweep uses a message group of its own')],
+  },
+  {
+    file: MAINTAIN,
+    from: 'return { body, group: id, dedupId: id };',
+    to: 'return { body, group: path, dedupId: id };',
+    rule: '⚑ sweep-group: of hints to fold',
+    tests: [awsRules('so do its hints to fold')],
+  },
+
+  // Results, and reads, again.
+  {
+    file: RUNNER,
+    from: 'const published = this.#publishing.then(publish);',
+    to: 'const published = publish();',
+    rule: '⚑ output-order: one after the other',
+    tests: [engineRules('out/n is published after out/n−1')],
+  },
+  {
+    file: 'lib/commit/publish-outputs.ts',
+    from: 'for (const entry of entries.slice(from)) {',
+    to: 'for (const entry of entries.slice(from).reverse()) {',
+    rule: '⚑ output-order: in a fold',
+    tests: [fold('publishes what batch functions did not get to')],
+  },
+  {
+    file: 'lib/batch/publish.ts',
+    from: 'await Promise.all(outputs.map((output, i) => createOnce',
+    to: 'await Promise.all(outputs.map((output, i) => entry.output(i).length > 0 && createOnce',
+    rule: '⚑ output-order: empty ones too',
+    tests: [engineRules('out/n is published after out/n−1')],
+  },
+  {
+    file: STATE,
+    from: 'if (this.#readers > 0 && manifest.version',
+    to: 'if (this.#readers > 9 && manifest.version',
+    rule: '⚑ one-manifest: a batch reads under one',
+    tests: [engineRules('a fold that is published while a batch reads')],
+  },
+  {
+    file: STATE,
+    from: 'if (version !== this.#pinned.manifest.version) return false;',
+    to: '',
+    rule: '⚑ one-manifest: all rows, read into memory',
+    tests: [state('all rows that are read under one manifest are dropped under the next')],
+  },
+  {
+    file: STATE,
+    from: 'this.#warm = undefined;\n    if (manifest.through',
+    to: 'if (manifest.through',
+    rule: '⚑ one-manifest: a warm pack that waits for its batch',
+    tests: [engineRules('a warm pack is not used under another manifest')],
+  },
+  {
+    file: RUNNER,
+    from: 'if (state.manifest.version === version) throw error;\n      return undefined;',
+    to: 'return undefined;',
+    rule: '⚑ missing-sst: under a fresh manifest it is damage',
+    tests: [damage('under a fresh manifest it is corruption')],
   },
 ];

@@ -18,6 +18,8 @@ export interface Mutant {
   readonly rule: string;
   /** One of these failing is enough. */
   readonly tests: readonly Detector[];
+  /** They run the built commands on the services of the suite (a local AWS): takes a minute, so only where nothing else does. */
+  readonly built?: boolean | undefined;
 }
 
 /** The text with the bug in it. @throws {Error} the snippet is not there, or there more than once: the list is out of date */

@@ -42,20 +42,23 @@ async function copyOfTree(): Promise<string> {
 }
 
 /** Runs tests in a copy. @returns `undefined`: it was ended after {@link LIMIT_MS}; text: it did not come to a report */
-async function runTests(folder: string, tests: readonly Detector[]): Promise<TestReport | string | undefined> {
+async function runTests(
+  folder: string,
+  { tests, built }: Pick<Mutant, 'tests' | 'built'>,
+): Promise<TestReport | string | undefined> {
   const report = path.join(folder, 'report.json');
+  const config = built ? 'vitest.config.ts' : 'test/mutants/vitest.config.ts';
   await rm(report, { force: true });
+  if (built) {
+    const tsc = spawn(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
+      cwd: folder,
+    });
+    await new Promise((resolve) => tsc.on('close', resolve));
+  }
   const files = [...new Set(tests.map((test) => test.file))];
   const names = tests.map((test) => test.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
   const vitest = path.join(folder, 'node_modules/vitest/vitest.mjs');
-  const args = [
-    vitest,
-    'run',
-    '--config',
-    'test/mutants/vitest.config.ts',
-    '--reporter=json',
-    `--outputFile=${report}`,
-  ];
+  const args = [vitest, 'run', '--config', config, '--reporter=json', `--outputFile=${report}`];
   const child = spawn(process.execPath, [...args, '-t', names, ...files], { cwd: folder, detached: true });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -92,7 +95,7 @@ async function judge(folder: string, mutant: Mutant): Promise<Omit<Found, 'mutan
     return { verdict: 'BROKEN', by: (error as Error).message };
   }
   try {
-    const report = await runTests(folder, mutant.tests);
+    const report = await runTests(folder, mutant);
     if (report === undefined) return { verdict: 'found', by: `no end after ${LIMIT_MS / 1000} s` };
     if (typeof report === 'string') return { verdict: 'BROKEN', by: report };
     const noticed = mutant.tests.find((test) => resultsOf(report, test).includes('failed'));
@@ -106,15 +109,23 @@ async function judge(folder: string, mutant: Mutant): Promise<Omit<Found, 'mutan
 }
 
 /** Tests that do not pass as they are. */
-async function unsound(folder: string, tests: readonly Detector[]): Promise<string[]> {
-  const report = await runTests(folder, tests);
-  if (report === undefined || typeof report === 'string') return [report ?? 'the tests do not come to an end'];
-  return tests
-    .filter((test) => {
+async function unsound(folder: string, mutants: readonly Mutant[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const built of [false, true]) {
+    const tests = mutants.filter((mutant) => (mutant.built ?? false) === built).flatMap((mutant) => mutant.tests);
+    if (tests.length === 0) continue;
+    const report = await runTests(folder, { tests, built });
+    if (report === undefined || typeof report === 'string') {
+      problems.push(report ?? 'the tests do not come to an end');
+      continue;
+    }
+    for (const test of tests) {
       const results = resultsOf(report, test);
-      return !results.includes('passed') || results.includes('failed');
-    })
-    .map(({ file, name }) => `${file}: '${name}' is not there, or fails as it is`);
+      if (results.includes('passed') && !results.includes('failed')) continue;
+      problems.push(`${test.file}: '${test.name}' is not there, or fails as it is`);
+    }
+  }
+  return [...new Set(problems)];
 }
 
 const part = process.argv[2] ?? '';
@@ -123,8 +134,7 @@ const workers = Math.max(1, Math.min(2, availableParallelism(), mutants.length))
 const folders = await Promise.all(Array.from({ length: workers }, copyOfTree));
 let failures = 0;
 try {
-  const tests = new Map(mutants.flatMap((mutant) => mutant.tests.map((test) => [`${test.file} ${test.name}`, test])));
-  for (const problem of await unsound(folders[0]!, [...tests.values()])) {
+  for (const problem of await unsound(folders[0]!, mutants)) {
     failures++;
     console.log(problem);
   }

@@ -4,5 +4,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { conditions: ['misa-source'] },
   ssr: { resolve: { conditions: ['misa-source'] } },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, pool: 'forks', maxWorkers: 1 },
+  test: {
+    include: ['test/**/*.test.ts'],
+    setupFiles: ['test/setup/random-tests.ts'],
+    testTimeout: 120_000,
+    pool: 'forks',
+    maxWorkers: 1,
+  },
 });

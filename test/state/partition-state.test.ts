@@ -210,7 +210,7 @@ describe('PartitionState', () => {
     );
   });
 
-  it('⚑ a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
+  it('⚑ left-behind: a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
     const folder = new Folder();
     const make = (): PartitionState =>
       new PartitionState({
@@ -244,7 +244,7 @@ describe('PartitionState', () => {
     expect(table!.get('k', 0)).toEqual([2]);
   });
 
-  it('a row that is deleted stays deleted, whichever of its blocks are near', async () => {
+  it('⚑ tombstones: a row that is deleted stays deleted, whichever of its blocks are near', async () => {
     const stateKey = `${addressPrefix(0, 'keyed', 0)}k`;
     const folder = new Folder();
     const cache = LmdbBlockCache.open(cacheFolder(), 1 << 20);
@@ -273,43 +273,51 @@ describe('PartitionState', () => {
     await cache.close();
   });
 
-  it('rows that are brought near under one manifest are dropped under the next, where newer ones may be folded', async () => {
-    const stateKey = `${addressPrefix(0, 'keyed', 0)}k`;
-    const folder = new Folder();
-    const asleep = sleepAt((call) => call.op === 'get' && call.name.includes('/sst/'), 'after effect');
-    const store = hookedStore(folder.store, asleep.hooks);
-    const state = new PartitionState({
-      store,
-      names: NAMES,
-      path: PATH,
-      cache: undefined,
-      kinds: KINDS,
+  const stateKey = `${addressPrefix(0, 'keyed', 0)}k`;
+  for (const { what, read, rowBytes, filler } of [
+    {
+      what: 'rows that are brought near under one manifest are dropped under the next',
+      read: (state: PartitionState) => state.bringNear([stateKey], noCost()),
       rowBytes: 200,
+      filler: 50,
+    },
+    {
+      what: 'all rows that are read under one manifest are dropped under the next',
+      read: (state: PartitionState) => state.loadAll(noCost()),
+      rowBytes: 20_000,
+      filler: 5_000,
+    },
+  ]) {
+    it(`⚑ one-manifest: ${what}, where newer ones may be folded`, async () => {
+      const folder = new Folder();
+      const asleep = sleepAt((call) => call.op === 'get' && call.name.includes('/sst/'), 'after effect');
+      const store = hookedStore(folder.store, asleep.hooks);
+      const state = new PartitionState({ store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes });
+      folder.log(1, 'h1', [{ key: stateKey, value: packValue(['old']) }]);
+      await folder.fold(1);
+      state.adopt(folder.loaded);
+      const near = read(state);
+      await asleep.asleep;
+      // Meanwhile the row changes, is pushed out of memory by others, and out of the overlay by a fold.
+      const write = (n: number, key: string, row: unknown): void => {
+        const batch = state.begin();
+        const [table] = batch.tables(SPECS, 0);
+        table!.put(key, 0, row);
+        state.apply(n, `h${n}`, batch.encode(), batch);
+        folder.log(n, `h${n}`, [{ key: addressPrefix(0, 'keyed', 0) + key, value: packValue(row) }]);
+      };
+      write(2, 'k', ['new']);
+      for (let n = 3; n < 8; n++) write(n, `other${n}`, ['x'.repeat(filler)]);
+      await folder.fold(6);
+      state.adopt(folder.loaded);
+      expect(state.isNear(0, 0, 'k')).toBe(false);
+      asleep.wake();
+      await near;
+      const [table] = state.begin().tables(SPECS, 0);
+      await table!.load(['k']);
+      expect(table!.get('k', 0)).toEqual(['new']);
     });
-    folder.log(1, 'h1', [{ key: stateKey, value: packValue(['old']) }]);
-    await folder.fold(1);
-    state.adopt(folder.loaded);
-    const near = state.bringNear([stateKey], noCost());
-    await asleep.asleep;
-    // Meanwhile the row changes, is pushed out of memory by others, and out of the overlay by a fold.
-    const write = (n: number, key: string, row: unknown): void => {
-      const batch = state.begin();
-      const [table] = batch.tables(SPECS, 0);
-      table!.put(key, 0, row);
-      state.apply(n, `h${n}`, batch.encode(), batch);
-      folder.log(n, `h${n}`, [{ key: addressPrefix(0, 'keyed', 0) + key, value: packValue(row) }]);
-    };
-    write(2, 'k', ['new']);
-    for (let n = 3; n < 8; n++) write(n, `other${n}`, ['x'.repeat(50)]);
-    await folder.fold(6);
-    state.adopt(folder.loaded);
-    expect(state.isNear(0, 0, 'k')).toBe(false);
-    asleep.wake();
-    await near;
-    const [table] = state.begin().tables(SPECS, 0);
-    await table!.load(['k']);
-    expect(table!.get('k', 0)).toEqual(['new']);
-  });
+  }
 
   it('a discarded attempt leaves no trace', async () => {
     const state = new PartitionState({
