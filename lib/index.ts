@@ -4,7 +4,15 @@
  * @module misa
  */
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
-export { type RunInput, type Running, type RunOptions, run } from './run.ts';
+export {
+  type BatchResults,
+  type OutputRows,
+  type QuarantinedResult,
+  type RunInput,
+  type Running,
+  type RunOptions,
+  run,
+} from './run.ts';
 export type { Output } from './runtime/embedded.ts';
 export type {
   RunEvent,

@@ -10,7 +10,41 @@ import type { Job } from './stream/job.ts';
 /** Files of a source: a path or a glob, or several. Formats by extension: docs/inputs.md. */
 export type RunInput = string | readonly string[];
 
-export interface RunOptions {
+/** A row that could not be used, as the output `_quarantine` has it. */
+export interface QuarantinedResult {
+  readonly source: string;
+  /** The file or stream it came from. */
+  readonly object: string;
+  /** Its line, or its number where there are no lines; from 1. */
+  readonly line: number;
+  readonly reason: string;
+  /** The row as it was read, cut to 500 characters. */
+  readonly text: string;
+}
+
+/** Results of one output of one batch, in one partition. */
+export interface OutputRows<Output extends string, Row> {
+  /** Number of the micro-batch, from 1, over all runs of the job on its store. */
+  readonly batch: number;
+  readonly partition: number;
+  /** The output's name; `out` where the job has a single one; `_quarantine`: rows that could not be used. */
+  readonly output: Output;
+  /** As JSON has them: a `Date` is ISO 8601 text. Never empty, unless the output is a table (mode `complete`). */
+  readonly rows: Row[];
+}
+
+/** What `onBatch` is given; `output` tells which rows it has. */
+export type BatchResults<Out = unknown> =
+  | (unknown extends Out
+      ? OutputRows<string, unknown>
+      : Out extends readonly (infer Row)[]
+        ? OutputRows<'out', Row>
+        : {
+            [Name in keyof Out & string]: OutputRows<Name, Out[Name] extends readonly (infer Row)[] ? Row : never>;
+          }[keyof Out & string])
+  | OutputRows<'_quarantine', QuarantinedResult>;
+
+export interface RunOptions<Out = unknown> {
   /** What each source of the job reads, by its name. Every source needs one. */
   readonly inputs: { readonly [source: string]: RunInput };
   /** Where the state is: a directory, or `s3://bucket/prefix`. Default: `.misa`. */
@@ -29,6 +63,19 @@ export interface RunOptions {
   readonly preload?: 'off' | 'metadata' | 'keys' | undefined;
   /** Rows of a micro-batch at most: overrides the job's `trigger.maxRows`. */
   readonly batchRows?: number | undefined;
+  /**
+   * Is given the results, in the order of batch, output and partition, one call after the other; it may answer a promise,
+   * and the run waits for it (one batch runs ahead). How far it is, is kept in the store under the name `consumer`: after a
+   * crash it is called again with the same batch, partition and output, and the same rows, from the first batch on of which
+   * not every call had been fulfilled. So what is written under a key made of the three, or in one transaction with them, is
+   * there exactly once. What it throws ends the run (`ON_BATCH`); the next run calls it with that batch again.
+   */
+  readonly onBatch?: ((results: BatchResults<Out>) => Promise<void> | void) | undefined;
+  /**
+   * Names who takes the results by `onBatch`; a new name begins with the first batch whose results the store has. Default
+   * `onBatch`.
+   */
+  readonly consumer?: string | undefined;
   /** As {@link Running.stop}, when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -58,9 +105,11 @@ export interface Running {
  *
  * Nothing is thrown here: whatever fails rejects `done`.
  */
-export function run(job: Job<unknown>, options: RunOptions): Running {
+export function run<Out>(job: Job<Out>, options: RunOptions<Out>): Running {
   const stop = new AbortController();
   const signal = options?.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
-  const done = import('./runtime/run-program.ts').then(({ runProgram }) => runProgram(job, options, signal));
+  const done = import('./runtime/run-program.ts').then(({ runProgram }) =>
+    runProgram(job, options as RunOptions, signal),
+  );
   return { done, stop: () => stop.abort() };
 }

@@ -40,6 +40,9 @@ export interface Names {
   warmPrefix(path: PartitionPath): string;
   out(output: string, partition: number, n: number): string;
   outPrefix(output: string, partition: number): string;
+  /** How far a consumer has taken the results. */
+  consumer(name: string): string;
+  consumerPrefix(): string;
   /** Advisory traces of runs, for the timeline. */
   trace(id: string): string;
   tracePrefix(): string;
@@ -73,6 +76,8 @@ export function names(job: string, epoch: number): Names {
     warmPrefix: (path) => `${root}/${path}/warm/`,
     out: (output, partition, n) => `${root}/out/${output}/p${partition}/${pad(n)}`,
     outPrefix: (output, partition) => `${root}/out/${output}/p${partition}/`,
+    consumer: (name) => `${root}/consumer/${name}`,
+    consumerPrefix: () => `${root}/consumer/`,
     trace: (id) => `${root}/trace/${id}`,
     tracePrefix: () => `${root}/trace/`,
   };

@@ -23,6 +23,7 @@ import type { Inputs } from './inputs.ts';
 import type { JobFile } from './job-file.ts';
 import type { OutputOptions } from './output/settings.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
+import { type Consume, type ConsumerOptions, ResultConsumer } from './result-consumer.ts';
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
 import { StepTimes } from './step-times.ts';
@@ -41,6 +42,8 @@ export interface EmbeddedOptions {
   readonly store: StoreSpec;
   readonly inputs: InputFiles;
   readonly output?: Output | undefined;
+  /** Is given the results as rows, each batch after the one before, across runs; see `result-consumer.ts`. */
+  readonly consumer?: { readonly name: string; readonly consume: Consume } | undefined;
   /** Directory for block caches, shared by processes; default: `.cache` in a directory store, else in `.misa`. */
   readonly cacheRoot?: string | undefined;
   /** Budget of the block cache; 0: none. Default 256 MiB. */
@@ -107,6 +110,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   };
   let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
+  let consumer: ResultConsumer | undefined;
   let idle = false;
   try {
     const end = await runJob(job, {
@@ -130,6 +134,8 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         opened = { file, engine, inputs };
         directory = await openDirectory(options, job, store, file, clock);
         await directory?.copy(engine.position);
+        consumer = await openConsumer(job, options, { store, clock, random, file, position: engine.position });
+        await consumer?.catchUp(engine.position, options.stop);
         const { position } = engine;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
@@ -139,6 +145,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const startMs = clock.monotonic();
         await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
         if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
+        await consumer?.deliver(done.n, resultsOf(done));
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
         const { commitLag, stateSize } = engine;
         options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, ...inputs.progress });
@@ -151,6 +158,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
       },
     });
+    await consumer?.close();
     await directory?.close();
     return { ...end, file: opened!.file, files: directory?.files ?? [] };
   } catch (error) {
@@ -215,6 +223,23 @@ async function openDirectory(
   const { path: directory, kind: _, ...options } = output;
   const { outputs } = job;
   return OutputDirectory.open({ directory, options, store, names: names(file.name, file.epoch), file, outputs, clock });
+}
+
+async function openConsumer(
+  { outputs, partitions }: PhysicalJob,
+  { consumer }: EmbeddedOptions,
+  { file, ...env }: Pick<ConsumerOptions, 'store' | 'clock' | 'random' | 'position'> & { readonly file: JobFile },
+): Promise<ResultConsumer | undefined> {
+  if (consumer === undefined) return undefined;
+  const { name, consume } = consumer;
+  return ResultConsumer.open({
+    ...env,
+    names: names(file.name, file.epoch),
+    consumer: name,
+    consume,
+    outputs,
+    partitions,
+  });
 }
 
 /** Results of a batch from its log entries, where this run has them. */

@@ -11,10 +11,12 @@ import type { PhysicalJob } from '../stream/physical.ts';
 import { systemClock } from '../util/clock.ts';
 import { checkInputs, type EmbeddedEnd, type Opened, type Progress, runEmbedded } from './embedded.ts';
 import { findFiles } from './find-files.ts';
+import type { Consume } from './result-consumer.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
 
 /** New files are looked for so often. */
 const POLL_MS = 1000;
+const CONSUMER = 'onBatch';
 const OPTIONS: readonly string[] = [
   'inputs',
   'store',
@@ -25,6 +27,8 @@ const OPTIONS: readonly string[] = [
   'commit',
   'preload',
   'batchRows',
+  'onBatch',
+  'consumer',
   'signal',
   'onEvent',
 ] satisfies (keyof RunOptions)[];
@@ -64,7 +68,7 @@ async function runChecked(
   stop: AbortSignal,
   tell: (event: RunEvent) => void,
 ): Promise<RunSummary> {
-  const { inputs, store = '.misa', endpoint, output, flush, watch } = options;
+  const { inputs, store = '.misa', endpoint, output, flush, watch, onBatch, consumer = CONSUMER } = options;
   const patterns = new Map(
     Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
   );
@@ -76,6 +80,7 @@ async function runChecked(
     store: parseStoreUrl(store, endpoint),
     inputs: await find(),
     output: typeof output === 'string' ? { kind: 'directory', path: output } : output,
+    consumer: onBatch === undefined ? undefined : { name: consumer, consume: onBatch as Consume },
     flush,
     stop,
     watch: watch === true ? { pollMs: POLL_MS, find } : undefined,

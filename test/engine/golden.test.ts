@@ -283,3 +283,9 @@ it('a cursor', () => {
   const bytes = matches('cursor-v1.json', encodeEnvelope('cursor', 1, cursor));
   expect(decodeEnvelope('cursor', 1, bytes, 'golden')).toEqual(cursor);
 });
+
+it('the cursor of a consumer', () => {
+  const body = { through: 17, nonce: '0123456789abcdef0123' };
+  const bytes = matches('consumer-v1.json', encodeEnvelope('consumer', 1, body));
+  expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
+});

@@ -3,7 +3,17 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { count, job, MisaError, type RunEvent, run, source, sum, tumbling } from '../../lib/index.ts';
+import {
+  type BatchResults,
+  count,
+  job,
+  MisaError,
+  type RunEvent,
+  run,
+  source,
+  sum,
+  tumbling,
+} from '../../lib/index.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-run-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -129,6 +139,42 @@ describe('run over files', () => {
     });
     expect(await running.done).toMatchObject({ reason: 'stopped', rows: 20 });
     expect(events.filter((e) => e.type === 'idle')).toMatchObject([{ watermark: 8000 }, { watermark: 18_000 }]);
+  });
+
+  it('gives the results to onBatch, waits for its promise, and goes on there in the next run', async () => {
+    const { store, output, write } = workspace();
+    const inputs = { clicks: write('a.ndjson', [...rowsOf(0, 130), { user: 'no time' }]) };
+    const given: BatchResults<{ key: string; clicks: number }[]>[] = [];
+    let under = 0;
+    const first = run(byMinute, {
+      inputs,
+      store,
+      output,
+      async onBatch(results) {
+        expect(++under).toBe(1);
+        await new Promise((resolve) => setImmediate(resolve));
+        under--;
+        if (results.batch > 3) throw new Error('no more');
+        given.push(results);
+      },
+    });
+    await expect(first.done).rejects.toMatchObject({
+      code: 'ON_BATCH',
+      message: expect.stringMatching(/at batch [4-9].*: no more\. The batch is committed; the next run calls onBatch/),
+    });
+    await run(byMinute, { inputs, store, output, flush: true, onBatch: (results) => void given.push(results) }).done;
+    expect(new Set(given.map((g) => `${g.batch} ${g.output} ${g.partition}`)).size).toBe(given.length);
+    expect(given.map((g) => g.batch)).toEqual(given.map((g) => g.batch).sort((a, b) => a - b));
+    const rows = given.flatMap((g) => (g.output === '_quarantine' ? [] : g.rows));
+    expect(shown(rows)).toEqual(expected(rowsOf(0, 130)));
+    expect(given.filter((g) => g.output === '_quarantine')).toMatchObject([
+      { partition: 0, rows: [{ source: 'clicks', object: inputs.clicks, line: 131 }] },
+    ]);
+    const again: unknown[] = [];
+    await run(byMinute, { inputs, store, onBatch: (results) => void again.push(results) }).done;
+    expect(again).toEqual([]);
+    await run(byMinute, { inputs, store, consumer: 'new', onBatch: (results) => void again.push(results) }).done;
+    expect(again).toEqual(given);
   });
 
   it('rejects with a code that is stable, and tells the failure as the last event', async () => {

@@ -1,0 +1,125 @@
+/**
+ * How far a consumer has taken the results of a job: one small object in the store, moved on by compare-and-set after what it
+ * says is done. It is written before the first result is given out, so whoever deletes results knows who still needs them.
+ */
+import { CorruptionError, FencedError, MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
+import { isName, type Names } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { Clock } from '../util/clock.ts';
+import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+import type { Random } from '../util/random.ts';
+
+const VERSION = 1;
+const MAX_TRIES = 5;
+
+interface Body {
+  /** Batches up to this are taken. */
+  readonly through: number;
+  /** Of the write that made it: how a writer recognises its own after a lost answer. */
+  readonly nonce: string;
+}
+
+export interface CursorOptions {
+  readonly store: ObjectStore;
+  readonly names: Names;
+  readonly consumer: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export class ConsumerCursor {
+  readonly #options: CursorOptions;
+  readonly #name: string;
+  #through: number;
+  #etag: string | undefined;
+
+  private constructor(options: CursorOptions, through: number, etag: string | undefined) {
+    this.#options = options;
+    this.#name = options.names.consumer(options.consumer);
+    this.#through = through;
+    this.#etag = etag;
+  }
+
+  /**
+   * Opens the cursor of a consumer, and makes it if there is none.
+   * @param begin where a new consumer begins: batches up to this are not given to it
+   * @throws {MisaError} `BAD_NAME` @throws {CorruptionError} @throws {FencedError}
+   */
+  static async open(options: CursorOptions, begin: () => Promise<number>): Promise<ConsumerCursor> {
+    const { store, names, consumer } = options;
+    if (!isName(consumer)) {
+      throw new MisaError(
+        'BAD_NAME',
+        `consumer name ${JSON.stringify(consumer)}: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit`,
+      );
+    }
+    const answer = await store.get(names.consumer(consumer));
+    if (answer.found) return new ConsumerCursor(options, decode(answer.body, names.consumer(consumer)), answer.etag);
+    const cursor = new ConsumerCursor(options, 0, undefined);
+    await cursor.advance(await begin());
+    return cursor;
+  }
+
+  /** Batches up to this are taken. */
+  get through(): number {
+    return this.#through;
+  }
+
+  /**
+   * Moves it on; durable when this is fulfilled.
+   * @throws {FencedError} another process takes results under this name
+   */
+  async advance(through: number): Promise<void> {
+    const { store, clock, random } = this.#options;
+    const nonce = random.id();
+    const body = encodeEnvelope('consumer', VERSION, { through, nonce } satisfies Body);
+    for (let tries = 1; ; tries++) {
+      try {
+        const written = await store.compareAndSet(this.#name, body, this.#etag);
+        if (written.ok) {
+          this.#etag = written.etag;
+          break;
+        }
+        // A first try whose answer was lost may have done it.
+        const found = await store.get(this.#name);
+        if (!found.found || decodeBody(found.body, this.#name).nonce !== nonce) throw this.#fenced();
+        this.#etag = found.etag;
+        break;
+      } catch (error) {
+        const again = error instanceof StoreTimeoutError || (error instanceof StoreError && error.retryable);
+        if (!again || tries >= MAX_TRIES) throw error;
+        await clock.sleep(20 * 2 ** tries);
+      }
+    }
+    this.#through = through;
+  }
+
+  #fenced(): FencedError {
+    return new FencedError(
+      `another process takes the results of job ${this.#options.names.job} as consumer ${this.#options.consumer}. Let one of the two run, or give one another name.`,
+    );
+  }
+}
+
+/**
+ * Batches up to which every consumer of a job has its results; Infinity: there is none. Results after this must not be deleted.
+ * @throws {CorruptionError} a cursor cannot be read: then nothing may be deleted
+ */
+export async function consumedThrough(store: ObjectStore, names: Names): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for await (const { name } of store.list(names.consumerPrefix())) {
+    const answer = await store.get(name);
+    if (answer.found) least = Math.min(least, decode(answer.body, name));
+  }
+  return least;
+}
+
+function decode(bytes: Uint8Array, name: string): number {
+  return decodeBody(bytes, name).through;
+}
+
+function decodeBody(bytes: Uint8Array, name: string): Body {
+  const body = decodeEnvelope<Body>('consumer', VERSION, bytes, name);
+  if (Number.isSafeInteger(body.through) && body.through >= 0) return body;
+  throw new CorruptionError(name, `it says that results are taken through ${String(body.through)}`);
+}
