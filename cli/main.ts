@@ -42,8 +42,14 @@ function addRun(misa: Command): void {
     .addOption(new Option('--commit <mode>', 'override the job').choices(['async', 'sync']))
     .addOption(new Option('--preload <what>', 'override the job').choices(['off', 'metadata', 'keys']))
     .addOption(new Option('--batch-rows <n>', 'rows of a micro-batch at most; overrides the job').argParser(positive))
-    .option('--watch', 'wait for new files when all are read', false)
-    .option('--flush', 'close all windows and fire all timers when all is read', false)
+    .addOption(
+      new Option('--moved <what>', 'files whose content was read under another name (default: stop, and ask)').choices([
+        'skip',
+        'read',
+      ]),
+    )
+    .option('--watch', 'wait for new files and new lines when all is read', false)
+    .option('--flush', 'close all windows and fire all timers when all is read, or watching is stopped', false)
     .addOption(jsonOption('one JSON object a line, for programs').default(false))
     .addHelpText(
       'after',

@@ -26,6 +26,7 @@ export interface RunOptions extends OutputArguments {
   readonly commit?: 'async' | 'sync';
   readonly preload?: 'off' | 'metadata' | 'keys';
   readonly batchRows?: number;
+  readonly moved?: 'skip' | 'read';
   readonly watch: boolean;
   readonly flush: boolean;
   readonly json: boolean;
@@ -42,12 +43,13 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
     const job = await importJob(jobFile);
     const startMs = systemClock.monotonic();
     const stats = new RunStats(startMs);
-    const { store, endpoint, flush, watch, commit, preload, batchRows } = options;
+    const { store, endpoint, moved, flush, watch, commit, preload, batchRows } = options;
     const running = run(job, {
       inputs: Object.fromEntries(patterns),
       store,
       endpoint,
       output: outputOf(places, output.options, job, stop),
+      moved,
       flush,
       watch,
       commit,

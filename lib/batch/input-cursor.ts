@@ -3,6 +3,7 @@
  * the last piece knows that it is the last. Each take is a piece, the unit that plans name.
  */
 import { BAD_ROW, type OpenOptions, openRows, type RowChunk, type RowPosition } from '../source/index.ts';
+import type { ContentPrefix, PrefixHasher } from './content-prefix.ts';
 import type { Piece } from './plan.ts';
 import type { SegmentBuilder } from './segment-builder.ts';
 
@@ -21,6 +22,12 @@ export interface CursorOptions {
   /** How far it is planned. */
   readonly from?: { readonly next: number; readonly position?: RowPosition | undefined } | undefined;
   readonly onBytes?: OpenOptions['onBytes'];
+  /** Hashes the text as it is read, so that pieces have a `prefix`; stands where the reading begins. */
+  readonly hasher?: PrefixHasher | undefined;
+  /** The prefix of all pieces, where text is not what is read. */
+  readonly prefix?: ContentPrefix | undefined;
+  /** See {@link OpenOptions.growing}. A last line without line end is left; then no piece is `done`. */
+  readonly growing?: boolean | undefined;
   /** Ends the reading. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -43,17 +50,23 @@ export class InputCursor {
   #sha256: string | undefined;
 
   private constructor(object: Readable, options: CursorOptions) {
-    const { from, onBytes, signal } = options;
+    const { from, onBytes, signal, hasher, growing } = options;
     this.#options = options;
     this.#position = from?.position;
     this.#rows = openRows(object, {
       fromRow: from?.next ?? 0,
       near: from?.position,
       chunkRows: CHUNK_ROWS,
-      onEnd: (end) => {
-        this.#sha256 = end.sha256;
-      },
+      // Of text that is hashed as it is read no second hash is wanted.
+      onEnd:
+        hasher !== undefined
+          ? undefined
+          : (end) => {
+              this.#sha256 = end.sha256;
+            },
       onBytes,
+      onText: hasher === undefined ? undefined : (block) => hasher.push(block),
+      growing,
       signal,
     });
   }
@@ -101,6 +114,7 @@ export class InputCursor {
       // Inside a chunk there is no position to seek to: reading again begins at the chunk.
       this.#position = chunk.start;
     }
+    const text = this.#textTo(chunk, to);
     const piece: Piece = {
       source: sourceName,
       name,
@@ -109,10 +123,26 @@ export class InputCursor {
       to: chunk.firstRow + to,
       fromPosition,
       toPosition: this.#position,
-      done: this.ended,
+      done: this.ended && !text.left,
       contentHash: this.ended ? this.#sha256 : undefined,
+      prefix: text.prefix,
     };
     return { piece, bytes: ((to - from) / chunk.rows.length) * chunk.bytes };
+  }
+
+  /** The content before row `to` of the chunk, and whether something is left behind the last row. */
+  #textTo(chunk: RowChunk, to: number): { readonly prefix: ContentPrefix | undefined; readonly left: boolean } {
+    const { hasher, prefix, growing } = this.#options;
+    if (hasher === undefined) return { prefix, left: false };
+    const whole = to === chunk.rows.length;
+    hasher.toLine((whole ? chunk.end.line : chunk.lineOf(to)) ?? Number.POSITIVE_INFINITY);
+    if (this.ended) {
+      if (growing) hasher.overBlankLines();
+      else hasher.toEnd();
+    }
+    const offset = chunk.start.offset === undefined ? undefined : hasher.bytes;
+    this.#position = { row: chunk.firstRow + to, line: hasher.line, offset };
+    return { prefix: hasher.prefix, left: hasher.hasMore };
   }
 
   /** Ends the reading. */

@@ -7,10 +7,14 @@ import { CorruptionError } from '../errors.ts';
 import type { RowPosition } from '../source/rows.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import { contentHash } from '../util/hash.ts';
+import type { ContentPrefix } from './content-prefix.ts';
 
 const VERSION = 1;
 
-/** Rows [from, to) of a source object. */
+/**
+ * Rows [from, to) of a source object. A piece without rows says how far an object is planned: one whose rows were read under
+ * another name, or (`to` 0) one whose name now stands for something else.
+ */
 export interface Piece {
   readonly source: string;
   /** The object's own name and version; ⚑ piece-identity: never of the group it was delivered in. */
@@ -28,6 +32,10 @@ export interface Piece {
   readonly mtimeMs?: number | undefined;
   /** Hash of the whole stored object, when it was read to its end. */
   readonly contentHash?: string | undefined;
+  /** The content before row `to`, of objects that are known by it: files of the embedded engine. */
+  readonly prefix?: ContentPrefix | undefined;
+  /** The name under which the rows before `from` were read. */
+  readonly moved?: string | undefined;
 }
 
 /** What became of the input rows before they reached a partition. */

@@ -10,6 +10,7 @@ import type { Entry } from '../sst/entry.ts';
 import { addressPrefix, type TableKind } from '../state/address.ts';
 import { encodeKey } from '../stream/key.ts';
 import { packValue } from '../util/pack.ts';
+import type { ContentPrefix } from './content-prefix.ts';
 import { decodePlan, type Piece, type Plan, type StoredPlan } from './plan.ts';
 
 /** The planner's tables: planned source objects, and the progress of the job as of the last plan. */
@@ -31,6 +32,9 @@ export interface PlannedObject {
   readonly size?: number | undefined;
   readonly mtimeMs?: number | undefined;
   readonly contentHash?: string | undefined;
+  readonly prefix?: ContentPrefix | undefined;
+  /** All of this was read under that name; nothing yet under this one. */
+  readonly moved?: string | undefined;
 }
 
 /** ⚑ piece-identity: an object that two sources read is two. */
@@ -39,8 +43,8 @@ export function objectKey(source: string, name: string): string {
 }
 
 export function plannedObject(piece: Piece): PlannedObject {
-  const { version, to, toPosition, done, size, mtimeMs, contentHash } = piece;
-  return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash };
+  const { version, to, toPosition, done, size, mtimeMs, contentHash, prefix, moved } = piece;
+  return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash, prefix, moved };
 }
 
 export function progressOf({ inputs, watermark, closedTo, kind, processingTime, headHash }: Plan): Progress {

@@ -9,8 +9,11 @@ import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { PLANNER } from '../object-store/names.ts';
+import { tableRange } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
-import { MissingSstError } from '../state/sst-reads.ts';
+import { MissingSstError, noCost } from '../state/sst-reads.ts';
+import { decodeKey } from '../stream/key.ts';
+import { unpackValue } from '../util/pack.ts';
 import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
@@ -176,6 +179,26 @@ export class Planner {
   /** How far a source object is planned; `undefined`: not at all. */
   async planned(source: string, name: string): Promise<PlannedObject | undefined> {
     return (await this.#read(OBJECTS_TABLE, objectKey(source, name))) as PlannedObject | undefined;
+  }
+
+  /** How far all objects of a source are planned, by name. Reads the whole table. */
+  async plannedObjects(source: string): Promise<Map<string, PlannedObject>> {
+    const values = new Map<string, PlannedObject>();
+    const { from, to } = tableRange(OBJECTS_TABLE);
+    await this.state.pinnedFor(async () => {
+      for (const { key, value } of await this.state.reads.scan(from, to, noCost())) {
+        values.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
+      }
+      for (const { table, key, row } of this.state.overlay.all()) {
+        if (table === OBJECTS_TABLE) values.set(key, row as PlannedObject);
+      }
+    });
+    const found = new Map<string, PlannedObject>();
+    for (const [key, planned] of values) {
+      const [of, name] = decodeKey(key) as [string, string];
+      if (of === source) found.set(name, planned);
+    }
+    return found;
   }
 
   /**

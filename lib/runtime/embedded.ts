@@ -52,6 +52,7 @@ export interface EmbeddedOptions {
   readonly committer?: 'worker' | 'inline' | undefined;
   readonly retentionMs?: number | undefined;
   readonly watch?: RunJobOptions['watch'];
+  readonly moved?: RunJobOptions['moved'];
   readonly flush?: boolean | undefined;
   readonly stop?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
@@ -122,6 +123,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       retentionMs,
       inputs: options.inputs,
       watch: options.watch,
+      moved: options.moved,
       flush: options.flush,
       stop: options.stop,
       committer: (file) => {

@@ -16,7 +16,7 @@ import { JobError } from '../errors.ts';
 import type { FileRef } from '../source/file-blocks.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
-import { gatheredFrom, replayFiles, SourceFiles } from './file-inputs.ts';
+import { gatheredFrom, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
 import type { SourceInput } from './source-input.ts';
 
 /** Files by source name, in the order they are to be read. */
@@ -32,6 +32,8 @@ export interface InputsOptions {
   readonly files: InputFiles;
   readonly watch?: Watch | undefined;
   readonly clock: Clock;
+  /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
+  readonly moved?: Moved | undefined;
   /** Ends waiting for more. */
   readonly stop?: AbortSignal | undefined;
   /** Ends a reading that is under way, with its reason. */
@@ -55,8 +57,11 @@ export class Inputs {
     this.#job = job;
     this.#planner = planner;
     this.#options = options;
+    const { files, moved, watch, signal } = options;
+    const following = watch !== undefined;
     this.#files = known.map(
-      (name, index) => new SourceFiles(index, name, planner, options.files.get(name) ?? [], options.signal),
+      (name, index) =>
+        new SourceFiles({ index, name, planner, files: files.get(name) ?? [], moved, following, signal }),
     );
     this.#sources = this.#files;
   }
@@ -81,6 +86,7 @@ export class Inputs {
     let byReference = true;
     while (builder.rows < maxRows && bytes < maxBytes) {
       const source = await this.#next(builder);
+      for (const files of this.#files) for (const note of files.takeNotes()) addPiece(pieces, note);
       if (source === undefined) break;
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;

@@ -14,6 +14,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
+import type { Moved } from './file-inputs.ts';
 import { type InputFiles, Inputs, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 
@@ -30,7 +31,9 @@ export interface RunJobOptions {
   readonly retentionMs: number;
   readonly inputs: InputFiles;
   readonly watch?: Watch | undefined;
-  /** Closes windows and fires timers when all is read. */
+  /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
+  readonly moved?: Moved | undefined;
+  /** Closes windows and fires timers when all is read, or when watching is stopped. */
   readonly flush?: boolean | undefined;
   /** Ends the run after the batch that is under way. */
   readonly stop?: AbortSignal | undefined;
@@ -89,7 +92,14 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
   try {
     const engine = await Engine.open(env);
     opened = engine;
-    inputs = new Inputs(job, engine.planner, { files: options.inputs, watch, clock, stop, signal: over.signal });
+    inputs = new Inputs(job, engine.planner, {
+      files: options.inputs,
+      moved: options.moved,
+      watch,
+      clock,
+      stop,
+      signal: over.signal,
+    });
     await options.onOpen?.(file, engine, inputs);
     const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
@@ -141,7 +151,8 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     }
     const last = engine.planner.progress?.kind;
     // Before the first row and after a flush there is nothing to close.
-    const flush = reason === 'read' && options.flush === true && last !== undefined && last !== 'flush';
+    const all = reason === 'read' || watch !== undefined;
+    const flush = all && options.flush === true && last !== undefined && last !== 'flush';
     if (flush) await run(await engine.plan(noRows('flush')));
     await reported;
     await committer.close({ drain: true });

@@ -16,6 +16,11 @@ export interface FileRef {
   readonly size: number;
   /** Modification time, epoch ms with its fraction. */
   readonly mtimeMs: number;
+  /**
+   * Something may be appended while the first `size` bytes are read: only a shorter file is refused. For callers that
+   * compare what they read by its hash.
+   */
+  readonly grows?: boolean | undefined;
 }
 
 /** Bytes a read; two are in memory at a time. */
@@ -72,8 +77,8 @@ export class InputFile {
   /** @throws {InputError} `INPUT_CHANGED` when size or modification time are no longer the expected ones */
   check(): void {
     const now = fstatSync(this.#handle.fd); // a few microseconds; a trip through the thread pool would delay every block
-    const { path, size, mtimeMs } = this.ref;
-    if (now.size === size && now.mtimeMs === mtimeMs) return;
+    const { path, size, mtimeMs, grows } = this.ref;
+    if (grows ? now.size >= size : now.size === size && now.mtimeMs === mtimeMs) return;
     const what =
       now.size === size ? 'its modification time is another one' : `it had ${size} bytes and now has ${now.size}`;
     throw new InputError(

@@ -29,6 +29,10 @@ export interface OpenOptions {
   readonly onEnd?: ((end: EndOfFile) => void) | undefined;
   /** Called with the number of raw bytes each read took from the input; not for Parquet. For progress. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Called with each block of text, decompressed, before its rows are given out; not for Parquet. */
+  readonly onText?: ((block: Buffer) => void) | undefined;
+  /** The file may go on later: what follows the last line end is not read. Not for Parquet. */
+  readonly growing?: boolean | undefined;
 }
 
 export interface EndOfFile {
@@ -50,7 +54,7 @@ export async function* openRows(
 ): AsyncGenerator<RowChunk, void, undefined> {
   const object = inputObject(input);
   const format = detectFormat(object.path);
-  const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd, onBytes } = options;
+  const { fromRow = 0, toRow = Number.POSITIVE_INFINITY, chunkRows = 4096, near, signal, onEnd } = options;
   const start = startOf(format, fromRow, near);
   const hash = onEnd !== undefined && start.row === 0 && format.rows !== 'parquet' ? createHash('sha256') : undefined;
   const progress = { rows: start.row };
@@ -62,7 +66,7 @@ export async function* openRows(
     const chunks =
       format.rows === 'parquet'
         ? decodeParquet({ path: object.path, size: object.size, reader, signal }, range, progress)
-        : decodeText(reader, object.path, format, { range, start, progress, hash, signal, onBytes });
+        : decodeText(reader, object.path, format, { ...options, range, start, progress, hash });
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
       yield chunk;
@@ -80,8 +84,10 @@ interface TextReading {
   readonly start: RowPosition;
   readonly progress: { rows: number };
   readonly hash: Hash | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly onBytes: OpenOptions['onBytes'];
+  readonly signal?: AbortSignal | undefined;
+  readonly onBytes?: OpenOptions['onBytes'];
+  readonly onText?: OpenOptions['onText'];
+  readonly growing?: boolean | undefined;
 }
 
 async function* decodeText(
@@ -90,17 +96,17 @@ async function* decodeText(
   format: InputFormat,
   reading: TextReading,
 ): AsyncGenerator<RowChunk> {
-  const { range, start, progress, hash, signal, onBytes } = reading;
+  const { range, start, progress, hash, signal, onBytes, onText, growing } = reading;
   const text = format.rows === 'csv' ? csvFormat({ ...format, path }) : ndjsonFormat({ ...format, path });
   if (text.needsHeader && start.row > 0) await readHeader(reader, path, text, signal);
-  const raw = counted(reader.blocks(start.offset ?? 0, hash, signal), onBytes);
-  const blocks = decompress(raw, format.compression);
-  yield* decodeRecords(blocks, text, { ...range, start, path, progress });
+  const raw = watched(reader.blocks(start.offset ?? 0, hash, signal), (block) => onBytes?.(block.length));
+  const blocks = watched(decompress(raw, format.compression), onText);
+  yield* decodeRecords(blocks, text, { ...range, start, path, progress, growing });
 }
 
-async function* counted(blocks: AsyncIterable<Buffer>, onBytes: OpenOptions['onBytes']): AsyncGenerator<Buffer> {
+async function* watched(blocks: AsyncIterable<Buffer>, tell: OpenOptions['onText']): AsyncGenerator<Buffer> {
   for await (const block of blocks) {
-    onBytes?.(block.length);
+    tell?.(block);
     yield block;
   }
 }

@@ -15,6 +15,8 @@ export interface RecordOptions extends RowRange {
   readonly path: string;
   /** Kept up to date: rows passed so far, skipped ones too. */
   readonly progress: { rows: number };
+  /** The text may go on later: what follows the last line end is no record yet. */
+  readonly growing?: boolean | undefined;
 }
 
 const NEWLINE = 10;
@@ -113,7 +115,7 @@ class RecordDecoder {
   }
 
   *finish(): Generator<RowChunk> {
-    if (this.done) return;
+    if (this.done || this.#options.growing) return;
     if (this.#tooLong !== undefined) yield* this.#endTooLong();
     else if (this.#pendingBytes > 0) yield* this.#decode(Buffer.concat(this.#pending), true);
     this.#options.progress.rows = this.#row;

@@ -14,7 +14,7 @@ import { CrashError, crashAfter, hookedStore, type StoreCall, type StoreHooks, t
 const SMALL: Pick<ScriptOptions, 'foldEvery' | 'retentionMs'> = { foldEvery: 2, retentionMs: 100_000 };
 
 /** Every how many-th request is tried: a sample, shifted each run. What is durable is tried exhaustively, below. */
-const STRIDE = Number(process.env['MISA_CRASH_STRIDE'] ?? 1);
+const STRIDE = Number(process.env.MISA_CRASH_STRIDE ?? 1);
 const SHIFT = Math.floor(Math.random() * 1000);
 const SAMPLE = 29 * STRIDE;
 

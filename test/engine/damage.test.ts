@@ -187,7 +187,7 @@ describe('damaged objects', () => {
 
   it('⚑ missing-sst: under a fresh manifest it is corruption', async () => {
     const { store, clock } = await written();
-    const name = await OBJECTS['SST']!(store);
+    const name = await OBJECTS.SST!(store);
     await store.delete([name]);
     const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked' });
     await expect(engine.batch(gather(job(), script[4]!, 'rows-4'))).rejects.toMatchObject({

@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { decodePlan, encodePlan, type Plan } from '../../lib/batch/plan.ts';
+import { PREFIX_BLOCK_BYTES, PrefixHasher } from '../../lib/batch/content-prefix.ts';
+import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/batch/plan.ts';
 import { encodeInput, type PartitionInput } from '../../lib/batch/rows.ts';
 import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
 import { writeChange } from '../../lib/log/changes.ts';
@@ -24,7 +25,7 @@ const folder = new URL('../golden/', import.meta.url);
 /** The committed bytes; with `MISA_WRITE_GOLDEN=1` those given, where there is no file yet. */
 function golden(name: string, encoded: Uint8Array): Buffer {
   const file = new URL(name, folder);
-  if (!existsSync(file) && process.env['MISA_WRITE_GOLDEN'] === '1') {
+  if (!existsSync(file) && process.env.MISA_WRITE_GOLDEN === '1') {
     mkdirSync(folder, { recursive: true });
     writeFileSync(file, encoded);
   }
@@ -59,37 +60,54 @@ const INPUT: PartitionInput = {
   objects: ['/in/a.ndjson', '/in/b.ndjson'],
 };
 
+const PLAN: Plan = {
+  n: 7,
+  kind: 'data',
+  pieces: [
+    {
+      source: 'events',
+      name: '/in/a.ndjson',
+      version: '120-1700000000000.5',
+      from: 10,
+      to: 20,
+      fromPosition: { row: 10, line: 11, offset: 60 },
+      toPosition: { row: 20, line: 21, offset: 120 },
+      done: true,
+      size: 120,
+      mtimeMs: 1700000000000.5,
+      contentHash: 'ab'.repeat(32),
+    },
+  ],
+  segment: null,
+  counts: { rows: 10, dropped: 1, quarantined: 2 },
+  inputs: { 'source:events': { maxEventTime: 1357040940000, seenMs: 1700000000001 } },
+  watermark: 1357030140000,
+  previousWatermark: null,
+  processingTime: 1700000000002,
+  headHash: '0123456789abcdef0123456789abcdef',
+  previousHash: 'fedcba9876543210fedcba9876543210',
+  attempt: '00112233445566778899',
+};
+
 it('a plan', () => {
-  const plan: Plan = {
-    n: 7,
-    kind: 'data',
-    pieces: [
-      {
-        source: 'events',
-        name: '/in/a.ndjson',
-        version: '120-1700000000000.5',
-        from: 10,
-        to: 20,
-        fromPosition: { row: 10, line: 11, offset: 60 },
-        toPosition: { row: 20, line: 21, offset: 120 },
-        done: true,
-        size: 120,
-        mtimeMs: 1700000000000.5,
-        contentHash: 'ab'.repeat(32),
-      },
-    ],
-    segment: null,
-    counts: { rows: 10, dropped: 1, quarantined: 2 },
-    inputs: { 'source:events': { maxEventTime: 1357040940000, seenMs: 1700000000001 } },
-    watermark: 1357030140000,
-    previousWatermark: null,
-    processingTime: 1700000000002,
-    headHash: '0123456789abcdef0123456789abcdef',
-    previousHash: 'fedcba9876543210fedcba9876543210',
-    attempt: '00112233445566778899',
-  };
-  const stored = encodePlan(plan);
+  const stored = encodePlan(PLAN);
   const bytes = matches('plan-v1.json', stored.bytes);
+  expect(decodePlan(bytes, 'golden', 7).plan).toEqual(PLAN);
+});
+
+it('a plan whose pieces say what was read', () => {
+  const hasher = new PrefixHasher();
+  hasher.push(Buffer.alloc(PREFIX_BLOCK_BYTES + 100, 'abcdefghijklmno\n'));
+  hasher.toEnd();
+  const long = { ...PLAN.pieces[0]!, contentHash: undefined, prefix: hasher.prefix };
+  const short = new PrefixHasher();
+  short.push(Buffer.from('{"v":1}\n2'));
+  short.toEnd();
+  const piece = { ...PLAN.pieces[0]!, contentHash: undefined };
+  const moved = { ...piece, name: '/in/b.ndjson', from: 20, prefix: short.prefix, moved: '/in/old.ndjson' };
+  const gone: Piece = { source: 'events', name: '/in/old.ndjson', version: '', from: 0, to: 0, done: true };
+  const plan: Plan = { ...PLAN, pieces: [long, gone, moved] };
+  const bytes = matches('plan-v1-prefix.json', encodePlan(plan).bytes);
   expect(decodePlan(bytes, 'golden', 7).plan).toEqual(plan);
 });
 
