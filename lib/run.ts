@@ -53,9 +53,14 @@ export interface RunOptions<Out = unknown> {
   readonly endpoint?: string | undefined;
   /** Where results go, beside the store: a directory, or a form of it in full. Default: in the store only. */
   readonly output?: string | Output | undefined;
-  /** When all is read, close the windows that are open and fire all timers. Default false. */
+  /**
+   * What to do with files whose content was read under another name: `skip` it and read what follows, or `read` all of it as
+   * new rows. Default: the run is refused with `INPUT_MOVED`.
+   */
+  readonly moved?: 'skip' | 'read' | undefined;
+  /** When all is read, or watching is stopped, close the windows that are open and fire all timers. Default false. */
   readonly flush?: boolean | undefined;
-  /** Wait for new files when all are read, until stopped. Default false. */
+  /** When all is read, wait for new files and for new lines of those that were read, until stopped. Default false. */
   readonly watch?: boolean | undefined;
   /** Overrides the job's `commit.mode`; fixed once the job has run on a store. */
   readonly commit?: 'async' | 'sync' | undefined;

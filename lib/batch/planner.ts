@@ -183,15 +183,16 @@ export class Planner {
 
   /** How far all objects of a source are planned, by name. Reads the whole table. */
   async plannedObjects(source: string): Promise<Map<string, PlannedObject>> {
-    const values = new Map<string, PlannedObject>();
     const { from, to } = tableRange(OBJECTS_TABLE);
-    await this.state.pinnedFor(async () => {
+    const values = await this.#pinned(async () => {
+      const rows = new Map<string, PlannedObject>();
       for (const { key, value } of await this.state.reads.scan(from, to, noCost())) {
-        values.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
+        rows.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
       }
       for (const { table, key, row } of this.state.overlay.all()) {
-        if (table === OBJECTS_TABLE) values.set(key, row as PlannedObject);
+        if (table === OBJECTS_TABLE) rows.set(key, row as PlannedObject);
       }
+      return rows;
     });
     const found = new Map<string, PlannedObject>();
     for (const [key, planned] of values) {
@@ -277,21 +278,26 @@ export class Planner {
     return loaded;
   }
 
-  async #read(table: number, key: string): Promise<unknown> {
+  #read(table: number, key: string): Promise<unknown> {
+    return this.#pinned(async () => {
+      const view = this.state.begin().tables(
+        [
+          { name: 'a', kind: 'keyed' },
+          { name: 'b', kind: 'keyed' },
+        ],
+        0,
+      )[table]!;
+      await view.load([key]);
+      return view.get(key, 0);
+    });
+  }
+
+  /** Reads under one manifest, and under a newer one where that has dropped what is to be read. */
+  async #pinned<T>(read: () => Promise<T>): Promise<T> {
     for (;;) {
       const { version } = this.state.manifest;
       try {
-        return await this.state.pinnedFor(async () => {
-          const view = this.state.begin().tables(
-            [
-              { name: 'a', kind: 'keyed' },
-              { name: 'b', kind: 'keyed' },
-            ],
-            0,
-          )[table]!;
-          await view.load([key]);
-          return view.get(key, 0);
-        });
+        return await this.state.pinnedFor(read);
       } catch (error) {
         if (!(error instanceof MissingSstError)) throw error;
         // Under a cached manifest: a newer one has dropped that SST. Under a fresh one: corruption.

@@ -22,6 +22,7 @@ const OPTIONS: readonly string[] = [
   'store',
   'endpoint',
   'output',
+  'moved',
   'flush',
   'watch',
   'commit',
@@ -68,7 +69,7 @@ async function runChecked(
   stop: AbortSignal,
   tell: (event: RunEvent) => void,
 ): Promise<RunSummary> {
-  const { inputs, store = '.misa', endpoint, output, flush, watch, onBatch, consumer = CONSUMER } = options;
+  const { inputs, store = '.misa', endpoint, output, moved, flush, watch, onBatch, consumer = CONSUMER } = options;
   const patterns = new Map(
     Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
   );
@@ -81,6 +82,7 @@ async function runChecked(
     inputs: await find(),
     output: typeof output === 'string' ? { kind: 'directory', path: output } : output,
     consumer: onBatch === undefined ? undefined : { name: consumer, consume: onBatch as Consume },
+    moved,
     flush,
     stop,
     watch: watch === true ? { pollMs: POLL_MS, find } : undefined,
