@@ -80,7 +80,8 @@ function present(event: RunEvent, presenter: Presenter, stats: RunStats): void {
       presenter.batch(event, stats);
       break;
     case 'idle':
-      presenter.idle?.(event);
+      stats.idle(systemClock.monotonic());
+      presenter.idle?.(event, stats, systemClock.monotonic());
       break;
     case 'warning':
       presenter.note(`warning: ${event.message}`);

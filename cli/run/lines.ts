@@ -17,6 +17,7 @@ export interface LinesOptions {
 export function linesPresenter({ places, progress, summary, nowMs }: LinesOptions): Presenter {
   let name = '';
   let shownMs = nowMs();
+  let waitingSinceMs: number | undefined;
   return {
     opened({ job, position }) {
       name = job;
@@ -26,6 +27,13 @@ export function linesPresenter({ places, progress, summary, nowMs }: LinesOption
       if (nowMs() - shownMs < EVERY_MS) return;
       shownMs = nowMs();
       progress.write(`${name}: ${progressText(stats)}\n`);
+    },
+    idle(_, stats) {
+      // Once each time all is read, so that a log of a quiet day stays short.
+      if (stats.lastMs === waitingSinceMs) return;
+      waitingSinceMs = stats.lastMs;
+      shownMs = nowMs();
+      progress.write(`${name}: ${progressText(stats)}; waiting for more\n`);
     },
     note(text) {
       progress.write(`${text}\n`);

@@ -13,7 +13,7 @@ export interface Presenter {
   opened(started: RunStarted): void;
   batch(progress: RunProgress, stats: RunStats): void;
   /** All that is there is read; the run waits for more. */
-  idle?(idle: RunIdle): void;
+  idle?(idle: RunIdle, stats: RunStats, nowMs: number): void;
   /** Something the user should know; the run goes on. */
   note(text: string): void;
   ended(end: RunSummary, stats: RunStats, elapsedMs: number): void;

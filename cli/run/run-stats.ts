@@ -21,6 +21,8 @@ export const TIERS: readonly { readonly tier: Tier; readonly title: string }[] =
 
 export class RunStats {
   readonly startedMs: number;
+  /** When the last batch was done. */
+  lastMs: number | undefined;
   batches = 0;
   rows = 0;
   late = 0;
@@ -66,6 +68,16 @@ export class RunStats {
       this.reads = { ...this.reads, [tier]: this.reads[tier] + reads[tier] };
     }
     this.#durations.recordValue(Math.max(1, Math.round(durationMs * MICROSECONDS)));
+    this.lastMs = nowMs;
+    this.#now(nowMs);
+  }
+
+  /** Nothing has come: the rate falls. */
+  idle(nowMs: number): void {
+    this.#now(nowMs);
+  }
+
+  #now(nowMs: number): void {
     this.#recent.push({ atMs: nowMs, rows: this.rows });
     while (this.#recent.length > 2 && nowMs - this.#recent[1]!.atMs > RATE_WINDOW_MS) this.#recent.shift();
   }

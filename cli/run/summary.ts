@@ -54,7 +54,9 @@ function results(end: RunSummary, stats: RunStats, { store, output }: Places): s
   if (output === undefined) return `${rows}, in ${store} only (--output DIR copies them)`;
   const files = end.files.filter((file) => !isQuarantine(file, output));
   if (files.length === 0) return `${rows} in ${output}: no new files`;
-  return `${rows} in ${count(files.length, 'file')}: ${patterns(files)}`;
+  // A directory that is new, or behind, gets what earlier runs have given.
+  const what = stats.rows === 0 && stats.emitted === 0 ? 'of earlier batches, copied to' : `${rows} in`;
+  return `${what} ${count(files.length, 'file')}: ${patterns(files)}`;
 }
 
 /** A few files by name; many as patterns that a shell understands: `results/{hourly,late}-*.ndjson`, `results/late/*.csv`. */

@@ -35,9 +35,9 @@ export function terminalPresenter({ places, terminal, summary }: TerminalOptions
   );
   let name = '';
   const lines = Array.from({ length: 3 }, () => bars.create(STEPS, 0, { line: '' }));
-  const show = (stats: RunStats): void => {
+  const show = (stats: RunStats, idleMs?: number): void => {
     const width = Math.max(40, terminal.columns ?? 80) - 1;
-    for (const [i, line] of screen(name, stats, width, style).entries()) lines[i]!.update(0, { line });
+    for (const [i, line] of screen(name, stats, width, style, idleMs).entries()) lines[i]!.update(0, { line });
   };
   let open = true;
   return {
@@ -47,6 +47,9 @@ export function terminalPresenter({ places, terminal, summary }: TerminalOptions
     },
     batch(_, stats) {
       show(stats);
+    },
+    idle(_, stats, nowMs) {
+      show(stats, stats.lastMs === undefined ? undefined : nowMs - stats.lastMs);
     },
     note(text) {
       if (open) bars.log(`${text}\n`);
@@ -63,8 +66,11 @@ export function terminalPresenter({ places, terminal, summary }: TerminalOptions
   };
 }
 
-/** The lines of the display; cut to `width` characters before they are coloured. */
-export function screen(name: string, stats: RunStats, width: number, style: Style): string[] {
+/**
+ * The lines of the display; cut to `width` characters before they are coloured.
+ * @param idleMs since when nothing has come, where the run waits for more
+ */
+export function screen(name: string, stats: RunStats, width: number, style: Style, idleMs?: number): string[] {
   const share = stats.share;
   const rows = `${number(stats.rows)} rows`;
   const rate = `${number(stats.rowsPerSecond)} rows/s`;
@@ -74,11 +80,20 @@ export function screen(name: string, stats: RunStats, width: number, style: Styl
   const filled = Math.round(share * barWidth);
   const bar = style.good('━'.repeat(filled)) + style.dim('─'.repeat(barWidth - filled));
   const times = `p50 ${milliseconds(stats.quantileMs(0.5))} · p99 ${milliseconds(stats.quantileMs(0.99))}`;
-  const second = `batch ${stats.position} · ${times} · ${width < 90 ? 'lag' : 'commit lag'} ${stats.commitLag} · watermark ${time(stats.watermark).replace(' UTC', '')}`;
+  const batch =
+    idleMs === undefined ? `batch ${stats.position}` : `waiting · batch ${stats.position} ${ago(idleMs)} ago`;
+  const second = `${batch} · ${times} · ${width < 90 ? 'lag' : 'commit lag'} ${stats.commitLag} · watermark ${time(stats.watermark).replace(' UTC', '')}`;
   const third = `reads ${stats.allReads === 0 ? 'none yet' : readShares(stats, width > 70)}`;
   return [
     `${style.bold(name)}  ${bar} ${percentage}  ${rows}  ${style.bold(rate)}`,
     style.dim(`  ${second}`.slice(0, width)),
     style.dim(`  ${third}`.slice(0, width)),
   ];
+}
+
+/** `12 s`, `5 min`, `3 h`. */
+function ago(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 }

@@ -11,6 +11,7 @@ import type { PhysicalJob } from '../stream/physical.ts';
 import { systemClock } from '../util/clock.ts';
 import { checkInputs, type EmbeddedEnd, type Opened, type Progress, runEmbedded } from './embedded.ts';
 import { findFiles } from './find-files.ts';
+import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
 
@@ -74,13 +75,18 @@ async function runChecked(
     Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
   );
   checkInputs(job, new Map([...patterns.keys()].map((name) => [name, []])));
+  const target = typeof output === 'string' ? { kind: 'directory' as const, path: output } : output;
+  if (target?.kind === 'directory') {
+    const names = job.outputs.map(({ name }) => name);
+    refuseOwnResults([...patterns.values()].flat(), target.path, names, target.format ?? 'ndjson');
+  }
   const find = () => findFiles(patterns, watch === true);
   const startMs = systemClock.monotonic();
   const totals = new Totals();
   const end = await runEmbedded(job, {
     store: parseStoreUrl(store, endpoint),
     inputs: await find(),
-    output: typeof output === 'string' ? { kind: 'directory', path: output } : output,
+    output: target,
     consumer: onBatch === undefined ? undefined : { name: consumer, consume: onBatch as Consume },
     moved,
     flush,

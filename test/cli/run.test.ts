@@ -1,4 +1,5 @@
 /** `misa run` over real files in a real process: results, repetition, formats, bad rows, interruption. */
+import { appendFileSync, renameSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { clicks, clicksByMinute, clicksJob, gzipped, ndjson, parseLines, sorted, workspaces } from './helpers.ts';
 
@@ -191,5 +192,55 @@ describe('misa run', () => {
     started.child.kill('SIGINT');
     expect((await started.finished).code).toBe(0);
     expect(sorted(space.results('out'))).toEqual(clicksByMinute(120));
+  });
+
+  it('reads lines that are added with --watch, and closes the windows when it is stopped with --flush', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    space.write('a.ndjson', ndjson(clicks(90)));
+    const started = space.start([
+      'run',
+      'job.ts',
+      '-i',
+      'clicks=*.ndjson',
+      '-o',
+      'out',
+      '--watch',
+      '--flush',
+      '--json',
+    ]);
+    await started.seen('"event":"idle"');
+    appendFileSync(space.path('a.ndjson'), ndjson(clicks(510, 90)));
+    await started.seen('"rows":510');
+    await started.seen('"kind":"empty"');
+    started.child.kill('SIGINT');
+    expect((await started.finished).code).toBe(0);
+    expect(sorted(space.results('out'))).toEqual(clicksByMinute(SECONDS));
+  });
+
+  it('asks what to do with a file that was renamed, and does it', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    space.write('a.ndjson', ndjson(clicks(SECONDS)));
+    const args = ['run', 'job.ts', '-i', 'clicks=*.ndjson', '-o', 'out', '--flush'];
+    expect((await space.run(...args)).code).toBe(0);
+    renameSync(space.path('a.ndjson'), space.path('b.ndjson'));
+    const asked = await space.run(...args);
+    expect(asked.code).toBe(1);
+    expect(asked.stderr).toMatch(/b\.ndjson begins with the 600 rows that were read as .*a\.ndjson.*--moved skip/);
+    expect((await space.run(...args, '--moved', 'skip')).code).toBe(0);
+    const again = await space.run(...args);
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain('none new');
+    expect(sorted(space.results('out'))).toEqual(clicksByMinute(SECONDS));
+  });
+
+  it('refuses to put results where the input pattern would find them', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    space.write('a.ndjson', ndjson(clicks(10)));
+    const { code, stderr } = await space.run('run', 'job.ts', '-i', 'clicks=*.ndjson', '-o', '.');
+    expect(code).toBe(1);
+    expect(stderr).toContain('*.ndjson also matches the results that go to .');
   });
 });

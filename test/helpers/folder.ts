@@ -61,7 +61,7 @@ export class Folder {
   }
 
   async find(): Promise<RunJobOptions['inputs']> {
-    const files = readdirSync(this.directory);
+    const files = readdirSync(this.directory).filter((name) => !name.startsWith('.'));
     return new Map([['rows', files.length === 0 ? [] : await expandInputs([path.join(this.directory, '*')])]]);
   }
 
