@@ -159,6 +159,14 @@ function version(): string {
   return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version;
 }
 
+// Who reads along may have seen enough (`misa status | head -1`). That is no failure: what is left to say goes nowhere, and
+// the command does what it was told.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 try {
   await program().parseAsync();
 } catch (error) {

@@ -9,9 +9,12 @@ export interface FunctionError {
   /** `batch`, `ingest`, … as far as it is known. */
   readonly function: string;
   readonly message: string;
-  /** Trying again does not help: the job, or its input, must be changed. */
+  /** Trying again does not help: the job, or its input, must be changed, and nothing else will say so. */
   readonly final: boolean;
 }
+
+/** A batch function says this first and then halts its partition, and that says more: which batch, why, and what to do. */
+const HALTS = /^partition \S+ is halted at batch /;
 
 /** Classes of errors that stay, however often the same is tried. */
 const FINAL = new Set(['InputError', 'JobError', 'UserFunctionError', 'CorruptionError']);
@@ -78,9 +81,8 @@ function structured(group: string, text: string): FunctionError[] {
   const name = event.function ?? ofGroup(group);
   const place = stage === undefined ? '' : ` s${stage}/p${partition}`;
   const said = [message, error?.message].filter(Boolean).join(': ');
-  return [
-    { function: `${name}${place}`, message: said, final: FINAL.has(error?.name ?? '') && error?.retryable !== true },
-  ];
+  const final = FINAL.has(error?.name ?? '') && error?.retryable !== true && !HALTS.test(message);
+  return [{ function: `${name}${place}`, message: said, final }];
 }
 
 /** `Ingest` of `/aws/cloudformation/Misa-clicks/JobIngestLogs1234ABCD`. */

@@ -12,7 +12,7 @@ export function standardOutput(
   const { stdout } = process;
   let broken = false;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') return; // fails the command, in main.ts
     broken = true;
     onGone();
   });

@@ -59,8 +59,8 @@ function leftRunning(): string[] {
 }
 
 async function expectNothingLeft(): Promise<void> {
-  for (let tries = 0; tries < 20 && leftRunning().length > 0; tries++) await systemClock.sleep(250);
-  expect(leftRunning()).toEqual([]);
+  // However slow the machine is, they end; what does not end runs into the time-out of the test.
+  while (leftRunning().length > 0) await systemClock.sleep(250);
 }
 
 describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () => {

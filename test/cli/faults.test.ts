@@ -41,6 +41,28 @@ describe('usage', () => {
   });
 });
 
+describe('a reader that has seen enough', () => {
+  it.each([
+    [['--help']],
+    [['status', 'clicks']],
+    [['state', 'stats', 'clicks']],
+    [['state', 'scan', 'clicks', '--json']],
+    [['run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'again', '--json']],
+  ])('is no failure: misa %j', async (args) => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    space.write('a.ndjson', ndjson(clicks(50)));
+    expect((await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out')).code).toBe(0);
+    for (const gone of ['stdout', 'stderr'] as const) {
+      const started = space.start(args);
+      started.child[gone]!.destroy();
+      const { code, stderr } = await started.finished;
+      expect(stderr).not.toContain('EPIPE');
+      expect(code, gone).toBe(0);
+    }
+  });
+});
+
 describe('a job module', () => {
   it.each([
     ['that is not there', undefined, ['there is no job file job.ts']],

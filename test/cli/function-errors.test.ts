@@ -14,14 +14,26 @@ describe('errors in logs', () => {
   it('are structured lines of level ERROR, with function, partition and cause', () => {
     const event = {
       level: 'ERROR',
-      message: 'partition s0/p1 is halted',
+      message: 'it cannot begin',
       function: 'batch',
       stage: '0',
       partition: '1',
-      error: { name: 'UserFunctionError', message: 'no luck' },
+      error: { name: 'JobError', message: 'no luck' },
     };
     expect(errorsIn([line(JSON.stringify(event)), line('{"level":"INFO","message":"fine"}')])).toEqual([
-      { function: 'batch s0/p1', message: 'partition s0/p1 is halted: no luck', final: true },
+      { function: 'batch s0/p1', message: 'it cannot begin: no luck', final: true },
+    ]);
+  });
+
+  it('are not final where the partition is halted for them: the halt is what a user is told, whichever is seen first', () => {
+    const event = {
+      level: 'ERROR',
+      message: 'partition s0/p1 is halted at batch 3',
+      function: 'batch',
+      error: { name: 'UserFunctionError', message: 'no luck' },
+    };
+    expect(errorsIn([line(JSON.stringify(event))])).toEqual([
+      { function: 'batch', message: 'partition s0/p1 is halted at batch 3: no luck', final: false },
     ]);
   });
 

@@ -72,8 +72,7 @@ describe('sessions of misa dev', () => {
         writeFileSync(path.join(sessions, `${pid}-00000${i}/session.json`), JSON.stringify(facts));
       }
       expect(await cleanUp()).toEqual([left]);
-      for (let i = 0; i < 20 && server.exitCode === null && server.signalCode === null; i++)
-        await systemClock.sleep(50);
+      while (server.exitCode === null && server.signalCode === null) await systemClock.sleep(50);
       expect(server.signalCode).not.toBeNull();
       expect(isAlive(other.pid!)).toBe(true);
       expect(readdirSync(sessions)).toEqual([]);

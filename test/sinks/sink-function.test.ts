@@ -11,7 +11,7 @@ import { openStore } from '../../lib/object-store/store-spec.ts';
 import { openSinks } from '../../lib/sinks/open-sinks.ts';
 import { type ResultBatch, rowId } from '../../lib/sinks/sink.ts';
 import { SinkFunction } from '../../lib/sinks/sink-function.ts';
-import { systemClock } from '../../lib/util/clock.ts';
+import { ManualClock, systemClock } from '../../lib/util/clock.ts';
 import { encodeNdjson } from '../../lib/util/ndjson.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { at, describeWithAws, unique } from './helpers.ts';
@@ -108,15 +108,19 @@ describe('the sink function', () => {
   });
 
   it('stops in time to say what is done, and leaves the rest for the next invocation', async () => {
+    const clock = new ManualClock();
     const { fn, delivered } = await setUp(async ({ n }, signal) => {
-      if (n > 2) await systemClock.sleep(60_000, signal);
+      if (n <= 2) return;
+      const asleep = clock.sleep(60_000, signal);
+      clock.advance(1800);
+      await asleep;
     });
     const event = { Records: [1, 2, 3, 4].map((n) => message(`m${n}`, out(n))) };
     const answer = await answerSqs(
       event,
       { getRemainingTimeInMillis: () => 1800 },
       {
-        clock: systemClock,
+        clock,
         report: NO_REPORT,
         work: (records, invocation) => fn.run(records, invocation),
       },
