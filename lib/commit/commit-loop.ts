@@ -73,10 +73,11 @@ export class CommitLoop {
     }
   }
 
-  /** Folds a partition now, waits for it, and throws what it throws. */
+  /** Folds a partition now, after whatever fold of it is running, waits for it, and throws what it throws. */
   async foldNow(path: PartitionPath): Promise<void> {
-    await this.#folding.get(path);
-    await this.#foldOnce(path);
+    // Several may have waited for the same one.
+    while (this.#folding.has(path)) await this.#folding.get(path);
+    await this.#startFold(path);
   }
 
   /** Runs compactions of a partition until none is due. */
@@ -108,15 +109,20 @@ export class CommitLoop {
 
   #fold(path: PartitionPath): void {
     if (this.#closed || this.#folding.has(path)) return;
+    this.#startFold(path, this.#known.get(path)).catch(this.#options.onError);
+  }
+
+  /** Only where none of the partition is running. */
+  #startFold(path: PartitionPath, upTo?: number): Promise<void> {
     this.#pending.delete(path);
-    const folding = this.#foldOnce(path, this.#known.get(path))
-      .catch(this.#options.onError)
-      .finally(() => {
-        this.#folding.delete(path);
-        const pending = this.#pending.get(path);
-        if (pending !== undefined && pending.entries >= this.#options.foldEvery) this.#fold(path);
-      });
-    this.#folding.set(path, folding);
+    const folding = this.#foldOnce(path, upTo);
+    const ended = (): void => {
+      this.#folding.delete(path);
+      const pending = this.#pending.get(path);
+      if (pending !== undefined && pending.entries >= this.#options.foldEvery) this.#fold(path);
+    };
+    this.#folding.set(path, folding.then(ended, ended));
+    return folding;
   }
 
   /**

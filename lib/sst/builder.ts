@@ -79,7 +79,7 @@ export class SstBuilder {
 
   /**
    * Adds an entry; `null` is a tombstone. The value is copied.
-   * @throws MisaError SST_KEY if the key is not greater than the one before, or has a char code above 255
+   * @throws MisaError SST_KEY if the key is not greater than the one before @throws RangeError a char code is above 255
    */
   add(key: Key, value: Uint8Array | null): void {
     const last = this.#lastKey;
@@ -99,9 +99,7 @@ export class SstBuilder {
     block.varint(kept);
     block.varint(key.length - kept);
     block.varint(value === null ? 0 : value.length + 1);
-    if (!block.latin1(key, kept)) {
-      throw new MisaError('SST_KEY', `not a binary string (a char code above 255): ${quoted(key)}`);
-    }
+    block.latin1(key, kept);
     if (value === null) this.#tombstones++;
     else block.bytes(value);
 

@@ -1,64 +1,166 @@
 /**
  * A map from (table, time, key), without joining the three into one text: per table a map by time, per time a map by key.
  * Batches touch few times and many keys, so the inner look-up is the only one that counts.
+ *
+ * Where there are many times (a timer a key, a window a minute), most hold one row: that one stands for itself, and gets a
+ * map when a second joins it. The times are also kept in order, so that a scan costs what it finds: new ones wait in a tail
+ * until somebody scans, those that are gone are passed over until they are half of all.
  */
 
+/** The rows of one time, by key. Read only. */
+export interface Group<V> {
+  readonly size: number;
+  get(key: string): V | undefined;
+  has(key: string): boolean;
+  keys(): IterableIterator<string>;
+  [Symbol.iterator](): IterableIterator<[string, V]>;
+}
+
+class One<V> implements Group<V> {
+  readonly key: string;
+  value: V;
+
+  constructor(key: string, value: V) {
+    this.key = key;
+    this.value = value;
+  }
+
+  get size(): number {
+    return 1;
+  }
+
+  get(key: string): V | undefined {
+    return key === this.key ? this.value : undefined;
+  }
+
+  has(key: string): boolean {
+    return key === this.key;
+  }
+
+  *keys(): IterableIterator<string> {
+    yield this.key;
+  }
+
+  *[Symbol.iterator](): IterableIterator<[string, V]> {
+    yield [this.key, this.value];
+  }
+}
+
+class Times<V> {
+  readonly groups = new Map<number, One<V> | Map<string, V>>();
+  /** Ascending; may have times that are gone. Each time is in here or in the tail, once. */
+  #sorted: number[] = [];
+  /** Added since the last scan, in any order. */
+  #tail: number[] = [];
+  /** Times in either that are gone. A set, so that one that comes back is not listed twice. */
+  readonly #gone = new Set<number>();
+
+  /** @returns whether the row is a new one */
+  set(time: number, key: string, value: V): boolean {
+    const group = this.groups.get(time);
+    if (group === undefined) {
+      this.groups.set(time, new One(key, value));
+      if (!this.#gone.delete(time)) this.#tail.push(time);
+      return true;
+    }
+    if (group instanceof Map) {
+      const before = group.size;
+      group.set(key, value);
+      return group.size > before;
+    }
+    if (group.key === key) {
+      group.value = value;
+      return false;
+    }
+    const keys = new Map([[group.key, group.value]]);
+    keys.set(key, value);
+    this.groups.set(time, keys);
+    return true;
+  }
+
+  delete(time: number, key: string): V | undefined {
+    const group = this.groups.get(time);
+    const before = group?.get(key);
+    if (group === undefined || before === undefined) return undefined;
+    if (group instanceof Map) group.delete(key);
+    if (group instanceof One || group.size === 0) {
+      this.groups.delete(time);
+      this.#gone.add(time);
+      if (this.#gone.size > this.groups.size) this.#rebuild();
+    }
+    return before;
+  }
+
+  /** Times in (after, upTo], ascending. */
+  within(after: number, upTo: number): number[] {
+    if (this.#tail.length > 0) this.#mergeTail();
+    const sorted = this.#sorted;
+    const found: number[] = [];
+    for (let i = firstAbove(sorted, after); i < sorted.length && sorted[i]! <= upTo; i++) {
+      if (this.groups.has(sorted[i]!)) found.push(sorted[i]!);
+    }
+    return found;
+  }
+
+  #mergeTail(): void {
+    const tail = Float64Array.from(this.#tail).sort();
+    const sorted = this.#sorted;
+    this.#tail = [];
+    // Mostly time goes on, and only the end moves.
+    let at = sorted.length - 1;
+    let to = at + tail.length;
+    for (const time of tail) sorted.push(time);
+    for (let from = tail.length - 1; from >= 0; to--) {
+      if (at >= 0 && sorted[at]! > tail[from]!) sorted[to] = sorted[at--]!;
+      else sorted[to] = tail[from--]!;
+    }
+  }
+
+  #rebuild(): void {
+    this.#sorted = this.#sorted.filter((time) => this.groups.has(time));
+    this.#tail = this.#tail.filter((time) => this.groups.has(time));
+    this.#gone.clear();
+  }
+}
+
 export class AddressMap<V> {
-  readonly #tables: Map<number, Map<string, V>>[] = [];
+  readonly #tables: Times<V>[] = [];
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** The rows of one time, by key; `undefined`: none. Read only. */
-  at(table: number, time: number): Map<string, V> | undefined {
-    return this.#tables[table]?.get(time);
+  /** The rows of one time; `undefined`: none. */
+  at(table: number, time: number): Group<V> | undefined {
+    return this.#tables[table]?.groups.get(time);
   }
 
   get(table: number, time: number, key: string): V | undefined {
-    return this.#tables[table]?.get(time)?.get(key);
+    return this.#tables[table]?.groups.get(time)?.get(key);
   }
 
   set(table: number, time: number, key: string, value: V): void {
-    let times = this.#tables[table];
-    if (times === undefined) {
-      while (this.#tables.length <= table) this.#tables.push(new Map());
-      times = this.#tables[table]!;
-    }
-    let keys = times.get(time);
-    if (keys === undefined) {
-      keys = new Map();
-      times.set(time, keys);
-    }
-    const before = keys.size;
-    keys.set(key, value);
-    this.#size += keys.size - before;
+    while (this.#tables.length <= table) this.#tables.push(new Times());
+    if (this.#tables[table]!.set(time, key, value)) this.#size++;
   }
 
   /** @returns what was there before */
   delete(table: number, time: number, key: string): V | undefined {
-    const times = this.#tables[table];
-    const keys = times?.get(time);
-    const before = keys?.get(key);
-    if (times === undefined || keys === undefined || before === undefined) return undefined;
-    keys.delete(key);
-    if (keys.size === 0) times.delete(time);
-    this.#size--;
+    const before = this.#tables[table]?.delete(time, key);
+    if (before !== undefined) this.#size--;
     return before;
   }
 
   /** Times of a table in (after, upTo], ascending. */
   times(table: number, after: number, upTo: number): number[] {
-    const found: number[] = [];
-    for (const time of this.#tables[table]?.keys() ?? []) if (time > after && time <= upTo) found.push(time);
-    return found.sort((a, b) => a - b);
+    return this.#tables[table]?.within(after, upTo) ?? [];
   }
 
   /** Everything, by table and time, in no order of keys. */
-  *groups(): IterableIterator<{ table: number; time: number; rows: Map<string, V> }> {
+  *groups(): IterableIterator<{ table: number; time: number; rows: Group<V> }> {
     for (let table = 0; table < this.#tables.length; table++) {
-      for (const [time, rows] of this.#tables[table]!) yield { table, time, rows };
+      for (const [time, rows] of this.#tables[table]!.groups) yield { table, time, rows };
     }
   }
 
@@ -66,4 +168,16 @@ export class AddressMap<V> {
     this.#tables.length = 0;
     this.#size = 0;
   }
+}
+
+/** The first index of an ascending array whose number is greater. */
+function firstAbove(sorted: readonly number[], than: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! > than) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

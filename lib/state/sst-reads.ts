@@ -13,7 +13,7 @@ import { mergeRuns } from '../sst/merge.ts';
 import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
 import { SstIndex } from '../sst/sst-index.ts';
 import { hashKey } from '../util/bloom.ts';
-import type { BlockCache } from './block-cache.ts';
+import type { BlockCache, Part } from './block-cache.ts';
 
 /** Blocks between two wanted ones that are fetched along, to save a request. */
 const GAP_BLOCKS = 2;
@@ -51,6 +51,8 @@ export interface SstReadsOptions {
   readonly names: Names;
   readonly path: PartitionPath;
   readonly cache: BlockCache | undefined;
+  /** Told what cost time and no results: a damaged block of the cache, say. */
+  readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
 }
 
 export class SstReads {
@@ -58,6 +60,8 @@ export class SstReads {
   #ssts: readonly SstRef[] = [];
   readonly #indexes = new Map<string, SstIndex>();
   readonly #opening = new Map<string, Promise<SstIndex>>();
+  /** Blocks that are on their way, by SST and number: two who ask for one share its request. */
+  readonly #fetching = new Map<string, Promise<Uint8Array>>();
 
   constructor(options: SstReadsOptions) {
     this.#options = options;
@@ -215,8 +219,8 @@ export class SstReads {
       const fresh = decodeBlock(raw, key);
       decoded.set(key, fresh);
       return fresh;
-    } catch {
-      this.#options.cache?.drop(sst.id, block);
+    } catch (error) {
+      this.#damaged(sst, block, error);
       return undefined;
     }
   }
@@ -255,29 +259,60 @@ export class SstReads {
         if (raw === undefined) break;
         try {
           decodeBlock(raw, '');
-        } catch {
-          cache.drop(sst.id, b);
+        } catch (error) {
+          this.#damaged(sst, b, error);
           break;
         }
         local.push(raw);
       }
       if (local.length === span.last - span.first) return local;
     }
-    const raws = splitSpan(index, span, await this.#read(sst, span, cost));
-    for (const [k, raw] of raws.entries()) decodeBlock(raw, this.#where(sst, span.first + k));
-    cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
-    return raws;
+    const blocks: Promise<Uint8Array>[] = [];
+    for (let b = span.first; b < span.last; ) {
+      const underWay = this.#fetching.get(`${sst.id}/${b}`);
+      if (underWay !== undefined) {
+        const block = b++;
+        // Whoever asked first may fail of something that is his alone, his deadline say: then it is asked for again.
+        const again = async (): Promise<Uint8Array> => (await this.#fetchSpan(sst, index, one(index, block), cost))[0]!;
+        blocks.push(underWay.catch(again));
+        continue;
+      }
+      const first = b++;
+      while (b < span.last && !this.#fetching.has(`${sst.id}/${b}`)) b++;
+      blocks.push(...this.#fetch(sst, index, { first, last: b, ...index.span(first, b) }, cost));
+    }
+    return Promise.all(blocks);
+  }
+
+  /** One ranged request for blocks that nobody has asked for. */
+  #fetch(sst: SstRef, index: SstIndex, span: BlockSpan, cost: ReadCost): Promise<Uint8Array>[] {
+    const reading = (async () => {
+      const raws = splitSpan(index, span, await this.#read(sst, span, cost));
+      for (const [k, raw] of raws.entries()) decodeBlock(raw, this.#where(sst, span.first + k));
+      this.#options.cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
+      return raws;
+    })();
+    return Array.from({ length: span.last - span.first }, (_, k) => {
+      const name = `${sst.id}/${span.first + k}`;
+      const block = reading
+        .then((raws) => raws[k]!)
+        .finally(() => {
+          if (this.#fetching.get(name) === block) this.#fetching.delete(name);
+        });
+      this.#fetching.set(name, block);
+      return block;
+    });
   }
 
   /** One index, opened once however many ask. */
   #index(sst: SstRef, cost: ReadCost): Promise<SstIndex> | SstIndex {
     const open = this.#indexes.get(sst.id);
     if (open !== undefined) return open;
-    let opening = this.#opening.get(sst.id);
-    if (opening === undefined) {
-      opening = this.#open(sst, cost).finally(() => this.#opening.delete(sst.id));
-      this.#opening.set(sst.id, opening);
-    }
+    const underWay = this.#opening.get(sst.id);
+    // As for blocks: what another's request failed of need not be ours.
+    if (underWay !== undefined) return underWay.catch(() => this.#index(sst, cost));
+    const opening = this.#open(sst, cost).finally(() => this.#opening.delete(sst.id));
+    this.#opening.set(sst.id, opening);
     return opening;
   }
 
@@ -287,8 +322,8 @@ export class SstReads {
     if (local !== undefined) {
       try {
         return this.#keep(SstIndex.decode(sst, local));
-      } catch {
-        cache?.drop(sst.id, 'meta');
+      } catch (error) {
+        this.#damaged(sst, 'meta', error);
       }
     }
     const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
@@ -314,9 +349,18 @@ export class SstReads {
     return answer.body;
   }
 
+  #damaged(sst: SstRef, part: Part, error: unknown): void {
+    this.#options.cache?.drop(sst.id, part);
+    this.#options.onTrouble?.('a damaged part of the local cache is read again from the store', error);
+  }
+
   #where(sst: SstRef, block: number): string {
     return `${this.#options.names.sst(this.#options.path, sst.id)} block ${block}`;
   }
+}
+
+function one(index: SstIndex, block: number): BlockSpan {
+  return { first: block, last: block + 1, ...index.span(block, block + 1) };
 }
 
 /** Adjacent blocks, or nearly so, as one request each. */

@@ -56,9 +56,9 @@ export class ByteWriter {
 
   /**
    * Characters `from` .. of a binary string, one byte each.
-   * @returns false, with nothing written, if a char code is above 255
+   * @throws {RangeError} a char code is above 255: nothing is written that would be read as another text
    */
-  latin1(text: string, from = 0): boolean {
+  latin1(text: string, from = 0): void {
     const count = text.length - from;
     this.#reserve(count);
     const bytes = this.#bytes;
@@ -69,9 +69,8 @@ export class ByteWriter {
       seen |= code;
       bytes[base + i] = code;
     }
-    if (seen > 255) return false;
+    if (seen > 255) throw new RangeError(`not a binary string (a char code above 255): ${JSON.stringify(text)}`);
     this.#length += count;
-    return true;
   }
 
   bytes(source: Uint8Array): void {
