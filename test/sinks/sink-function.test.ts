@@ -11,7 +11,7 @@ import { openStore } from '../../lib/object-store/store-spec.ts';
 import { openSinks } from '../../lib/sinks/open-sinks.ts';
 import { type ResultBatch, rowId } from '../../lib/sinks/sink.ts';
 import { SinkFunction } from '../../lib/sinks/sink-function.ts';
-import { ManualClock, systemClock } from '../../lib/util/clock.ts';
+import { type Clock, ManualClock, systemClock } from '../../lib/util/clock.ts';
 import { encodeNdjson } from '../../lib/util/ndjson.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { at, describeWithAws, unique } from './helpers.ts';
@@ -29,7 +29,10 @@ function message(messageId: string, ...keys: string[]): SQSRecord {
   return { messageId, body: JSON.stringify({ Records }), attributes: {} } as unknown as SQSRecord;
 }
 
-async function setUp(deliver: (batch: ResultBatch, signal?: AbortSignal) => void | Promise<void> = () => {}) {
+async function setUp(
+  deliver: (batch: ResultBatch, signal?: AbortSignal) => void | Promise<void> = () => {},
+  clock: Clock = systemClock,
+) {
   const store = new MemoryStore({ clock: systemClock });
   for (const partition of [0, 1]) {
     for (let n = 1; n <= 4; n++) await store.create(out(n, partition), encodeNdjson([{ n, partition }]));
@@ -48,7 +51,7 @@ async function setUp(deliver: (batch: ResultBatch, signal?: AbortSignal) => void
         delivered.push(`${batch.partition}/${batch.n}`);
       },
     },
-    clock: systemClock,
+    clock,
     report: NO_REPORT,
   });
   const run = (records: SQSRecord[], remainingMs = 60_000) =>
@@ -112,9 +115,9 @@ describe('the sink function', () => {
     const { fn, delivered } = await setUp(async ({ n }, signal) => {
       if (n <= 2) return;
       const asleep = clock.sleep(60_000, signal);
-      clock.advance(1800);
+      clock.advance(600);
       await asleep;
-    });
+    }, clock);
     const event = { Records: [1, 2, 3, 4].map((n) => message(`m${n}`, out(n))) };
     const answer = await answerSqs(
       event,
