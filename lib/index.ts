@@ -6,6 +6,7 @@
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
 export {
   type BatchResults,
+  type DirectoryOutput,
   type OutputRows,
   type QuarantinedResult,
   type RunInput,
@@ -14,6 +15,7 @@ export {
   run,
 } from './run.ts';
 export type { Output } from './runtime/embedded.ts';
+export type { OutputFormat, OutputLayout, OutputOptions } from './runtime/output/settings.ts';
 export type {
   RunEvent,
   RunIdle,

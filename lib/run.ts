@@ -4,6 +4,7 @@
  * What runs it is loaded only when it is called, so that a job module that imports `misa` stays light.
  */
 import type { Output } from './runtime/embedded.ts';
+import type { OutputOptions } from './runtime/output/settings.ts';
 import type { RunEvent, RunSummary } from './runtime/run-events.ts';
 import type { Job } from './stream/job.ts';
 
@@ -51,8 +52,8 @@ export interface RunOptions<Out = unknown> {
   readonly store?: string | undefined;
   /** Of an S3-compatible service other than AWS. */
   readonly endpoint?: string | undefined;
-  /** Where results go, beside the store: a directory, or a form of it in full. Default: in the store only. */
-  readonly output?: string | Output | undefined;
+  /** Where results go, beside the store: a directory, and in which form. Default: in the store only. */
+  readonly output?: string | DirectoryOutput | Output | undefined;
   /**
    * What to do with files whose content was read under another name: `skip` it and read what follows, or `read` all of it as
    * new rows. Default: the run is refused with `INPUT_MOVED`.
@@ -88,6 +89,11 @@ export interface RunOptions<Out = unknown> {
    * `terminated`. Called synchronously; what it throws ends the run.
    */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
+}
+
+/** A directory of result files; `docs/results.md` describes each option. */
+export interface DirectoryOutput extends OutputOptions {
+  readonly directory: string;
 }
 
 /** A run that is under way. */

@@ -9,7 +9,7 @@ import { compileJob } from '../stream/compile.ts';
 import type { Job } from '../stream/job.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { systemClock } from '../util/clock.ts';
-import { checkInputs, type EmbeddedEnd, type Opened, type Progress, runEmbedded } from './embedded.ts';
+import { checkInputs, type EmbeddedEnd, type Opened, type Output, type Progress, runEmbedded } from './embedded.ts';
 import { findFiles } from './find-files.ts';
 import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
@@ -75,7 +75,7 @@ async function runChecked(
     Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
   );
   checkInputs(job, new Map([...patterns.keys()].map((name) => [name, []])));
-  const target = typeof output === 'string' ? { kind: 'directory' as const, path: output } : output;
+  const target = outputOf(output);
   if (target?.kind === 'directory') {
     const names = job.outputs.map(({ name }) => name);
     refuseOwnResults([...patterns.values()].flat(), target.path, names, target.format ?? 'ndjson');
@@ -102,6 +102,13 @@ async function runChecked(
     onWarning: (error) => tell({ type: 'warning', message: error.message }),
   });
   return totals.summary(end, systemClock.monotonic() - startMs);
+}
+
+function outputOf(output: RunOptions['output']): Output | undefined {
+  if (typeof output === 'string') return { kind: 'directory', path: output };
+  if (output === undefined || !('directory' in output)) return output;
+  const { directory, ...options } = output;
+  return { kind: 'directory', path: directory, ...options };
 }
 
 /** A name that is not known is a slip, and not a default. */

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { avg, count, job, source, sum, tumbling } from '../../lib/index.ts';
+import { avg, count, type DirectoryOutput, job, run, source, sum, tumbling } from '../../lib/index.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { asText, copyAll, type Finished, filesIn, finish, openOutput, readFolder, readRows } from './result-files.ts';
@@ -418,4 +418,29 @@ describe('killed at any step', () => {
       syncBuiltinESMExports();
     }
   }
+});
+
+describe('a run of a program', () => {
+  it('takes the form of its results as data, and says where they are', async () => {
+    const input = path.join(root, 'program.ndjson');
+    fs.writeFileSync(input, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const directory = place();
+    const counts = job('program', windows.aggregate({ n: count() }), { trigger });
+    const summary = await run(counts, {
+      inputs: { events: input },
+      store: path.join(root, 'program-store'),
+      output: { directory, format: 'parquet', rollBytes: 1e9 },
+      flush: true,
+    }).done;
+    const [file, ...others] = summary.files.filter((name) => name.includes(`${path.sep}out${path.sep}`));
+    expect(others).toEqual([]);
+    const table = await readRows(file!);
+    expect(table.reduce((sum, row) => sum + Number(row.n), 0)).toBe(90);
+    const slip = { directory: place(), fromat: 'csv' } as DirectoryOutput;
+    const store = path.join(root, 'program-store');
+    await expect(run(counts, { inputs: { events: input }, store, output: slip }).done).rejects.toMatchObject({
+      code: 'BAD_OPTIONS',
+      message: expect.stringContaining("'fromat'"),
+    });
+  });
 });

@@ -53,6 +53,9 @@ export const FLAT: Shape = {
 
 /** @throws {JobError} `BAD_OPTIONS` */
 export function checkOutputOptions(options: OutputOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw bad(`there is no option '${name}'; there are ${NAMES.join(', ')}`);
+  }
   const { layout, format, rollBytes, rollIntervalMs, tableKey, columns } = options;
   oneOf('layout', layout, LAYOUTS);
   oneOf('format', format, FORMATS);
