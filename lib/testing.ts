@@ -1,6 +1,7 @@
 /**
  * `testJob`: runs a job batch by batch, in memory, with a clock of its own: for unit tests of jobs. It is the real engine
- * (plans, log entries, folding, recovery) on a memory store, so what holds here holds when the job is run.
+ * (plans, log entries, folding, recovery) on a memory store, so what holds here holds when the job is run. It looks at what
+ * the job's functions do to their arguments: one that changes a row fails its batch, with the operator's name and what to do.
  *
  * @module misa/testing
  */
@@ -17,8 +18,10 @@ import { type BatchDone, Engine } from './runtime/engine.ts';
 import { gatheredFrom } from './runtime/file-inputs.ts';
 import { openJobFile } from './runtime/job-file.ts';
 import { noRows, watermarkMoved } from './runtime/run-job.ts';
+import { CHECKED_CALLS } from './stream/calls.ts';
 import { compileJob } from './stream/compile.ts';
 import type { PhysicalJob } from './stream/physical.ts';
+import { copyPlain } from './stream/plain.ts';
 import { ManualClock } from './util/clock.ts';
 import { toMs } from './util/duration.ts';
 import { decodeNdjson } from './util/ndjson.ts';
@@ -74,7 +77,7 @@ const RETENTION_MS = 900_000;
 
 /** @throws {JobError} as `job()` */
 export async function testJob<Out>(job: Job<Out>, options: TestJobOptions = {}): Promise<TestJob<Out>> {
-  const compiled = compileJob(job);
+  const compiled = compileJob(job, CHECKED_CALLS);
   const physical = { ...compiled, partitions: options.partitions ?? compiled.partitions };
   const driver = new TestDriver(physical, options.startTime ?? 0);
   await driver.open();
@@ -125,7 +128,8 @@ class TestDriver implements TestJob<Rows> {
       const known = this.#job.sources.map((s) => s.name).join(', ');
       throw new JobError('UNKNOWN_SOURCE', `job ${this.#job.name} has no source '${name}'; it has ${known}`);
     }
-    this.#queue.push({ source: index, rows });
+    // The rows are the caller's; what becomes of them here is not to be seen there.
+    this.#queue.push({ source: index, rows: rows.map(ownCopy) });
   }
 
   async runBatch(): Promise<Rows> {
@@ -264,7 +268,16 @@ class TestDriver implements TestJob<Rows> {
   }
 }
 
+/** What is no plain data is set aside when it is run, with its reason. */
+function ownCopy(row: unknown): unknown {
+  try {
+    return copyPlain(row);
+  } catch {
+    return row;
+  }
+}
+
 function rowsOf({ own, entry }: Committed, slot: number): readonly unknown[] {
-  if (own !== undefined) return own.outputs[slot]!;
+  if (own !== undefined) return own.outputs[slot]!.map(copyPlain);
   return entry === undefined ? [] : decodeNdjson(entry.output(slot));
 }

@@ -142,6 +142,7 @@ export class PartitionRunner {
    * @throws {UserFunctionError} @throws {CorruptionError} @throws {StoreError} @throws {MisaError} `HALTED`
    */
   async run(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed> {
+    let known = trigger;
     for (;;) {
       if (await this.#position(n, invocation)) {
         const { entry } = await this.log.readEntry(n);
@@ -149,8 +150,16 @@ export class PartitionRunner {
         return { n, entry, published, own: undefined };
       }
       await this.#backpressure(n);
-      const committed = await this.#attempt(n, trigger, invocation);
+      const committed = await this.#attempt(n, known, invocation);
       if (committed !== undefined) return committed;
+      // An attempt that was dropped may have left traces in the rows it had in memory: they are read again.
+      if (known.input !== undefined) {
+        await trigger.durable;
+        known = {
+          ...trigger,
+          input: await this.#source.input(this.#stage, this.#partition, await this.#planOf(n, trigger)),
+        };
+      }
     }
   }
 
@@ -250,11 +259,15 @@ export class PartitionRunner {
     if (waited) trace.span({ lane: 'wait', path: this.path, n, startMs, endMs: clock.monotonic() });
   }
 
+  async #planOf(n: number, { plan }: Trigger): Promise<StoredPlan> {
+    return plan ?? this.#source.plan(n);
+  }
+
   /** Steps 3 to 6. @returns `undefined`: everything computed was dropped, begin again */
   async #attempt(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed | undefined> {
     const { job, store, clock, random, trace } = this.#env;
     const { state, path } = this;
-    const plan = trigger.plan ?? (await this.#source.plan(n));
+    const plan = await this.#planOf(n, trigger);
     const input = trigger.input ?? (await this.#source.input(this.#stage, this.#partition, plan));
     const startMs = clock.monotonic();
     const batch = state.begin();

@@ -3,6 +3,7 @@
  * chains between them, and gives every way from one stage to another its edge. A chain behind a union is compiled once
  * for each stage its rows come from, because that decides which edges they take.
  */
+import { type Calls, PLAIN_CALLS } from './calls.ts';
 import {
   type EventTimeNode,
   isStateful,
@@ -15,20 +16,23 @@ import { headHash } from './head-hash.ts';
 import { definitionOf, type Job, type JobDefinition } from './job.ts';
 import type { Edge, OperatorNode, OutputSpec, PhysicalJob, Push, TableRows, WatermarkSpec } from './physical.ts';
 import { HEAD, inputStream, layoutOf, leastWatermark, type Place, type Places, placeOperators } from './places.ts';
-import { type Consumer, PushCompiler, type PushTargets } from './push.ts';
+import { type Consumer, fanOut, PushCompiler, type PushTargets } from './push.ts';
 import { holdsTable } from './validate.ts';
 
-/** @throws {JobError} `NOT_A_JOB` */
-export function compileJob(job: Job<unknown>): PhysicalJob {
+/**
+ * @param calls how functions of the user are called; tests of jobs look at what they do to their arguments
+ * @throws {JobError} `NOT_A_JOB`
+ */
+export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): PhysicalJob {
   const definition = definitionOf(job);
-  const places = placeOperators(definition);
+  const places = placeOperators(definition, calls);
   const wiring = new Wiring(definition, places);
-  const compiler = new PushCompiler(wiring);
+  const compiler = new PushCompiler(wiring, calls);
   const { nodes, stages, outputStages, ways } = places;
   const sources = nodes.flatMap((node) => (node.kind === 'source' ? compiler.source(node) : []));
   const emitOf = (place: Place): Push[] => {
     if (place.forwards !== undefined) return [wiring.toOutput(place.forwards, place.stage)];
-    return place.emits.map((streams) => all(streams.map((stream) => compiler.after(stream, place.stage))));
+    return place.emits.map((streams) => fanOut(streams.map((stream) => compiler.after(stream, place.stage))));
   };
   // Compiled before the inputs are read off: it is what creates the edges.
   const emits = new Map(stages.flat().map((place) => [place, emitOf(place)]));
@@ -85,13 +89,6 @@ function tableRows(node: StreamNode): TableRows {
 function watermarkSpec(node: SourceNode | EventTimeNode, wiring: Wiring): WatermarkSpec {
   const id = node.kind === 'source' ? `source:${node.name}` : wiring.nameOf(node);
   return { id, delayMs: node.delayMs!, idleAfterMs: node.idleAfterMs };
-}
-
-function all(pushes: readonly Push[]): Push {
-  if (pushes.length === 1) return pushes[0]!;
-  return (row, time, to) => {
-    for (const push of pushes) push(row, time, to);
-  };
 }
 
 /** Who reads what, and the edges that carry it; made as the chains that end in them are compiled. */

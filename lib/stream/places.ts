@@ -3,6 +3,7 @@
  * number in the stage; and which watermark its rows follow. Rows that an operator emits follow what its `outputWatermark`
  * makes of the watermark it got. Where several ways meet the least counts; ways without a watermark do not count.
  */
+import { type Calls, PLAIN_CALLS } from './calls.ts';
 import { type FoldNode, isStateful, type KeyNode, type LateNode, type StreamNode, watermarksOf } from './graph.ts';
 import type { JobDefinition } from './job.ts';
 import type { Operator } from './operator.ts';
@@ -64,8 +65,8 @@ export function leastWatermark(ways: readonly Way[]): WatermarkMap {
   return (watermark) => Math.min(...maps.map((map) => map(watermark)));
 }
 
-/** @param definition a job that passed `checkGraph` */
-export function placeOperators({ outputs, options }: JobDefinition): Places {
+/** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
+export function placeOperators({ outputs, options }: JobDefinition, calls: Calls = PLAIN_CALLS): Places {
   const nodes = reachable(outputs.map((output) => output.node));
   const stages: Place[][] = [];
   const emitters = new Map<StreamNode, Place>();
@@ -102,13 +103,13 @@ export function placeOperators({ outputs, options }: JobDefinition): Places {
     const stage = lastStage(node.keyed.map((keyed) => keyed.input)) + 1;
     const { fold, windowed, keyed } = node;
     if (windowed === undefined) {
-      const make = (name: string): Operator => runningFold(name, fold);
+      const make = (name: string): Operator => runningFold(name, fold, calls);
       add(fold.kind, stage, make, { inputs: keyed, emits: [[node]], forwards: undefined, text: foldText(fold) });
       return;
     }
     const window = windowed.window as FixedWindowSpec;
     const kept = options.mode === 'complete' ? ' complete' : '';
-    add(`window-${fold.kind}`, stage, (name) => windowFold(name, window, fold, lates.length > 0), {
+    add(`window-${fold.kind}`, stage, (name) => windowFold(name, window, fold, lates.length > 0, calls), {
       inputs: keyed,
       emits: [[node], lates],
       forwards: undefined,

@@ -1,19 +1,35 @@
 /** Copies of plain data (`util/plain-data.ts`): what rows, keys and state are made of. */
+import { types } from 'node:util';
+import { isPlainObject, notPlain } from '../util/plain-data.ts';
 
-import { isPlainObject, notPlain, setProperty } from '../util/plain-data.ts';
-
-/** A deep copy of plain data; several times faster than `structuredClone` for the small values state is made of. @throws {NotPlainError} */
+/**
+ * A deep copy of plain data; many times faster than `structuredClone` for the small values rows and state are made of.
+ * @throws {NotPlainError}
+ */
 export function copyPlain<V>(value: V): V {
-  return copy(value) as V;
+  return typeof value === 'object' && value !== null ? (copy(value) as V) : value;
 }
 
-function copy(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(copy);
-  if (value instanceof Date) return new Date(value.getTime());
-  if (value instanceof Uint8Array) return Buffer.isBuffer(value) ? Buffer.from(value) : Uint8Array.from(value);
-  if (!isPlainObject(value)) throw notPlain(value);
-  const to: Record<string, unknown> = {};
-  for (const name of Object.keys(value)) setProperty(to, name, copy((value as Record<string, unknown>)[name]));
-  return to;
+function copy(value: object): unknown {
+  if (Array.isArray(value)) {
+    const to: unknown[] = value.slice();
+    for (let i = 0; i < to.length; i++) {
+      const item = to[i];
+      if (typeof item === 'object' && item !== null) to[i] = copy(item);
+    }
+    return to;
+  }
+  if (isPlainObject(value)) {
+    // The machine copies an object's shape at once; what is nested is copied over what is shared by then. Names that the
+    // copy has are its own, so that `__proto__` is one like others.
+    const to: Record<string, unknown> = { ...value };
+    for (const name in to) {
+      const item = to[name];
+      if (typeof item === 'object' && item !== null) to[name] = copy(item);
+    }
+    return to;
+  }
+  if (types.isDate(value)) return new Date(value.getTime());
+  if (types.isUint8Array(value)) return Buffer.isBuffer(value) ? Buffer.from(value) : Uint8Array.from(value);
+  throw notPlain(value);
 }

@@ -1,15 +1,17 @@
 /**
  * Compiles stateless chains into closures. A row takes one call an operator, and no allocation but what the user's
- * functions make. What a user's function throws is wrapped where it is called, once, so that what comes behind it keeps
- * its own name.
+ * functions make, and a copy for each branch but one where streams part: what one branch does to its row is its own
+ * affair. What a user's function throws is wrapped where it is called, once, so that what comes behind it keeps its own
+ * name.
  */
-
 import { assertPlain } from '../util/plain-data.ts';
+import type { Calls } from './calls.ts';
 import type { KeyNode, SourceNode, StreamNode, TransformNode } from './graph.ts';
 import { encodeKey, type Key } from './key.ts';
 import { BadRow, OperatorFailure } from './operator.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
+import { copyPlain } from './plain.ts';
 import { toEpochMs } from './time.ts';
 
 /** What reads a stream: a stateless operator, operators by key, or an output of the job. */
@@ -33,10 +35,12 @@ export interface PushTargets {
 
 export class PushCompiler {
   readonly #targets: PushTargets;
+  readonly #calls: Calls;
   readonly #done = new Map<StreamNode, Map<number, Push>>();
 
-  constructor(targets: PushTargets) {
+  constructor(targets: PushTargets, calls: Calls) {
     this.#targets = targets;
+    this.#calls = calls;
   }
 
   /** What happens to rows of a stream. @param from the stage that they come from */
@@ -72,7 +76,7 @@ export class PushCompiler {
       return timed as Push;
     }
     if (stream.kind === 'union') return next;
-    return transform(stream as TransformNode, this.#targets.nameOf(stream), next);
+    return transform(stream as TransformNode, this.#targets.nameOf(stream), this.#calls, next);
   }
 
   #timed(
@@ -82,7 +86,7 @@ export class PushCompiler {
     next: Push<HeadCollector>,
   ): Push<HeadCollector> {
     const name = this.#targets.nameOf(node);
-    const eventTime = f as (row: unknown) => unknown;
+    const eventTime = this.#calls.reads(f as (row: unknown) => unknown);
     return (row, _time, to) => {
       let value: unknown;
       try {
@@ -98,14 +102,15 @@ export class PushCompiler {
 
   #key(keyed: KeyNode, from: number): Push {
     const name = this.#targets.nameOf(keyed);
-    const keyOf = keyed.f as (row: unknown) => Key;
+    const keyOf = this.#calls.reads(keyed.f as (row: unknown) => unknown) as (row: unknown) => Key;
     const edges = this.#targets.edges(keyed, from);
     const [edge] = edges;
     const send: (key: string, row: unknown, time: number, to: Collector) => void =
       edges.length === 1
         ? (key, row, time, to) => to.toEdge(edge!, key, time, row)
         : (key, row, time, to) => {
-            for (const e of edges) to.toEdge(e, key, time, row);
+            to.toEdge(edge!, key, time, row);
+            for (let i = 1; i < edges.length; i++) to.toEdge(edges[i]!, key, time, copyPlain(row));
           };
     return (row, time, to) => {
       let encoded: string;
@@ -132,18 +137,23 @@ export class PushCompiler {
   }
 }
 
-function fanOut(pushes: readonly Push[]): Push {
+/** Each gets a row of its own, copied before the first can change it. */
+export function fanOut(pushes: readonly Push[]): Push {
   const [first, second] = pushes;
   if (first === undefined) return () => {};
   if (second === undefined) return first;
   if (pushes.length === 2) {
     return (row, time, to) => {
+      const copy = copyPlain(row);
       first(row, time, to);
-      second(row, time, to);
+      second(copy, time, to);
     };
   }
+  const others = pushes.slice(1);
   return (row, time, to) => {
-    for (const push of pushes) push(row, time, to);
+    const copies = others.map(() => copyPlain(row));
+    first(row, time, to);
+    for (let i = 0; i < others.length; i++) others[i]!(copies[i], time, to);
   };
 }
 
@@ -151,8 +161,8 @@ function untimed(next: Push<HeadCollector>): Push<HeadCollector> {
   return (row, _time, to) => next(row, Number.NaN, to);
 }
 
-function transform(node: TransformNode, name: string, next: Push): Push {
-  const f = node.f as (row: unknown) => unknown;
+function transform(node: TransformNode, name: string, calls: Calls, next: Push): Push {
+  const f = calls.reads(node.f as (row: unknown) => unknown);
   switch (node.kind) {
     case 'map':
       return (row, time, to) => {
@@ -185,9 +195,21 @@ function transform(node: TransformNode, name: string, next: Push): Push {
         } catch (error) {
           throw new OperatorFailure(name, row, -1, error);
         }
+        if (rows.length > 1) rows = apart(rows);
         for (let i = 0; i < rows.length; i++) next(rows[i], time, to);
       };
   }
+}
+
+/** One object several times in a row (as `fill` gives it) is as many rows: what comes behind may change each. */
+function apart(rows: readonly unknown[]): readonly unknown[] {
+  let own: unknown[] | undefined;
+  for (let i = 1; i < rows.length; i++) {
+    if (rows[i] !== rows[i - 1] || typeof rows[i] !== 'object') continue;
+    own ??= rows.slice();
+    own[i] = copyPlain(rows[i]);
+  }
+  return own ?? rows;
 }
 
 function validated(

@@ -18,7 +18,10 @@ export type RowOf<S> = S extends { readonly [row]?: infer T } ? T : never;
 
 type Flat<T> = { [P in keyof T]: T[P] } & {};
 
-/** A stream of rows of type `T`. Immutable: each operator gives a new stream. */
+/**
+ * A stream of rows of type `T`. Immutable: each operator gives a new stream. Functions leave the rows they are given as they
+ * are, and return new ones: other branches and windows may be given the same row. `testJob` finds functions that change one.
+ */
 export interface Stream<T> {
   /** For the compiler only. */
   readonly [row]?: T;
@@ -60,7 +63,10 @@ export interface KeyedStream<K extends Key, T> {
    * entry a key, for ever or until `state.ttl`.
    */
   aggregate<R extends object>(aggregates: AggregateSpec<T, R>): Stream<Flat<{ key: K } & R>>;
-  /** Running fold of rows of one type: `f(so far, row)`. The first row is the start. `update` or `complete` only. */
+  /**
+   * Running fold of rows of one type: `f(so far, row)`. The first row is the start. `f` may change and return its first
+   * argument, and must leave the row as it is. `update` or `complete` only.
+   */
   reduce(f: (acc: T, row: T) => T): Stream<{ key: K; value: T }>;
 
   /** The latest row of each key by event time (by arrival where there is none, or in a tie). `update` or `complete` only. */
@@ -124,7 +130,10 @@ export interface WindowedStream<K extends Key, T> {
    * is ever late or forgotten.
    */
   aggregate<R extends object>(aggregates: AggregateSpec<T, R>): Stream<Flat<WindowRow<K> & R>>;
-  /** Fold of the window's rows: `f(so far, row)`; associative, as windows may be merged. */
+  /**
+   * Fold of the window's rows: `f(so far, row)`; associative, as windows may be merged. `f` may change and return its first
+   * argument, and must leave the row as it is.
+   */
   reduce(f: (acc: T, row: T) => T): Stream<Flat<WindowRow<K> & { value: T }>>;
   /** The rows that came too late for every window they belong to, each once, with their own event time; always appended. */
   late(): Stream<T>;

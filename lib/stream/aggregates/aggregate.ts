@@ -2,11 +2,14 @@
  * The contract of aggregates. An aggregate keeps its state in `width` neighbouring slots of a group's row, which is one
  * flat array for all aggregates of the group: plain data, ready to be stored, and cheap to copy. Rows of state are
  * copy-on-write: before the first `add` of a batch the row is sliced and `own` copies what slots point to, so `add` and
- * `merge` may change in place, and what was stored before stays as it was.
+ * `merge` may change in place, and what was stored before stays as it was. Values that come from rows or functions become
+ * the state's own by a copy, at once or by `settle`, and leave it as copies.
  */
 import { JobError } from '../../errors.ts';
 import type { into, result } from '../brands.ts';
+import type { Calls } from '../calls.ts';
 import type { AggregateColumn } from '../graph.ts';
+import { copyPlain } from '../plain.ts';
 
 /** Folds rows of type `T` into one result `R`. */
 export interface Aggregate<in T, out R> {
@@ -40,18 +43,30 @@ export interface Accumulator {
   result(slots: Slots, at: number): unknown;
   /** After the row was sliced: makes own copies of what is changed in place. `undefined`: nothing is. */
   readonly own: ((slots: Slots, at: number) => void) | undefined;
+  /**
+   * After the last `add` of a batch: makes own copies of values that came from rows meanwhile, so each is copied once however
+   * often it was replaced. `before`: the slots as they were stored. Left out: `add` keeps nothing of rows, or copies at once.
+   */
+  readonly settle?: ((slots: Slots, at: number, before: Slots | undefined) => void) | undefined;
+}
+
+/** As {@link Accumulator.settle}, of one slot. */
+export function settleSlot(slots: Slots, slot: number, before: Slots | undefined): void {
+  const value = slots[slot];
+  if (typeof value !== 'object' || value === null) return;
+  if (before === undefined || before[slot] !== value) slots[slot] = copyPlain(value);
 }
 
 /** What the aggregate functions (`count()`, `sum()`, …) really give. */
 export interface AggregateDefinition {
   /** With the parameters that give its state another meaning; part of the job's state layout. */
   readonly kind: string;
-  /** @param label name of the result column, for messages */
-  accumulator(label: string): Accumulator;
+  /** @param label name of the result column, for messages @param calls how functions that keep rows are called */
+  accumulator(label: string, calls?: Calls): Accumulator;
 }
 
 /** Shows a definition to users as the typed, opaque aggregate. */
-export function define<T, R>(kind: string, accumulator: (label: string) => Accumulator): Aggregate<T, R> {
+export function define<T, R>(kind: string, accumulator: AggregateDefinition['accumulator']): Aggregate<T, R> {
   const definition: AggregateDefinition = { kind, accumulator };
   return definition as Aggregate<T, R>;
 }

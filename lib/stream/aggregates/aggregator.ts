@@ -1,4 +1,8 @@
-/** `aggregator`: a user's own aggregate, one slot. `add` may change the accumulator in place, so stored ones are copied. */
+/**
+ * `aggregator`: a user's own aggregate, one slot. `add` may change the accumulator in place and keep parts of rows in it, so
+ * stored accumulators are copied, and so is each row for it alone.
+ */
+import { PLAIN_CALLS } from '../calls.ts';
 import { copyPlain } from '../plain.ts';
 import { type Aggregate, define, needsFunction } from './aggregate.ts';
 
@@ -12,8 +16,9 @@ export interface AggregatorFunctions<in T, A, R> {
 }
 
 /**
- * Your own aggregate. `add` and `merge` may change and return their first argument. `merge` must be associative; it joins
- * sessions and partial results. The accumulator is state: plain data.
+ * Your own aggregate. `add` and `merge` may change and return their first argument, and nothing else (`testJob` finds what
+ * does); `result` gets a copy. `merge` must be associative; it joins sessions and partial results. The accumulator is
+ * state: plain data.
  */
 export function aggregator<T, A, R = A>(functions: AggregatorFunctions<T, A, R>): Aggregate<T, R> {
   const { init, add, merge, result } = functions ?? {};
@@ -21,20 +26,27 @@ export function aggregator<T, A, R = A>(functions: AggregatorFunctions<T, A, R>)
   needsFunction(add, 'aggregator({ add })');
   needsFunction(merge, 'aggregator({ merge })');
   if (result !== undefined) needsFunction(result, 'aggregator({ result })');
-  return define('aggregator', () => ({
-    width: 1,
-    init: (slots, at) => {
-      slots[at] = init();
-    },
-    add: (slots, at, row) => {
-      slots[at] = add(slots[at] as A, row as T);
-    },
-    merge: (slots, at, other, otherAt) => {
-      slots[at] = merge(slots[at] as A, other[otherAt] as A);
-    },
-    result: (slots, at) => (result === undefined ? copyPlain(slots[at]) : result(slots[at] as A)),
-    own: (slots, at) => {
-      slots[at] = copyPlain(slots[at]);
-    },
-  }));
+  return define('aggregator', (_, calls = PLAIN_CALLS) => {
+    const addTo = calls.folds(add as (acc: unknown, row: unknown) => unknown);
+    return {
+      width: 1,
+      init: (slots, at) => {
+        // One object may be what each `init` answers.
+        slots[at] = copyPlain(init());
+      },
+      add: (slots, at, row) => {
+        slots[at] = addTo(slots[at], row);
+      },
+      merge: (slots, at, other, otherAt) => {
+        slots[at] = merge(slots[at] as A, copyPlain(other[otherAt]) as A);
+      },
+      result: (slots, at) => {
+        const copy = copyPlain(slots[at]) as A;
+        return result === undefined ? copy : result(copy);
+      },
+      own: (slots, at) => {
+        slots[at] = copyPlain(slots[at]);
+      },
+    };
+  });
 }

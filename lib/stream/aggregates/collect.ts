@@ -3,6 +3,7 @@
  * the end when rows come in order. Where the stream has no event time the order is that of arrival.
  */
 import { JobError } from '../../errors.ts';
+import { copyPlain } from '../plain.ts';
 import { type Aggregate, define, needsFunction, type Slots } from './aggregate.ts';
 
 interface CollectOptions {
@@ -36,7 +37,7 @@ export function collect(
       const values = other[otherAt + 1] as unknown[];
       for (let i = 0; i < times.length; i++) insert(slots, at, limit, times[i]!, () => values[i]);
     },
-    result: (slots, at) => (slots[at + 1] as unknown[]).slice(),
+    result: (slots, at) => copyPlain(slots[at + 1]),
     own: (slots, at) => {
       slots[at] = (slots[at] as unknown[]).slice();
       slots[at + 1] = (slots[at + 1] as unknown[]).slice();
@@ -51,7 +52,7 @@ function insert(slots: Slots, at: number, limit: number, time: number | null, va
   let to = times.length;
   if (time !== null) while (to > 0 && (times[to - 1] ?? -Infinity) > time) to--;
   if (to >= limit) return;
-  const taken = value();
+  const taken = copyPlain(value());
   if (to === times.length) {
     times.push(time);
     values.push(taken);

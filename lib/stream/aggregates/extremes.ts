@@ -3,6 +3,7 @@
  * its own, 0 or 1, and not a `null` in the value's place: a row of state that holds numbers only is kept by the machine as
  * an array of plain doubles, which is what makes a million of them small and quick to copy.
  */
+import { copyPlain } from '../plain.ts';
 import {
   type Aggregate,
   define,
@@ -11,6 +12,7 @@ import {
   type OrNull,
   type Slots,
   type Sortable,
+  settleSlot,
   shown,
 } from './aggregate.ts';
 
@@ -83,8 +85,9 @@ function extremeBy<T>(kind: string, by: (row: T) => unknown, sign: 1 | -1): Aggr
         const value = other[otherAt] as Sortable | null;
         if (value !== null) take(slots, at, value, other[otherAt + 1]);
       },
-      result: (slots, at) => slots[at + 1],
+      result: (slots, at) => copyPlain(slots[at + 1]),
       own: undefined,
+      settle: (slots, at, before) => settleSlot(slots, at + 1, before),
     };
   });
 }

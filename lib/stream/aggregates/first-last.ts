@@ -1,5 +1,6 @@
 /** `first` and `last`: the value of the row that is first or last by event time, by arrival where times are equal or none. */
-import { type Aggregate, define, needsFunction, type Slots } from './aggregate.ts';
+import { copyPlain } from '../plain.ts';
+import { type Aggregate, define, needsFunction, type Slots, settleSlot } from './aggregate.ts';
 
 /** Of the row with the least event time (by arrival where there is none, or in a tie). */
 export function first<T>(): Aggregate<T, T>;
@@ -47,7 +48,8 @@ function end(
       slots[at] = time;
       slots[at + 1] = other[otherAt + 1];
     },
-    result: (slots, at) => slots[at + 1],
+    result: (slots, at) => copyPlain(slots[at + 1]),
     own: undefined,
+    settle: (slots, at, before) => settleSlot(slots, at + 1, before),
   }));
 }

@@ -1,5 +1,6 @@
 /** `topN` as an aggregate: the best rows of a group, kept sorted with what they were sorted by. */
 import { JobError } from '../../errors.ts';
+import { copyPlain } from '../plain.ts';
 import { type Aggregate, define, needsFunction, type Slots, type Sortable } from './aggregate.ts';
 import { sortable } from './extremes.ts';
 
@@ -25,7 +26,7 @@ export function topN<T>(n: number, options: TopNOptions<T>): Aggregate<T, T[]> {
     while (to > 0 && compareBy(value, values[to - 1]!) * sign < 0) to--;
     if (to >= n) return;
     values.splice(to, 0, value);
-    rows.splice(to, 0, row);
+    rows.splice(to, 0, copyPlain(row));
     if (rows.length > n) {
       values.pop();
       rows.pop();
@@ -43,7 +44,7 @@ export function topN<T>(n: number, options: TopNOptions<T>): Aggregate<T, T[]> {
       const rows = other[otherAt + 1] as unknown[];
       for (let i = 0; i < rows.length; i++) insert(slots, at, values[i]!, rows[i]);
     },
-    result: (slots, at) => (slots[at + 1] as unknown[]).slice(),
+    result: (slots, at) => copyPlain(slots[at + 1]),
     own: (slots, at) => {
       slots[at] = (slots[at] as unknown[]).slice();
       slots[at + 1] = (slots[at + 1] as unknown[]).slice();

@@ -6,8 +6,10 @@
  * copies that count only when all its groups have taken it.
  */
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
-import type { Fold } from '../graph.ts';
+import type { Calls } from '../calls.ts';
+import type { Fold, UserFunction } from '../graph.ts';
 import { type OperatorContext, OperatorFailure, type RowBatch, type Table } from '../operator.ts';
+import { copyPlain } from '../plain.ts';
 import type { Entries, Groups } from './groups.ts';
 
 export interface GroupFold {
@@ -17,13 +19,15 @@ export interface GroupFold {
   thaw(stored: Slots): Slots;
   /** Folds rows `rowOf[i]` of the batch into the states `groups[groupOf[i]]`, in order. @throws {OperatorFailure} */
   addAll(batch: RowBatch, entries: Entries, groups: readonly Slots[]): void;
-  /** Adds the result's columns to an output row. */
+  /** After the last `addAll` of a batch: makes what came from rows the state's own. `undefined`: nothing did. */
+  readonly settle: ((state: Slots, stored: Slots | undefined) => void) | undefined;
+  /** Adds the result's columns to an output row; they are copies. */
   show(state: Slots, into: Record<string, unknown>): void;
 }
 
 /** @param operator name of the operator, for errors */
-export function groupFold(fold: Fold, operator: string): GroupFold {
-  return fold.kind === 'aggregate' ? aggregateFold(fold.columns, operator) : reduceFold(fold.f, operator);
+export function groupFold(fold: Fold, operator: string, calls: Calls): GroupFold {
+  return fold.kind === 'aggregate' ? aggregateFold(fold.columns, operator, calls) : reduceFold(fold.f, operator, calls);
 }
 
 /** How the fold is written in the job's state layout. */
@@ -65,6 +69,9 @@ export function applyFold(
         states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
       }
       folding.addAll(batch, entries, states);
+      if (folding.settle !== undefined) {
+        for (g = 0; g < keys.length; g++) folding.settle(states[g]!, table.get(keys[g]!, ends[g]!));
+      }
       return states;
     } catch (error) {
       if (!(error instanceof OperatorFailure)) throw error;
@@ -104,6 +111,7 @@ function applyRowByRow(
         const before = states.get(g) ?? table.get(keys[g]!, ends[g]!);
         const state = before === undefined ? folding.create() : folding.thaw(before);
         folding.addAll(batch, { count: 1, rowOf: rowOf.subarray(i, i + 1), groupOf: FIRST }, [state]);
+        folding.settle?.(state, before);
         tried.push(state);
       }
     } catch (error) {
@@ -141,9 +149,9 @@ export function showGroup(
   }
 }
 
-function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string): GroupFold {
+function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string, calls: Calls): GroupFold {
   const names = columns.map((column) => column.name);
-  const accumulators = columns.map(({ name, aggregate }) => aggregate.accumulator(name));
+  const accumulators = columns.map(({ name, aggregate }) => calls.adds(aggregate.accumulator(name, calls), name));
   const at: number[] = [];
   let width = 0;
   for (const accumulator of accumulators) {
@@ -152,6 +160,7 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
   }
   const size = accumulators.length;
   const owners = accumulators.flatMap((a, j) => (a.own === undefined ? [] : [{ own: a.own, at: at[j]! }]));
+  const keepers = accumulators.flatMap(({ settle }, j) => (settle === undefined ? [] : [{ settle, at: at[j]! }]));
   const create = (): Slots => {
     const slots: Slots = [];
     try {
@@ -183,6 +192,16 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
         throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
       }
     },
+    settle:
+      keepers.length === 0
+        ? undefined
+        : (state, stored) => {
+            try {
+              for (const keeper of keepers) keeper.settle(state, keeper.at, stored);
+            } catch (error) {
+              throw new OperatorFailure(operator, undefined, -1, error);
+            }
+          },
     show(state, into) {
       try {
         for (let j = 0; j < size; j++) into[names[j]!] = accumulators[j]!.result(state, at[j]!);
@@ -194,11 +213,12 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
 }
 
 /** One slot, the value so far; no slot in a new group, so that the first row is the start. */
-function reduceFold(userFunction: (...args: never[]) => unknown, operator: string): GroupFold {
-  const f = userFunction as (acc: unknown, row: unknown) => unknown;
+function reduceFold(userFunction: UserFunction, operator: string, calls: Calls): GroupFold {
+  const f = calls.folds(userFunction as (acc: unknown, row: unknown) => unknown);
   return {
     create: () => [],
-    thaw: (stored) => stored.slice(),
+    thaw: (stored) => [copyPlain(stored[0])],
+    settle: undefined,
     addAll(batch, { count, rowOf, groupOf }, groups) {
       const { rows } = batch;
       let i = 0;
@@ -206,14 +226,14 @@ function reduceFold(userFunction: (...args: never[]) => unknown, operator: strin
         for (; i < count; i++) {
           const row = rows[rowOf[i]!];
           const slots = groups[groupOf[i]!]!;
-          slots[0] = slots.length === 0 ? row : f(slots[0], row);
+          slots[0] = slots.length === 0 ? copyPlain(row) : f(slots[0], row);
         }
       } catch (error) {
         throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
       }
     },
     show(state, into) {
-      into.value = state[0];
+      into.value = copyPlain(state[0]);
     },
   };
 }

@@ -7,6 +7,7 @@
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
 import type { Slots } from '../aggregates/aggregate.ts';
+import { type Calls, PLAIN_CALLS } from '../calls.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
@@ -18,8 +19,14 @@ import { Groups } from './groups.ts';
 export const LATE_PORT = 1;
 
 /** @param lateRows whether somebody reads {@link LATE_PORT} */
-export function windowFold(name: string, spec: FixedWindowSpec, fold: Fold, lateRows: boolean): Operator {
-  const folding = groupFold(fold, name);
+export function windowFold(
+  name: string,
+  spec: FixedWindowSpec,
+  fold: Fold,
+  lateRows: boolean,
+  calls: Calls = PLAIN_CALLS,
+): Operator {
+  const folding = groupFold(fold, name, calls);
 
   const emit = (context: OperatorContext, key: string, end: number, state: Slots): void => {
     const row = { key: decodeKey(key), windowStart: end - spec.sizeMs, windowEnd: end };
