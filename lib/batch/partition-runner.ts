@@ -153,13 +153,9 @@ export class PartitionRunner {
       const committed = await this.#attempt(n, known, invocation);
       if (committed !== undefined) return committed;
       // An attempt that was dropped may have left traces in the rows it had in memory: they are read again.
-      if (known.input !== undefined) {
-        await trigger.durable;
-        known = {
-          ...trigger,
-          input: await this.#source.input(this.#stage, this.#partition, await this.#planOf(n, trigger)),
-        };
-      }
+      await trigger.durable;
+      const { input: _, ...rest } = trigger;
+      known = rest;
     }
   }
 
@@ -259,15 +255,11 @@ export class PartitionRunner {
     if (waited) trace.span({ lane: 'wait', path: this.path, n, startMs, endMs: clock.monotonic() });
   }
 
-  async #planOf(n: number, { plan }: Trigger): Promise<StoredPlan> {
-    return plan ?? this.#source.plan(n);
-  }
-
   /** Steps 3 to 6. @returns `undefined`: everything computed was dropped, begin again */
   async #attempt(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed | undefined> {
     const { job, store, clock, random, trace } = this.#env;
     const { state, path } = this;
-    const plan = await this.#planOf(n, trigger);
+    const plan = trigger.plan ?? (await this.#source.plan(n));
     const input = trigger.input ?? (await this.#source.input(this.#stage, this.#partition, plan));
     const startMs = clock.monotonic();
     const batch = state.begin();

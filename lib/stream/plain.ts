@@ -7,7 +7,13 @@ import { isPlainObject, notPlain } from '../util/plain-data.ts';
  * @throws {NotPlainError}
  */
 export function copyPlain<V>(value: V): V {
-  return typeof value === 'object' && value !== null ? (copy(value) as V) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  try {
+    return copy(value) as V;
+  } catch {
+    // What is in the way was found within: said of the whole, with its place. So is a value without end.
+    throw notPlain(value);
+  }
 }
 
 function copy(value: object): unknown {

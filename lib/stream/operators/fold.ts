@@ -5,6 +5,8 @@
  * A row that a function refuses leaves no trace: the batch is then folded again from the stored states, row by row, each on
  * copies that count only when all its groups have taken it.
  */
+
+import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
 import type { Calls } from '../calls.ts';
 import type { Fold, UserFunction } from '../graph.ts';
@@ -233,7 +235,11 @@ function reduceFold(userFunction: UserFunction, operator: string, calls: Calls):
       }
     },
     show(state, into) {
-      into.value = copyPlain(state[0]);
+      try {
+        into.value = copyPlain(state[0]);
+      } catch {
+        throw new OperatorFailure(operator, undefined, -1, notPlain({ value: state[0] }));
+      }
     },
   };
 }
