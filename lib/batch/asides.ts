@@ -5,6 +5,7 @@
  * so a row that is to be skipped is found again.
  */
 import type { Skip } from '../manifest/manifest.ts';
+import { changesArguments } from '../stream/calls.ts';
 import type { OperatorFailure, RowBatch } from '../stream/operator.ts';
 import { type FailedRow, failureText, userFunctionError } from './failed-row.ts';
 import type { QuarantinedRow } from './rows.ts';
@@ -46,7 +47,8 @@ export class Asides {
     const text = shownRow(row);
     const failed: FailedRow = { operator, object, text, message: failureText(failure), place };
     const skip = skips.find((s) => s.place === place && s.text === text);
-    if (onError === 'fail' && skip === undefined) throw userFunctionError(job, failure, row, failed);
+    if ((onError === 'fail' && skip === undefined) || changesArguments(failure.cause))
+      throw userFunctionError(job, failure, row, failed);
     const reason = skip === undefined ? `${operator}: ${failed.message}` : skip.reason;
     this.rows.push({ ...(object === undefined ? {} : { object }), operator, reason, text });
     if (of?.primary?.[index] === true) this.primary++;

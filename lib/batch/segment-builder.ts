@@ -5,6 +5,7 @@
  */
 import { InputError } from '../errors.ts';
 import { rowFault } from '../source/row-limits.ts';
+import { changesArguments } from '../stream/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';
@@ -112,7 +113,7 @@ export class SegmentBuilder implements HeadCollector {
     const { operator } = failure;
     const text = shownRow(row);
     const message = failureText(failure);
-    if (this.#job.onError === 'fail') {
+    if (this.#job.onError === 'fail' || changesArguments(failure.cause)) {
       throw userFunctionError(this.#job.name, failure, row, { operator, source, object, line, text, message });
     }
     this.#quarantined.push({ source, object, line, operator, reason: `${operator}: ${message}`, text });

@@ -55,11 +55,18 @@ export const CHECKED_CALLS: Calls = {
   },
 };
 
+/** Whether a function failed because it changes what is not its own: a fault of the function, whatever the row. */
+export function changesArguments(error: unknown): boolean {
+  return error instanceof JobError && error.code === CODE;
+}
+
+const CODE = 'ARGUMENT_CHANGED';
+
 function check(before: unknown, after: unknown, column?: string): void {
   if (isDeepStrictEqual(before, after)) return;
   const where = column === undefined ? '' : `the function of column '${column}' `;
   throw new JobError(
-    'ARGUMENT_CHANGED',
+    CODE,
     `${where === '' ? 'it ' : where}changes the row it is given, from ${shown(before)} to ${shown(after)}. Other functions, windows and branches may be given the same row: leave it as it is and return a new one, such as { ...row, n: 1 } or [...row.list].sort(). Only the first argument of reduce(), and of add and merge of aggregator(), may be changed`,
   );
 }

@@ -404,6 +404,16 @@ describe('testJob', () => {
     expect(ROW).toEqual({ t: 1, k: 'a', v: 1, tags: ['b', 'a'] });
   });
 
+  it('finds one where rows that functions refuse are set aside, too', async () => {
+    const head = job('j', rows().map(increase), { onError: 'quarantine' });
+    const windowed = job('j', windows().aggregate({ s: sum((r) => increase(r).v) }), { onError: 'quarantine' });
+    for (const one of [head, windowed]) {
+      const t = await testJob<unknown>(one);
+      t.send('rows', [ROW]);
+      await expect(t.flush()).rejects.toThrow(/changes the row it is given/);
+    }
+  });
+
   it('lets reduce, and add of an aggregator, change their first argument, and keep the row', async () => {
     const t = await testJob(make('windows', { ...CHANGING, map: PURE.map, behind: PURE.behind, reduce: keep }));
     const input = { rows: [ROW, { ...ROW, t: 2, v: 5 }, { ...ROW, t: 30 }] };
