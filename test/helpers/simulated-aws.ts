@@ -150,7 +150,7 @@ export class SimulatedAws {
       const looked = await this.#invoke('maintain', []);
       const after = this.store.calls.filter((call) => call.op !== 'get' && call.op !== 'list').length;
       const hidden = this.#hidden.splice(0);
-      for (const { url, message } of hidden) this.queues.get(url)!.push({ ...message, tries: 0 });
+      for (const { url, message } of hidden) this.queues.get(url)!.push(message);
       const idle = [...this.queues.values()].every((queue) => queue.length === 0);
       // One that was killed, or that the store did not answer, has not looked.
       quiet = looked && idle && before === after ? quiet + 1 : 0;
@@ -209,7 +209,7 @@ export class SimulatedAws {
       const at = this.#chance(this.#faults.shuffle) ? Math.floor(this.#random.next() * queue.length) : 0;
       const [message] = queue.splice(at, 1);
       if (url !== 'input' && this.#chance(this.#faults.drop)) continue;
-      if (this.#chance(this.#faults.double)) queue.push({ ...message!, tries: 0 });
+      if (message!.tries === 0 && this.#chance(this.#faults.double)) queue.push({ ...message! });
       message!.tries++;
       taken.push(message!);
     }
@@ -260,8 +260,14 @@ export class SimulatedAws {
       if (thrown !== undefined && messages.length === 0) this.errors.push(thrown);
     }
     const again = messages.filter((message) => failed.has(message.id));
-    const waits = (message: Message): boolean => failed.get(message.id) instanceof FlushUnderWayError;
-    for (const message of again.filter(waits)) this.#hidden.push({ url, message });
+    const flushing = (message: Message): boolean => failed.get(message.id) instanceof FlushUnderWayError;
+    // As the queue does: what fails again and again is shown later, and the clock goes on meanwhile.
+    const waits = (message: Message): boolean =>
+      flushing(message) ||
+      (failed.get(message.id) instanceof StoreError && message.tries > 1 && message.tries < MAX_TRIES);
+    for (const message of again.filter(waits)) {
+      this.#hidden.push({ url, message: flushing(message) ? { ...message, tries: 0 } : message });
+    }
     this.#putBack(
       url,
       again.filter((message) => !waits(message)),

@@ -144,6 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (halted !== null && halted.n < n) {',
     rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
+    endless: true,
   },
 
   // The planner.
@@ -254,13 +255,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: "if (creation.outcome === 'gone' || state.manifest.through >= n) {",
-    to: "if (creation.outcome === 'gone') {",
-    rule: '⚑ fresh-manifest: a folded entry that is created again is none',
-    tests: [engineRules('an attempt that sleeps past a fold')],
-  },
-  {
-    file: RUNNER,
     from: '        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;\n',
     to: '',
     rule: '⚑ fresh-manifest: of log entries that are adopted',
@@ -354,13 +348,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
     rule: '⚑ piece-identity: a message that comes again was planned',
     tests: [ingest('two deliveries of one message, long after one another, are planned once')],
-  },
-  {
-    file: INGEST,
-    from: 'if (planned?.done) return undefined;',
-    to: '',
-    rule: '⚑ piece-identity: an object that is announced again was planned',
-    tests: [ingest('plans one once that is announced twice')],
   },
 
   {
@@ -546,5 +533,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return undefined;',
     rule: '⚑ missing-sst: under a fresh manifest it is damage',
     tests: [damage('under a fresh manifest it is corruption')],
+    endless: true,
   },
 ];

@@ -20,6 +20,8 @@ export interface Mutant {
   readonly tests: readonly Detector[];
   /** They run the built commands on the services of the suite (a local AWS): takes a minute, so only where nothing else does. */
   readonly built?: boolean | undefined;
+  /** Its tests do not end: a minute is enough to know. */
+  readonly endless?: boolean | undefined;
 }
 
 /** The text with the bug in it. @throws {Error} the snippet is not there, or there more than once: the list is out of date */

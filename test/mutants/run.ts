@@ -14,6 +14,7 @@ const ROOT = new URL('../..', import.meta.url).pathname;
 const NOT_COPIED = new Set(['node_modules', 'dist', '.git', '.misa', 'cdk.out']);
 /** A bug may well make a test wait for ever. */
 const LIMIT_MS = 300_000;
+const ENDLESS_MS = 60_000;
 
 type Verdict = 'found' | 'SURVIVED' | 'BROKEN';
 
@@ -44,7 +45,7 @@ async function copyOfTree(): Promise<string> {
 /** Runs tests in a copy. @returns `undefined`: it was ended after {@link LIMIT_MS}; text: it did not come to a report */
 async function runTests(
   folder: string,
-  { tests, built }: Pick<Mutant, 'tests' | 'built'>,
+  { tests, built, endless }: Pick<Mutant, 'tests' | 'built' | 'endless'>,
 ): Promise<TestReport | string | undefined> {
   const report = path.join(folder, 'report.json');
   const config = built ? 'vitest.config.ts' : 'test/mutants/vitest.config.ts';
@@ -63,11 +64,14 @@ async function runTests(
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
   let late = false;
-  const limit = setTimeout(() => {
-    late = true;
-    // Its workers, too.
-    process.kill(-child.pid!, 'SIGKILL');
-  }, LIMIT_MS);
+  const limit = setTimeout(
+    () => {
+      late = true;
+      // Its workers, too.
+      process.kill(-child.pid!, 'SIGKILL');
+    },
+    endless ? ENDLESS_MS : LIMIT_MS,
+  );
   await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(limit);
   if (late) return undefined;
@@ -96,7 +100,7 @@ async function judge(folder: string, mutant: Mutant): Promise<Omit<Found, 'mutan
   }
   try {
     const report = await runTests(folder, mutant);
-    if (report === undefined) return { verdict: 'found', by: `no end after ${LIMIT_MS / 1000} s` };
+    if (report === undefined) return { verdict: 'found', by: 'its tests do not end' };
     if (typeof report === 'string') return { verdict: 'BROKEN', by: report };
     const noticed = mutant.tests.find((test) => resultsOf(report, test).includes('failed'));
     if (noticed !== undefined) return { verdict: 'found', by: `${noticed.file}: ${noticed.name}` };
