@@ -35,7 +35,15 @@ function addRun(misa: Command): void {
     .command('run')
     .description('run a job over files; goes on where the last run ended')
     .argument('<job>', 'module whose default export is the job, such as job.ts')
-    .option('-i, --input <source=files>', 'files of a source: a path or a glob; may be given again', gather, []);
+    .option(
+      '-i, --input <source=files>',
+      'files of a source: a path or a glob, or - for standard input; may be given again',
+      gather,
+      [],
+    )
+    .addOption(
+      new Option('--input-format <format>', 'of standard input (default: ndjson)').choices(['ndjson', 'csv', 'tsv']),
+    );
   addOutputOptions(run)
     .addOption(storeOption())
     .addOption(endpointOption())
@@ -56,7 +64,8 @@ function addRun(misa: Command): void {
       `
 Examples:
   misa run job.ts --input flights='data/*.ndjson.gz' --output results
-  misa run job.ts --input orders=orders.csv --input users=users.parquet | jq .`,
+  misa run job.ts --input orders=orders.csv --input users=users.parquet | jq .
+  tail -f orders.ndjson | misa run job.ts --input orders=-`,
     )
     .action(async (job, options) => (await import('./commands/run.ts')).runCommand(job, options));
 }

@@ -9,10 +9,12 @@ export {
   type DirectoryOutput,
   type OutputRows,
   type QuarantinedResult,
+  type RowStream,
   type RunInput,
   type Running,
   type RunOptions,
   run,
+  type StreamInput,
 } from './run.ts';
 export type { Output } from './runtime/embedded.ts';
 export type { OutputFormat, OutputLayout, OutputOptions } from './runtime/output/settings.ts';

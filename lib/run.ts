@@ -8,8 +8,32 @@ import type { OutputOptions } from './runtime/output/settings.ts';
 import type { RunEvent, RunSummary } from './runtime/run-events.ts';
 import type { Job } from './stream/job.ts';
 
-/** Files of a source: a path or a glob, or several. Formats by extension: docs/inputs.md. */
-export type RunInput = string | readonly string[];
+/**
+ * Rows (plain objects), or bytes and text that are decoded as they come: an async iterable, an iterable, or a readable stream
+ * of Node. It is read no further ahead than one batch, and ends the input when it ends.
+ */
+export type RowStream = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** A stream with what there is to say about it. */
+export interface StreamInput {
+  /**
+   * The stream; or a function that is told how many of its rows are planned already, and gives those after them. Rows that are
+   * planned are never lost; rows that are not (a run was killed) are the caller's to give again.
+   */
+  readonly from: RowStream | ((planned: number) => RowStream | Promise<RowStream>);
+  /**
+   * Names the stream for good: given again under the same id, with the same rows in the same order, what is planned of it is
+   * passed over. Without it a stream is new in each run, and all of it is read.
+   */
+  readonly id?: string | undefined;
+  /** Of bytes and text. Default `ndjson`. */
+  readonly format?: 'ndjson' | 'csv' | 'tsv' | undefined;
+  /** Of bytes. Default `none`. */
+  readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
+}
+
+/** Files of a source (a path or a glob, or several; formats by extension), or a stream. */
+export type RunInput = string | readonly string[] | RowStream | StreamInput;
 
 /** A row that could not be used, as the output `_quarantine` has it. */
 export interface QuarantinedResult {

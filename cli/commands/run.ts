@@ -10,7 +10,7 @@ import { definitionOf, type Job } from '../../lib/stream/job.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { EXIT_FAILURE, failureEvent } from '../failure.ts';
 import { importJob } from '../load-job.ts';
-import { parseInputs } from '../run/inputs.ts';
+import { parseInputs, withStandardInput } from '../run/inputs.ts';
 import { jsonPresenter } from '../run/json.ts';
 import { linesPresenter } from '../run/lines.ts';
 import { type OutputArguments, parseOutput } from '../run/outputs.ts';
@@ -21,6 +21,7 @@ import { terminalPresenter } from '../run/terminal.ts';
 
 export interface RunOptions extends OutputArguments {
   readonly input: readonly string[];
+  readonly inputFormat?: 'ndjson' | 'csv' | 'tsv';
   readonly store: string;
   readonly endpoint?: string;
   readonly commit?: 'async' | 'sync';
@@ -34,7 +35,7 @@ export interface RunOptions extends OutputArguments {
 
 export async function runCommand(jobFile: string, options: RunOptions): Promise<void> {
   const output = parseOutput(options);
-  const patterns = parseInputs(options.input);
+  const inputs = withStandardInput(parseInputs(options.input), options.inputFormat);
   const stop = new AbortController();
   const places: Places = { store: options.store, output: output.place ?? (options.json ? undefined : '-') };
   const presenter = presenterFor(options, places);
@@ -45,7 +46,7 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
     const stats = new RunStats(startMs);
     const { store, endpoint, moved, flush, watch, commit, preload, batchRows } = options;
     const running = run(job, {
-      inputs: Object.fromEntries(patterns),
+      inputs,
       store,
       endpoint,
       output: outputOf(places, output.options, job, stop),

@@ -19,7 +19,7 @@ import type { Trace } from '../util/trace.ts';
 import { holdCacheDirectory } from './cache-directory.ts';
 import { inlineCommitter, workerCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
-import type { Inputs } from './inputs.ts';
+import type { InputStreams, Inputs } from './inputs.ts';
 import type { JobFile } from './job-file.ts';
 import type { OutputOptions } from './output/settings.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
@@ -41,6 +41,8 @@ export type Output =
 export interface EmbeddedOptions {
   readonly store: StoreSpec;
   readonly inputs: InputFiles;
+  /** Of sources that have no files. */
+  readonly streams?: InputStreams | undefined;
   readonly output?: Output | undefined;
   /** Is given the results as rows, each batch after the one before, across runs; see `result-consumer.ts`. */
   readonly consumer?: { readonly name: string; readonly consume: Consume } | undefined;
@@ -84,6 +86,8 @@ export interface Progress {
   /** Batches that no manifest has folded, in the partition with the most. */
   readonly commitLag: number;
   readonly state: RunProgress['state'];
+  /** By source that is a stream: what its rows are known by. */
+  readonly streams: ReadonlyMap<string, string>;
   /** Of the input files; decoded bytes, where that is not known better. */
   readonly readBytes: number;
   readonly totalBytes: number;
@@ -97,7 +101,7 @@ export interface EmbeddedEnd extends RunEnd {
 
 /** @throws {JobError} `NO_INPUT`, `UNKNOWN_SOURCE` @throws {MisaError} in all its kinds */
 export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): Promise<EmbeddedEnd> {
-  checkInputs(job, options.inputs);
+  checkInputs(job, new Map([...options.inputs, ...[...(options.streams ?? [])].map(([name]) => [name, []] as const)]));
   const { clock = systemClock, random = systemRandom, retentionMs = RETENTION_MS } = options;
   const store = await openStore(options.store, { clock, random });
   const cache = openCache(options, clock, random);
@@ -122,6 +126,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       cache: cache?.blocks,
       retentionMs,
       inputs: options.inputs,
+      streams: options.streams,
       watch: options.watch,
       moved: options.moved,
       flush: options.flush,
@@ -150,7 +155,8 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         await consumer?.deliver(done.n, resultsOf(done));
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
         const { commitLag, stateSize } = engine;
-        options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, ...inputs.progress });
+        const { progress, streamNames: streams } = inputs;
+        options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, streams, ...progress });
       },
       onIdle: async () => {
         await directory?.tick();

@@ -15,9 +15,14 @@ import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { JobError } from '../errors.ts';
 import type { FileRef } from '../source/file-blocks.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
+import { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
 import { gatheredFrom, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
 import type { SourceInput } from './source-input.ts';
+import { StreamSource, type StreamSpec } from './stream-source.ts';
+
+/** A stream that has nothing is asked again so often: time may move the watermark, too. */
+const IDLE_MS = 1000;
 
 /** Files by source name, in the order they are to be read. */
 export type InputFiles = ReadonlyMap<string, readonly FileRef[]>;
@@ -28,8 +33,12 @@ export interface Watch {
   readonly find: () => Promise<InputFiles>;
 }
 
+/** Streams by source name. */
+export type InputStreams = ReadonlyMap<string, StreamSpec>;
+
 export interface InputsOptions {
   readonly files: InputFiles;
+  readonly streams?: InputStreams | undefined;
   readonly watch?: Watch | undefined;
   readonly clock: Clock;
   /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
@@ -46,11 +55,15 @@ export class Inputs {
   readonly #options: InputsOptions;
   readonly #sources: readonly SourceInput[];
   readonly #files: readonly SourceFiles[];
+  readonly #streams: readonly StreamSource[];
+  /** Rung when a stream has rows, or ends. */
+  readonly #bell = new Bell();
 
   /** @throws {JobError} `UNKNOWN_SOURCE` */
   constructor(job: PhysicalJob, planner: Planner, options: InputsOptions) {
     const known = job.sources.map((s) => s.name);
-    for (const name of options.files.keys()) {
+    const { streams = new Map<string, StreamSpec>() } = options;
+    for (const name of [...options.files.keys(), ...streams.keys()]) {
       if (known.includes(name)) continue;
       throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${known.join(', ')}`);
     }
@@ -63,7 +76,19 @@ export class Inputs {
       (name, index) =>
         new SourceFiles({ index, name, planner, files: files.get(name) ?? [], moved, following, signal }),
     );
-    this.#sources = this.#files;
+    const { clock } = options;
+    const { maxRows, maxBytes } = job.trigger;
+    const bell = this.#bell;
+    this.#streams = known.flatMap((source, index) => {
+      const spec = streams.get(source);
+      if (spec === undefined) return [];
+      return new StreamSource({ index, source, spec, planner, clock, bell, maxRows, maxBytes });
+    });
+    this.#sources = [...this.#files.filter(({ name }) => !streams.has(name)), ...this.#streams];
+    for (const end of [options.stop, options.signal]) {
+      end?.addEventListener('abort', () => this.#stopReading(), { once: true });
+    }
+    if (options.stop?.aborted) this.#stopReading();
   }
 
   /** Bytes that are read, and of all that is known to be there: for progress. */
@@ -77,23 +102,39 @@ export class Inputs {
     return { readBytes, totalBytes };
   }
 
-  /** Rows for the next micro-batch, at most `trigger.maxRows` or `maxBytes`; `undefined`: there are none now. */
+  /**
+   * Rows for the next micro-batch, at most `trigger.maxRows` or `maxBytes`; `undefined`: there are none now. Where a stream
+   * may have more, it is waited for, no longer than `trigger.maxWait`.
+   */
   async gather(): Promise<Gathered | undefined> {
-    const { maxRows, maxBytes } = this.#job.trigger;
+    const { maxRows, maxBytes, maxWaitMs } = this.#job.trigger;
+    const { clock, signal } = this.#options;
     const builder = new SegmentBuilder(this.#job);
     const pieces: Piece[] = [];
     let bytes = 0;
     let byReference = true;
+    let dueMs = clock.monotonic() + maxWaitMs;
     while (builder.rows < maxRows && bytes < maxBytes) {
-      const source = await this.#next(builder);
+      const { rings } = this.#bell;
+      const source = await this.#next(builder, builder.rows > 0);
       for (const files of this.#files) for (const note of files.takeNotes()) addPiece(pieces, note);
-      if (source === undefined) break;
+      if (source === undefined) {
+        if (!this.#isOpen()) break;
+        const leftMs = dueMs - clock.monotonic();
+        if (leftMs <= 0) break;
+        await this.#wait(rings, leftMs);
+        signal?.throwIfAborted();
+        continue;
+      }
+      // ⚑ Counted from the first row that waits, so that rows that drip in do not hold each other up.
+      const { waitingSinceMs } = source;
+      if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;
       byReference &&= source.byReference;
       // Answers to the requests of the batch before come first.
       await turn();
-      this.#options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       addPiece(pieces, taken.piece);
     }
     if (pieces.length === 0) return undefined;
@@ -102,14 +143,25 @@ export class Inputs {
 
   /** After {@link gather} gave nothing: whether there will never be more. */
   get ended(): boolean {
-    return this.#options.watch === undefined;
+    return this.#options.watch === undefined && !this.#isOpen() && !this.rowsWait;
+  }
+
+  /** Rows that a stream has given and no batch has taken: they cannot be had again. */
+  get rowsWait(): boolean {
+    return this.#streams.some((stream) => stream.waitingSinceMs !== undefined);
+  }
+
+  /** By source that is a stream: what its rows are known by. */
+  get streamNames(): ReadonlyMap<string, string> {
+    return new Map([...(this.#options.streams ?? [])].map(([source, { name }]) => [source, name]));
   }
 
   /** After {@link gather} gave nothing: waits a while for more. */
   async more(): Promise<void> {
-    const { watch, clock, stop } = this.#options;
+    const { watch } = this.#options;
+    const { rings } = this.#bell;
+    if (!this.rowsWait) await this.#wait(rings, watch?.pollMs ?? IDLE_MS);
     if (watch === undefined) return;
-    await clock.sleep(watch.pollMs, stop).catch(() => {});
     const found = await watch.find();
     for (const source of this.#files) source.add(found.get(source.name) ?? []);
   }
@@ -124,11 +176,35 @@ export class Inputs {
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 
-  /** The source to read from: of those that have rows, the one that is furthest behind in event time. */
-  async #next(builder: SegmentBuilder): Promise<SourceInput | undefined> {
+  #isOpen(): boolean {
+    return this.#streams.some((stream) => stream.isOpen);
+  }
+
+  #stopReading(): void {
+    for (const stream of this.#streams) stream.stop();
+    this.#bell.ring();
+  }
+
+  /** Until a stream has rows or ends, or the run is to stop; at most `ms`. */
+  async #wait(rings: number, ms: number): Promise<void> {
+    const timer = new AbortController();
+    this.#options.clock.sleep(ms, timer.signal).then(
+      () => this.#bell.ring(),
+      () => {},
+    );
+    await this.#bell.after(rings);
+    timer.abort();
+  }
+
+  /**
+   * The source to read from: of those that have rows, the one that is furthest behind in event time.
+   * @param begun a batch has rows: a source that cannot be read further fails with the next one
+   */
+  async #next(builder: SegmentBuilder, begun: boolean): Promise<SourceInput | undefined> {
     let best: SourceInput | undefined;
     let bestTime = Number.POSITIVE_INFINITY;
     for (const source of this.#sources) {
+      if (begun && source instanceof StreamSource && source.failed) continue;
       if ((await source.state()) !== 'rows') continue;
       const time = this.#reached(source.index, builder);
       if (best === undefined || time < bestTime) {

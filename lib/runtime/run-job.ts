@@ -15,7 +15,7 @@ import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import type { Moved } from './file-inputs.ts';
-import { type InputFiles, Inputs, type Watch } from './inputs.ts';
+import { type InputFiles, type InputStreams, Inputs, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 
 export type { InputFiles } from './inputs.ts';
@@ -30,6 +30,8 @@ export interface RunJobOptions {
   readonly committer: (file: JobFile) => Committer;
   readonly retentionMs: number;
   readonly inputs: InputFiles;
+  /** Of sources that have no files. */
+  readonly streams?: InputStreams | undefined;
   readonly watch?: Watch | undefined;
   /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
   readonly moved?: Moved | undefined;
@@ -95,6 +97,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     inputs = new Inputs(job, engine.planner, {
       files: options.inputs,
       moved: options.moved,
+      streams: options.streams,
       watch,
       clock,
       stop,
@@ -133,8 +136,8 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     };
     for (;;) {
       committer.check();
-      // What is planned is run, so that a stop leaves nothing half done.
-      if (stop?.aborted && ahead === undefined) {
+      // What is planned is run, so that a stop leaves nothing half done; and so is what a stream has given.
+      if (stop?.aborted && ahead === undefined && !gathering.rowsWait) {
         reason = 'stopped';
         break;
       }

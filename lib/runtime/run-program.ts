@@ -9,11 +9,13 @@ import { compileJob } from '../stream/compile.ts';
 import type { Job } from '../stream/job.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { systemClock } from '../util/clock.ts';
+import { systemRandom } from '../util/random.ts';
 import { checkInputs, type EmbeddedEnd, type Opened, type Output, type Progress, runEmbedded } from './embedded.ts';
 import { findFiles } from './find-files.ts';
 import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
+import { splitInputs } from './split-inputs.ts';
 
 /** New files are looked for so often. */
 const POLL_MS = 1000;
@@ -71,10 +73,8 @@ async function runChecked(
   tell: (event: RunEvent) => void,
 ): Promise<RunSummary> {
   const { inputs, store = '.misa', endpoint, output, moved, flush, watch, onBatch, consumer = CONSUMER } = options;
-  const patterns = new Map(
-    Object.entries(inputs).map(([name, files]) => [name, typeof files === 'string' ? [files] : files]),
-  );
-  checkInputs(job, new Map([...patterns.keys()].map((name) => [name, []])));
+  const { patterns, streams } = splitInputs(inputs, systemRandom);
+  checkInputs(job, new Map([...patterns.keys(), ...streams.keys()].map((name) => [name, []])));
   const target = outputOf(output);
   if (target?.kind === 'directory') {
     const names = job.outputs.map(({ name }) => name);
@@ -86,6 +86,7 @@ async function runChecked(
   const end = await runEmbedded(job, {
     store: parseStoreUrl(store, endpoint),
     inputs: await find(),
+    streams,
     output: target,
     consumer: onBatch === undefined ? undefined : { name: consumer, consume: onBatch as Consume },
     moved,
@@ -147,18 +148,31 @@ function started({ file, run, position, totalBytes }: Opened): RunStarted {
   };
 }
 
-function progressOf({ done, durationMs, steps, commitLag, state, readBytes, totalBytes }: Progress): RunProgress {
+function progressOf({
+  done,
+  durationMs,
+  steps,
+  commitLag,
+  state,
+  streams,
+  readBytes,
+  totalBytes,
+}: Progress): RunProgress {
   const { n, counts, reads } = done;
   const { plan } = done.plan;
   const rowsBySource: Record<string, number> = {};
-  for (const { source, from, to } of plan.pieces) rowsBySource[source] = (rowsBySource[source] ?? 0) + to - from;
+  const planned: Record<string, number> = {};
+  for (const { source, name, from, to } of plan.pieces) {
+    rowsBySource[source] = (rowsBySource[source] ?? 0) + to - from;
+    if (streams.get(source) === name) planned[source] = to;
+  }
   return {
     type: 'progress',
     batch: n,
     kind: plan.kind as RunProgress['kind'],
     rows: plan.counts.rows,
     rowsBySource,
-    planned: {},
+    planned,
     late: counts.late,
     skipped: counts.skipped,
     quarantined: counts.quarantined,

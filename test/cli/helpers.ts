@@ -37,11 +37,15 @@ export class Workspace {
     return this.path(name);
   }
 
-  start(args: readonly string[], env: Record<string, string> = {}): Started {
+  start(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    stdin: 'pipe' | 'ignore' = args.includes('-') ? 'pipe' : 'ignore',
+  ): Started {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.directory,
       env: { ...process.env, NO_COLOR: '1', ...env },
-      stdio: [args.includes('-') ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
     const text = { stdout: '', stderr: '' };
     const watchers: (() => void)[] = [];

@@ -243,4 +243,39 @@ describe('misa run', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('*.ndjson also matches the results that go to .');
   });
+
+  it('reads standard input, as it comes, to its end', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    const args = ['run', 'job.ts', '-o', 'out', '--flush', '-i', 'clicks=-'];
+    const piped = (args: string[], text: string) => {
+      const started = space.start(args, {}, 'pipe');
+      started.child.stdin!.end(text);
+      return started.finished;
+    };
+    const first = await piped(args, ndjson(clicks(300)));
+    expect(first).toMatchObject({ code: 0 });
+    expect(first.stdout).toContain('300 read = 300 applied');
+    expect(sorted(space.results('out'))).toEqual(clicksByMinute(300));
+    const csv = `at,user,n\n${clicks(60)
+      .map((c) => `${c.at},${c.user},${c.n}\n`)
+      .join('')}`;
+    const other = ['run', 'job.ts', '-o', 'other', '--store', 'other-store', '--flush', '-i', 'clicks=-'];
+    expect(await piped([...other, '--input-format', 'csv'], csv)).toMatchObject({ code: 0 });
+    expect(sorted(space.results('other'))).toEqual(clicksByMinute(60));
+    expect(await piped([...args, '-i', 'clicks=a.ndjson'], '')).toMatchObject({ code: 2 });
+  });
+
+  it('ends in order when interrupted while it waits for standard input', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    const started = space.start(['run', 'job.ts', '-i', 'clicks=-', '-o', 'out', '--json'], {}, 'pipe');
+    started.child.stdin!.write(ndjson(clicks(240)));
+    await started.seen('"event":"idle"');
+    started.child.kill('SIGINT');
+    const { code, stdout } = await started.finished;
+    expect(code).toBe(0);
+    expect(parseLines(stdout).at(-1)).toMatchObject({ event: 'end', reason: 'stopped', rows: 240 });
+    expect(sorted(space.results('out'))).toEqual(clicksByMinute(120));
+  });
 });

@@ -108,3 +108,19 @@ const perWindow = agg.keyBy(() => null).window(sameWindow()).aggregate({ carrier
 is<Eq<RowOf<typeof perWindow>['carriers'], number>>();
 // @ts-expect-error rows without a window
 flights.keyBy((f) => f.carrier).window(sameWindow());
+
+// run: the rows of onBatch are those of the job's outputs, told apart by the output's name.
+import { run, type BatchResults, type RunEvent } from 'misa';
+const single = job('single', agg);
+const named = job('named', { agg, own: ctxOwn });
+run(single, { inputs: { flights: 'data/*.ndjson.gz' }, onBatch: ({ output, rows }) => { if (output === 'out') rows[0]!.departures.toFixed(); else rows[0]!.reason.trim(); } });
+run(named, { inputs: { flights: ['a', 'b'] }, async onBatch(r) { if (r.output === 'own') r.rows[0]!.own.toFixed(); } });
+run(named, { inputs: { flights: (async function* () { yield { a: 1 }; })() }, signal: new AbortController().signal }).done.then((s) => s.planned['flights']!.toFixed());
+run(named, { inputs: { flights: { id: 'f', format: 'csv', from: (planned) => [String(planned.toFixed())] } }, onEvent: (e: RunEvent) => { if (e.type === 'progress') e.steps.batch?.toFixed(); } });
+is<Eq<BatchResults<{ key: string }[]>['output'], 'out' | '_quarantine'>>();
+// @ts-expect-error inputs are needed
+run(single, {});
+// @ts-expect-error no such format
+run(single, { inputs: { flights: { from: [], format: 'xml' } } });
+// @ts-expect-error no such output
+run(named, { inputs: {}, onBatch: (r) => r.output === 'nope' });
