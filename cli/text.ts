@@ -1,4 +1,5 @@
 /** Numbers, times and tables for people: one way to write each, so that all commands look alike. */
+import { greatest } from '../lib/util/numbers.ts';
 
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
@@ -59,7 +60,12 @@ export interface Column {
 
 /** A table with a header; the last columns are cut where the width ends. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], indent = '  '): string {
-  const widths = columns.map(({ title }, c) => Math.max(title.length, ...rows.map((row) => row[c]?.length ?? 0)));
+  const widths = columns.map(({ title }, c) =>
+    greatest(
+      rows.map((row) => row[c]?.length ?? 0),
+      title.length,
+    ),
+  );
   const line = (cells: readonly string[]): string => {
     const padded = cells.map((cell, c) => (columns[c]!.right ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)));
     return `${indent}${padded.join('  ').trimEnd()}\n`;

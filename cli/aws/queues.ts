@@ -2,6 +2,7 @@
 import type { Queue, QueueDepth, ReceivedMessage } from '../../lib/queue/queue.ts';
 import { SqsQueues } from '../../lib/queue/sqs-queue.ts';
 import { systemClock } from '../../lib/util/clock.ts';
+import { pushAll } from '../../lib/util/numbers.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import type { StackResource } from './stack.ts';
 
@@ -58,7 +59,10 @@ export class JobQueues {
     for (let at = 0; at < asked.length; at += AT_ONCE) {
       const some = asked.slice(at, at + AT_ONCE);
       const depths = await Promise.all(some.map(({ url }) => this.#queues.queue(url).depth()));
-      statuses.push(...some.map((queue, i) => ({ ...queue, ...depths[i]! })));
+      pushAll(
+        statuses,
+        some.map((queue, i) => ({ ...queue, ...depths[i]! })),
+      );
     }
     return statuses;
   }

@@ -3,6 +3,7 @@ import { MisaError } from '../../lib/errors.ts';
 import { rowMessages } from '../../lib/producer.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { BAD_ROW, type FileRef, openRows } from '../../lib/source/index.ts';
+import { pushAll } from '../../lib/util/numbers.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { type InputChunk, ndjsonChunks } from '../run/standard-input.ts';
 
@@ -52,7 +53,7 @@ export async function sendRows(
     if (rows.length === 0) continue;
     const messages = [...rowMessages(source, rows)];
     await queue.send(messages);
-    for (const { body } of messages) names.push(...nameOf(body));
+    for (const { body } of messages) pushAll(names, nameOf(body));
     sent.rows += rows.length;
     sent.messages += messages.length;
     onProgress(sent);

@@ -6,6 +6,7 @@ import type { CloudFormationClient, Stack, StackResourceSummary } from '@aws-sdk
 import { stackName } from '../../cdk/stack-name.ts';
 import { errorText, MisaError } from '../../lib/errors.ts';
 import { isName } from '../../lib/object-store/names.ts';
+import { pushAll } from '../../lib/util/numbers.ts';
 import { UsageError } from '../failure.ts';
 import { isJobFile, loadJob } from '../load-job.ts';
 import { awsError } from './aws-error.ts';
@@ -83,7 +84,7 @@ export class Stacks {
     try {
       const stacks: Stack[] = [];
       for await (const page of this.#sdk.paginateDescribeStacks({ client: this.#client }, {})) {
-        stacks.push(...(page.Stacks ?? []));
+        pushAll(stacks, page.Stacks ?? []);
       }
       return stacks
         .filter((stack) => stack.StackStatus !== 'DELETE_COMPLETE')
@@ -99,7 +100,7 @@ export class Stacks {
     const found: StackResourceSummary[] = [];
     try {
       for await (const page of this.#sdk.paginateListStackResources({ client: this.#client }, { StackName: name })) {
-        found.push(...(page.StackResourceSummaries ?? []));
+        pushAll(found, page.StackResourceSummaries ?? []);
       }
     } catch (error) {
       throw awsError(error, `listing what is in the stack ${name}`, endpointOf('CLOUDFORMATION'));

@@ -3,6 +3,7 @@
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
 import type { Manifest } from '../../lib/manifest/manifest.ts';
+import { greatest, smallest } from '../../lib/util/numbers.ts';
 import type { DeployedJob } from '../aws/deployed-job.ts';
 import type { PartitionView } from '../state/partition-view.ts';
 import { planned } from '../state/planned.ts';
@@ -79,7 +80,10 @@ function partitionStatus({ path, manifest, position }: PartitionView): Partition
 }
 
 function partitionTable(partitions: readonly PartitionStatus[]): string {
-  const depth = Math.max(1, ...partitions.map((p) => p.levels.length));
+  const depth = greatest(
+    partitions.map((p) => p.levels.length),
+    1,
+  );
   const columns = [
     { title: 'partition' },
     { title: 'committed', right: true },
@@ -109,7 +113,7 @@ interface LastBatch extends BatchCounts {
 
 /** Counts of the last batch over all partitions, as long as its log entries are kept. */
 async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatch | undefined> {
-  const n = Math.min(...stages.flat().map((view) => view.position));
+  const n = smallest(stages.flat().map((view) => view.position));
   const counts = { n, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
   for (const { path } of stages.flat()) {
     const { entry } = await new DataLog(job.store, job.names, path).readEntry(n);

@@ -5,6 +5,7 @@
 import type { Halt } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { type PartitionPath, PLANNER, partitionPath } from '../../lib/object-store/names.ts';
+import { smallest } from '../../lib/util/numbers.ts';
 import type { StoredJob } from './stored-job.ts';
 
 export interface Halted extends Halt {
@@ -38,7 +39,7 @@ export class Positions {
     // The planner last: what is committed was planned by then.
     const heads = await Promise.all(paths.map((path) => this.#head(path)));
     const planner = await this.#head(PLANNER);
-    const committed = Math.min(...heads.map(({ head }) => head));
+    const committed = smallest(heads.map(({ head }) => head));
     await this.#publish(committed);
     const halted = [...heads, planner].flatMap(({ path, halted: halt }) => (halt === null ? [] : [{ path, ...halt }]));
     return { planned: planner.head, committed, published: this.#published, halted };

@@ -2,6 +2,7 @@
 import { DataLog } from '../../lib/log/data-log.ts';
 import { parseAddress } from '../../lib/state/address.ts';
 import { decodeKey, type Key } from '../../lib/stream/key.ts';
+import { greatest } from '../../lib/util/numbers.ts';
 import { bytes, number, percent, styleOf, table } from '../text.ts';
 import { tablesOf } from './layout.ts';
 import type { PartitionView } from './partition-view.ts';
@@ -139,7 +140,7 @@ export function statisticsText(job: StoredJob, statistics: StateStatistics): str
     ),
   ];
   if (rows > 0) {
-    const most = Math.max(...sizes.map((s) => s.rows));
+    const most = greatest(sizes.map((s) => s.rows));
     sections.push(
       '\n',
       table(

@@ -8,6 +8,7 @@ import type { CommitPartition } from '../commit/partition.ts';
 import { pickCompaction } from '../commit/pick-compaction.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { commitPartition } from '../runtime/commit-work.ts';
+import { greatest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
 import { type CompactHint, encodeMessage, type FoldHint } from './messages.ts';
@@ -28,9 +29,12 @@ export class CommitFunction {
     const own = hints.filter((hint) => hint.job === file.id);
     if (own.length === 0) return;
     const { path } = own[0]!;
-    const expected = Math.max(...own.map((hint) => hint.n));
+    const expected = greatest(own.map((hint) => hint.n));
     // ⚑ published-known: a hint of the sweep says nothing of results.
-    const publishedThrough = Math.max(0, ...own.filter((hint) => hint.published !== false).map((hint) => hint.n));
+    const publishedThrough = greatest(
+      own.map((hint) => (hint.published === false ? 0 : hint.n)),
+      0,
+    );
     const partition = commitPartition(this.#env.commit, path);
     for (;;) {
       const startMs = clock.monotonic();

@@ -9,6 +9,7 @@ import { PLANNER } from '../object-store/names.ts';
 import { commitPartition, stagePaths } from '../runtime/commit-work.ts';
 import { noRows, watermarkMoved } from '../runtime/run-job.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
+import { greatest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { encodeMessage } from './messages.ts';
 import { KEPT_ENVIRONMENTS } from './trace.ts';
@@ -72,7 +73,10 @@ export class Maintain {
     const { store, names, file, retentionMs, report, queue, settings, random } = this.#env;
     const { stages, partitions } = file;
     const { missing, unfolded, halted, backlog } = await sweep({ store, names, stages, partitions, retentionMs });
-    const lag = Math.max(0, ...unfolded.map((u) => u.head - u.through));
+    const lag = greatest(
+      unfolded.map((u) => u.head - u.through),
+      0,
+    );
     report.metric('CommitLag', lag);
     report.metric('Backlog', backlog);
     report.metric('Halted', halted.length);

@@ -24,6 +24,7 @@ import { decodeWarmPack } from '../state/warm-pack.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import { encodeNdjson } from '../util/ndjson.ts';
+import { greatest } from '../util/numbers.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import type { StoredPlan } from './plan.ts';
@@ -184,7 +185,10 @@ export class PartitionRunner {
         const from = state.position + 1;
         const count = Math.max(0, Math.min(this.#env.job.commit.maxLag + 2, n - from + 1));
         const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
-        answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
+        answeredMs = greatest(
+          reads.map((read) => read.dateMs),
+          answeredMs,
+        );
         // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
         if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;

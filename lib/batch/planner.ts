@@ -13,6 +13,7 @@ import { tableRange } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError, noCost } from '../state/sst-reads.ts';
 import { decodeKey } from '../stream/key.ts';
+import { greatest } from '../util/numbers.ts';
 import { unpackValue } from '../util/pack.ts';
 import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
@@ -154,7 +155,10 @@ export class Planner {
       for (;;) {
         const from = this.state.position + 1;
         const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
-        answeredMs = Math.max(answeredMs, ...reads.map((read) => read.dateMs));
+        answeredMs = greatest(
+          reads.map((read) => read.dateMs),
+          answeredMs,
+        );
         // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
         if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
         let found = 0;

@@ -3,6 +3,7 @@
  * memory, in segments and in log entries.
  */
 import type { RowBatch } from '../stream/operator.ts';
+import { smallest } from '../util/numbers.ts';
 import { packRows, unpackRows } from '../util/pack.ts';
 
 /** Rows of one edge, by column. */
@@ -88,7 +89,7 @@ export function joinBatches(batches: readonly RowBatch[]): RowBatch {
     times: filled.flatMap((b) => b.times),
     rows: filled.flatMap((b) => b.rows),
     primary: filled.flatMap((b) => b.primary ?? b.rows.map(() => false)),
-    late: Math.min(...filled.map((b) => b.late)),
+    late: smallest(filled.map((b) => b.late)),
     origin(i) {
       const at = ends.findIndex((end) => i < end);
       return filled[at]!.origin(i - (at === 0 ? 0 : ends[at - 1]!));

@@ -4,6 +4,7 @@
  * has been idle for longer than it may be does not hold the others back.
  */
 import type { WatermarkSpec } from '../stream/physical.ts';
+import { greatest, smallest } from '../util/numbers.ts';
 import type { Plan } from './plan.ts';
 
 export type InputProgress = Plan['inputs'];
@@ -28,7 +29,7 @@ export function nextWatermark(
     else if (policy === 'min') return previous;
   }
   if (marks.length === 0) return previous;
-  const mark = policy === 'min' ? Math.min(...marks) : Math.max(...marks);
+  const mark = policy === 'min' ? smallest(marks) : greatest(marks);
   return previous === null ? mark : Math.max(previous, mark);
 }
 

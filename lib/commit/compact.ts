@@ -9,6 +9,7 @@ import type { RequestOptions } from '../object-store/object-store.ts';
 import { SstBuilder } from '../sst/builder.ts';
 import { mergeRuns } from '../sst/merge.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
+import { greatest, smallest } from '../util/numbers.ts';
 import { createOnce } from './create-once.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
@@ -94,8 +95,8 @@ async function merge(
   const { inputs, level } = compaction;
   const { sstBytes = COMPACTION.sstBytes, yieldNow, signal } = options;
   const older = olderThan(base.manifest, compaction);
-  const from = Math.min(...inputs.map((sst) => sst.from));
-  const to = Math.max(...inputs.map((sst) => sst.to));
+  const from = smallest(inputs.map((sst) => sst.from));
+  const to = greatest(inputs.map((sst) => sst.to));
   // One run in L0: an L0 SST counts as one more to look at, however small.
   const limitBytes = level === 0 ? Number.POSITIVE_INFINITY : sstBytes;
 

@@ -12,6 +12,7 @@ import type { RequestOptions } from '../object-store/object-store.ts';
 import { SstBuilder } from '../sst/builder.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeSorted } from '../sst/merge.ts';
+import { greatest } from '../util/numbers.ts';
 import { allOrFirstError, createOnce } from './create-once.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
@@ -167,7 +168,7 @@ async function notePublished(
 /** How far flushes among these entries have closed. */
 function closedBy(entries: readonly FoldableEntry[]): { readonly closedTo?: number } {
   const times = entries.flatMap(({ closedTo }) => closedTo ?? []);
-  return times.length === 0 ? {} : { closedTo: Math.max(...times) };
+  return times.length === 0 ? {} : { closedTo: greatest(times) };
 }
 
 /** The newest change of each key; tombstones only where an SST may hold something for them to hide. */

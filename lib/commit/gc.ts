@@ -7,6 +7,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { editManifest, loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, numberOf, type PartitionPath, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { greatest, pushAll, smallest } from '../util/numbers.ts';
 import { allOrFirstError } from './create-once.ts';
 import { type CommitPartition, manifestOf } from './partition.ts';
 import { planCollect, type StoredSst, settledThrough } from './plan-collect.ts';
@@ -31,7 +32,7 @@ export interface Collected {
  * it, for one that slept. Infinity: nobody reads it.
  */
 export function keepLogsAfter(readers: readonly LoadedManifest[], retentionMs: number): number {
-  return Math.min(...readers.map((loaded) => settledThrough(loaded, retentionMs)));
+  return smallest(readers.map((loaded) => settledThrough(loaded, retentionMs)));
 }
 
 /**
@@ -55,9 +56,9 @@ export async function collect(partition: CommitPartition, options: CollectOption
 
   const condemned = new Set(manifest.condemned.map((sst) => sst.id));
   const going = stored.filter((sst) => condemned.has(sst.id)).map((sst) => names.sst(path, sst.id));
-  going.push(...(await listThrough(store, names.logPrefix(path), manifest.collectedThrough, { signal })));
+  pushAll(going, await listThrough(store, names.logPrefix(path), manifest.collectedThrough, { signal }));
   if (path === PLANNER) {
-    going.push(...(await listThrough(store, names.segmentPrefix(), manifest.collectedThrough, { signal })));
+    pushAll(going, await listThrough(store, names.segmentPrefix(), manifest.collectedThrough, { signal }));
   } else {
     for await (const { name, modifiedMs } of store.list(names.warmPrefix(path), { signal })) {
       if (numberOf(name) <= manifest.through || dateMs - modifiedMs > retentionMs) going.push(name);
@@ -112,7 +113,7 @@ export async function collectEpoch(
   options: RequestOptions = {},
 ): Promise<EpochCollected> {
   const manifests = await allOrFirstError(paths.map((path) => loadManifest(store, names.manifest(path), options)));
-  const nowMs = Math.max(...manifests.map((loaded) => loaded.dateMs));
+  const nowMs = greatest(manifests.map((loaded) => loaded.dateMs));
   const kept = new Set<string>();
   for (const [i, { manifest }] of manifests.entries()) {
     if (manifest.roots.length > 0) kept.add(names.manifest(paths[i]!));

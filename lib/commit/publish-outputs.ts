@@ -8,6 +8,7 @@
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { greatest } from '../util/numbers.ts';
 import { allOrFirstError, createOnce } from './create-once.ts';
 import type { CommitPartition } from './partition.ts';
 
@@ -27,10 +28,9 @@ export async function publishOutputs(
   options: PublishOptions = {},
 ): Promise<boolean> {
   const { manifest } = loaded;
-  const published = Math.max(
-    options.publishedThrough ?? 0,
-    manifest.publishedThrough,
-    ...entries.map((entry) => entry.publishedThrough),
+  const published = greatest(
+    entries.map((entry) => entry.publishedThrough),
+    Math.max(options.publishedThrough ?? 0, manifest.publishedThrough),
   );
   const isFresh = ({ dateMs }: { readonly dateMs: number }): boolean =>
     mayConclude(dateMs, loaded.dateMs, partition.retentionMs);

@@ -8,6 +8,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { smallest } from '../util/numbers.ts';
 import { allOrFirstError } from './create-once.ts';
 
 export interface SweepOptions extends RequestOptions {
@@ -70,7 +71,13 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
   const missing: MissingBatch[] = [];
   for (let stage = 0; stage < stages; stage++) {
     const before = standings.slice(at(stage - 1, 0), at(stage, 0));
-    const ready = stage === 0 ? planned : Math.min(planned, ...before.map((standing) => standing.head));
+    const ready =
+      stage === 0
+        ? planned
+        : smallest(
+            before.map((standing) => standing.head),
+            planned,
+          );
     for (let partition = 0; partition < partitions; partition++) {
       const { path, head, ended, halted } = standings[at(stage, partition)]!;
       if (ended && !halted && head < ready) missing.push({ path, stage, partition, n: head + 1, upTo: ready });
@@ -80,7 +87,7 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
     .filter((s) => s.head > s.through)
     .map(({ path, through, head }) => ({ path, through, head }));
   const halted = standings.filter((standing) => standing.halted).map(({ path }) => path);
-  const done = Math.min(...standings.slice(at(stages - 1, 0)).map(({ head }) => head));
+  const done = smallest(standings.slice(at(stages - 1, 0)).map(({ head }) => head));
   const backlog = Math.max(0, planned - done);
   return { missing: missing.slice(0, maxMissing), unfolded, halted, planned, backlog };
 }

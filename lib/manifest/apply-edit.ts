@@ -102,8 +102,8 @@ function compact(manifest: Manifest, edit: Edit & { type: 'compact' }): Changes 
   if (elsewhere || !ordered) return no('inputs', `these inputs cannot go to L${level} in this order`);
 
   const isKept = idSet(outputs.map((sst) => sst.id));
-  const l0 = manifest.l0.filter((sst) => !isInput(sst));
-  if (level === 0) l0.splice(first, 0, ...outputs);
+  const others = manifest.l0.filter((sst) => !isInput(sst));
+  const l0 = level === 0 ? [...others.slice(0, first), ...outputs, ...others.slice(first)] : others;
   const levels = manifest.levels.map((ssts) => ssts.filter((sst) => !isInput(sst)));
   if (level > 0) {
     while (levels.length < level) levels.push([]);

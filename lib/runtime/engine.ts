@@ -17,6 +17,7 @@ import { sstsOf } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { piggyback } from '../preload/preload.ts';
 import { noCost } from '../state/sst-reads.ts';
+import { greatest, smallest } from '../util/numbers.ts';
 
 /** A micro-batch, committed in all stages and partitions. */
 export interface BatchDone {
@@ -71,12 +72,12 @@ export class Engine {
 
   /** The last batch that every partition of every stage has committed. */
   get position(): number {
-    return Math.min(...this.stages.flat().map((r) => r.state.position));
+    return smallest(this.stages.flat().map((r) => r.state.position));
   }
 
   /** Greatest number of log entries of a partition that no manifest has folded. */
   get commitLag(): number {
-    return Math.max(...this.stages.flat().map((r) => r.state.position - r.state.manifest.through));
+    return greatest(this.stages.flat().map((r) => r.state.position - r.state.manifest.through));
   }
 
   /** What the manifests name, all partitions together: entries of the SSTs, older versions of a row too, and their bytes. */

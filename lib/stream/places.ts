@@ -3,6 +3,7 @@
  * number in the stage; and which watermark its rows follow. Rows that an operator emits follow what its `outputWatermark`
  * makes of the watermark it got. Where several ways meet the least counts; ways without a watermark do not count.
  */
+import { greatest, smallest } from '../util/numbers.ts';
 import { type Calls, PLAIN_CALLS } from './calls.ts';
 import { type FoldNode, isStateful, type KeyNode, type LateNode, type StreamNode, watermarksOf } from './graph.ts';
 import type { JobDefinition } from './job.ts';
@@ -62,7 +63,7 @@ export function leastWatermark(ways: readonly Way[]): WatermarkMap {
   const maps = ways.flatMap((way) => way.watermark ?? []);
   if (maps.length === 0) return (watermark) => (watermark === Infinity ? Infinity : -Infinity);
   if (maps.every((map) => map === maps[0])) return maps[0]!;
-  return (watermark) => Math.min(...maps.map((map) => map(watermark)));
+  return (watermark) => smallest(maps.map((map) => map(watermark)));
 }
 
 /** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
@@ -83,7 +84,10 @@ export function placeOperators({ outputs, options }: JobDefinition, calls: Calls
     return [{ from: place.stage, watermark: (w) => place.operator.outputWatermark(input(w)) }];
   };
   const lastStage = (streams: readonly StreamNode[]): number =>
-    Math.max(HEAD, ...streams.flatMap(ways).map((way) => way.from));
+    greatest(
+      streams.flatMap(ways).map((way) => way.from),
+      HEAD,
+    );
 
   const add = (
     kind: string,

@@ -5,6 +5,7 @@
  * is a binary search and nothing is hidden.
  */
 import { PLANNER } from '../object-store/names.ts';
+import { pushAll } from '../util/numbers.ts';
 import type { Lane, Span } from '../util/trace.ts';
 import { type Interval, union } from './intervals.ts';
 import { batchTimes, groupByPath } from './statistics.ts';
@@ -100,7 +101,7 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
     for (const kind of rowsOf(path, spans, own)) {
       const rowPx = Math.max(3, Math.round(kind.weight * unitPx));
       const placed = placeRow(kind, own, { group, y, height: rowPx });
-      rowLayers.push(...placed.layers);
+      pushAll(rowLayers, placed.layers);
       if (unitPx >= LABELLED_PX) rowLabels.push({ text: kind.label, y: y + placed.height / 2 });
       y += placed.height + gapPx;
     }
@@ -111,7 +112,7 @@ export function layoutRun(spans: readonly Span[], unitPx: number): RunLayout {
       const items = commit.map((interval) => ({ ...interval, n: 0 }));
       layers.push({ tone: 'shade', group, y: topPx - 3, height: y - topPx + 6, items });
     }
-    layers.push(...rowLayers);
+    pushAll(layers, rowLayers);
     if (path !== PLANNER && numbersPx > 0)
       layers.push({ tone: 'numbers', group, y: topPx, height: 0, items: numberItems(own) });
     groupLabels.push({ text: group, y: topPx + Math.max(5, Math.min(unitPx * 0.7, (y - topPx) / 2)) });

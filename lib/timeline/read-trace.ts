@@ -5,6 +5,7 @@
 import { MisaError } from '../errors.ts';
 import type { Names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import { greatest } from '../util/numbers.ts';
 import type { Span } from '../util/trace.ts';
 import { decodePart, parsePartName, partId, type RunInfo, type TracePart } from './trace-format.ts';
 
@@ -59,14 +60,19 @@ async function readRun(
   const [first] = found;
   if (first === undefined) return undefined;
   const spans = found.flatMap((part) => part.spans).sort((a, b) => a.startMs - b.startMs);
-  const gaps = Math.max(...parts) + 1 - found.length;
+  const gaps = greatest(parts) + 1 - found.length;
   return { run: id, startedAtMs: first.startedAtMs, info: first.info, spans, gaps };
 }
 
 /** Runs side by side, on the clock of the first of them. */
 function merge(runs: readonly RunTrace[], run: string): RunTrace {
-  const endMs = (of: RunTrace): number => of.startedAtMs + Math.max(0, ...of.spans.map((span) => span.endMs));
-  const fromMs = Math.max(...runs.map(endMs)) - FUNCTIONS_WINDOW_MS;
+  const endMs = (of: RunTrace): number =>
+    of.startedAtMs +
+    greatest(
+      of.spans.map((span) => span.endMs),
+      0,
+    );
+  const fromMs = greatest(runs.map(endMs)) - FUNCTIONS_WINDOW_MS;
   const spans = runs.flatMap(({ startedAtMs, spans: own }) =>
     own.map((span) => ({ ...span, startMs: span.startMs + startedAtMs, endMs: span.endMs + startedAtMs })),
   );

@@ -3,6 +3,8 @@
  * each other on one axis, each from its own beginning, so that the same place is the same time since the start in all.
  * Everything from a trace is escaped; a content security policy forbids the page to load anything.
  */
+
+import { greatest, smallest } from '../util/numbers.ts';
 import { captionLine, headline, runTitle, tiles } from './caption.ts';
 import { axisMarkup, formatMs, numberLabels, spanPath, type Times, type View } from './draw.ts';
 import { escapeHtml } from './escape.ts';
@@ -57,7 +59,11 @@ export function renderTimeline(job: string, runs: readonly TimelineRun[]): Timel
       originMs: trace.spans.reduce((least, { startMs }) => Math.min(least, startMs), trace.spans[0]?.startMs ?? 0),
     }),
   );
-  const allMs = Math.max(1, ...pictures.map(({ statistics }) => statistics.totalMs)) * 1.004;
+  const allMs =
+    greatest(
+      pictures.map(({ statistics }) => statistics.totalMs),
+      1,
+    ) * 1.004;
   const view: View = { fromMs: 0, toMs: firstViewMs(pictures, allMs), left: LEFT, width: STATIC_WIDTH - LEFT - RIGHT };
   const page = {
     left: LEFT,
@@ -109,7 +115,7 @@ function firstViewMs(pictures: readonly Picture[], allMs: number): number {
     }
     return [];
   });
-  const endMs = ends.length === 0 ? allMs : Math.min(...ends);
+  const endMs = ends.length === 0 ? allMs : smallest(ends);
   return allMs <= endMs * 1.6 ? allMs : endMs;
 }
 
