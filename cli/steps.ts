@@ -5,6 +5,7 @@
  */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import { systemClock } from '../lib/util/clock.ts';
+import { cutText } from '../lib/util/text.ts';
 import { milliseconds, styleOf } from './text.ts';
 
 const EVERY_MS = 5000;
@@ -96,7 +97,7 @@ function terminalSteps(stream: NodeJS.WriteStream): Steps {
     const about = detail === '' ? '' : `  ${detail}`;
     const clock = `  ${milliseconds(Math.max(1000, tookMs(running)))}`;
     const room = Math.max(0, width - running.title.length - clock.length);
-    shown.bar.update(0, { line: `${running.title}${style.dim(about.slice(0, room) + clock)}` });
+    shown.bar.update(0, { line: `${running.title}${style.dim(cutText(about, room) + clock)}` });
   };
   const timer = setInterval(draw, 1000);
   timer.unref();

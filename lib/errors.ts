@@ -120,5 +120,6 @@ export class FencedError extends MisaError {
 
 /** Text for any thrown value. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Messages of the JavaScript engine quote single code units of a text, which may be half a pair.
+  return (error instanceof Error ? error.message : String(error)).toWellFormed();
 }

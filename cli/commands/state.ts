@@ -2,6 +2,7 @@
 
 import { MisaError } from '../../lib/errors.ts';
 import { encodeNdjson } from '../../lib/util/ndjson.ts';
+import { cutText } from '../../lib/util/text.ts';
 import { tablesOf } from '../state/layout.ts';
 import { keyBegins, keyRows, keysMeant, type StateRow, tableRows } from '../state/rows.ts';
 import { stateStatistics, statisticsText } from '../state/statistics.ts';
@@ -113,5 +114,5 @@ function cell(value: unknown): string {
       : Buffer.from(encodeNdjson([value]))
           .toString()
           .trimEnd();
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return text.length > 60 ? cutText(text, 59, '…') : text;
 }

@@ -3,6 +3,7 @@
  * again does not help, or nothing that moves for long. Each becomes an error with what the functions said of it.
  */
 import { MisaError } from '../../lib/errors.ts';
+import { cutText } from '../../lib/util/text.ts';
 import type { JobQueues } from '../aws/queues.ts';
 import { messagesIn } from '../aws/queues.ts';
 import type { Halted, Position } from '../state/positions.ts';
@@ -75,7 +76,7 @@ export class Troubles {
     const dead = (await queues.depths((queue) => queue.dead)).find((queue) => messagesIn(queue) > 0);
     if (dead === undefined) return;
     const messages = await queues.peek(dead);
-    const bodies = messages.map(({ body }) => `\n  ${body.slice(0, SHOWN_CHARS)}`).join('');
+    const bodies = messages.map(({ body }) => `\n  ${cutText(body, SHOWN_CHARS)}`).join('');
     throw this.#failed(
       'DEAD_LETTERS',
       `${messagesIn(dead)} messages were given up, in queue ${dead.name}:${bodies}\nthey failed`,
@@ -91,7 +92,7 @@ function errorsText(errors: readonly FunctionError[]): string {
   if (errors.length === 0) return 'The functions logged no errors; with --keep the local AWS stays, to look around';
   const shown = errors
     .slice(-SHOWN_ERRORS)
-    .map((error) => `\n  ${error.function}: ${error.message.slice(0, SHOWN_CHARS)}`);
+    .map((error) => `\n  ${error.function}: ${cutText(error.message, SHOWN_CHARS)}`);
   return `The functions logged:${shown.join('')}`;
 }
 

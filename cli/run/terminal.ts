@@ -3,6 +3,7 @@
  * run ends, so that the summary is what stays.
  */
 import { MultiBar, Presets } from 'cli-progress';
+import { cutText } from '../../lib/util/text.ts';
 import { milliseconds, number, type Style, styleOf, time } from '../text.ts';
 import type { Places, Presenter } from './presenter.ts';
 import type { RunStats } from './run-stats.ts';
@@ -86,8 +87,8 @@ export function screen(name: string, stats: RunStats, width: number, style: Styl
   const third = `reads ${stats.allReads === 0 ? 'none yet' : readShares(stats, width > 70)}`;
   return [
     `${style.bold(name)}  ${bar} ${percentage}  ${rows}  ${style.bold(rate)}`,
-    style.dim(`  ${second}`.slice(0, width)),
-    style.dim(`  ${third}`.slice(0, width)),
+    style.dim(cutText(`  ${second}`, width)),
+    style.dim(cutText(`  ${third}`, width)),
   ];
 }
 

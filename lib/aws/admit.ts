@@ -9,6 +9,7 @@ import { errorText } from '../errors.ts';
 import { openJobFile } from '../runtime/job-file.ts';
 import type { Job } from '../stream/job.ts';
 import { systemClock } from '../util/clock.ts';
+import { cutText } from '../util/text.ts';
 import { asInvocation } from './invocation.ts';
 import { observe } from './observe.ts';
 import { openServices } from './open-services.ts';
@@ -45,7 +46,7 @@ export function admit(
     } catch (error) {
       report.error('the job is refused', error);
       answer.Status = 'FAILED';
-      answer.Reason = errorText(error).slice(0, REASON_CHARS);
+      answer.Reason = cutText(errorText(error), REASON_CHARS);
     }
     await fetch(event.ResponseURL, { method: 'PUT', body: JSON.stringify(answer), headers: { 'content-type': '' } });
   };

@@ -8,6 +8,7 @@ import type { PartitionInput } from '../batch/rows.ts';
 import { decodeSection, type SectionPlace, sectionPlace } from '../batch/segment.ts';
 import { MisaError } from '../errors.ts';
 import { asBuffer } from '../util/bytes.ts';
+import { cutText } from '../util/text.ts';
 
 const VERSION = 1;
 
@@ -108,5 +109,5 @@ function attempt<T>(text: string | undefined, decode: (bytes: Uint8Array) => T):
 }
 
 function bad(kind: string, body: string, cause?: unknown): MisaError {
-  return new MisaError('BAD_MESSAGE', `this is no ${kind} message of Misa: ${body.slice(0, 200)}`, { cause });
+  return new MisaError('BAD_MESSAGE', `this is no ${kind} message of Misa: ${cutText(body, 200)}`, { cause });
 }

@@ -94,7 +94,7 @@ export class SegmentBuilder implements HeadCollector {
   bad(line: number, reason: string, row: unknown): void {
     const object = this.#object!;
     const { name: source } = this.#job.sources[object.source]!;
-    const text = shownRow(row);
+    const text = shownRow(row).toWellFormed();
     if (this.#job.onBadRow === 'fail') {
       throw new InputError(
         'BAD_ROW',
@@ -103,7 +103,7 @@ export class SegmentBuilder implements HeadCollector {
         { failed: { source, object: object.name, line, text, message: reason } },
       );
     }
-    this.#quarantined.push({ source, object: object.name, line, reason, text });
+    this.#quarantined.push({ source, object: object.name, line, reason: reason.toWellFormed(), text });
   }
 
   /** Sets a row aside on which a function of the user threw, or fails. */

@@ -6,6 +6,7 @@
 
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
+import { cutText } from '../util/text.ts';
 import type { CommitPartition } from './partition.ts';
 
 type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;
@@ -14,7 +15,7 @@ const REASON_CHARS = 2000;
 
 /** One that is halted already stays as it is. */
 export async function halt({ store, names, path, random }: Halting, at: Halt): Promise<LoadedManifest> {
-  const reason = at.reason.slice(0, REASON_CHARS);
+  const reason = cutText(at.reason, REASON_CHARS);
   const { loaded } = await editManifest(
     store,
     names.manifest(path),

@@ -1,5 +1,6 @@
 /** What a message of the results queue announces: the objects that S3 has created, by the notification it sends to queues. */
 import { MisaError } from '../errors.ts';
+import { cutText } from '../util/text.ts';
 
 export interface CreatedObject {
   readonly bucket: string;
@@ -42,6 +43,6 @@ function parse(body: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 function bad(body: string): MisaError {
-  const what = `this is no notification of S3: ${body.slice(0, 200)}`;
+  const what = `this is no notification of S3: ${cutText(body, 200)}`;
   return new MisaError('BAD_MESSAGE', `${what}. Send nothing else to the results queue of a job`);
 }

@@ -5,6 +5,8 @@
  * A column of nulls only is left out (its type is not known), and one whose values are of several kinds is refused: such
  * columns are declared.
  */
+
+import { cutText } from '../util/text.ts';
 import { columnsOf } from './sink.ts';
 
 /** `integer`: whole numbers. `json`: any value, as JSON text. `timestamp`: epoch ms, or text in ISO 8601. */
@@ -85,7 +87,7 @@ export function stored(name: string, kind: ColumnKind, value: unknown): unknown 
   } else if (kind === 'integer') {
     if (Number.isSafeInteger(value)) return BigInt(value as number);
   } else if (typeof value === (kind === 'text' ? 'string' : kind)) return value;
-  const shown = JSON.stringify(value).slice(0, 60);
+  const shown = cutText(JSON.stringify(value), 60);
   throw new UnfitColumn(
     `the column ${name} holds a ${kind} elsewhere, and ${shown} here. Columns must not change their type between files: ` +
       `make the job's rows alike, or declare the column (columns: { ${JSON.stringify(name)}: 'json' } takes any value)`,

@@ -4,6 +4,7 @@
  * are passed over undecoded, and one damaged quote must cost one line, not the rest of the file.
  */
 import { InputError } from '../errors.ts';
+import { MAX_PROPERTIES } from './row-limits.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
 /** Longest record, bytes. Also how far a quote that is never closed is followed. */
@@ -24,7 +25,10 @@ export function csvFormat({ path, delimiter, maxBytes = MAX_CSV_RECORD_BYTES }: 
     get needsHeader() {
       return columns === undefined;
     },
-    checkStart() {},
+    checkStart(text) {
+      // No quote and no LF before it: a lone CR ends the first line.
+      if (/^[^"\n\r]*\r[^\n]/.test(text)) throw crOnly(path);
+    },
     recordEnd(text, at, last) {
       const newline = text.indexOf('\n', at);
       const lineEnd = newline < 0 && last ? text.length : newline;
@@ -70,6 +74,11 @@ export function cellValue(cell: string): string | number | boolean | null {
   if (cell === 'true' || cell === 'True' || cell === 'TRUE') return true;
   if (cell === 'false' || cell === 'False' || cell === 'FALSE') return false;
   return cell;
+}
+
+function crOnly(path: string): InputError {
+  const advice = `Convert it: tr '\\r' '\\n' < FILE > NEW_FILE.`;
+  return new InputError('INPUT_FORMAT', `Lines of ${path} end with CR alone; LF or CRLF is needed. ${advice}`, path);
 }
 
 const RAN_OUT = -1;
@@ -131,8 +140,10 @@ function columnNames(cells: string[] | string, path: string): readonly string[] 
       path,
     );
   if (typeof cells === 'string') throw refuse(cells);
+  if (cells.length > MAX_PROPERTIES) throw refuse(`it has ${cells.length} columns; at most ${MAX_PROPERTIES} are read`);
   const names = cells.map((cell, i) => (cell === '' ? `column${i}` : cell));
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw refuse(`two columns are called ${JSON.stringify(twice)}`);
   if (names.includes('__proto__')) throw refuse('a column is called __proto__');
   return names;

@@ -12,7 +12,10 @@ import {
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { errorText, InputError } from '../errors.ts';
+import { setProperty } from '../util/plain-data.ts';
+import { cutText } from '../util/text.ts';
 import type { ObjectReader } from './input-object.ts';
+import { MAX_ROW_DEPTH } from './row-limits.ts';
 import { ChunkBuilder, type RowChunk, type RowRange } from './rows.ts';
 
 /** Largest row group, decoded bytes. */
@@ -21,17 +24,57 @@ export const MAX_ROW_GROUP_BYTES = 1024 ** 3;
 /** Read at once at the end of a file: it nearly always holds the whole footer. */
 const FOOTER_BYTES = 256 * 1024;
 
-/** Stands for text that is not UTF-8 until its row is made a bad one. */
-const NOT_UTF8 = Symbol('not UTF-8');
+/** Stands for a value that cannot be given until its row is made a bad one. */
+class Unreadable {
+  readonly why: string;
+
+  constructor(why: string) {
+    this.why = why;
+  }
+}
+
+const NOT_UTF8 = new Unreadable('is not valid UTF-8');
+const NOT_JSON = new Unreadable('is not valid JSON');
+const NO_DATE = new Unreadable('is no date: it is beyond the year 275760');
+const NO_TIME = new Unreadable('is no time: it is beyond the year 275760');
+const TOO_DEEP = new Unreadable(`is nested more than ${MAX_ROW_DEPTH} levels deep`);
+
+/** Greatest time that there is, epoch ms: 100,000,000 days. */
+const MAX_TIME_MS = 8.64e15;
 
 /** Times are epoch ms, whole, rounded down; dates are text. */
-const parsers: Partial<ParquetParsers> = {
-  timestampFromMilliseconds: (millis) => Number(millis),
-  timestampFromMicroseconds: (micros) => Number(floorDivide(micros, 1_000n)),
-  timestampFromNanoseconds: (nanos) => Number(floorDivide(nanos, 1_000_000n)),
-  dateFromDays: (days) => new Date(days * 86_400_000).toISOString().slice(0, 10),
+const parsers = {
+  timestampFromMilliseconds: (millis) => timeOf(Number(millis)),
+  timestampFromMicroseconds: (micros) => timeOf(Number(floorDivide(micros, 1_000n))),
+  timestampFromNanoseconds: (nanos) => timeOf(Number(floorDivide(nanos, 1_000_000n))),
+  dateFromDays: (days) => {
+    const ms = days * 86_400_000;
+    return Math.abs(ms) <= MAX_TIME_MS ? new Date(ms).toISOString().split('T')[0] : NO_DATE;
+  },
   stringFromBytes: (bytes) => bytes && (isUtf8(bytes) ? Buffer.from(bytes).toString('utf8') : NOT_UTF8),
-};
+  jsonFromBytes: (bytes) => bytes && jsonOf(bytes),
+} satisfies Partial<ParquetParsers>;
+
+function timeOf(ms: number): number | Unreadable {
+  return Math.abs(ms) <= MAX_TIME_MS ? ms : NO_TIME;
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  if (!isUtf8(bytes)) return NOT_UTF8;
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+/** Pages of nothing but nulls have no bytes, which is no block of any compression; writers differ in what they put there. */
+const decompressors = Object.fromEntries(
+  Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    ((input, length) => (length === 0 ? new Uint8Array(0) : decompress(input, length))) satisfies typeof decompress,
+  ]),
+) as typeof compressors;
 
 /** A Parquet file that is open. */
 export interface ParquetInput {
@@ -71,7 +114,7 @@ export async function* decodeParquet(
         metadata,
         rowStart: first,
         rowEnd: end,
-        compressors,
+        compressors: decompressors,
         parsers,
         utf8: false,
         geoparquet: false,
@@ -135,38 +178,71 @@ async function readMetadata(path: string, file: AsyncBuffer): Promise<FileMetaDa
   });
   if (metadata.schema.some(({ name }) => name === '__proto__'))
     throw unreadable(path, 0, 'a column is called __proto__');
+  const twice = nameTwice(metadata);
+  if (twice !== undefined) {
+    const what = `${path} has two columns called ${JSON.stringify(cutText(twice, 100))}: a row can hold only one of them.`;
+    throw new InputError('INPUT_FORMAT', `${what} Write it again under other names.`, path);
+  }
   return metadata;
+}
+
+/** A name that two columns, or two fields of one struct, share. */
+function nameTwice({ schema }: FileMetaData): string | undefined {
+  let at = 0;
+  let found: string | undefined;
+  const visit = (): void => {
+    const names = new Set<string>();
+    for (let children = schema[at++]?.num_children ?? 0; children > 0 && at < schema.length; children--) {
+      const { name } = schema[at]!;
+      if (names.has(name)) found ??= name;
+      names.add(name);
+      visit();
+    }
+  };
+  visit();
+  return found;
 }
 
 function addRow(chunk: ChunkBuilder, record: Record<string, unknown>, decimals: ReadonlyMap<string, number>): void {
   let bad: string | undefined;
+  let why = '';
   for (const name of Object.keys(record)) {
     const scale = decimals.get(name);
     const value = record[name];
-    record[name] = scale !== undefined && typeof value === 'number' ? Number(value.toFixed(scale)) : plain(value);
-    if (record[name] === NOT_UTF8) bad = name;
+    record[name] =
+      scale !== undefined && typeof value === 'number' ? Number(value.toFixed(scale)) : plain(value, MAX_ROW_DEPTH - 1);
+    const given = record[name];
+    if (given instanceof Unreadable && bad === undefined) {
+      bad = name;
+      why = given.why;
+    }
   }
   if (bad === undefined) chunk.add(record, 0);
   else {
-    const shown = JSON.stringify(record, (_, value) => (value === NOT_UTF8 ? '\ufffd' : value));
-    chunk.addBad(`column ${JSON.stringify(bad)} is not valid UTF-8`, shown, 0);
+    const shown = JSON.stringify(record, (_, value) => (value instanceof Unreadable ? '\ufffd' : value));
+    chunk.addBad(`column ${JSON.stringify(bad)} ${why}`, shown, 0);
   }
 }
 
 /**
  * A value as JSON would have it: an absent one is null, a bigint a number where that is exact and else decimal text,
- * bytes are base64. Text that is not UTF-8 anywhere inside makes the whole value `NOT_UTF8`.
+ * bytes are base64. What cannot be given anywhere inside makes the whole value `Unreadable`.
  */
-function plain(value: unknown): unknown {
+function plain(value: unknown, levels: number): unknown {
   if (value === undefined || value === null) return null;
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-  if (typeof value !== 'object') return value;
+  if (typeof value !== 'object' || value instanceof Unreadable) return value;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (value instanceof Date) return value.getTime();
-  const copy: unknown[] | Record<string, unknown> = Array.isArray(value)
-    ? value.map(plain)
-    : Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
-  return Object.values(copy).includes(NOT_UTF8) ? NOT_UTF8 : copy;
+  if (levels === 0) return TOO_DEEP;
+  const copy: unknown[] | Record<string, unknown> = Array.isArray(value) ? [] : {};
+  for (const [name, inner] of Object.entries(value)) {
+    const given = plain(inner, levels - 1);
+    if (given instanceof Unreadable) return given;
+    if (Array.isArray(copy)) copy.push(given);
+    else setProperty(copy, name, given);
+  }
+  return copy;
 }
 
 /** Scales of decimal columns at the top level; they come as products with a binary rounding error. */

@@ -2,6 +2,7 @@
  * Rows as they leave a decoder: in chunks, each row with its ordinal in the object. The ordinal counts every record, bad
  * ones too, so that (object, ordinal) names a row for ever, however the file was cut into chunks or resumed.
  */
+import { cutText } from '../util/text.ts';
 
 /** Stands in `rows` where a record could not be decoded; its reason is in `bad`. */
 export const BAD_ROW: unique symbol = Symbol('bad row');
@@ -79,7 +80,7 @@ export class ChunkBuilder {
   }
 
   addBad(reason: string, text: string, line: number): void {
-    this.#bad.push({ index: this.rows.length, reason, text: text.slice(0, BAD_TEXT_CHARS) });
+    this.#bad.push({ index: this.rows.length, reason, text: cutText(text, BAD_TEXT_CHARS) });
     this.add(BAD_ROW, line);
   }
 

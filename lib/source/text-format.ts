@@ -50,7 +50,7 @@ export function headerText(record: Buffer, maxBytes: number, path: string): stri
 
 /** A record as shown to people; bytes that are not UTF-8 show as U+FFFD. */
 export function badText(bytes: Buffer, text: string, begin: number, end: number, utf8: boolean): string {
-  if (utf8) return text.slice(begin, Math.min(end, begin + BAD_TEXT_CHARS));
+  if (utf8) return text.slice(begin, Math.min(end, begin + BAD_TEXT_CHARS + 1)); // cut where no pair is split, later
   return bytes.toString('utf8', begin, Math.min(end, begin + BAD_TEXT_BYTES));
 }
 

@@ -2,6 +2,8 @@
  * Event times as rows carry them, turned into epoch milliseconds. What is not a time makes its row a bad row with a
  * reason, never a `NaN` that would silently fall into no window.
  */
+
+import { cutText } from '../util/text.ts';
 import { BadRow } from './operator.ts';
 
 /**
@@ -59,6 +61,6 @@ function parseIso(text: string): number {
 }
 
 function notIso(text: string): BadRow {
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  const shown = cutText(text, 60, '…');
   return new BadRow(`event time '${shown}' is not ISO 8601, such as 2013-01-01T10:15:00Z`);
 }

@@ -29,6 +29,43 @@ describe('gzip', () => {
     }
   });
 
+  test('members after padding are read, wherever the blocks are cut, as Python reads them', async () => {
+    const [first, second] = [gzipSync(text.slice(0, half)), gzipSync(text.slice(half))];
+    for (const padding of [1, 3, 512, 70_000]) {
+      const zeros = Buffer.alloc(padding);
+      const padded = Buffer.concat([first, zeros, gzipSync(''), second, zeros]);
+      expect(await readValues(await makeFile('a.ndjson.gz', padded))).toEqual(plainRows);
+      for (const size of [7, first.length, first.length + 1, first.length + padding, padded.length - 1, 65_536])
+        expect((await unpack(padded, 'gzip', size)).toString()).toBe(text);
+    }
+  });
+
+  test('what follows a member and is none, also behind padding, is INPUT_CORRUPT', async () => {
+    for (const padding of [0, 1, 300]) {
+      for (const garbage of ['garbage', '{"i":1}', '\x1f\x8c4567890123']) {
+        const bytes = Buffer.concat([gzipSync(text), Buffer.alloc(padding), Buffer.from(garbage, 'latin1')]);
+        await expect(readRows(await makeFile('a.ndjson.gz', bytes))).rejects.toMatchObject({ code: 'INPUT_CORRUPT' });
+      }
+      const begun = Buffer.concat([gzipSync(text), Buffer.alloc(padding), gzipSync(text).subarray(0, 9)]);
+      await expect(readRows(await makeFile('b.ndjson.gz', begun))).rejects.toMatchObject({ code: 'INPUT_TRUNCATED' });
+    }
+    const onlyZeros = await makeFile('zeros.ndjson.gz', Buffer.alloc(100));
+    await expect(readRows(onlyZeros)).rejects.toMatchObject({ code: 'INPUT_CORRUPT' });
+  });
+
+  test('reading that ends early lets go of the file', async () => {
+    const rows = Array.from({ length: 50_000 }, (_, i) => ({ i }));
+    const path = await makeFile(
+      'long.ndjson.gz',
+      Buffer.concat([gzipSync(toNdjson(rows)), Buffer.alloc(9), gzipSync(toNdjson(rows))]),
+    );
+    expect((await readRows(path, { fromRow: 49_990, toRow: 50_010 })).map(({ value }) => value)).toEqual([
+      ...rows.slice(-10),
+      ...rows.slice(0, 10),
+    ]);
+    expect((await readRows(path, { toRow: 3 })).length).toBe(3);
+  });
+
   test('cut off at any byte it is INPUT_TRUNCATED, naming file, rows read and what to do', async () => {
     const whole = gzipSync(text);
     for (const size of [1, 5, 17, 100, whole.length - 9, whole.length - 1]) {

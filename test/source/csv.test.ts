@@ -159,4 +159,18 @@ describe('CSV', () => {
       { numRuns: 1000 },
     );
   });
+
+  test('lines that end with CR alone are refused with the way to convert them', async () => {
+    for (const text of ['a,b\r1,2\r3,4\r', 'a\r1', `${'name,'.repeat(700)}x\r1\r`]) {
+      await expect(readRows(await makeFile('mac.csv', text))).rejects.toMatchObject({
+        code: 'INPUT_FORMAT',
+        message: expect.stringMatching(/end with CR alone.*tr '\\r' '\\n'/),
+      });
+    }
+    expect((await readRows(await makeFile('ok.csv', 'a\r\n1\r\n"2\r3"\r\n'))).map(({ value }) => value)).toEqual([
+      { a: 1 },
+      { a: '2\r3' },
+    ]);
+    expect((await readRows(await makeFile('header.csv', 'a\r'))).map(({ value }) => value)).toEqual([]);
+  });
 });

@@ -124,4 +124,23 @@ describe('NDJSON', () => {
       { numRuns: 600 },
     );
   });
+
+  test('a line that is too deep or too wide is a bad row', async () => {
+    const deep = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
+    const wide = JSON.stringify(Object.fromEntries(Array.from({ length: 100_001 }, (_, i) => [i, 0])));
+    const path = await makeFile('deep.ndjson', `${deep(500)}\n${deep(501)}\n${deep(200_000)}\n${wide}\n1\n`);
+    const rows = await readRows(path);
+    expect(rows.map(({ value }) => (Array.isArray(value) ? 'deep' : value))).toEqual(['deep', 'BAD', 'BAD', 'BAD', 1]);
+    expect(rows[1]!.reason).toBe('the row is nested more than 500 levels deep');
+    expect(rows[3]!.reason).toBe('an object of the row has more than 100000 properties');
+  });
+
+  test('texts and reasons of bad rows hold no half of a pair', async () => {
+    const lines = Array.from({ length: 8 }, (_, i) => `{"a":${' '.repeat(i)}💥${'💥'.repeat(400)}`);
+    for (const row of await readRows(await makeFile('cut.ndjson', lines.join('\n')))) {
+      expect(row.text!.isWellFormed()).toBe(true);
+      expect(row.text!.length).toBeGreaterThan(498);
+      expect(row.reason!.isWellFormed()).toBe(true);
+    }
+  });
 });

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { SchemaElement } from 'hyparquet';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, test } from 'vitest';
 import { fixture, makeFile, plainRows, readRows, readValues } from './helpers.ts';
 
@@ -52,6 +54,47 @@ describe('Parquet', () => {
     const rows = await readRows(fixture('not-utf8.parquet'));
     expect(rows.map(({ value }) => value)).toEqual([{ s: 'ok', i: 1 }, 'BAD', { s: 'yo', i: 3 }]);
     expect(rows[1]).toMatchObject({ row: 1, reason: 'column "s" is not valid UTF-8' });
+  });
+
+  test('a page of nothing but nulls, without a byte of values', async () => {
+    expect(await readValues(fixture('empty-v2-page.parquet'))).toEqual([{ value: null }]);
+  });
+
+  test('two columns of one name are refused, naming it', async () => {
+    await expect(readRows(fixture('same-name-twice.parquet'))).rejects.toMatchObject({
+      code: 'INPUT_FORMAT',
+      message: expect.stringContaining('two columns called "a"'),
+    });
+  });
+
+  test('a date that there is not makes a bad row, far ones are whole, and so with JSON that is none', async () => {
+    const schema = [
+      { name: 'root', num_children: 2 },
+      { name: 'day', type: 'INT32', converted_type: 'DATE', repetition_type: 'OPTIONAL' },
+      {
+        name: 'at',
+        type: 'INT64',
+        logical_type: { type: 'TIMESTAMP', unit: 'MILLIS', isAdjustedToUTC: true },
+        repetition_type: 'OPTIONAL',
+      },
+    ] as SchemaElement[];
+    const columnData = [
+      { name: 'day', data: [0, 2_932_896, 2_932_897, 100_000_000, 100_000_001, -719_529, null] },
+      { name: 'at', data: [0n, 1n, -1n, 8_640_000_000_000_000n, 1n, 8_640_000_000_000_001n, null] },
+    ];
+    const path = await makeFile('dates.parquet', new Uint8Array(parquetWriteBuffer({ schema, columnData })));
+    const rows = await readRows(path);
+    expect(rows.map(({ value }) => value)).toEqual([
+      { day: '1970-01-01', at: 0 },
+      { day: '9999-12-31', at: 1 },
+      { day: '+010000-01-01', at: -1 },
+      { day: '+275760-09-13', at: 8_640_000_000_000_000 },
+      'BAD',
+      'BAD',
+      { day: null, at: null },
+    ]);
+    expect(rows[4]!.reason).toMatch(/^column "day" is no date/);
+    expect(rows[5]!.reason).toMatch(/^column "at" is no time/);
   });
 
   test('cut off is INPUT_TRUNCATED; what is no Parquet or is damaged is INPUT_CORRUPT', async () => {

@@ -6,6 +6,7 @@
  * the state's own by a copy, at once or by `settle`, and leave it as copies.
  */
 import { JobError } from '../../errors.ts';
+import { cutText } from '../../util/text.ts';
 import type { into, result } from '../brands.ts';
 import type { Calls } from '../calls.ts';
 import type { AggregateColumn } from '../graph.ts';
@@ -96,7 +97,7 @@ export function aggregateColumns(spec: object): AggregateColumn[] {
 
 /** Text of a value for messages, short. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'string') return JSON.stringify(cutText(value, 40, '…'));
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   return String(value);
 }
