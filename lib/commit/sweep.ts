@@ -71,13 +71,7 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
   const missing: MissingBatch[] = [];
   for (let stage = 0; stage < stages; stage++) {
     const before = standings.slice(at(stage - 1, 0), at(stage, 0));
-    const ready =
-      stage === 0
-        ? planned
-        : smallest(
-            before.map((standing) => standing.head),
-            planned,
-          );
+    const ready = stage === 0 ? planned : Math.min(planned, smallest(before.map((standing) => standing.head)));
     for (let partition = 0; partition < partitions; partition++) {
       const { path, head, ended, halted } = standings[at(stage, partition)]!;
       if (ended && !halted && head < ready) missing.push({ path, stage, partition, n: head + 1, upTo: ready });

@@ -12,6 +12,7 @@ import { DataLog } from '../log/data-log.ts';
 import { numberOf, partitionPath } from '../object-store/names.ts';
 import type { OutputSpec } from '../stream/physical.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
+import { greatest } from '../util/numbers.ts';
 import { ConsumerCursor, type CursorOptions } from './consumer-cursor.ts';
 import type { Results } from './output-directory.ts';
 
@@ -146,5 +147,5 @@ async function firstKept({ store, names, position }: ConsumerOptions, parts: rea
       return 1;
     }),
   );
-  return Math.max(...firsts) - 1;
+  return greatest(firsts) - 1;
 }

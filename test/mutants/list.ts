@@ -448,8 +448,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/sweep.ts',
-    from: 'Math.min(planned, ...before.map((standing) => standing.head));',
-    to: 'Math.min(planned, Math.max(...before.map((standing) => standing.head)));',
+    from: 'Math.min(planned, smallest(before.map((standing) => standing.head)));',
+    to: 'Math.min(planned, -smallest(before.map((standing) => -standing.head)));',
     rule: '⚑ siblings: the sweep, too, waits for all of the stage before',
     tests: [sweep('triggers a later stage only where all of the stage before')],
   },

@@ -9,6 +9,7 @@ import { JobError } from '../../errors.ts';
 import type { ColumnKind } from '../../sinks/parquet-columns.ts';
 import type { OutputSpec } from '../../stream/physical.ts';
 import type { Clock } from '../../util/clock.ts';
+import { smallest } from '../../util/numbers.ts';
 import type { JobFile } from '../job-file.ts';
 import { type OutputPosition, writeCursor } from './cursor.ts';
 import { type Encoder, encoderOf } from './encoders.ts';
@@ -67,11 +68,11 @@ export class FoldersLayout implements Layout {
   }
 
   get taken(): number {
-    return Math.min(...this.#folders.map(({ writer }) => writer.taken));
+    return smallest(this.#folders.map(({ writer }) => writer.taken));
   }
 
   get through(): number {
-    return Math.min(...this.#folders.map(({ writer }) => writer.through));
+    return smallest(this.#folders.map(({ writer }) => writer.through));
   }
 
   async take(n: number, through: number, read: ReadPart): Promise<void> {
