@@ -13,6 +13,7 @@ import { mergeRuns } from '../sst/merge.ts';
 import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
 import { SstIndex } from '../sst/sst-index.ts';
 import { hashKey } from '../util/bloom.ts';
+import { pushAll } from '../util/numbers.ts';
 import type { BlockCache, Part } from './block-cache.ts';
 
 /** Blocks between two wanted ones that are fetched along, to save a request. */
@@ -279,7 +280,7 @@ export class SstReads {
       }
       const first = b++;
       while (b < span.last && !this.#fetching.has(`${sst.id}/${b}`)) b++;
-      blocks.push(...this.#fetch(sst, index, { first, last: b, ...index.span(first, b) }, cost));
+      pushAll(blocks, this.#fetch(sst, index, { first, last: b, ...index.span(first, b) }, cost));
     }
     return Promise.all(blocks);
   }
