@@ -5,7 +5,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
-import { MisaError } from '../errors.ts';
+import { errorText, MisaError } from '../errors.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Lane, Span } from '../util/trace.ts';
 import type { Fields, MetricName, Report } from './report.ts';
@@ -53,6 +53,7 @@ export function observe(name: FunctionName, fixed: Fields = {}): Observed {
       if (duration !== undefined) metric(duration, span.endMs - span.startMs);
       keep?.(span);
     },
+    trouble: (what, error) => logger.warn(what, { error: errorText(error) }),
     begin(context) {
       startMs = systemClock.monotonic();
       logger.addContext(context);

@@ -122,6 +122,7 @@ export class PartitionRunner {
       cache,
       kinds: specs.map((s) => s.kind),
       rowBytes,
+      onTrouble: (what, error) => env.trace.trouble?.(what, error),
     });
   }
 
@@ -222,7 +223,8 @@ export class PartitionRunner {
     try {
       const answer = await store.get(name);
       return answer.found ? decodeWarmPack(answer.body, name, n, version) : undefined;
-    } catch {
+    } catch (error) {
+      this.#env.trace.trouble?.('a warm pack could not be used', error);
       return undefined;
     }
   }

@@ -43,6 +43,8 @@ export class Engine {
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
   #filling: Promise<unknown> | undefined;
+  /** Partitions whose state is in memory, or does not fit. */
+  readonly #filled = new Set<PartitionRunner>();
   /** The plan under way. */
   #planned: Promise<void> = Promise.resolve();
   readonly #source: StoredSource;
@@ -162,7 +164,7 @@ export class Engine {
     const { kind } = gathered;
     const watermark = this.planner.watermark(clock.now());
     const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null };
-    await Promise.allSettled(
+    const preloaded = await Promise.allSettled(
       this.stages[0]!.map(async ({ state, path }, p) => {
         if (state.rows.complete) return;
         const startMs = clock.monotonic();
@@ -171,12 +173,28 @@ export class Engine {
         trace.span({ lane: 'preload', path, n, startMs, endMs: clock.monotonic(), detail: { requests, bytes } });
       }),
     );
+    for (const one of preloaded) {
+      if (one.status === 'rejected') trace.trouble?.('what a batch will read was not read ahead', one.reason);
+    }
   }
 
   /** After a start: reads partitions whose state is small into memory, behind the batches. */
   fillMemory(): void {
     if (this.#filling !== undefined || this.env.job.preload !== 'keys') return;
-    this.#filling = Promise.allSettled(this.stages.flat().map(({ state }) => state.loadAll(noCost())));
+    const left = this.stages.flat().filter((runner) => !this.#filled.has(runner));
+    if (left.length === 0) return;
+    this.#filling = Promise.all(left.map((runner) => this.#fill(runner))).then(() => {
+      this.#filling = undefined;
+    });
+  }
+
+  /** Overtaken by a newer manifest, or failed, it is tried again behind the next batch. */
+  async #fill(runner: PartitionRunner): Promise<void> {
+    try {
+      if ((await runner.state.loadAll(noCost())) !== 'overtaken') this.#filled.add(runner);
+    } catch (error) {
+      this.env.trace.trouble?.('state was not read into memory ahead', error);
+    }
   }
 
   /** Waits until nothing that was begun here is under way: a plan, results being published, state read ahead. Never rejects. */

@@ -174,15 +174,16 @@ export class PartitionState {
 
   /**
    * Reads all of the partition into memory if it is sure to fit, so that absent means absent. Batches may go on meanwhile.
-   * @returns whether it is all there
+   * @returns `overtaken`: a newer manifest came meanwhile, try again
    */
-  async loadAll(cost: ReadCost): Promise<boolean> {
+  async loadAll(cost: ReadCost): Promise<'complete' | 'too large' | 'overtaken'> {
     const { version } = this.#pinned.manifest;
     const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
-    if (this.rows.complete || stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return this.rows.complete;
+    if (this.rows.complete) return 'complete';
+    if (stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return 'too large';
     const entries = await this.reads.scan('', undefined, cost);
     // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these entries.
-    if (version !== this.#pinned.manifest.version) return false;
+    if (version !== this.#pinned.manifest.version) return 'overtaken';
     const { evictions } = this.rows;
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);
@@ -191,8 +192,9 @@ export class PartitionState {
     for (const { table, time, key, row } of this.overlay.all()) {
       if (row !== undefined && this.rows.get(table, time, key) === undefined) this.rows.put(table, time, key, row, 32);
     }
-    if (this.rows.evictions === evictions) this.rows.markComplete();
-    return this.rows.complete;
+    if (this.rows.evictions !== evictions) return 'too large';
+    this.rows.markComplete();
+    return 'complete';
   }
 
   #advance(n: number, hash: string): void {

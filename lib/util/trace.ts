@@ -17,6 +17,8 @@ export interface Span {
 
 export interface Trace {
   span(span: Span): void;
+  /** Something failed that costs time and no results, and was got over. @param what the same text each time */
+  trouble?(what: string, error: unknown): void;
 }
 
 export const NO_TRACE: Trace = { span() {} };
