@@ -515,7 +515,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: STATE,
-    from: 'if (version !== this.#pinned.manifest.version) return false;',
+    from: "if (version !== this.#pinned.manifest.version) return 'overtaken';",
     to: '',
     rule: '⚑ one-manifest: all rows, read into memory',
     tests: [state('all rows that are read under one manifest are dropped under the next')],
