@@ -113,7 +113,7 @@ export class ResultConsumer {
         );
       }
     }
-    // ⚑ Only now: what is noted is never given out again.
+    // Only now: what is noted is never given out again.
     if (given || n - this.#cursor.through >= UNWRITTEN) await this.#cursor.advance(n);
     this.#through = n;
   }

@@ -187,7 +187,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: 'await trigger.durable;',
+    from: '// ⚑ log-after-plan\n    await trigger.durable;',
     to: '',
     rule: '⚑ log-after-plan',
     tests: [engineRules('log/n waits for plan/n and its segment')],
