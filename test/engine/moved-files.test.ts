@@ -115,7 +115,7 @@ describe('a file under another name', () => {
     expect(await idsIn(store)).toEqual([1, 2]);
   });
 
-  it('⚑ the choice is durable before anything that follows from it', async () => {
+  it('the choice is durable before anything that follows from it', async () => {
     const { folder, store } = start({ 'a.ndjson': lines(0, 10) });
     await folder.run(store);
     renameSync(folder.path('a.ndjson'), folder.path('b.ndjson'));
