@@ -7,8 +7,10 @@ import { JobError, MisaError } from '../../errors.ts';
 import { COLUMN_KINDS, type ColumnKind } from '../../sinks/parquet-columns.ts';
 
 export const FORMATS = ['ndjson', 'parquet', 'csv'] as const;
+/** Format of result files. */
 export type OutputFormat = (typeof FORMATS)[number];
 export const LAYOUTS = ['flat', 'folders'] as const;
+/** Result files all in one directory, or a folder an output. */
 export type OutputLayout = (typeof LAYOUTS)[number];
 
 /** What a run may ask for. */
