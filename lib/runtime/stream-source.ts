@@ -10,9 +10,12 @@ import { addRows } from '../batch/input-cursor.ts';
 import type { Piece } from '../batch/plan.ts';
 import type { Planner } from '../batch/planner.ts';
 import type { SegmentBuilder } from '../batch/segment-builder.ts';
+import { shownRow } from '../batch/shown-row.ts';
 import { errorText, InputError, MisaError } from '../errors.ts';
 import type { Compression } from '../source/format.ts';
-import type { RowChunk } from '../source/rows.ts';
+import { rowFault } from '../source/row-limits.ts';
+import { BAD_ROW, BAD_TEXT_CHARS, type BadRow, type RowChunk } from '../source/rows.ts';
+import { copyPlain } from '../stream/plain.ts';
 import type { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
 import type { SourceInput, SourceState } from './source-input.ts';
@@ -170,18 +173,21 @@ export class StreamSource implements SourceInput {
     }
   }
 
+  /** Takes a row that no decoder of ours has made. It waits here as it is now: what gave it may change it meanwhile. */
   #addRow(row: unknown): void {
-    const bytes = roughBytes(row, 0);
-    const last = this.#queue.at(-1);
-    const added = last?.open === true && last.chunk.rows.length < CHUNK_ROWS ? last.chunk : undefined;
-    if (added !== undefined) {
-      added.rows.push(row);
-      (added as { bytes: number }).bytes += bytes;
-    } else {
+    const fault = rowFault(row);
+    const bytes = fault === undefined ? roughBytes(row, 0) : BAD_TEXT_CHARS;
+    let last = this.#queue.at(-1);
+    if (last?.open !== true || last.chunk.rows.length >= CHUNK_ROWS) {
       const start = { row: this.#next };
-      const chunk = { rows: [row], bad: [], firstRow: this.#next, start, end: start, bytes, lineOf: () => undefined };
-      this.#queue.push({ chunk, cameMs: this.#options.clock.monotonic(), open: true });
+      const chunk = { rows: [], bad: [], firstRow: this.#next, start, end: start, bytes: 0, lineOf: () => undefined };
+      last = { chunk, cameMs: this.#options.clock.monotonic(), open: true };
+      this.#queue.push(last);
     }
+    const { rows, bad } = last.chunk;
+    if (fault !== undefined) (bad as BadRow[]).push({ index: rows.length, reason: fault, text: shownRow(row) });
+    rows.push(fault === undefined ? copyPlain(row) : BAD_ROW);
+    (last.chunk as { bytes: number }).bytes += bytes;
     this.#next++;
     this.#rows++;
     this.#bytes += bytes;

@@ -142,6 +142,46 @@ describe('streams', () => {
     expect(objects.bad).toMatchObject([{ line: 2 }]);
   });
 
+  it('rows that no batch could carry are set aside with their number and reason', async () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 600; i++) deep = [deep];
+    const loop: { at: number; self?: unknown } = { at: 1 };
+    loop.self = Array.from({ length: 50 }, () => loop);
+    class Money {
+      readonly cents = 5;
+    }
+    const given: unknown[] = [
+      ...rows(0, 3),
+      { ...rows(3, 4)[0], tags: new Map([['a', 1]]) },
+      { ...rows(3, 4)[0], price: new Money() },
+      { ...rows(3, 4)[0], f: () => 1 },
+      { ...rows(3, 4)[0], deep },
+      loop,
+      ...rows(3, 9),
+    ];
+    for (const input of [given as unknown as RunInput, slowly(given)]) {
+      const { summary, bad, given: windows } = await results(input);
+      expect(windows).toEqual(expected(rows(0, 9)));
+      expect(summary).toMatchObject({ rows: 14, quarantined: 5 });
+      expect(bad.map(({ line, reason }) => [line, reason])).toEqual([
+        [4, 'a Map at .tags: rows and state are plain data; use an object or an array'],
+        [5, 'a Money at .price: rows and state are plain data; use an object of its values'],
+        [6, 'a function at .f: rows and state are plain data; leave it out'],
+        [7, 'the row is nested more than 500 levels deep'],
+        [8, 'the row is nested more than 500 levels deep'],
+      ]);
+    }
+  });
+
+  it('a row is taken as it is when it is given', async () => {
+    const row = { at: 0, user: '', n: 0 };
+    function* again() {
+      for (const next of rows(0, 150)) yield Object.assign(row, next);
+    }
+    const { given } = await results(again());
+    expect(given).toEqual(expected(rows(0, 150)));
+  });
+
   it('a slow stream still gives batches, and closes windows while it waits; a fast one is slowed down', async () => {
     const events: RunEvent[] = [];
     let open = (): void => {};
