@@ -143,6 +143,7 @@ function addResume(misa: Command): void {
     .description('let halted partitions go on, when what halted them is repaired')
     .argument('<job>', 'name of a job, or its module')
     .option('--partition <path>', 'only this one, such as s0/p1')
+    .option('--skip-row', 'set the row aside that a batch failed at', false)
     .addOption(storeOption())
     .addOption(endpointOption())
     .addOption(stackOption())

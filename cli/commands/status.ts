@@ -63,6 +63,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     ...partitions
       .filter((p) => p.halted !== null)
       .map((p) => bad(`  ${p.path} is halted at batch ${p.halted!.n}: ${p.halted!.reason}\n`)),
+    ...(partitions.some((p) => p.halted !== null) ? [whatNext(file.name, options, partitions)] : []),
     ...(queues === undefined ? [] : ['\n', queueing!.queueTable(queues, { bad })]),
   ];
   process.stdout.write(text.join(''));
@@ -76,7 +77,17 @@ function partitionStatus({ path, manifest, position }: PartitionView): Partition
   }));
   const { through, publishedThrough, halted } = manifest;
   const published = Math.max(publishedThrough, 0);
-  return { path, committed: position, folded: through, commitLag: position - through, published, levels, halted };
+  // A batch that has run since is halted no more, whatever the record says.
+  const stands = halted !== null && halted.n > position ? halted : null;
+  return {
+    path,
+    committed: position,
+    folded: through,
+    commitLag: position - through,
+    published,
+    levels,
+    halted: stands,
+  };
 }
 
 function partitionTable(partitions: readonly PartitionStatus[]): string {
@@ -126,4 +137,15 @@ async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatc
 
 function lastText({ n, rows, late, skipped, quarantined, emitted }: LastBatch): string {
   return `${n}: ${number(rows)} rows, ${number(late)} late, ${number(skipped)} skipped, ${number(quarantined)} quarantined; ${number(emitted)} rows out`;
+}
+
+/** What lets a halted job go on. */
+function whatNext(job: string, { stack }: StatusOptions, partitions: readonly PartitionStatus[]): string {
+  const deployed = stack === undefined ? '' : ' --stack';
+  const again =
+    stack === undefined
+      ? 'correct it and run the job again'
+      : `deploy a corrected job, then misa resume ${job}${deployed}`;
+  const skip = partitions.some((p) => p.halted?.row !== undefined);
+  return `  to go on: ${again}${skip ? `; or without the row: misa resume ${job}${deployed} --skip-row` : ''}\n`;
 }

@@ -10,7 +10,7 @@ import { decodeSection } from '../batch/segment.ts';
 import { StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
 import { halt } from '../commit/halt.ts';
-import { errorText, MisaError, StoreError } from '../errors.ts';
+import { errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
 import { partitionPath } from '../object-store/names.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
@@ -131,7 +131,8 @@ export class BatchFunction {
     report.error(`partition ${path} is halted at batch ${n}`, error, { batch: n });
     const code = error instanceof MisaError ? error.code : 'UNKNOWN';
     // ⚑ halt-stops: what comes next in this environment is to know of it, too.
-    state.adopt(await halt({ store, names, path, random }, { n, code, reason: errorText(error) }));
+    const at = error instanceof UserFunctionError ? { row: error.failed, planHash: error.at?.planHash } : {};
+    state.adopt(await halt({ store, names, path, random }, { n, code, reason: errorText(error), ...at }));
     report.metric('Halted', 1);
   }
 

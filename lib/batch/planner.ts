@@ -8,7 +8,7 @@ import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
-import { PLANNER } from '../object-store/names.ts';
+import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { tableRange } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError, noCost } from '../state/sst-reads.ts';
@@ -249,7 +249,9 @@ export class Planner {
       // ⚑ planner-overtaken: it is ours, but others have planned on from it, and this environment's commit side has folded that meanwhile.
       if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);
       this.#adopt(stored);
-      this.#env.committer.committed(PLANNER, n);
+      // A plan by reference is folded with the next, since its batch may fail, and then it is taken back.
+      if (!gathered.byReference) this.#env.committer.committed(PLANNER, n);
+      else if (n > 1) this.#env.committer.committed(PLANNER, n - 1);
     };
     return { stored, segment, durable: makePlan() };
   }
@@ -259,6 +261,24 @@ export class Planner {
     if (mayConclude(dateMs, this.state.pinned.dateMs, this.#env.retentionMs)) return;
     const loaded = await this.#reload();
     if (loaded.manifest.through >= n) throw new PlanTakenError(n);
+  }
+
+  /**
+   * Takes back the last plan, whose batch failed, so that its rows are planned again: by a corrected job, from corrected files.
+   * Only for whoever made it, when nobody else may be running it, its attempts have ended, and the commit side is closed.
+   * @returns false: a partition has committed it, or it is folded: it stays
+   */
+  async takeBack(n: number, paths: readonly PartitionPath[]): Promise<boolean> {
+    const { store, names } = this.#env;
+    if (n !== this.position) return false;
+    const { manifest } = await loadManifest(store, names.manifest(PLANNER));
+    if (manifest.through >= n || (await this.log.readPlan(n + 1)).stored !== undefined) return false;
+    for (const path of paths) {
+      const loaded = await loadManifest(store, names.manifest(path));
+      if (loaded.manifest.through >= n || (await store.get(names.log(path, n))).found) return false;
+    }
+    await store.delete([this.log.nameOf(n)]);
+    return true;
   }
 
   #closedTo(): number | null {

@@ -4,6 +4,7 @@
  * refuses (`onError`). Whatever a row had emitted by then is taken back.
  */
 import { InputError } from '../errors.ts';
+import type { Skip } from '../manifest/manifest.ts';
 import { rowFault } from '../source/row-limits.ts';
 import { changesArguments } from '../stream/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
@@ -23,6 +24,7 @@ export interface OpenObject {
 export class SegmentBuilder implements HeadCollector {
   readonly #job: PhysicalJob;
   readonly #edges: (EdgeRows | undefined)[][];
+  readonly #skips: readonly Skip[];
   readonly #quarantined: QuarantinedRow[] = [];
   readonly #objects: string[] = [];
   /** Rows added, and those of them that left no trace. */
@@ -36,8 +38,10 @@ export class SegmentBuilder implements HeadCollector {
   readonly #seen: Float64Array;
   readonly #seenInRow: Float64Array;
 
-  constructor(job: PhysicalJob) {
+  /** @param skips rows to be set aside by hand, however often they are read */
+  constructor(job: PhysicalJob, skips: readonly Skip[] = []) {
     this.#job = job;
+    this.#skips = skips.filter((skip) => skip.line !== undefined);
     this.#edges = Array.from({ length: job.partitions }, () => []);
     this.#seen = new Float64Array(job.watermarks.length).fill(Number.NEGATIVE_INFINITY);
     this.#seenInRow = this.#seen.slice();
@@ -95,6 +99,7 @@ export class SegmentBuilder implements HeadCollector {
     const object = this.#object!;
     const { name: source } = this.#job.sources[object.source]!;
     const text = shownRow(row).toWellFormed();
+    if (this.#skipped(source, line, text)) return;
     if (this.#job.onBadRow === 'fail') {
       throw new InputError(
         'BAD_ROW',
@@ -106,6 +111,18 @@ export class SegmentBuilder implements HeadCollector {
     this.#quarantined.push({ source, object: object.name, line, reason: reason.toWellFormed(), text });
   }
 
+  /** Sets a row aside that a person has said to skip. @returns whether it is one */
+  #skipped(source: string, line: number, text: string): boolean {
+    const { name: object } = this.#object!;
+    const skip = this.#skips.find(
+      (s) => s.line === line && s.source === source && s.object === object && s.text === text,
+    );
+    if (skip === undefined) return false;
+    const operator = skip.operator === undefined ? {} : { operator: skip.operator };
+    this.#quarantined.push({ source, object, line, ...operator, reason: skip.reason, text });
+    return true;
+  }
+
   /** Sets a row aside on which a function of the user threw, or fails. */
   #refused(line: number, failure: OperatorFailure, row: unknown): void {
     const { source: index, name: object } = this.#object!;
@@ -113,6 +130,7 @@ export class SegmentBuilder implements HeadCollector {
     const { operator } = failure;
     const text = shownRow(row);
     const message = failureText(failure);
+    if (this.#skipped(source, line, text)) return;
     if (this.#job.onError === 'fail' || changesArguments(failure.cause)) {
       throw userFunctionError(this.#job.name, failure, row, { operator, source, object, line, text, message });
     }

@@ -4,7 +4,7 @@
  * it is seen and not lost.
  */
 
-import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
+import type { Halt, LoadedManifest, Skip } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
 import { cutText } from '../util/text.ts';
 import type { CommitPartition } from './partition.ts';
@@ -13,29 +13,45 @@ type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;
 
 const REASON_CHARS = 2000;
 
-/** One that is halted already stays as it is. */
-export async function halt({ store, names, path, random }: Halting, at: Halt): Promise<LoadedManifest> {
+/** One that is halted already stays as it is; `again`: a newer failure takes the place of an older one. */
+export async function halt(
+  { store, names, path, random }: Halting,
+  at: Halt,
+  { again = false }: { readonly again?: boolean } = {},
+): Promise<LoadedManifest> {
   const reason = cutText(at.reason, REASON_CHARS);
   const { loaded } = await editManifest(
     store,
     names.manifest(path),
-    ({ manifest }) => (manifest.halted === null ? { type: 'halt', halt: { ...at, reason } } : undefined),
+    ({ manifest }) => (manifest.halted === null || again ? { type: 'halt', halt: { ...at, reason } } : undefined),
     { nonce: random.id() },
   );
   return loaded;
 }
 
-/** @returns what it was halted for; `null`: it was not */
-export async function resumeHalted({ store, names, path, random }: Halting): Promise<Halt | null> {
+/**
+ * @param skipRow sets the row aside that it was halted at, if it was one
+ * @returns what it was halted for; `null`: it was not
+ */
+export async function resumeHalted(
+  { store, names, path, random }: Halting,
+  { skipRow = false }: { readonly skipRow?: boolean } = {},
+): Promise<Halt | null> {
   let was: Halt | null = null;
   await editManifest(
     store,
     names.manifest(path),
     ({ manifest }) => {
       was = manifest.halted;
-      return was === null ? undefined : { type: 'resume' };
+      return was === null ? undefined : { type: 'resume', skip: skipRow ? skipOf(was) : undefined };
     },
     { nonce: random.id() },
   );
   return was;
+}
+
+function skipOf({ n, row, planHash }: Halt): Skip | undefined {
+  if (row === undefined) return undefined;
+  const by = row.operator === undefined ? row.message : `${row.operator}: ${row.message}`;
+  return { ...row, n, ...(planHash === undefined ? {} : { planHash }), reason: `skipped by hand: ${by}` };
 }

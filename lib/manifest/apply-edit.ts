@@ -7,7 +7,7 @@
  * showed it, and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, never before.
  */
 import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
-import { type Manifest, type SstRef, type Stamped, sstsOf } from './manifest.ts';
+import { type Manifest, type Skip, type SstRef, type Stamped, sstsOf } from './manifest.ts';
 
 /** Nonces kept. A committer that slept through more edits than this finds its edit's effect instead. */
 const MAX_NONCES = 32;
@@ -51,7 +51,7 @@ function change(manifest: Manifest, edit: Edit): Changes | Conflict {
       if (edit.halt.n <= manifest.through) return no('through', `batch ${edit.halt.n} is folded`);
       return { halted: edit.halt };
     case 'resume':
-      return { halted: null };
+      return resume(manifest, edit.skip);
     case 'published':
       return { publishedThrough: Math.max(manifest.publishedThrough, edit.through) };
     case 'setRoot':
@@ -72,8 +72,17 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     folds: thinned([...manifest.folds, { through: edit.through, atMs: null }]),
     l0: edit.sst === null ? manifest.l0 : [edit.sst, ...manifest.l0],
     publishedThrough: Math.max(publishedThrough, edit.publishedThrough),
+    // What it could not run it has run by now.
+    ...(manifest.halted !== null && manifest.halted.n <= edit.through ? { halted: null } : {}),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
   };
+}
+
+/** Rows that are skipped: in a partition those of batches to come; in the planner's manifest all, as files may be read again. */
+function resume({ skips = [], through }: Manifest, skip: Skip | undefined): Changes {
+  if (skip === undefined) return { halted: null };
+  const kept = skips.filter((s) => s.place === undefined || s.n > through);
+  return { halted: null, skips: [...kept, skip] };
 }
 
 /** Half as many, if they are too many: the newest stays, and what goes was to be kept shorter than its successor. */

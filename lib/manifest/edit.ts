@@ -1,5 +1,5 @@
 /** What commit code may do to a manifest: edits as data, and why one cannot be applied. */
-import type { Halt, SstRef } from './manifest.ts';
+import type { Halt, Skip, SstRef } from './manifest.ts';
 
 export type Edit =
   /** Log entries after+1 … through are in `sst`; `null`: they change nothing. */
@@ -36,7 +36,8 @@ export type Edit =
       readonly collectedThrough: number;
     }
   | { readonly type: 'halt'; readonly halt: Halt }
-  | { readonly type: 'resume' }
+  /** Takes the halt out; `skip`: and sets the row aside that it was halted at. */
+  | { readonly type: 'resume'; readonly skip?: Skip | undefined }
   | { readonly type: 'published'; readonly through: number }
   /** Replaces the root of that name if there is one. */
   | { readonly type: 'setRoot'; readonly name: string; readonly ssts: readonly string[] }

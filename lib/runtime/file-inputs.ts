@@ -13,6 +13,7 @@ import { type PlannedObject, plannedObject } from '../batch/planner-log.ts';
 import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
+import type { Skip } from '../manifest/manifest.ts';
 import { type FileRef, fileRef } from '../source/file-blocks.ts';
 import { openRows } from '../source/open-rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
@@ -33,14 +34,19 @@ import type { SourceInput, SourceState } from './source-input.ts';
  * The inputs of a planned batch, decoded again from the files it names.
  * @throws {InputError} @throws {JobError} `HEAD_CHANGED`
  */
-export async function replayFiles(job: PhysicalJob, plan: Plan): Promise<PartitionInput[]> {
+export async function replayFiles(
+  job: PhysicalJob,
+  plan: Plan,
+  skips: readonly Skip[] = [],
+): Promise<PartitionInput[]> {
   if (plan.headHash !== job.headHash) {
     throw new JobError(
       'HEAD_CHANGED',
-      `batch ${plan.n} was planned before the job's functions (source, map, filter, keyBy …) were changed, and is not finished. Run the earlier version of the job once to finish it, then the new one.`,
+      `batch ${plan.n} was planned before the job's functions (source, map, filter, keyBy …) were changed, and is not finished. Put those functions back as they were and run the job once, to finish the batch; then change them. Functions of operators (aggregates, reduce …) may be corrected right away, and if the batch stops at a row, misa resume ${job.name} --skip-row sets that aside.`,
     );
   }
-  const builder = new SegmentBuilder(job);
+  // What was planned with rows set aside stays so, whatever the job says by now.
+  const builder = new SegmentBuilder({ ...job, onBadRow: 'quarantine', onError: 'quarantine' }, skips);
   for (const piece of plan.pieces) {
     if (piece.from === piece.to) continue;
     const source = job.sources.findIndex((s) => s.name === piece.source);
@@ -48,6 +54,12 @@ export async function replayFiles(job: PhysicalJob, plan: Plan): Promise<Partiti
     const file = await fileOf(piece);
     const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition };
     for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
+  }
+  if (builder.rows !== plan.counts.rows || builder.quarantined !== plan.counts.quarantined) {
+    throw new JobError(
+      'NOT_DETERMINISTIC',
+      `batch ${plan.n} had ${plan.counts.rows} rows, of them ${plan.counts.quarantined} set aside, when it was planned; now ${builder.rows} and ${builder.quarantined}. A function of the job gives other results than before: it must depend on the row alone.`,
+    );
   }
   return builder.finish();
 }

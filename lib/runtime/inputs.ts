@@ -109,7 +109,7 @@ export class Inputs {
   async gather(): Promise<Gathered | undefined> {
     const { maxRows, maxBytes, maxWaitMs } = this.#job.trigger;
     const { clock, signal } = this.#options;
-    const builder = new SegmentBuilder(this.#job);
+    const builder = new SegmentBuilder(this.#job, this.#planner.state.manifest.skips);
     const pieces: Piece[] = [];
     let bytes = 0;
     let byReference = true;
@@ -168,7 +168,7 @@ export class Inputs {
 
   /** The inputs of a planned batch whose rows are not stored, decoded again. @throws {InputError} @throws {JobError} */
   replay(plan: Plan): Promise<PartitionInput[]> {
-    return replayFiles(this.#job, plan);
+    return replayFiles(this.#job, plan, this.#planner.state.manifest.skips);
   }
 
   /** Ends reading. */

@@ -17,6 +17,7 @@ import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import type { Moved } from './file-inputs.ts';
 import { type InputFiles, type InputStreams, Inputs, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
+import { recordFailure } from './record-failure.ts';
 
 export type { InputFiles } from './inputs.ts';
 
@@ -81,10 +82,12 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     cache,
     committer,
     retentionMs,
+    triesHalted: true,
     names: names(job.name, file.epoch),
   };
   let inputs: Inputs | undefined;
   let opened: Engine | undefined;
+  let failure: unknown;
   /** Rows that are gathered and planned behind the batch that runs. */
   let ahead: Promise<PlannedBatch | undefined> | undefined;
   let reported: Promise<void> = Promise.resolve();
@@ -160,6 +163,9 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     await reported;
     await committer.close({ drain: true });
     return { totals, reason, position: engine.position };
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
     // Nothing runs on behind a failure: what was begun beside the batch ends before anyone is told.
     over.abort();
@@ -167,6 +173,8 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     await opened?.settled();
     await committer.close({ drain: false });
     await inputs?.close();
+    // The failure is told whatever becomes of its record.
+    if (failure !== undefined && opened !== undefined) await recordFailure(opened, failure).catch(() => {});
   }
 }
 
