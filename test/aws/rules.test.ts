@@ -73,7 +73,7 @@ describe('a batch that cannot run', () => {
     await aws.settle();
     const manifests = await Promise.all(['s0/p0', 's0/p1'].map((p) => loadManifest(aws.store, NAMES.manifest(p))));
     const halted = manifests.map(({ manifest }) => manifest.halted);
-    expect(halted.filter((h) => h !== null)).toEqual([
+    expect(halted.filter((h) => h !== null)).toMatchObject([
       { n: 2, code: 'USER_FUNCTION', reason: expect.stringContaining('poison') },
     ]);
     const at = halted.findIndex((h) => h !== null);
