@@ -6,7 +6,7 @@ import { MisaError } from '../../lib/errors.ts';
 import { checkInputs } from '../../lib/runtime/embedded.ts';
 import { findFiles } from '../../lib/runtime/find-files.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
-import type { InputFiles } from '../../lib/runtime/run-job.ts';
+import type { FileRef } from '../../lib/source/file-blocks.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { cacheFolder, moduleFolderName } from '../aws/cache-folder.ts';
@@ -109,11 +109,11 @@ async function inputsOf(
   job: PhysicalJob,
   patterns: ReadonlyMap<string, readonly string[]>,
   all: boolean,
-): Promise<InputFiles> {
+): Promise<ReadonlyMap<string, readonly FileRef[]>> {
   const named = new Map(all ? [] : job.sources.map(({ name }): [string, []] => [name, []]));
   for (const name of patterns.keys()) named.set(name, []);
   checkInputs(job, named);
-  return findFiles(patterns, false);
+  return findFiles(patterns);
 }
 
 const INTERRUPTED = 'INTERRUPTED';

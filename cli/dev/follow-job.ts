@@ -2,7 +2,7 @@
 import { MisaError } from '../../lib/errors.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
-import type { InputFiles } from '../../lib/runtime/run-job.ts';
+import type { FileRef } from '../../lib/source/file-blocks.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { type DeployedJob, deployedJob } from '../aws/deployed-job.ts';
@@ -23,7 +23,7 @@ export interface DevWork {
   readonly job: PhysicalJob;
   readonly stack: DeployedStack;
   readonly endpoint: string;
-  readonly inputs: InputFiles;
+  readonly inputs: ReadonlyMap<string, readonly FileRef[]>;
   /** A directory, `-`: standard output, or in the local store only. */
   readonly output: string | undefined;
   readonly outputOptions: OutputOptions;

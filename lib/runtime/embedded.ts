@@ -54,6 +54,7 @@ export interface EmbeddedOptions {
   readonly committer?: 'worker' | 'inline' | undefined;
   readonly retentionMs?: number | undefined;
   readonly watch?: RunJobOptions['watch'];
+  readonly lookAt?: RunJobOptions['lookAt'];
   readonly moved?: RunJobOptions['moved'];
   readonly flush?: boolean | undefined;
   readonly stop?: AbortSignal | undefined;
@@ -128,6 +129,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       inputs: options.inputs,
       streams: options.streams,
       watch: options.watch,
+      lookAt: options.lookAt,
       moved: options.moved,
       flush: options.flush,
       stop: options.stop,

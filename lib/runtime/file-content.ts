@@ -5,8 +5,9 @@
 import { type ContentPrefix, HEAD_BYTES, headsOf, PREFIX_BLOCK_BYTES, PrefixHasher } from '../batch/content-prefix.ts';
 import type { PlannedObject } from '../batch/planner-log.ts';
 import { DamagedStreamError, decompress } from '../source/decompress.ts';
-import { type FileRef, fileRef, hashFile, InputFile } from '../source/file-blocks.ts';
+import { hashFile } from '../source/file-blocks.ts';
 import { detectFormat } from '../source/format.ts';
+import { type InputRef, isObject, type LookAt, openInput } from '../source/input-ref.ts';
 
 const LONGEST_HEAD = HEAD_BYTES[HEAD_BYTES.length - 1]!;
 const NEWLINE = 10;
@@ -25,12 +26,13 @@ export function isText(path: string): boolean {
   return detectFormat(path).rows !== 'parquet';
 }
 
-export function versionOf(file: FileRef): string {
+export function versionOf(file: InputRef): string {
+  if (isObject(file)) return `${file.size}-${file.etag}`;
   return `${file.size}-${file.mtimeMs}`;
 }
 
 /** The prefix of a file that is planned as a whole, or not at all (Parquet). */
-export async function wholePrefix(file: FileRef): Promise<ContentPrefix> {
+export async function wholePrefix(file: InputRef): Promise<ContentPrefix> {
   const hasher = new PrefixHasher();
   for await (const block of contentOf(file)) {
     hasher.push(block);
@@ -40,7 +42,7 @@ export async function wholePrefix(file: FileRef): Promise<ContentPrefix> {
 }
 
 /** Whether what is planned of a file is still how it begins, and what follows may be read as its next rows. */
-export async function goesOn(file: FileRef, planned: PlannedObject): Promise<boolean> {
+export async function goesOn(file: InputRef, planned: PlannedObject): Promise<boolean> {
   const { prefix } = planned;
   if (prefix === undefined) return goesOnByHash(file, planned);
   if (mayGrow(file.path) && file.size < prefix.bytes) return false;
@@ -52,8 +54,8 @@ export async function goesOn(file: FileRef, planned: PlannedObject): Promise<boo
 }
 
 /** The same for what was planned by a version that hashed whole files only. */
-async function goesOnByHash(file: FileRef, { done, size, contentHash }: PlannedObject): Promise<boolean> {
-  if (!done || size === undefined || contentHash === undefined || file.size < size) return false;
+async function goesOnByHash(file: InputRef, { done, size, contentHash }: PlannedObject): Promise<boolean> {
+  if (isObject(file) || !done || size === undefined || contentHash === undefined || file.size < size) return false;
   if ((await hashFile(file.path, size)) !== contentHash) return false;
   if (file.size === size) return true;
   if (!mayGrow(file.path)) return false;
@@ -66,12 +68,12 @@ async function goesOnByHash(file: FileRef, { done, size, contentHash }: PlannedO
  * @returns `undefined`: the file no longer begins so
  */
 export async function hasherAfter(
-  file: FileRef,
+  file: InputRef,
   prefix: ContentPrefix,
   line: number,
 ): Promise<PrefixHasher | undefined> {
   if (file.size < prefix.bytes) return undefined;
-  const input = await InputFile.open({ ...file, grows: true });
+  const input = await openInput(file, true);
   try {
     const tail = prefix.bytes % PREFIX_BLOCK_BYTES;
     const hasher = PrefixHasher.after(prefix, await input.read(prefix.bytes - tail, tail), line);
@@ -82,7 +84,7 @@ export async function hasherAfter(
 }
 
 /** A hasher that goes on at `bytes` of a file of which no prefix is known: reads all that is before. */
-export async function hasherAt(file: FileRef, bytes: number, line: number): Promise<PrefixHasher> {
+export async function hasherAt(file: InputRef, bytes: number, line: number): Promise<PrefixHasher> {
   const hasher = PrefixHasher.again(bytes, line);
   for await (const block of contentOf(file)) {
     hasher.push(block.subarray(0, bytes - hasher.bytes));
@@ -114,6 +116,11 @@ export class KnownContent {
   readonly #beginning = new Map<string, Set<string>>();
   /** Names of what was planned without a prefix, by size. */
   readonly #whole = new Map<number, Set<string>>();
+  readonly #lookAt: LookAt;
+
+  constructor(lookAt: LookAt) {
+    this.#lookAt = lookAt;
+  }
 
   get(name: string): PlannedObject | undefined {
     return this.#planned.get(name);
@@ -140,7 +147,7 @@ export class KnownContent {
    * the one with the most; else of one whose planned part begins with the whole file (from 4 KiB on).
    * @param prefer of several, one for which this holds
    */
-  async find(file: FileRef, prefer: (name: string) => boolean): Promise<ReadBefore | undefined> {
+  async find(file: InputRef, prefer: (name: string) => boolean): Promise<ReadBefore | undefined> {
     if (this.#planned.size === 0 || file.size === 0) return undefined;
     const beginning = await beginningOf(file);
     const heads = headsOf(beginning);
@@ -159,10 +166,10 @@ export class KnownContent {
   }
 
   /** Whether a file is the beginning of what is planned of another one, which must still be there to be compared. */
-  async isWithin(file: FileRef, name: string): Promise<ReadBefore | undefined> {
+  async isWithin(file: InputRef, name: string): Promise<ReadBefore | undefined> {
     const { prefix } = this.#planned.get(name) ?? {};
     if (prefix === undefined || !isText(file.path) || file.path === name) return undefined;
-    const around = await fileRef(name).catch(() => undefined);
+    const around = await this.#lookAt(name).catch(() => undefined);
     if (around === undefined) return undefined;
     const { bytes, hash } = await wholePrefix(file);
     if (bytes === 0 || bytes >= prefix.bytes) return undefined;
@@ -170,7 +177,7 @@ export class KnownContent {
     return found?.prefix.hash === hash ? { name, names: [name], bytes, within: true } : undefined;
   }
 
-  async #findAround(file: FileRef, heads: readonly string[]): Promise<ReadBefore | undefined> {
+  async #findAround(file: InputRef, heads: readonly string[]): Promise<ReadBefore | undefined> {
     if (file.size < WITHIN_BYTES || heads.length < 2) return undefined;
     for (const name of this.#beginning.get(heads.at(-1)!) ?? []) {
       const found = await this.isWithin(file, name);
@@ -179,11 +186,11 @@ export class KnownContent {
     return undefined;
   }
 
-  async #findWhole(file: FileRef, prefer: (name: string) => boolean): Promise<ReadBefore | undefined> {
+  async #findWhole(file: InputRef, prefer: (name: string) => boolean): Promise<ReadBefore | undefined> {
     const names = [...(this.#whole.get(file.size) ?? [])].filter(
       (name) => name !== file.path && this.#planned.get(name)?.prefix === undefined,
     );
-    if (names.length === 0) return undefined;
+    if (names.length === 0 || isObject(file)) return undefined;
     const hash = await hashFile(file.path);
     const equal = names.filter((name) => this.#planned.get(name)!.contentHash === hash);
     if (equal.length === 0) return undefined;
@@ -198,7 +205,7 @@ interface Beginning {
 }
 
 /** The beginnings of these lengths, of those that the file has, in one reading. */
-async function beginnings(file: FileRef, lengths: readonly number[]): Promise<Beginning[]> {
+async function beginnings(file: InputRef, lengths: readonly number[]): Promise<Beginning[]> {
   const found: Beginning[] = [];
   const wanted = [...lengths].sort((a, b) => a - b);
   const hasher = PrefixHasher.again(Number.POSITIVE_INFINITY, 1);
@@ -230,7 +237,7 @@ function prefixesIn(content: Buffer, lengths: readonly number[]): Beginning[] {
     });
 }
 
-async function beginningOf(file: FileRef): Promise<Buffer> {
+async function beginningOf(file: InputRef): Promise<Buffer> {
   const blocks: Buffer[] = [];
   let bytes = 0;
   for await (const block of contentOf(file)) {
@@ -242,9 +249,9 @@ async function beginningOf(file: FileRef): Promise<Buffer> {
 }
 
 /** Bytes as prefixes count them. Where they are damaged they end: whoever reads the rows says so. */
-async function* contentOf(file: FileRef): AsyncGenerator<Buffer> {
+async function* contentOf(file: InputRef): AsyncGenerator<Buffer> {
   const { rows, compression } = detectFormat(file.path);
-  const input = await InputFile.open(mayGrow(file.path) ? { ...file, grows: true } : file);
+  const input = await openInput(file, mayGrow(file.path));
   try {
     yield* rows === 'parquet' ? input.blocks(0) : decompress(input.blocks(0), compression);
   } catch (error) {

@@ -1,8 +1,8 @@
 /**
- * Input files of the embedded engine: read in order, and planned by reference, since files stay where they are. How far a
- * file is planned is the planner's state, with a hash of what that was. So nothing is read twice: not under another name,
- * unless the user says so, and not when it was only touched. Lines may be added to a text; whatever else was changed after
- * it was planned is refused.
+ * Input files of the embedded engine, objects in S3 among them: read in order, and planned by reference, since files stay
+ * where they are. How far a file is planned is the planner's state, with a hash of what that was. So nothing is read twice:
+ * not under another name, unless the user says so, and not when it was only touched. Lines may be added to a text; whatever
+ * else was changed after it was planned is refused.
  */
 import { stat } from 'node:fs/promises';
 import { PrefixHasher } from '../batch/content-prefix.ts';
@@ -14,7 +14,7 @@ import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
-import { type FileRef, fileRef } from '../source/file-blocks.ts';
+import { type InputRef, isObject, type LookAt } from '../source/input-ref.ts';
 import { openRows } from '../source/open-rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import {
@@ -37,6 +37,7 @@ import type { SourceInput, SourceState } from './source-input.ts';
 export async function replayFiles(
   job: PhysicalJob,
   plan: Plan,
+  lookAt: LookAt,
   skips: readonly Skip[] = [],
 ): Promise<PartitionInput[]> {
   if (plan.headHash !== job.headHash) {
@@ -51,7 +52,7 @@ export async function replayFiles(
     if (piece.from === piece.to) continue;
     const source = job.sources.findIndex((s) => s.name === piece.source);
     builder.open({ source, name: piece.name });
-    const file = await fileOf(piece);
+    const file = await fileOf(piece, lookAt);
     const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition };
     for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
   }
@@ -65,9 +66,13 @@ export async function replayFiles(
 }
 
 /** The file of a piece, as it is now if it still begins as it was planned. */
-async function fileOf(piece: Piece): Promise<FileRef> {
+async function fileOf(piece: Piece, lookAt: LookAt): Promise<InputRef> {
+  const now = await lookAt(piece.name);
+  if (isObject(now)) {
+    if (versionOf(now) === piece.version || (await goesOn(now, plannedObject(piece)))) return now;
+    throw changedError(now, piece.from);
+  }
   const planned = { path: piece.name, size: piece.size!, mtimeMs: piece.mtimeMs! };
-  const now = await fileRef(piece.name);
   if (piece.prefix === undefined || versionOf(now) === versionOf(planned)) return planned;
   if (!(await goesOn(now, plannedObject(piece)))) throw changedError(now, piece.from);
   return mayGrow(now.path) ? { ...now, grows: true } : now;
@@ -92,17 +97,19 @@ export interface SourceFilesOptions {
   readonly index: number;
   readonly name: string;
   readonly planner: Planner;
-  readonly files: readonly FileRef[];
+  readonly files: readonly InputRef[];
   /** `undefined`: refuse it, and ask. */
   readonly moved?: Moved | undefined;
   /** Files may grow while the job runs: only whole lines are read. */
   readonly following?: boolean | undefined;
+  /** Finds out what is under a name now. */
+  readonly lookAt: LookAt;
   /** Ends a reading that is under way, with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 interface FileState {
-  ref: FileRef;
+  ref: InputRef;
   /** Is to be read as it is, whatever it holds. */
   accepted: boolean;
   /** Bytes of it that count as read. */
@@ -123,7 +130,7 @@ export class SourceFiles implements SourceInput {
   readonly byReference = true;
   readonly #options: SourceFilesOptions;
   readonly #files = new Map<string, FileState>();
-  readonly #content = new KnownContent();
+  readonly #content: KnownContent;
   #contentLoaded = false;
   /** Files that are new or changed and not looked at yet; and those to be read, the first being read. */
   #unchecked: FileState[] = [];
@@ -143,6 +150,7 @@ export class SourceFiles implements SourceInput {
     this.index = options.index;
     this.name = options.name;
     this.#options = options;
+    this.#content = new KnownContent(options.lookAt);
     this.add(options.files);
   }
 
@@ -153,7 +161,7 @@ export class SourceFiles implements SourceInput {
   }
 
   /** Takes files that were not there before, and those that are known in their present version. */
-  add(files: readonly FileRef[]): void {
+  add(files: readonly InputRef[]): void {
     for (const file of this.#doubtful.splice(0)) this.#unchecked.push(file);
     for (const ref of files) {
       let file = this.#files.get(ref.path);
@@ -188,7 +196,7 @@ export class SourceFiles implements SourceInput {
     const { ref } = this.#queue[this.#at]!;
     const cursor = this.#cursor!;
     const { piece: taken, bytes } = await cursor.take(builder, max);
-    const piece: Piece = { ...taken, size: ref.size, mtimeMs: ref.mtimeMs };
+    const piece: Piece = { ...taken, size: ref.size, mtimeMs: mtimeOf(ref) };
     this.#content.set(ref.path, plannedObject(piece));
     if (!isText(ref.path)) this.#fileBytes += bytes;
     if (cursor.ended) {
@@ -293,7 +301,7 @@ export class SourceFiles implements SourceInput {
     if (moved.length > 0 && choice === undefined) throw movedError(moved, this.#content);
     const renewed = new Set(changed.map((file) => file.ref.path));
     for (const { before } of moved) {
-      for (const name of before.names) if (await isGone(name)) renewed.add(name);
+      for (const name of before.names) if (await this.#isGone(name)) renewed.add(name);
     }
     const found = moved.map((m) => ({ ...m, planned: this.#content.get(m.before.name)! }));
     for (const name of renewed) {
@@ -306,7 +314,7 @@ export class SourceFiles implements SourceInput {
   }
 
   /** How far a file would be planned if all of it were. */
-  async #contentOf(ref: FileRef): Promise<PlannedObject> {
+  async #contentOf(ref: InputRef): Promise<PlannedObject> {
     const hasher = new PrefixHasher();
     let next = 0;
     const growing = mayGrow(ref.path);
@@ -319,8 +327,9 @@ export class SourceFiles implements SourceInput {
     return { version: '', next, position, done: false, prefix: hasher.prefix };
   }
 
-  #noteMoved(ref: FileRef, from: string, { next, position, prefix, contentHash }: PlannedObject): void {
-    const { path, size, mtimeMs } = ref;
+  #noteMoved(ref: InputRef, from: string, { next, position, prefix, contentHash }: PlannedObject): void {
+    const { path, size } = ref;
+    const mtimeMs = mtimeOf(ref);
     const whole = prefix === undefined || !isText(path) || (mayGrow(path) && size === prefix.bytes);
     this.#note({
       source: this.name,
@@ -359,9 +368,10 @@ export class SourceFiles implements SourceInput {
       const grown = mayGrow(path) && file.ref.size > (planned.prefix?.bytes ?? planned.size ?? 0);
       if (!grown || planned.version === versionOf(file.ref)) return undefined;
     }
-    const ref = mayGrow(path) ? { ...file.ref, grows: true } : file.ref;
+    const ref = mayGrow(path) && !isObject(file.ref) ? { ...file.ref, grows: true } : file.ref;
     this.#inode = await inodeOf(path);
-    const growing = mayGrow(path) && this.#options.following;
+    // An object is whole when it is there.
+    const growing = mayGrow(path) && !isObject(ref) && this.#options.following;
     this.#fileBytes = planned?.position?.offset ?? 0;
     const cursor = await InputCursor.open(ref, {
       source: this.index,
@@ -381,7 +391,8 @@ export class SourceFiles implements SourceInput {
     if (cursor.ended && planned !== undefined && !planned.done && !growing) {
       // It ends where it was planned to, which was not known.
       const { next, position, prefix } = planned;
-      const { size, mtimeMs } = ref;
+      const { size } = ref;
+      const mtimeMs = mtimeOf(ref);
       this.#note({
         source: this.name,
         name: path,
@@ -398,10 +409,19 @@ export class SourceFiles implements SourceInput {
     return cursor;
   }
 
+  async #isGone(name: string): Promise<boolean> {
+    try {
+      await this.#options.lookAt(name);
+      return false;
+    } catch (error) {
+      return error instanceof InputError && error.code === 'INPUT_MISSING';
+    }
+  }
+
   /** A file that was written to while it was read must still begin as it was read. */
-  async #sure(ref: FileRef, piece: Piece): Promise<void> {
-    if (!mayGrow(ref.path)) return;
-    const now = await fileRef(ref.path).catch(() => undefined);
+  async #sure(ref: InputRef, piece: Piece): Promise<void> {
+    if (!mayGrow(ref.path) || isObject(ref)) return;
+    const now = await this.#options.lookAt(ref.path).catch(() => undefined);
     if (now === undefined || versionOf(now) === versionOf(ref) || (await inodeOf(ref.path)) !== this.#inode) return;
     if (!(await goesOn(now, plannedObject(piece)))) throw changedError(now, piece.to);
   }
@@ -422,7 +442,7 @@ interface MovedFile {
 }
 
 /** A hasher that stands where the reading of a text begins. `undefined`: what is before cannot be known cheaply. */
-async function hasherFor(ref: FileRef, planned: PlannedObject | undefined): Promise<PrefixHasher | undefined> {
+async function hasherFor(ref: InputRef, planned: PlannedObject | undefined): Promise<PrefixHasher | undefined> {
   if (planned === undefined) return new PrefixHasher();
   const { prefix, position, next } = planned;
   const line = position?.line ?? 1;
@@ -438,11 +458,12 @@ async function inodeOf(path: string): Promise<bigint | undefined> {
   return (await stat(path, { bigint: true }).catch(() => undefined))?.ino;
 }
 
-async function isGone(path: string): Promise<boolean> {
-  return (await inodeOf(path)) === undefined;
+/** Of an object its etag tells more. */
+function mtimeOf(ref: InputRef): number | undefined {
+  return isObject(ref) ? undefined : ref.mtimeMs;
 }
 
-function changedError({ path }: FileRef, rows: number): InputError {
+function changedError({ path }: InputRef, rows: number): InputError {
   const advice = mayGrow(path)
     ? `Only new lines behind its last one may be added. Put it back as it was; or take it out of the input and give what is new as a new file; or start over with a new --store. If it was rotated, give the file that it became as input, too.`
     : `Put it back as it was; or take it out of the input and give what comes after its first ${rows} rows as a new file; or start over with a new --store.`;

@@ -1,24 +1,39 @@
-/** Which files each source has, from what a user wrote: paths and globs. */
+/** Which files and objects each source has, from what a user wrote: paths, `s3://` URLs and globs of both. */
 import { MisaError } from '../errors.ts';
 import { expandInputs } from '../source/expand-inputs.ts';
 import type { FileRef } from '../source/file-blocks.ts';
+import type { InputRef } from '../source/input-ref.ts';
+import { isS3Url, type S3Inputs } from '../source/s3-inputs.ts';
 import type { InputFiles } from './inputs.ts';
 
+/** By source, in the order they are to be read. */
+type Patterns = ReadonlyMap<string, readonly string[]>;
+
 /**
- * @param patterns by source, in the order they are to be read
- * @param waiting files may come later, so that it is no error if a glob matches none yet
- * @throws {InputError} as {@link expandInputs}
+ * Files, and objects in S3.
+ * @param waiting they may come later, so that it is no error if a glob matches none yet
+ * @throws {InputError} as {@link expandInputs} and {@link S3Inputs.find}
  */
-export async function findFiles(
-  patterns: ReadonlyMap<string, readonly string[]>,
+export function findInputs(patterns: Patterns, waiting: boolean, s3: S3Inputs): Promise<InputFiles> {
+  return findEach<InputRef>(patterns, waiting, async (text) => (isS3Url(text) ? s3.find(text) : expandInputs([text])));
+}
+
+/** Files of this machine only. @throws {InputError} as {@link expandInputs} */
+export function findFiles(patterns: Patterns): Promise<ReadonlyMap<string, readonly FileRef[]>> {
+  return findEach(patterns, false, (text) => expandInputs([text]));
+}
+
+async function findEach<Ref>(
+  patterns: Patterns,
   waiting: boolean,
-): Promise<InputFiles> {
-  const found = new Map<string, readonly FileRef[]>();
+  expand: (text: string) => Promise<readonly Ref[]>,
+): Promise<ReadonlyMap<string, readonly Ref[]>> {
+  const found = new Map<string, readonly Ref[]>();
   for (const [source, texts] of patterns) {
-    const files: FileRef[] = [];
+    const files: Ref[] = [];
     for (const text of texts) {
       try {
-        for (const file of await expandInputs([text])) files.push(file);
+        for (const file of await expand(text)) files.push(file);
       } catch (error) {
         const later = waiting && error instanceof MisaError && error.code === 'INPUT_MISSING' && /[*?[{(]/.test(text);
         if (!later) throw error;

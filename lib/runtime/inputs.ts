@@ -13,7 +13,8 @@ import type { Gathered, Planner } from '../batch/planner.ts';
 import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { JobError } from '../errors.ts';
-import type { FileRef } from '../source/file-blocks.ts';
+import { fileRef } from '../source/file-blocks.ts';
+import type { InputRef, LookAt } from '../source/input-ref.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
@@ -24,8 +25,8 @@ import { StreamSource, type StreamSpec } from './stream-source.ts';
 /** A stream that has nothing is asked again so often: time may move the watermark, too. */
 const IDLE_MS = 1000;
 
-/** Files by source name, in the order they are to be read. */
-export type InputFiles = ReadonlyMap<string, readonly FileRef[]>;
+/** Files, and objects in S3, by source name, in the order they are to be read. */
+export type InputFiles = ReadonlyMap<string, readonly InputRef[]>;
 
 /** Looks for new files every `pollMs`, for ever. */
 export interface Watch {
@@ -40,6 +41,8 @@ export interface InputsOptions {
   readonly files: InputFiles;
   readonly streams?: InputStreams | undefined;
   readonly watch?: Watch | undefined;
+  /** Finds out what is under a name now. Default: names are files. */
+  readonly lookAt?: LookAt | undefined;
   readonly clock: Clock;
   /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
   readonly moved?: Moved | undefined;
@@ -70,11 +73,11 @@ export class Inputs {
     this.#job = job;
     this.#planner = planner;
     this.#options = options;
-    const { files, moved, watch, signal } = options;
+    const { files, moved, watch, lookAt = fileRef, signal } = options;
     const following = watch !== undefined;
     this.#files = known.map(
       (name, index) =>
-        new SourceFiles({ index, name, planner, files: files.get(name) ?? [], moved, following, signal }),
+        new SourceFiles({ index, name, planner, files: files.get(name) ?? [], moved, following, lookAt, signal }),
     );
     const { clock } = options;
     const { maxRows, maxBytes } = job.trigger;
@@ -168,7 +171,8 @@ export class Inputs {
 
   /** The inputs of a planned batch whose rows are not stored, decoded again. @throws {InputError} @throws {JobError} */
   replay(plan: Plan): Promise<PartitionInput[]> {
-    return replayFiles(this.#job, plan, this.#planner.state.manifest.skips);
+    const { lookAt = fileRef } = this.#options;
+    return replayFiles(this.#job, plan, lookAt, this.#planner.state.manifest.skips);
   }
 
   /** Ends reading. */

@@ -15,7 +15,7 @@ import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import type { Moved } from './file-inputs.ts';
-import { type InputFiles, type InputStreams, Inputs, type Watch } from './inputs.ts';
+import { type InputFiles, type InputStreams, Inputs, type InputsOptions, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 import { recordFailure } from './record-failure.ts';
 
@@ -34,6 +34,7 @@ export interface RunJobOptions {
   /** Of sources that have no files. */
   readonly streams?: InputStreams | undefined;
   readonly watch?: Watch | undefined;
+  readonly lookAt?: InputsOptions['lookAt'];
   /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
   readonly moved?: Moved | undefined;
   /** Closes windows and fires timers when all is read, or when watching is stopped. */
@@ -102,6 +103,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       moved: options.moved,
       streams: options.streams,
       watch,
+      lookAt: options.lookAt,
       clock,
       stop,
       signal: over.signal,

@@ -5,13 +5,15 @@
 import { errorText, JobError, MisaError } from '../errors.ts';
 import { parseStoreUrl } from '../object-store/store-spec.ts';
 import type { RunOptions } from '../run.ts';
+import { fileRef } from '../source/file-blocks.ts';
+import { isS3Url, S3Inputs } from '../source/s3-inputs.ts';
 import { compileJob } from '../stream/compile.ts';
 import type { Job } from '../stream/job.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { systemClock } from '../util/clock.ts';
 import { systemRandom } from '../util/random.ts';
 import { checkInputs, type EmbeddedEnd, type Opened, type Output, type Progress, runEmbedded } from './embedded.ts';
-import { findFiles } from './find-files.ts';
+import { findInputs } from './find-files.ts';
 import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
@@ -19,6 +21,8 @@ import { splitInputs } from './split-inputs.ts';
 
 /** New files are looked for so often. */
 const POLL_MS = 1000;
+/** The same where a listing is a request that costs. */
+const POLL_S3_MS = 5000;
 const CONSUMER = 'onBatch';
 const OPTIONS: readonly string[] = [
   'inputs',
@@ -80,7 +84,9 @@ async function runChecked(
     const names = job.outputs.map(({ name }) => name);
     refuseOwnResults([...patterns.values()].flat(), target.path, names, target.format ?? 'ndjson');
   }
-  const find = () => findFiles(patterns, watch === true);
+  const s3 = new S3Inputs({ endpoint, clock: systemClock, random: systemRandom });
+  const find = () => findInputs(patterns, watch === true, s3);
+  const pollMs = [...patterns.values()].flat().some(isS3Url) ? POLL_S3_MS : POLL_MS;
   const startMs = systemClock.monotonic();
   const totals = new Totals();
   const end = await runEmbedded(job, {
@@ -92,7 +98,8 @@ async function runChecked(
     moved,
     flush,
     stop,
-    watch: watch === true ? { pollMs: POLL_MS, find } : undefined,
+    watch: watch === true ? { pollMs, find } : undefined,
+    lookAt: (name) => (isS3Url(name) ? s3.ref(name) : fileRef(name)),
     onOpen: (opened) => tell(started(opened)),
     onBatch: (progress) => {
       const event = progressOf(progress);

@@ -35,7 +35,7 @@ async function matches(pattern: string, cwd: string): Promise<string[]> {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(pattern)) {
     throw new InputError(
       'INPUT_MISSING',
-      `${pattern} is a URL; inputs are files on this machine. Download it first.`,
+      `${pattern} is a URL; inputs are files on this machine, and for a run objects in S3 (s3://bucket/key). Download it first.`,
       pattern,
     );
   }

@@ -14,7 +14,7 @@ import type { Random } from '../util/random.ts';
 import { BLOCK_BYTES } from './file-blocks.ts';
 import type { InputObject, ObjectReader } from './input-object.ts';
 import { mergeReads } from './merge-reads.ts';
-import { answersOf, inputErrorOf, overwritten } from './s3-input-errors.ts';
+import { answersOf, inputErrorOf, overwritten, type Seen } from './s3-input-errors.ts';
 
 /** Requests in a row that bring not one byte. */
 const TRIES = 6;
@@ -31,6 +31,8 @@ export interface S3ObjectOptions {
   readonly size: number;
   /** In a bucket that keeps versions: reads this one even if it was overwritten. */
   readonly versionId?: string | undefined;
+  /** Where the version is known from, for messages. Default `announced`. */
+  readonly seen?: Seen | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -167,11 +169,11 @@ class S3ObjectReader implements ObjectReader {
   /** A service that does not know conditions on GET answers with what is there now. */
   #check({ ETag, ContentLength, ContentRange }: GetObjectCommandOutput, whole: boolean): void {
     const total = whole ? ContentLength : Number(/\/(\d+)$/.exec(ContentRange ?? '')?.[1] ?? Number.NaN);
-    const { size } = this.#options;
-    if (ETag !== undefined && quoted(ETag) !== this.#etag) throw overwritten(this.#path, 'it has another etag');
+    const { size, seen } = this.#options;
+    if (ETag !== undefined && quoted(ETag) !== this.#etag) throw overwritten(this.#path, 'it has another etag', seen);
     if (total === undefined || total === size) return;
     if (Number.isNaN(total)) throw new Error(`S3 answered with ${errorText(ContentRange)} in place of a range`);
-    throw overwritten(this.#path, `it had ${size} bytes and now has ${total}`);
+    throw overwritten(this.#path, `it had ${size} bytes and now has ${total}`, seen);
   }
 }
 
