@@ -7,6 +7,7 @@ import type { PlannedObject } from '../batch/planner-log.ts';
 import { DamagedStreamError, decompress } from '../source/decompress.ts';
 import { hashFile } from '../source/file-blocks.ts';
 import { detectFormat } from '../source/format.ts';
+import type { ObjectReader } from '../source/input-object.ts';
 import { type InputRef, isObject, type LookAt, openInput } from '../source/input-ref.ts';
 
 const LONGEST_HEAD = HEAD_BYTES[HEAD_BYTES.length - 1]!;
@@ -240,7 +241,7 @@ function prefixesIn(content: Buffer, lengths: readonly number[]): Beginning[] {
 async function beginningOf(file: InputRef): Promise<Buffer> {
   const blocks: Buffer[] = [];
   let bytes = 0;
-  for await (const block of contentOf(file)) {
+  for await (const block of contentOf(file, LONGEST_HEAD)) {
     blocks.push(block);
     bytes += block.length;
     if (bytes >= LONGEST_HEAD) break;
@@ -248,17 +249,26 @@ async function beginningOf(file: InputRef): Promise<Buffer> {
   return Buffer.concat(blocks).subarray(0, LONGEST_HEAD);
 }
 
-/** Bytes as prefixes count them. Where they are damaged they end: whoever reads the rows says so. */
-async function* contentOf(file: InputRef): AsyncGenerator<Buffer> {
+/**
+ * Bytes as prefixes count them. Where they are damaged they end: whoever reads the rows says so.
+ * @param head about so many are wanted; they are read alone, so that no stream is begun that is broken off
+ */
+async function* contentOf(file: InputRef, head = 0): AsyncGenerator<Buffer> {
   const { rows, compression } = detectFormat(file.path);
   const input = await openInput(file, mayGrow(file.path));
   try {
-    yield* rows === 'parquet' ? input.blocks(0) : decompress(input.blocks(0), compression);
+    const blocks = blocksOf(input, Math.min(head, file.size));
+    yield* rows === 'parquet' ? blocks : decompress(blocks, compression);
   } catch (error) {
     if (!(error instanceof DamagedStreamError)) throw error;
   } finally {
     await input.close();
   }
+}
+
+async function* blocksOf(input: ObjectReader, head: number): AsyncGenerator<Buffer> {
+  if (head > 0) yield await input.read(0, head);
+  yield* input.blocks(head);
 }
 
 function endsLine(next: number | undefined): boolean {
