@@ -54,7 +54,7 @@ export class BatchFunction {
     }
     const startMs = clock.monotonic();
     try {
-      const plan = carriedPlan(trigger);
+      const plan = carriedPlan(trigger, report);
       const input = await this.#inputOf(trigger, plan);
       const committed = await this.#runner.run(n, { ...(plan && { plan }), ...(input && { input }) }, invocation);
       await allOrFirstError([committed.published, this.#bringNear(), this.#triggerNext(n, plan)]);
@@ -69,13 +69,14 @@ export class BatchFunction {
   /** The rows that a trigger carries, or says the place of; `undefined`: the runner finds them. */
   async #inputOf(trigger: BatchTrigger, plan: StoredPlan | undefined): Promise<PartitionInput | undefined> {
     const { state } = this.#runner;
+    const { report } = this.#env;
     // Rows of a batch that is done are not read.
     if (state.position >= trigger.n || plan === undefined) return undefined;
     const { segment } = plan.plan;
     if (segment === null) return undefined;
-    const place = carriedPlace(trigger, segment);
+    const place = carriedPlace(trigger, segment, report);
     if (place === undefined) return undefined;
-    const carried = carriedInput(trigger, place);
+    const carried = carriedInput(trigger, place, report);
     if (carried !== undefined) return carried;
     const name = this.#env.names.segment(trigger.n, segment);
     const answer = await this.#env.store.get(name, { range: { offset: place.offset, length: place.length } });

@@ -9,6 +9,7 @@ import { decodeSection, type SectionPlace, sectionPlace } from '../batch/segment
 import { MisaError } from '../errors.ts';
 import { asBuffer } from '../util/bytes.ts';
 import { cutText } from '../util/text.ts';
+import type { Trace } from '../util/trace.ts';
 
 const VERSION = 1;
 
@@ -84,26 +85,35 @@ export function encodeBytes(bytes: Uint8Array): string {
 }
 
 /** The plan that a message carries; `undefined`: none, or not a whole one. */
-export function carriedPlan({ n, plan }: BatchTrigger | PlanNotice): StoredPlan | undefined {
-  return attempt(plan, (bytes) => decodePlan(bytes, 'the plan in a message', n));
+export function carriedPlan({ n, plan }: BatchTrigger | PlanNotice, trace?: Trace): StoredPlan | undefined {
+  return attempt(trace, plan, (bytes) => decodePlan(bytes, 'the plan in a message', n));
 }
 
 /** Where the segment that the plan names has this partition's rows; `undefined`: the message does not say so, or not of this segment. */
-export function carriedPlace({ head, partition }: BatchTrigger, segment: string): SectionPlace | undefined {
-  return attempt(head, (bytes) => sectionPlace(bytes, segment, partition, 'the segment in a message'));
+export function carriedPlace(
+  { head, partition }: BatchTrigger,
+  segment: string,
+  trace?: Trace,
+): SectionPlace | undefined {
+  return attempt(trace, head, (bytes) => sectionPlace(bytes, segment, partition, 'the segment in a message'));
 }
 
 /** The rows that a trigger carries; `undefined`: none, or not those of the segment. */
-export function carriedInput({ input }: BatchTrigger, place: SectionPlace): PartitionInput | undefined {
-  return attempt(input, (bytes) => decodeSection(bytes, place, 'the rows in a message'));
+export function carriedInput({ input }: BatchTrigger, place: SectionPlace, trace?: Trace): PartitionInput | undefined {
+  return attempt(trace, input, (bytes) => decodeSection(bytes, place, 'the rows in a message'));
 }
 
-/** What is damaged in a message is read from the objects instead. */
-function attempt<T>(text: string | undefined, decode: (bytes: Uint8Array) => T): T | undefined {
+/** What is damaged in a message is told, and read from the objects instead. */
+function attempt<T>(
+  trace: Trace | undefined,
+  text: string | undefined,
+  decode: (bytes: Uint8Array) => T,
+): T | undefined {
   if (text === undefined) return undefined;
   try {
     return decode(Buffer.from(text, 'base64'));
-  } catch {
+  } catch (error) {
+    trace?.trouble?.('a damaged part of a message is read from the store instead', error);
     return undefined;
   }
 }

@@ -61,7 +61,7 @@ function openCache(bytes: number, clock: Clock, random: Random, report: Report):
     });
     // What an environment before left here was not closed in order.
     rmSync(directory, { recursive: true, force: true });
-    return LmdbBlockCache.open(directory, bytes);
+    return LmdbBlockCache.open(directory, bytes, (what, error) => report.trouble?.(what, error));
   } catch (error) {
     report.warn('there is no local cache: state is read from the object store', { error: errorText(error) });
     return undefined;

@@ -39,7 +39,7 @@ export class PreloadFunction {
   async run(notice: PlanNotice): Promise<number> {
     const { file, report, names, store } = this.#env;
     if (notice.job !== file.id) return 0;
-    const { plan } = carriedPlan(notice) ?? (await this.#source.plan(notice.n));
+    const { plan } = carriedPlan(notice, report) ?? (await this.#source.plan(notice.n));
     if (plan.segment === null || plan.n < 2) return 0;
     const partitions = Array.from({ length: file.partitions }, (_, p) => p);
     // Environments go cold together, when nothing comes for a while: one partition, another each time, speaks for all.
@@ -72,12 +72,13 @@ export class PreloadFunction {
   }
 
   async #writePack(partition: number, plan: Parameters<typeof watermarksOf>[0] & { n: number }, segment: Segment) {
-    const { job, store, names, cache } = this.#env;
+    const { job, store, names, cache, report } = this.#env;
     const path = partitionPath(0, partition);
     let state = this.#states.get(partition);
     if (state === undefined) {
       const kinds = job.stages[0]!.operators.flatMap(({ operator }) => operator.tables).map((table) => table.kind);
-      state = new PartitionState({ store, names, path, cache, kinds, rowBytes: STATE_BYTES });
+      const onTrouble = (what: string, error: unknown): void => report.trouble?.(what, error);
+      state = new PartitionState({ store, names, path, cache, kinds, rowBytes: STATE_BYTES, onTrouble });
       this.#states.set(partition, state);
     }
     state.adopt(await loadManifest(store, names.manifest(path)));

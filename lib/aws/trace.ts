@@ -12,7 +12,8 @@ export function keepTrace(
   report: Observed,
   name: string,
 ): () => Promise<void> {
-  const writer = new TraceWriter({ store, names, clock, random, runInfo: { function: name }, keptRuns: 0 });
+  const onTrouble = (what: string, error: unknown): void => report.trouble?.(what, error);
+  const writer = new TraceWriter({ store, names, clock, random, runInfo: { function: name }, keptRuns: 0, onTrouble });
   report.keepSpans((span) => writer.span(span));
   return () => writer.flush();
 }

@@ -31,6 +31,7 @@ import type { StoredPlan } from './plan.ts';
 import { publishEntry } from './publish.ts';
 import { encodeInput, type PartitionInput } from './rows.ts';
 import { encodeState, runOperators } from './run-operators.ts';
+import { assertSamePlan } from './same-plan.ts';
 
 /** What all partitions of a job share in one environment. */
 export interface Environment {
@@ -103,6 +104,8 @@ export class PartitionRunner {
   #publishedThrough = 0;
   #publishing: Promise<void> = Promise.resolve();
   #cold = true;
+  /** The last log entry that was found in the log. */
+  #adopted: LogHeader | undefined;
 
   constructor(env: Environment, source: BatchSource, stage: number, partition: number) {
     const { job, store, names, cache } = env;
@@ -133,6 +136,11 @@ export class PartitionRunner {
     return this.#publishedThrough;
   }
 
+  /** ⚑ same-plan, for the last plan. @throws {CorruptionError} the log entry found was made for another plan of that number */
+  checkHead(n: number, planHash: string): void {
+    if (this.#adopted?.n === n) assertSamePlan(this.#adopted, planHash, this.log.nameOf(n));
+  }
+
   /** Brings this environment to the head of the log, and publishes what is committed, without running anything. */
   async open(): Promise<void> {
     // Nothing is run on the way to the head of the log.
@@ -150,6 +158,10 @@ export class PartitionRunner {
     for (;;) {
       if (await this.#position(n, invocation)) {
         const { entry } = await this.log.readEntry(n);
+        // ⚑ same-plan: what is committed is not what this plan asks for.
+        if (entry !== undefined && known.plan !== undefined) {
+          assertSamePlan(entry.header, known.plan.hash, this.log.nameOf(n));
+        }
         const published = entry === undefined ? Promise.resolve() : this.#finish(entry);
         return { n, entry, published, own: undefined };
       }
@@ -238,6 +250,7 @@ export class PartitionRunner {
     // ⚑ chain
     if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);
     this.state.adoptEntry(n, entry.hash, entry.changes());
+    this.#adopted = entry.header;
     this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
   }
 
@@ -257,6 +270,7 @@ export class PartitionRunner {
       } catch (error) {
         // What may pass by itself is no reason to fail the batch, for a while.
         if (!(error instanceof MisaError && error.retryable) || ++failures > MAX_RELIEF_FAILURES) throw error;
+        trace.trouble?.('a fold that a batch waits for failed and is tried again', error);
         await clock.sleep(Math.min(2000, 20 * 2 ** failures));
       }
       if (this.state.manifest.through === before) await this.#reload();

@@ -89,7 +89,7 @@ export class Planner {
   #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
 
   constructor(env: Environment) {
-    const { store, names, cache } = env;
+    const { store, names, cache, trace } = env;
     this.#env = env;
     this.log = new PlannerLog(store, names);
     this.state = new PartitionState({
@@ -99,6 +99,7 @@ export class Planner {
       cache,
       kinds: PLANNER_TABLES,
       rowBytes: STATE_BYTES,
+      onTrouble: (what, error) => trace.trouble?.(what, error),
     });
   }
 

@@ -10,6 +10,7 @@ import type { BatchSource } from './partition-runner.ts';
 import type { Plan, StoredPlan } from './plan.ts';
 import { PlannerLog } from './planner-log.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from './rows.ts';
+import { assertSamePlan } from './same-plan.ts';
 import { decodeSegment } from './segment.ts';
 
 /** Decodes the input of a plan by reference again, for all partitions. */
@@ -46,8 +47,9 @@ export class StoredSource implements BatchSource {
     return stored;
   }
 
-  async input(stage: number, partition: number, { plan }: StoredPlan): Promise<PartitionInput> {
-    if (stage > 0) return this.#handedOn(stage, partition, plan.n);
+  async input(stage: number, partition: number, stored: StoredPlan): Promise<PartitionInput> {
+    const { plan } = stored;
+    if (stage > 0) return this.#handedOn(stage, partition, stored);
     if (plan.counts.rows === 0) return NO_INPUT;
     if (plan.segment !== null) {
       const name = this.#options.names.segment(plan.n, plan.segment);
@@ -64,16 +66,21 @@ export class StoredSource implements BatchSource {
   }
 
   /** Rows that the partitions of the stage before have for this one. */
-  async #handedOn(stage: number, partition: number, n: number): Promise<PartitionInput> {
+  async #handedOn(stage: number, partition: number, stored: StoredPlan): Promise<PartitionInput> {
+    const { n } = stored.plan;
     const { store, names, partitions } = this.#options;
     const logs = Array.from({ length: partitions }, (_, p) => new DataLog(store, names, partitionPath(stage - 1, p)));
     return joinInputs(
       await Promise.all(
         logs.map(async (log) => {
           const { entry } = await log.readEntry(n);
-          if (entry !== undefined) return decodeInput(entry.next(partition));
-          // ⚑ stage-logs: it is kept for this stage, so it is damage that it is missing, and not that there were no rows.
-          throw new CorruptionError(log.nameOf(n), `it is missing although stage ${stage} has not read it`);
+          if (entry === undefined) {
+            // ⚑ stage-logs: it is kept for this stage, so it is damage that it is missing, and not that there were no rows.
+            throw new CorruptionError(log.nameOf(n), `it is missing although stage ${stage} has not read it`);
+          }
+          // ⚑ same-plan
+          assertSamePlan(entry.header, stored.hash, log.nameOf(n));
+          return decodeInput(entry.next(partition));
         }),
       ),
     );

@@ -29,5 +29,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'manifest'; readonly path: PartitionPath; readonly loaded: LoadedManifest }
   | { readonly kind: 'span'; readonly span: Span }
+  /** Something failed and was got over. */
+  | { readonly kind: 'trouble'; readonly what: string; readonly error: ErrorData }
   | { readonly kind: 'done'; readonly id: number; readonly error?: ErrorData | undefined }
   | { readonly kind: 'failed'; readonly error: ErrorData };

@@ -9,7 +9,7 @@ import { systemRandom } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import type { ErrorData, FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
 import { commitPaths, commitWork } from './commit-work.ts';
-import { COLLECT_EVERY_MS, FOLD_AFTER_MS, FOLD_EVERY } from './committers.ts';
+import { COLLECT_EVERY_MS, COMMIT_TROUBLE, FOLD_AFTER_MS, FOLD_EVERY } from './committers.ts';
 
 const TICK_MS = 100;
 
@@ -26,7 +26,10 @@ const toData = (error: unknown): ErrorData =>
 /** Opening is awaited by the first message, so that none is lost. */
 const ready = (async () => {
   const store = await openStore(spec, { clock, random: systemRandom });
-  const trace: Trace = { span: (span) => say({ kind: 'span', span }) };
+  const trace: Trace = {
+    span: (span) => say({ kind: 'span', span }),
+    trouble: (what, error) => say({ kind: 'trouble', what, error: toData(error) }),
+  };
   const env = { store, clock, random: systemRandom, trace, names: names(file.name, file.epoch), file, retentionMs };
   const loop = new CommitLoop(
     {
@@ -37,7 +40,8 @@ const ready = (async () => {
       onManifest: (path, loaded) => say({ kind: 'manifest', path, loaded }),
       onError: (error) => {
         // What may pass by itself is tried again with the next hint.
-        if (!(error instanceof MisaError && error.retryable)) say({ kind: 'failed', error: toData(error) });
+        if (error instanceof MisaError && error.retryable) trace.trouble?.(COMMIT_TROUBLE, error);
+        else say({ kind: 'failed', error: toData(error) });
       },
     },
     // Runs may be short and many: what the ones before left is collected first.

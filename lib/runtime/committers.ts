@@ -21,6 +21,7 @@ export const FOLD_EVERY = 4;
 /** The oldest unfolded log entry waits no longer than this. */
 export const FOLD_AFTER_MS = 2000;
 export const COLLECT_EVERY_MS = 60_000;
+export const COMMIT_TROUBLE = 'commit work failed and is tried again';
 
 type Listener = (path: PartitionPath, loaded: LoadedManifest) => void;
 
@@ -39,7 +40,8 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
       },
       onError: (error) => {
         // What may pass by itself is tried again with the next hint.
-        if (!(error instanceof MisaError && error.retryable)) failure ??= error;
+        if (error instanceof MisaError && error.retryable) env.trace.trouble?.(COMMIT_TROUBLE, error);
+        else failure ??= error;
       },
     },
     env.clock.now(),
@@ -99,6 +101,9 @@ export function workerCommitter(spec: StoreSpec, file: JobFile, retentionMs: num
         break;
       case 'span':
         trace.span(message.span);
+        break;
+      case 'trouble':
+        trace.trouble?.(message.what, toError(message.error));
         break;
       case 'done': {
         const caller = waiting.get(message.id);

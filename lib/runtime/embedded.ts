@@ -27,6 +27,7 @@ import { type Consume, type ConsumerOptions, ResultConsumer } from './result-con
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
 import { StepTimes } from './step-times.ts';
+import { Warnings } from './warnings.ts';
 
 const CACHE_BYTES = 256 << 20;
 /** R: far longer than any batch, far shorter than a disk takes to fill. */
@@ -105,7 +106,9 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   checkInputs(job, new Map([...options.inputs, ...[...(options.streams ?? [])].map(([name]) => [name, []] as const)]));
   const { clock = systemClock, random = systemRandom, retentionMs = RETENTION_MS } = options;
   const store = await openStore(options.store, { clock, random });
-  const cache = openCache(options, clock, random);
+  const warnings = new Warnings(options.onWarning);
+  const trouble = (what: string, error: unknown): void => warnings.note(what, error);
+  const cache = openCache(options, clock, random, trouble);
   let writer: TraceWriter | undefined;
   const times = new StepTimes();
   const trace: Trace = {
@@ -113,6 +116,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       times.span(span);
       writer?.span(span);
     },
+    trouble,
   };
   let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
@@ -135,7 +139,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       stop: options.stop,
       committer: (file) => {
         const jobNames = names(job.name, file.epoch);
-        writer = new TraceWriter({ store, names: jobNames, clock, random });
+        writer = new TraceWriter({ store, names: jobNames, clock, random, onTrouble: trouble });
         if (options.committer !== 'inline') return workerCommitter(options.store, file, retentionMs, trace);
         return inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs });
       },
@@ -158,9 +162,11 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
         const { commitLag, stateSize } = engine;
         const { progress, streamNames: streams } = inputs;
+        warnings.tell();
         options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, streams, ...progress });
       },
       onIdle: async () => {
+        warnings.tell();
         await directory?.tick();
         if (idle) return;
         idle = true;
@@ -173,11 +179,12 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
     return { ...end, file: opened!.file, files: directory?.files ?? [] };
   } catch (error) {
     // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
-    await directory?.close().catch(() => {});
+    await directory?.close().catch((failure: unknown) => trouble('the last results were not copied out', failure));
     throw error;
   } finally {
-    await writer?.flush().catch((error: Error) => options.onWarning?.(error));
+    await writer?.flush();
     await cache?.close();
+    warnings.tellLast();
   }
 }
 
@@ -200,6 +207,7 @@ function openCache(
   options: EmbeddedOptions,
   clock: Clock,
   random: Random,
+  onTrouble: (what: string, error: unknown) => void,
 ): { readonly blocks: BlockCache; close(): Promise<void> } | undefined {
   const { store, cacheBytes = CACHE_BYTES } = options;
   if (cacheBytes === 0) return undefined;
@@ -208,10 +216,10 @@ function openCache(
   try {
     const held = holdCacheDirectory(root, { clock, random });
     release = held.release;
-    const blocks = LmdbBlockCache.open(held.directory, cacheBytes);
+    const blocks = LmdbBlockCache.open(held.directory, cacheBytes, onTrouble);
     const close = async (): Promise<void> => {
       // What cannot be sealed is rebuilt by the next run.
-      await blocks.close().catch((error: Error) => options.onWarning?.(error));
+      await blocks.close().catch((error: unknown) => onTrouble('the local cache could not be kept', error));
       held.release();
     };
     return { blocks, close };

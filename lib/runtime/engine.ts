@@ -67,6 +67,8 @@ export class Engine {
   static async open(env: Environment): Promise<Engine> {
     const engine = new Engine(env);
     await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
+    const { position, state } = engine.planner;
+    for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);
     // A flush that is planned and not finished is learned of when it has run.
     await engine.planner.learnFlush();
     return engine;
@@ -122,7 +124,7 @@ export class Engine {
     await this.planner.learnFlush();
     try {
       const { stored, durable } = this.planner.plan(gathered);
-      this.#planned = durable.catch(() => {});
+      this.#planned = durable.catch(() => {}); // reported to whoever runs the batch
       return { stored, durable, inputs: gathered.inputs };
     } catch (error) {
       throw this.#fenced(error);

@@ -129,7 +129,7 @@ export class Inputs {
         signal?.throwIfAborted();
         continue;
       }
-      // ⚑ Counted from the first row that waits, so that rows that drip in do not hold each other up.
+      // Counted from the first row that waits, so that rows that drip in do not hold each other up.
       const { waitingSinceMs } = source;
       if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
       const taken = await source.take(builder, maxRows - builder.rows);

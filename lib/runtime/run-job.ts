@@ -132,12 +132,12 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       const done = await engine.run(planned, () => {
         if (planned.stored.plan.kind !== 'data' || stop?.aborted) return;
         ahead = prepare();
-        ahead.catch(() => {});
+        ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
       });
       engine.fillMemory();
       await reported;
       reported = done.published.then(() => report(done, clock.monotonic() - startMs));
-      reported.catch(() => {});
+      reported.catch(() => {}); // reported when it is awaited
     };
     for (;;) {
       committer.check();

@@ -133,7 +133,8 @@ export class StreamSource implements SourceInput {
   stop(): void {
     this.#stopped = true;
     this.#space?.();
-    // A stream that is asked for its next row answers later, or never; one of Node's can be told to end.
+    // A stream that is asked for its next row answers later, or never; one of Node's can be told to end. What it fails of
+    // in ending is of rows that nobody has seen: the next run reads them.
     void this.#reading?.return(undefined).catch(() => {});
     if (!this.#ended && this.#items instanceof Readable) this.#items.destroy();
     this.#options.bell.ring();

@@ -38,6 +38,7 @@ function parse(body: string): Readonly<Record<string, unknown>> | undefined {
     const value: unknown = JSON.parse(body);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
+    // The caller refuses what is no object, and quotes it.
     return undefined;
   }
 }

@@ -28,6 +28,8 @@ export interface BlockCache {
 
 const keyOf = (sst: string, part: Part): string => `${sst}/${part}`;
 
+type OnTrouble = (what: string, error: unknown) => void;
+
 const DATA = 'blocks.mdb';
 const SEAL = 'seal';
 
@@ -35,6 +37,7 @@ export class LmdbBlockCache implements BlockCache {
   readonly #directory: string;
   readonly #budgetBytes: number;
   readonly #db: RootDatabase<Buffer, string>;
+  readonly #onTrouble: OnTrouble | undefined;
   /** Sizes in order of use, the least recent first. */
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
@@ -42,7 +45,13 @@ export class LmdbBlockCache implements BlockCache {
   /** A write failed: nothing more is put there. */
   #failed = false;
 
-  private constructor(directory: string, budgetBytes: number, db: RootDatabase<Buffer, string>) {
+  private constructor(
+    directory: string,
+    budgetBytes: number,
+    db: RootDatabase<Buffer, string>,
+    onTrouble: OnTrouble | undefined,
+  ) {
+    this.#onTrouble = onTrouble;
     this.#directory = directory;
     this.#budgetBytes = budgetBytes;
     this.#db = db;
@@ -55,14 +64,15 @@ export class LmdbBlockCache implements BlockCache {
   /**
    * Opens the cache, empty if what is there cannot be trusted.
    * @param directory of this environment alone; not on a network file system
+   * @param onTrouble told when a write failed, once: after that the cache is not used
    * @throws {MisaError} `CACHE_UNUSABLE`: the directory cannot be written
    */
-  static open(directory: string, budgetBytes: number): LmdbBlockCache {
+  static open(directory: string, budgetBytes: number, onTrouble?: OnTrouble): LmdbBlockCache {
     try {
       if (!sealed(directory)) rmSync(directory, { recursive: true, force: true });
       mkdirSync(directory, { recursive: true });
       rmSync(path.join(directory, SEAL), { force: true });
-      return new LmdbBlockCache(directory, budgetBytes, openDatabase(directory, budgetBytes));
+      return new LmdbBlockCache(directory, budgetBytes, openDatabase(directory, budgetBytes), onTrouble);
     } catch (error) {
       throw new MisaError(
         'CACHE_UNUSABLE',
@@ -125,9 +135,10 @@ export class LmdbBlockCache implements BlockCache {
   #write(change: () => void): void {
     try {
       this.#db.transactionSync(change);
-    } catch {
+    } catch (error) {
       this.#failed = true;
       for (const key of [...this.#sizes.keys()]) this.#uncount(key);
+      this.#onTrouble?.('the local cache cannot be written: state is read from the object store', error);
     }
   }
 

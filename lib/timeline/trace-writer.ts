@@ -1,6 +1,6 @@
 /**
  * Records a run's spans as advisory objects. It never fails and never holds up a run: nothing waits for a write but
- * `flush`, errors are dropped, and memory, objects and bytes a write are bounded. The newest part is rewritten every few
+ * `flush`, errors are told and got over, and memory, objects and bytes a write are bounded. The newest part is rewritten every few
  * seconds, so that a killed run can be looked at too; there is no timer, a span that comes late enough sets it off.
  */
 import type { Names } from '../object-store/names.ts';
@@ -26,6 +26,8 @@ export interface TraceWriterOptions {
   readonly runInfo?: RunInfo | undefined;
   /** Runs that are kept, this one included; the oldest go at a flush. 0: all, somebody else prunes. Default 20. */
   readonly keptRuns?: number | undefined;
+  /** Told what could not be stored or deleted. */
+  readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
 }
 
 export class TraceWriter implements Trace {
@@ -66,12 +68,15 @@ export class TraceWriter implements Trace {
   async flush(): Promise<void> {
     if (this.#spans.length > this.#written) this.#write();
     await this.#writes;
-    const { store, names, keptRuns = KEPT_RUNS } = this.#options;
-    if (keptRuns > 0) await pruneRuns(store, names, keptRuns, this.run).catch(() => {});
+    const { store, names, keptRuns = KEPT_RUNS, onTrouble } = this.#options;
+    if (keptRuns === 0) return;
+    await pruneRuns(store, names, keptRuns, this.run).catch((error: unknown) => {
+      onTrouble?.('traces of old runs were not deleted', error);
+    });
   }
 
   #write(): void {
-    const { store, names, clock, runInfo } = this.#options;
+    const { store, names, clock, runInfo, onTrouble } = this.#options;
     this.#writtenAtMs = clock.monotonic();
     if (this.#waiting >= MAX_WAITING) return;
     const part = this.#part;
@@ -91,7 +96,7 @@ export class TraceWriter implements Trace {
     };
     this.#writes = this.#writes
       .then(put)
-      .catch(() => {})
+      .catch((error: unknown) => onTrouble?.('a part of the trace was not stored', error))
       .then(() => {
         this.#waiting--;
       });
@@ -114,5 +119,6 @@ export async function pruneRuns(store: ObjectStore, names: Names, kept: number, 
 export function shiftedTrace(trace: Trace, aheadMs: number): Trace {
   return {
     span: (span) => trace.span({ ...span, startMs: span.startMs + aheadMs, endMs: span.endMs + aheadMs }),
+    trouble: (what, error) => trace.trouble?.(what, error),
   };
 }

@@ -6,8 +6,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ALWAYS_LIVE } from '../../lib/batch/partition-runner.ts';
+import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
 import { decodePlan } from '../../lib/batch/plan.ts';
+import { StoredSource } from '../../lib/batch/stored-source.ts';
 import { decodeLogEntry } from '../../lib/log/entry.ts';
 import { decodeManifest } from '../../lib/manifest/codec.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
@@ -183,6 +184,50 @@ describe('damaged objects', () => {
       message: expect.stringContaining(name),
     });
     expect((await store.get(env.names.log('s1/p0', 1))).found).toBe(false);
+  });
+
+  describe('⚑ same-plan, invariant 2: a log entry that is whole, and', () => {
+    const twoStages = physical(JOBS.twoStages(), { noDataBatches: false });
+    /** The first batch of a history of its own: planned, and run by the first stage; or by partition 0 of it alone. */
+    async function firstStage(partitions = 2) {
+      const clock = new FastClock();
+      const store = new MemoryStore({ clock });
+      const { engine, env } = await openEngine({ job: twoStages, store, clock, commits: 'asked' });
+      const { durable, stored } = await engine.plan(gather(twoStages, sampleScript('twoStages', 1)[0]!, 'rows-0'));
+      await durable;
+      for (const first of engine.stages[0]!.slice(0, partitions)) await first.run(1, {}, ALWAYS_LIVE);
+      return { store, clock, engine, names: env.names, stored };
+    }
+    /** With the log entry of another history, which follows the same nothing. */
+    async function mixed(partitions?: number) {
+      const [one, other] = [await firstStage(partitions), await firstStage()];
+      const name = one.names.log('s0/p0', 1);
+      const entry = await other.store.get(name);
+      await overwrite(one.store, name, () => (entry.found ? entry.body : new Uint8Array(0)));
+      const named = {
+        code: 'CORRUPT',
+        message: expect.stringMatching(`${name} is corrupted: .*another plan 1: .*two histories`),
+      };
+      return { ...one, named };
+    }
+
+    it('made for another plan, is not handed on to the next stage', async () => {
+      const { engine, store, names, named } = await mixed();
+      for (const runner of engine.stages[1]!) await expect(runner.run(1, {}, ALWAYS_LIVE)).rejects.toMatchObject(named);
+      for (const p of [0, 1] as const) expect((await store.get(names.log(`s1/p${p}`, 1))).found).toBe(false);
+    });
+
+    it('made for another plan, is not taken for its batch', async () => {
+      const { engine, store, clock, stored, named, names } = await mixed();
+      const source = new StoredSource({ store, names, partitions: 2 });
+      const cold = new PartitionRunner({ ...engine.env, store, clock }, source, 0, 0);
+      await expect(cold.run(1, { plan: stored }, ALWAYS_LIVE)).rejects.toMatchObject(named);
+    });
+
+    it('made for another plan, is named when an engine opens', async () => {
+      const { store, clock, named } = await mixed();
+      await expect(openEngine({ job: twoStages, store, clock, commits: 'asked' })).rejects.toMatchObject(named);
+    });
   });
 
   it('⚑ missing-sst: under a fresh manifest it is corruption', async () => {

@@ -84,8 +84,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/aws/commit-function.ts',
-    from: 'own.filter((hint) => hint.published !== false)',
-    to: 'own',
+    from: 'own.map((hint) => (hint.published === false ? 0 : hint.n)),',
+    to: 'own.map((hint) => hint.n),',
     rule: '⚑ published-known: a hint of the sweep says nothing of results',
     tests: [awsRules('those that the store refuses for a while')],
   },
@@ -107,8 +107,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/batch/stored-source.ts',
-    from: 'if (entry !== undefined) return decodeInput(entry.next(partition));',
-    to: 'return entry === undefined ? NO_INPUT : decodeInput(entry.next(partition));',
+    from: 'if (entry === undefined) {\n            // ⚑ stage-logs',
+    to: 'if (entry === undefined) return NO_INPUT;\n          if (entry === undefined) {\n            // ⚑ stage-logs',
     rule: '⚑ stage-logs: one that is missing is damage, and not no rows',
     tests: [damage('a log entry that the next stage has not read is missed')],
   },
@@ -124,6 +124,27 @@ export const MUTANTS: readonly Mutant[] = [
   },
 
   // Histories and halts.
+  {
+    file: 'lib/batch/stored-source.ts',
+    from: 'assertSamePlan(entry.header, stored.hash, log.nameOf(n));',
+    to: '',
+    rule: '⚑ same-plan: of what a stage hands on',
+    tests: [damage('made for another plan, is not handed on')],
+  },
+  {
+    file: RUNNER,
+    from: 'assertSamePlan(entry.header, known.plan.hash, this.log.nameOf(n));',
+    to: '',
+    rule: '⚑ same-plan: of an entry that is there when its batch is run',
+    tests: [damage('made for another plan, is not taken for its batch')],
+  },
+  {
+    file: 'lib/runtime/engine.ts',
+    from: 'for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);',
+    to: 'void state;',
+    rule: '⚑ same-plan: of the last plan, when an engine opens',
+    tests: [damage('made for another plan, is named when an engine opens')],
+  },
   {
     file: RUNNER,
     from: 'if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);',
