@@ -158,7 +158,8 @@ export class PartitionRunner {
     for (;;) {
       if (await this.#position(n, invocation)) {
         const { entry } = await this.log.readEntry(n);
-        // ⚑ same-plan: what is committed is not what this plan asks for.
+        // ⚑ same-plan. A plan that is on its way may be another process's: then this one is fenced, and nothing is damaged.
+        await known.durable;
         if (entry !== undefined && known.plan !== undefined) {
           assertSamePlan(entry.header, known.plan.hash, this.log.nameOf(n));
         }

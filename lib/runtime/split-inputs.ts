@@ -39,7 +39,7 @@ function streamOf(source: string, input: RunInput, random: Random): StreamSpec {
   if (id !== undefined && (typeof id !== 'string' || id === '')) throw bad(`inputs.${source}.id must be text`);
   // All at once: bytes, and not numbers that come one by one.
   const whole = from instanceof Uint8Array ? [from] : from;
-  // ⚑ A stream without an id is another one in each run: its name must not be one that is planned already.
+  // A stream without an id is another one in each run: its name must not be one that is planned already.
   return { name: `stream ${id ?? random.id()}`, from: whole, format, compression };
 }
 

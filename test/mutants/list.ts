@@ -161,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: 'if (halted !== null) {',
+    from: 'if (halted !== null && this.#env.triesHalted !== true) {',
     to: 'if (halted !== null && halted.n < n) {',
     rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
@@ -171,8 +171,8 @@ export const MUTANTS: readonly Mutant[] = [
   // The planner.
   {
     file: RUNNER,
-    from: 'if (state.position === n - 1 && state.manifest.halted === null) return false;',
-    to: 'if (state.position === n - 1) return false;',
+    from: 'if (state.position === n - 1 && (state.manifest.halted === null || this.#env.triesHalted === true))',
+    to: 'if (state.position === n - 1)',
     rule: '⚑ halt-stops: in a warm environment, too',
     tests: [awsRules('is not run by the function that halted it')],
   },

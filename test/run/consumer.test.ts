@@ -129,7 +129,7 @@ describe('results given to a function', () => {
     expect([...rows.values()].every((text) => text !== '[]')).toBe(true);
   });
 
-  it('⚑ killed before or after each request to the store, each is given at least once, the same again, and none is lost', async () => {
+  it('killed before or after each request to the store, each is given at least once, the same again, and none is lost', async () => {
     const expected = await faultFree();
     for (const when of ['before', 'after effect'] as const) {
       for (let n = 0; ; n++) {
@@ -141,7 +141,7 @@ describe('results given to a function', () => {
     }
   });
 
-  it('⚑ killed in each call, before or after it did its work, the call comes again', async () => {
+  it('killed in each call, before or after it did its work, the call comes again', async () => {
     const expected = await faultFree();
     for (const when of ['before', 'after']) {
       for (let call = 0; call < expected.size; call++) {
