@@ -74,7 +74,7 @@ function contents(sink: string): Record<string, string> {
   return Object.fromEntries(names.sort().map((name) => [name, readFileSync(path.join(sink, name), 'utf8')]));
 }
 
-it(`⚑ killed ${KILLS} times, the sink of onBatch has each row once`, { timeout: 600_000 }, async () => {
+it(`killed ${KILLS} times, the sink of onBatch has each row once`, { timeout: 600_000 }, async () => {
   const folder = (name: string): string => {
     mkdirSync(path.join(root, name), { recursive: true });
     return path.join(root, name);
