@@ -37,7 +37,7 @@ function addRun(misa: Command): void {
     .argument('<job>', 'module whose default export is the job, such as job.ts')
     .option(
       '-i, --input <source=files>',
-      'files of a source: a path or a glob, or - for standard input; may be given again',
+      'files of a source: a path, s3://bucket/key, or a glob of either, or - for standard input; may be given again',
       gather,
       [],
     )
@@ -65,6 +65,7 @@ function addRun(misa: Command): void {
 Examples:
   misa run job.ts --input flights='data/*.ndjson.gz' --output results
   misa run job.ts --input orders=orders.csv --input users=users.parquet | jq .
+  misa run job.ts --input flights='s3://my-data/flights/2026-*.ndjson.gz' --output results
   tail -f orders.ndjson | misa run job.ts --input orders=-`,
     )
     .action(async (job, options) => (await import('./commands/run.ts')).runCommand(job, options));

@@ -32,7 +32,10 @@ export interface StreamInput {
   readonly compression?: 'none' | 'gzip' | 'zstd' | undefined;
 }
 
-/** Files of a source (a path or a glob, or several; formats by extension), or a stream. */
+/**
+ * Files of a source, or objects in S3 (a path, `s3://bucket/key`, or a glob of either; or several; formats by extension), or a
+ * stream.
+ */
 export type RunInput = string | readonly string[] | RowStream | StreamInput;
 
 /** A row that could not be used, as the output `_quarantine` has it. */
@@ -74,7 +77,7 @@ export interface RunOptions<Out = unknown> {
   readonly inputs: { readonly [source: string]: RunInput };
   /** Where the state is: a directory, or `s3://bucket/prefix`. Default: `.misa`. */
   readonly store?: string | undefined;
-  /** Of an S3-compatible service other than AWS. */
+  /** Of an S3-compatible service other than AWS, for the store and for inputs. */
   readonly endpoint?: string | undefined;
   /** Where results go, beside the store: a directory, and in which form. Default: in the store only. */
   readonly output?: string | DirectoryOutput | Output | undefined;

@@ -31,7 +31,7 @@ export function inputErrorOf(
     case 'absent':
       return refuse(
         'INPUT_MISSING',
-        `There is no object ${path}: it was deleted after it was ${seen}, or never written. Write it again under a new key.`,
+        `There is no object ${path}: it was deleted after it was ${seen}, or never written. ${seen === 'listed' ? 'Put it back as it was.' : 'Write it again under a new key.'}`,
       );
     case 'no bucket':
       return refuse('INPUT_MISSING', `There is no bucket ${bucket}: correct its name, or the region (AWS_REGION).`);

@@ -1,5 +1,5 @@
 /** `run` over objects in S3: found by URL and glob, read once, refused when they are other ones than those that were read. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,12 +12,14 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type BatchResults, count, InputError, job, type RunOptions, run, source, sum } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { runJob } from '../../lib/runtime/run-job.ts';
+import { openRows } from '../../lib/source/open-rows.ts';
 import { S3Inputs } from '../../lib/source/s3-inputs.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/util/random.ts';
@@ -136,7 +138,10 @@ describe.skipIf(endpoint === undefined)('run over objects in S3', () => {
     const first = await go('in/*');
     expect(first).toMatchObject({ rows: 130, quarantined: 0 });
     expect(seen).toEqual(expected(rowsOf(0, 130)));
-    expect(await go('in/*')).toMatchObject({ rows: 0 });
+    const proxy = await watching(endpoint!);
+    expect(await go('in/*', { endpoint: proxy.endpoint })).toMatchObject({ rows: 0 });
+    // What is known in its version is not opened.
+    expect(proxy.requests).toEqual([expect.stringMatching(/^GET .*list-type=2/)]);
     await put('in/d.ndjson', ndjson(rowsOf(130, 150)));
     expect(await go('in/*')).toMatchObject({ rows: 20 });
     // Under another pattern, an object is the same one.
@@ -248,6 +253,52 @@ describe.skipIf(endpoint === undefined)('run over objects in S3', () => {
     expect(await go('*', { moved: 'skip' })).toMatchObject({ rows: 0 });
     expect(await go('*')).toMatchObject({ rows: 0 });
     expect(seen).toEqual(expected(rowsOf(0, 60)));
+  });
+
+  it('knows the content of a file that was read here and then uploaded', async () => {
+    const { put, go, seen, url } = space();
+    const file = path.join(root, 'here.ndjson');
+    writeFileSync(file, ndjson(rowsOf(0, 60)));
+    const inputs = { events: [file] };
+    expect(await go([], { inputs })).toMatchObject({ rows: 60 });
+    await put('there.ndjson.gz', gzipSync(ndjson(rowsOf(0, 70))));
+    await expect(go('there*')).rejects.toMatchObject({ code: 'INPUT_MOVED', sourceObject: `${url}there.ndjson.gz` });
+    expect(await go('there*', { moved: 'skip' })).toMatchObject({ rows: 10 });
+    expect(seen).toEqual(expected(rowsOf(0, 70)));
+  });
+
+  it('reads Parquet in place', async () => {
+    const { put, go, seen } = space();
+    const rows = rowsOf(0, 100);
+    const columnData = [
+      { name: 'key', data: rows.map((row) => row.key), type: 'STRING' as const },
+      { name: 'n', data: rows.map((row) => row.n), type: 'INT32' as const },
+    ];
+    await put('a.parquet', new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 30 })));
+    expect(await go('*.parquet')).toMatchObject({ rows: 100 });
+    expect(await go('*.parquet')).toMatchObject({ rows: 0 });
+    expect(seen).toEqual(expected(rows));
+  });
+
+  it('tells when an object goes, or is another one, between listing and reading', async () => {
+    const { put, remove, url } = space();
+    const s3 = new S3Inputs({ endpoint, clock: systemClock, random: seededRandom(1) });
+    await put('a.ndjson', ndjson(rowsOf(0, 5)));
+    const [ref] = await s3.find(`${url}a.ndjson`);
+    const reading = async (): Promise<void> => {
+      for await (const _ of openRows(ref!));
+    };
+    await put('a.ndjson', ndjson(rowsOf(0, 6)));
+    await expect(reading()).rejects.toMatchObject({
+      code: 'INPUT_CHANGED',
+      message: expect.stringContaining('since it was listed'),
+    });
+    await remove('a.ndjson');
+    await expect(reading()).rejects.toMatchObject({
+      code: 'INPUT_MISSING',
+      message: expect.stringContaining('Put it back'),
+    });
+    await expect(s3.ref(`${url}a.ndjson`)).rejects.toMatchObject({ code: 'INPUT_MISSING' });
   });
 
   it('waits for objects with watch', async () => {
