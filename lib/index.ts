@@ -29,6 +29,7 @@ export type {
   RunWarning,
   TierReads,
 } from './runtime/run-events.ts';
+export type { CsvLayout } from './source/csv-layout.ts';
 export type { Aggregate, AggregateSpec, Sortable } from './stream/aggregates/aggregate.ts';
 export { type AggregatorFunctions, aggregator } from './stream/aggregates/aggregator.ts';
 export { collect } from './stream/aggregates/collect.ts';
@@ -56,7 +57,7 @@ export {
 } from './stream/process.ts';
 export { type SourceOptions, type StandardSchema, source } from './stream/source.ts';
 export type { KeyedStream, RowOf, Source, Stream, Table, WindowedStream, WindowRow } from './stream/streams.ts';
-export type { EventTime } from './stream/time.ts';
+export type { EventTime, EventTimeUnit } from './stream/time.ts';
 export type { WatermarkOptions } from './stream/watermark.ts';
 export { type FixedWindow, sameWindow, session, sliding, tumbling, type Window } from './stream/window.ts';
 export { type Duration, type DurationUnit, duration } from './util/duration.ts';

@@ -265,7 +265,8 @@ class Reading {
     const planned = await this.#planner.planned(sourceName, name);
     if (planned?.done) return undefined;
     const { source } = arrival;
-    const options = { source, sourceName, name, version: arrival.etag, from: planned, signal: this.#signal };
+    const { csv } = this.#env.job.sources[source]!;
+    const options = { source, sourceName, name, version: arrival.etag, from: planned, csv, signal: this.#signal };
     const cursor = await InputCursor.open(this.#openObject(arrival), options);
     if (cursor.ended) {
       await cursor.close();

@@ -21,6 +21,7 @@ export interface CursorOptions {
   readonly version: string;
   /** How far it is planned. */
   readonly from?: { readonly next: number; readonly position?: RowPosition | undefined } | undefined;
+  readonly csv?: OpenOptions['csv'];
   readonly onBytes?: OpenOptions['onBytes'];
   /** Hashes the text as it is read, so that pieces have a `prefix`; stands where the reading begins. */
   readonly hasher?: PrefixHasher | undefined;
@@ -50,12 +51,13 @@ export class InputCursor {
   #sha256: string | undefined;
 
   private constructor(object: Readable, options: CursorOptions) {
-    const { from, onBytes, signal, hasher, growing } = options;
+    const { from, csv, onBytes, signal, hasher, growing } = options;
     this.#options = options;
     this.#position = from?.position;
     this.#rows = openRows(object, {
       fromRow: from?.next ?? 0,
       near: from?.position,
+      csv,
       chunkRows: CHUNK_ROWS,
       // Of text that is hashed as it is read no second hash is wanted.
       onEnd:

@@ -14,6 +14,7 @@ import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
+import type { CsvLayout } from '../source/csv-layout.ts';
 import { type InputRef, isObject, type LookAt } from '../source/input-ref.ts';
 import { openRows } from '../source/open-rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
@@ -53,7 +54,8 @@ export async function replayFiles(
     const source = job.sources.findIndex((s) => s.name === piece.source);
     builder.open({ source, name: piece.name });
     const file = await fileOf(piece, lookAt);
-    const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition };
+    const { csv } = job.sources[source]!;
+    const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, csv };
     for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
   }
   if (builder.rows !== plan.counts.rows || builder.quarantined !== plan.counts.quarantined) {
@@ -96,6 +98,7 @@ export interface SourceFilesOptions {
   /** Index of the source in the job, and its name. */
   readonly index: number;
   readonly name: string;
+  readonly csv?: CsvLayout | undefined;
   readonly planner: Planner;
   readonly files: readonly InputRef[];
   /** `undefined`: refuse it, and ask. */
@@ -318,8 +321,8 @@ export class SourceFiles implements SourceInput {
     const hasher = new PrefixHasher();
     let next = 0;
     const growing = mayGrow(ref.path);
-    const { signal } = this.#options;
-    for await (const chunk of openRows(ref, { growing, signal, onText: (block) => hasher.push(block) })) {
+    const { signal, csv } = this.#options;
+    for await (const chunk of openRows(ref, { growing, csv, signal, onText: (block) => hasher.push(block) })) {
       next += chunk.rows.length;
       hasher.toLine(chunk.end.line ?? Number.POSITIVE_INFINITY);
     }
@@ -379,6 +382,7 @@ export class SourceFiles implements SourceInput {
       name: path,
       version: versionOf(ref),
       from: planned,
+      csv: this.#options.csv,
       ...(isText(path)
         ? { hasher: await hasherFor(ref, planned) }
         : { prefix: planned?.prefix ?? (await wholePrefix(ref)) }),

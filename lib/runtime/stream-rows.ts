@@ -4,6 +4,7 @@
  */
 import { InputError } from '../errors.ts';
 import { csvFormat } from '../source/csv.ts';
+import type { CsvLayout } from '../source/csv-layout.ts';
 import { decompress } from '../source/decompress.ts';
 import type { Compression } from '../source/format.ts';
 import { ndjsonFormat } from '../source/ndjson.ts';
@@ -17,6 +18,7 @@ export interface StreamReading {
   readonly name: string;
   readonly items: AsyncIterable<unknown> | Iterable<unknown>;
   readonly format: StreamFormat;
+  readonly csv?: CsvLayout | undefined;
   readonly compression: Compression;
   /** Rows before this are passed over; the first item is row `firstRow`. */
   readonly firstRow: number;
@@ -56,9 +58,10 @@ export async function* streamParts(reading: StreamReading): AsyncGenerator<Strea
   }
 }
 
-function formatOf({ format, name }: StreamReading) {
+function formatOf({ format, csv, name }: StreamReading) {
   if (format === 'ndjson') return ndjsonFormat({ path: name, plainJson: false });
-  return csvFormat({ path: name, delimiter: format === 'tsv' ? '\t' : ',' });
+  const { delimiter = format === 'tsv' ? '\t' : ',', header } = csv ?? {};
+  return csvFormat({ path: name, delimiter, header });
 }
 
 function iteratorOf({ items }: StreamReading): AsyncIterator<unknown> | Iterator<unknown> {

@@ -12,6 +12,7 @@ import type { Planner } from '../batch/planner.ts';
 import type { SegmentBuilder } from '../batch/segment-builder.ts';
 import { shownRow } from '../batch/shown-row.ts';
 import { errorText, InputError, MisaError } from '../errors.ts';
+import type { CsvLayout } from '../source/csv-layout.ts';
 import type { Compression } from '../source/format.ts';
 import { rowFault } from '../source/row-limits.ts';
 import { BAD_ROW, BAD_TEXT_CHARS, type BadRow, type RowChunk } from '../source/rows.ts';
@@ -36,6 +37,7 @@ export interface StreamSpec {
 export interface StreamSourceOptions {
   readonly index: number;
   readonly source: string;
+  readonly csv?: CsvLayout | undefined;
   readonly spec: StreamSpec;
   readonly planner: Planner;
   readonly clock: Clock;
@@ -145,7 +147,7 @@ export class StreamSource implements SourceInput {
   }
 
   async #read(): Promise<void> {
-    const { spec, planner, maxRows, maxBytes, bell } = this.#options;
+    const { spec, csv, planner, maxRows, maxBytes, bell } = this.#options;
     try {
       const planned = (await planner.planned(this.name, spec.name))?.next ?? 0;
       this.#next = planned;
@@ -155,7 +157,7 @@ export class StreamSource implements SourceInput {
       const { name, format, compression } = spec;
       const skip = { firstRow: opened ? planned : 0, skipRows: opened ? 0 : planned };
       if (this.#stopped) return;
-      this.#reading = streamParts({ name, items, format, compression, ...skip });
+      this.#reading = streamParts({ name, items, format, csv, compression, ...skip });
       for await (const part of this.#reading) {
         if ('row' in part) this.#addRow(part.row);
         else this.#addChunk(part.chunk);

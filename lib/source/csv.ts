@@ -4,6 +4,7 @@
  * are passed over undecoded, and one damaged quote must cost one line, not the rest of the file.
  */
 import { InputError } from '../errors.ts';
+import type { CsvLayout } from './csv-layout.ts';
 import { MAX_PROPERTIES } from './row-limits.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
@@ -12,18 +13,26 @@ export const MAX_CSV_RECORD_BYTES = 4 * 1024 * 1024;
 
 export interface CsvOptions {
   readonly path: string;
-  readonly delimiter: ',' | '\t';
+  /** One ASCII character. */
+  readonly delimiter: string;
+  /** See {@link CsvLayout}. Default: the first line is the header. */
+  readonly header?: CsvLayout['header'];
   readonly maxBytes?: number;
 }
 
-/** Rows are objects by the header's names. Empty lines are no rows. A row with more or fewer cells is a bad one. */
-export function csvFormat({ path, delimiter, maxBytes = MAX_CSV_RECORD_BYTES }: CsvOptions): TextFormat {
-  let columns: readonly string[] | undefined;
+/**
+ * Rows are objects by the header's names. Empty lines are no rows. A row with more or fewer cells than there are names is a
+ * bad one; where nothing names the columns, a row has as many as it has cells.
+ */
+export function csvFormat({ path, delimiter, header, maxBytes = MAX_CSV_RECORD_BYTES }: CsvOptions): TextFormat {
+  let columns = header === false ? undefined : header;
+  const unnamed = header === false;
+  const namedBy = header === undefined ? 'the header has' : 'the job names';
   return {
     maxBytes,
     framesBytes: true,
     get needsHeader() {
-      return columns === undefined;
+      return columns === undefined && !unnamed;
     },
     checkStart(text) {
       // No quote and no LF before it: a lone CR ends the first line.
@@ -46,11 +55,18 @@ export function csvFormat({ path, delimiter, maxBytes = MAX_CSV_RECORD_BYTES }: 
     parse(record) {
       const cells = splitRecord(record, delimiter);
       if (cells instanceof BadRecord) return cells;
-      const names = columns!;
-      if (cells.length !== names.length) {
-        return new BadRecord(`${cells.length} cells, but the header has ${names.length}`);
-      }
       const row: Record<string, unknown> = {};
+      if (columns === undefined) {
+        if (cells.length > MAX_PROPERTIES) {
+          return new BadRecord(`${cells.length} cells; at most ${MAX_PROPERTIES} are read`);
+        }
+        for (let i = 0; i < cells.length; i++) row[unnamedColumn(i)] = cellValue(cells[i]!);
+        return row;
+      }
+      const names = columns;
+      if (cells.length !== names.length) {
+        return new BadRecord(`${cells.length} cells, but ${namedBy} ${names.length}`);
+      }
       for (let i = 0; i < names.length; i++) row[names[i]!] = cellValue(cells[i]!);
       return row;
     },
@@ -131,6 +147,11 @@ function splitRecord(record: string, delimiter: string): string[] | BadRecord {
   }
 }
 
+/** The name of a column that has none. @param i its place, from 0 */
+function unnamedColumn(i: number): string {
+  return `column${i}`;
+}
+
 /** Names of the columns; an empty one becomes `columnN`, from 0. */
 function columnNames(cells: string[] | string, path: string): readonly string[] {
   const refuse = (why: string): InputError =>
@@ -141,7 +162,7 @@ function columnNames(cells: string[] | string, path: string): readonly string[] 
     );
   if (typeof cells === 'string') throw refuse(cells);
   if (cells.length > MAX_PROPERTIES) throw refuse(`it has ${cells.length} columns; at most ${MAX_PROPERTIES} are read`);
-  const names = cells.map((cell, i) => (cell === '' ? `column${i}` : cell));
+  const names = cells.map((cell, i) => (cell === '' ? unnamedColumn(i) : cell));
   const seen = new Set<string>();
   const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) throw refuse(`two columns are called ${JSON.stringify(twice)}`);

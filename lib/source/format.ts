@@ -11,7 +11,7 @@ export interface InputFormat {
   readonly rows: RowFormat;
   readonly compression: Compression;
   /** Cell separator of a CSV file. */
-  readonly delimiter: ',' | '\t';
+  readonly delimiter: string;
   /** The name ends in `.json`: NDJSON too, but an array or a pretty-printed document is recognised and refused. */
   readonly plainJson: boolean;
 }

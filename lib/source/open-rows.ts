@@ -5,6 +5,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { errorText, InputError } from '../errors.ts';
 import { csvFormat } from './csv.ts';
+import type { CsvLayout } from './csv-layout.ts';
 import { DamagedStreamError, decompress } from './decompress.ts';
 import type { FileRef } from './file-blocks.ts';
 import { detectFormat, type InputFormat } from './format.ts';
@@ -22,6 +23,8 @@ export interface OpenOptions {
   readonly toRow?: number | undefined;
   /** A position at or before `fromRow` that an earlier reading of this version of the file gave: seeks there if it can. */
   readonly near?: RowPosition | undefined;
+  /** How CSV is laid out, where it is not as its name says. */
+  readonly csv?: CsvLayout | undefined;
   /** Most rows of a chunk. Default 4096. */
   readonly chunkRows?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -88,6 +91,7 @@ interface TextReading {
   readonly onBytes?: OpenOptions['onBytes'];
   readonly onText?: OpenOptions['onText'];
   readonly growing?: boolean | undefined;
+  readonly csv?: CsvLayout | undefined;
 }
 
 async function* decodeText(
@@ -96,8 +100,9 @@ async function* decodeText(
   format: InputFormat,
   reading: TextReading,
 ): AsyncGenerator<RowChunk> {
-  const { range, start, progress, hash, signal, onBytes, onText, growing } = reading;
-  const text = format.rows === 'csv' ? csvFormat({ ...format, path }) : ndjsonFormat({ ...format, path });
+  const { range, start, progress, hash, signal, onBytes, onText, growing, csv } = reading;
+  const { delimiter = format.delimiter, header } = csv ?? {};
+  const text = format.rows === 'csv' ? csvFormat({ path, delimiter, header }) : ndjsonFormat({ ...format, path });
   if (text.needsHeader && start.row > 0) await readHeader(reader, path, text, signal);
   const raw = watched(reader.blocks(start.offset ?? 0, hash, signal), (block) => onBytes?.(block.length));
   const blocks = watched(decompress(raw, format.compression), onText);

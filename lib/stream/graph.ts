@@ -3,8 +3,10 @@
  * a node used in two branches is one node and is computed once. Nodes are plain data and functions, told apart by `kind`,
  * so that it does not matter which copy of the package built them.
  */
+import type { CsvLayout } from '../source/csv-layout.ts';
 import type { AggregateDefinition } from './aggregates/aggregate.ts';
 import type { StandardSchema } from './source.ts';
+import type { EventTimeUnit } from './time.ts';
 import type { WindowSpec } from './window.ts';
 
 /** A function of a job; what it takes and gives is checked by the compiler where the job is written. */
@@ -16,6 +18,8 @@ export interface SourceNode {
   readonly name: string;
   readonly schema: StandardSchema | undefined;
   readonly eventTime: UserFunction | undefined;
+  readonly csv?: CsvLayout | undefined;
+  readonly eventTimeUnit?: EventTimeUnit | undefined;
   /** `undefined`: event time, if any, but no watermark. */
   readonly delayMs: number | undefined;
   readonly idleAfterMs: number | undefined;
@@ -117,6 +121,17 @@ export function hasEventTime(node: StreamNode): boolean {
     default:
       return hasEventTime(inputsOf(node)[0]!);
   }
+}
+
+/** The units of the sources that a stream is of. */
+export function eventTimeUnitsOf(node: StreamNode): ReadonlySet<EventTimeUnit | undefined> {
+  if (node.kind === 'source') return new Set([node.eventTimeUnit]);
+  return new Set(inputsOf(node).flatMap((input) => [...eventTimeUnitsOf(input)]));
+}
+
+/** What numbers are that its function of event time gives; `job()` has checked that it is one unit. */
+export function eventTimeUnitOf(node: SourceNode | EventTimeNode): EventTimeUnit | undefined {
+  return [...eventTimeUnitsOf(node)].find((unit) => unit !== undefined);
 }
 
 /** Whether a stateful operator comes before; `withEventTime` is refused then. */

@@ -34,6 +34,9 @@ function optionsOf(node: StreamNode): unknown[] {
         text(node.eventTime),
         node.delayMs ?? null,
         node.idleAfterMs ?? null,
+        // Only where they are given, so that the hash of other jobs is what it was.
+        ...(node.csv === undefined ? [] : [{ csv: [node.csv.delimiter ?? null, node.csv.header ?? null] }]),
+        ...(node.eventTimeUnit === undefined ? [] : [{ eventTimeUnit: node.eventTimeUnit }]),
       ];
     case 'event-time':
       return [text(node.f), node.delayMs ?? null, node.idleAfterMs ?? null];

@@ -6,13 +6,20 @@
  */
 import { assertPlain } from '../util/plain-data.ts';
 import type { Calls } from './calls.ts';
-import type { KeyNode, SourceNode, StreamNode, TransformNode } from './graph.ts';
+import {
+  type EventTimeNode,
+  eventTimeUnitOf,
+  type KeyNode,
+  type SourceNode,
+  type StreamNode,
+  type TransformNode,
+} from './graph.ts';
 import { encodeKey, type Key } from './key.ts';
 import { BadRow, OperatorFailure } from './operator.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
 import { copyPlain } from './plain.ts';
-import { toEpochMs } from './time.ts';
+import { epochMsIn } from './time.ts';
 
 /** What reads a stream: a stateless operator, operators by key, or an output of the job. */
 export type Consumer =
@@ -61,6 +68,7 @@ export class PushCompiler {
     const push = schema === undefined ? timed : validated(schema, `schema of source ${name}`, timed);
     return {
       name,
+      csv: node.csv,
       push: (row, to) => push(row, Number.NaN, to),
       watermarks: this.#generatorsOf(node),
     };
@@ -80,13 +88,14 @@ export class PushCompiler {
   }
 
   #timed(
-    node: StreamNode,
+    node: SourceNode | EventTimeNode,
     f: (row: never) => unknown,
     generator: number | undefined,
     next: Push<HeadCollector>,
   ): Push<HeadCollector> {
     const name = this.#targets.nameOf(node);
     const eventTime = this.#calls.reads(f as (row: unknown) => unknown);
+    const toMs = epochMsIn(eventTimeUnitOf(node));
     return (row, _time, to) => {
       let value: unknown;
       try {
@@ -94,7 +103,7 @@ export class PushCompiler {
       } catch (error) {
         throw new OperatorFailure(name, row, -1, error);
       }
-      const time = toEpochMs(value);
+      const time = toMs(value);
       if (generator !== undefined) to.observe(generator, time);
       next(row, time, to);
     };

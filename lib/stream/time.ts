@@ -7,10 +7,14 @@ import { cutText } from '../util/text.ts';
 import { BadRow } from './operator.ts';
 
 /**
- * A point in event time: epoch ms, `Date`, or ISO 8601 text (UTC where no zone is written).
+ * A point in event time: epoch ms (or in the source's `eventTimeUnit`), `Date`, or ISO 8601 text (UTC where no zone is written).
  * A row for which it is missing or not a time is bad input: quarantined, or the job fails (`onBadRow`).
  */
 export type EventTime = number | Date | string;
+
+/** Units of event times that are numbers. */
+export const EVENT_TIME_UNITS = ['s', 'ms', 'us', 'ns'] as const;
+export type EventTimeUnit = (typeof EVENT_TIME_UNITS)[number];
 
 /** Greatest distance from the epoch that `Date` can show, ms. */
 const FURTHEST = 8.64e15;
@@ -22,7 +26,9 @@ const FURTHEST = 8.64e15;
  */
 export function toEpochMs(value: unknown): number {
   if (typeof value === 'number') {
-    if (!(Math.abs(value) <= FURTHEST)) throw new BadRow(`event time ${value} is not a time in epoch milliseconds`);
+    if (!(Math.abs(value) <= FURTHEST)) {
+      throw new BadRow(`event time ${value} is not a time in epoch milliseconds${unitHint(value, 'ms')}`);
+    }
     return Math.floor(value) + 0;
   }
   if (typeof value === 'string') return parseIso(value);
@@ -33,6 +39,53 @@ export function toEpochMs(value: unknown): number {
   }
   if (value === null || value === undefined) throw new BadRow('event time is missing');
   throw new BadRow(`event time is a ${typeof value}; give epoch ms, a Date or ISO 8601 text`);
+}
+
+/** What turns event times of a source into epoch ms, as {@link toEpochMs} does; numbers are in this unit. */
+export function epochMsIn(unit: EventTimeUnit | undefined): (value: unknown) => number {
+  if (unit === undefined) return toEpochMs;
+  return (value) => {
+    if (typeof value === 'number') return numberMs(value, unit);
+    // Integers beyond 2^53 come out of CSV and Parquet as text.
+    if (typeof value === 'string' && /^-?\d{16,24}$/.test(value)) return bigMs(BigInt(value), unit);
+    return toEpochMs(value);
+  };
+}
+
+const YEAR_0 = Date.parse('0000-01-01T00:00:00Z');
+const YEAR_10000 = Date.UTC(10_000, 0);
+
+function numberMs(value: number, unit: EventTimeUnit): number {
+  return inYears(Math.floor(inMs(value, unit)) + 0, value, unit);
+}
+
+/** Exactly, as nanoseconds have more digits than a number. */
+function bigMs(value: bigint, unit: EventTimeUnit): number {
+  const scale = unit === 'ns' ? 1_000_000n : unit === 'us' ? 1000n : 1n;
+  const ms = unit === 's' ? value * 1000n : (value - (((value % scale) + scale) % scale)) / scale;
+  return inYears(Number(ms), Number(value), unit);
+}
+
+function inMs(value: number, unit: EventTimeUnit): number {
+  return unit === 's' ? value * 1000 : unit === 'ms' ? value : unit === 'us' ? value / 1000 : value / 1_000_000;
+}
+
+function inYears(ms: number, value: number, unit: EventTimeUnit): number {
+  if (ms >= YEAR_0 && ms < YEAR_10000) return ms;
+  throw new BadRow(
+    `event time ${value} is in no year from 0 to 9999, taken in '${unit}' (eventTimeUnit)${unitHint(value, unit)}`,
+  );
+}
+
+/** The unit in which a number would be a time of our days. */
+function unitHint(value: number, than: EventTimeUnit): string {
+  const likely = EVENT_TIME_UNITS.find((unit) => {
+    const ms = inMs(value, unit);
+    return unit !== than && ms >= Date.UTC(1980, 0) && ms < Date.UTC(2100, 0);
+  });
+  if (likely === undefined) return '';
+  const day = new Date(inMs(value, likely)).toISOString().slice(0, 10);
+  return `; in '${likely}' it would be ${day}: give the source eventTimeUnit: '${likely}'`;
 }
 
 const ISO =

@@ -3,7 +3,7 @@
  * They are Spark's, and each refusal says what to change.
  */
 import { JobError } from '../errors.ts';
-import { inputsOf, isStateful, type StatefulNode, type StreamNode, watermarksOf } from './graph.ts';
+import { eventTimeUnitsOf, inputsOf, isStateful, type StatefulNode, type StreamNode, watermarksOf } from './graph.ts';
 import type { JobDefinition } from './job.ts';
 
 /** @throws {JobError} */
@@ -13,6 +13,7 @@ export function checkGraph(definition: JobDefinition): void {
     throw new JobError('NO_OUTPUT', 'the job has no output: give job() a stream, or streams by name');
   const nodes = reachable(outputs.map((output) => output.node));
   checkSources(nodes);
+  checkUnits(nodes);
   const stateful = nodes.filter(isStateful);
   for (const node of stateful) checkBuilt(node);
   if (
@@ -56,6 +57,18 @@ function checkSources(nodes: readonly StreamNode[]): void {
       );
     }
     names.add(node.name);
+  }
+}
+
+function checkUnits(nodes: readonly StreamNode[]): void {
+  for (const node of nodes) {
+    if (node.kind !== 'event-time') continue;
+    const units = new Set([...eventTimeUnitsOf(node)].map((unit) => unit ?? 'ms'));
+    if (units.size < 2) continue;
+    throw new JobError(
+      'BAD_UNION',
+      `withEventTime() after a union() of sources whose eventTimeUnit differs (${[...units].map((unit) => `'${unit}'`).join(', ')}): call it on each before the union, or make the units alike`,
+    );
   }
 }
 

@@ -91,6 +91,21 @@ describe('objects', () => {
     expect(await counted(aws)).toBe(970);
   });
 
+  it('reads CSV as the source says that it is laid out, also from the middle on', async () => {
+    const rows = source<Row>('rows', { csv: { delimiter: ';', header: ['k', 'v'] } });
+    const laidOut = physical(
+      job('totals', rows.keyBy((r) => r.k).aggregate({ n: count(), s: sum((r) => r.v) }), { outputMode: 'update' }),
+      { trigger: { maxRows: 100, maxBytes: 1 << 20, maxWaitMs: 0 }, partitions: 2 },
+    );
+    for (let seed = 1; seed <= 3; seed++) {
+      const aws = new SimulatedAws(laidOut, seed, { kill: 0.4 });
+      const lines = some(450).map(({ k, v }) => `"${k}";${v}\n`);
+      announce(aws, 'large.csv', Buffer.from(lines.join('')));
+      await aws.settle();
+      expect(await counted(aws), `seed ${seed}`).toBe(450);
+    }
+  });
+
   it('goes on in the middle of a compressed one after being killed, whatever request that was', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const aws = new SimulatedAws(totals(), seed, { kill: 0.4 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
+import { count, job as makeJob, source } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
@@ -131,6 +132,37 @@ describe('files', () => {
     const gone = await planOnly(name);
     rmSync(name);
     await expect(run(gone, [file('h.ndjson', [])])).rejects.toMatchObject({ code: 'INPUT_MISSING' });
+  });
+
+  it('a batch that is planned and not finished reads its CSV as the source says that it is laid out', async () => {
+    const events = source<{ k: string; v: number }>('events', { csv: { delimiter: ';', header: ['k', 'v'] } });
+    const laidOut = physical(
+      makeJob('running', events.keyBy((r) => r.k).aggregate({ n: count() }), { outputMode: 'update' }),
+      { trigger: { maxRows: 7, maxBytes: 1 << 20, maxWaitMs: 0 } },
+    );
+    const name = path.join(root, 'laid-out.csv');
+    writeFileSync(
+      name,
+      rowsFor(0, 20)
+        .map(({ k, v }) => `"${k}";${v}\n`)
+        .join(''),
+    );
+    const store = new MemoryStore({ clock: new FastClock() });
+    for (const n of [1, 2, 3]) {
+      const dying = hookedStore(store, {
+        before(call) {
+          if (call.name.includes('/log/') && call.op === 'create' && call.name.endsWith(String(n))) {
+            throw new CrashError(`dead before log ${n}`);
+          }
+        },
+      });
+      await run(dying, [name], laidOut).catch(() => {});
+    }
+    await run(store, [name], laidOut);
+    const last: Record<string, number> = {};
+    for (const row of (await rowsOf(store, laidOut, 'out')).flat() as { key: string; n: number }[])
+      last[row.key] = row.n;
+    expect(last).toEqual({ k0: 4, k1: 4, k2: 4, k3: 4, k4: 4 });
   });
 
   it.each(['/s0/p0/log/', '/out/out/p1/'])(

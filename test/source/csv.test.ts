@@ -57,6 +57,42 @@ describe('CSV', () => {
     ]);
   });
 
+  test('a separator, names of columns, or none, as the source says, wherever blocks end and reading begins', async () => {
+    const text = '1;"a;""b"\r\n\r\n2;x,y\n3;ä;z\n4;true';
+    const layouts: [false | string[] | undefined, unknown[]][] = [
+      [
+        ['n', 's'],
+        [{ n: 1, s: 'a;"b' }, { n: 2, s: 'x,y' }, '3 cells, but the job names 2', { n: 4, s: true }],
+      ],
+      [
+        false,
+        [
+          { column0: 1, column1: 'a;"b' },
+          { column0: 2, column1: 'x,y' },
+          { column0: 3, column1: 'ä', column2: 'z' },
+          { column0: 4, column1: true },
+        ],
+      ],
+      [undefined, [{ 1: 2, 'a;"b': 'x,y' }, '3 cells, but the header has 2', { 1: 4, 'a;"b': true }]],
+    ];
+    for (const [header, wanted] of layouts) {
+      for (const blockBytes of [1, 2, 5, 100]) {
+        for (let fromRow = 0; fromRow < wanted.length; fromRow++) {
+          const format = csvFormat({ path: 'test', delimiter: ';', header, maxBytes: 1000 });
+          const rows = (await decode(format, text, { blockBytes: [blockBytes], fromRow })).flatMap(seen);
+          expect(rows.map(({ value, reason }) => reason ?? value)).toEqual(wanted.slice(fromRow));
+          expect(rows[0]!.row).toBe(fromRow);
+        }
+      }
+    }
+    for (const delimiter of ['\t', '|', ' ', '\x01']) {
+      const path = await makeFile('x.csv', `a${delimiter}1\n`);
+      expect(await readRows(path, { csv: { delimiter, header: ['s', 'n'] } })).toMatchObject([
+        { line: 1, value: { s: 'a', n: 1 } },
+      ]);
+    }
+  });
+
   test('ragged rows, damaged quotes and bytes that are not UTF-8 cost one line each', async () => {
     const bytes = Buffer.concat([
       Buffer.from('a,b\n1\n1,2,3\n"x"y,2\n4,"never closed\n5,6\n'),

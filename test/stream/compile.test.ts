@@ -1,6 +1,16 @@
 /** What a job compiles to, and what the compiled chains do with rows. */
 import { describe, expect, test } from 'vitest';
-import { count, type Job, job, type StandardSchema, type Stream, source, sum, tumbling } from '../../lib/index.ts';
+import {
+  count,
+  type Job,
+  job,
+  type SourceOptions,
+  type StandardSchema,
+  type Stream,
+  source,
+  sum,
+  tumbling,
+} from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile.ts';
 import { BadRow, OperatorFailure } from '../../lib/stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../../lib/stream/physical.ts';
@@ -329,5 +339,38 @@ describe('what identifies a job', () => {
     expect(hash(keyed((r) => r.k).aggregate({ n: sum((r) => r.t) }))).toBe(same);
     expect(hash(keyed((r) => `${r.k}`).aggregate({ n: count() }))).not.toBe(same);
     expect(hash(keyed((r) => r.k, 1).aggregate({ n: count() }))).not.toBe(same);
+  });
+
+  test('the head hash changes with how rows and times are read, and is what it was for jobs that do not say', () => {
+    const hash = (options: SourceOptions<Row>): string => compileJob(job('j', source<Row>('in', options))).headHash;
+    const all = [
+      {},
+      { csv: { delimiter: ';' } },
+      { csv: { delimiter: '|' } },
+      { csv: { header: false } },
+      { csv: { header: ['a', 'b'] } },
+      { csv: { header: ['b', 'a'] } },
+      { eventTimeUnit: 's' },
+      { eventTimeUnit: 'us' },
+    ] as const;
+    expect(new Set(all.map(hash)).size).toBe(all.length);
+    expect(hash({})).toBe('e01c1b44adfa057f556fbf8e4cd32279');
+  });
+
+  test('event times behind a source are in its unit', () => {
+    const seconds = source<Row>('in', { eventTimeUnit: 's' });
+    const physical = compileJob(
+      job(
+        'j',
+        seconds
+          .map((r) => r)
+          .withEventTime((r) => r.t, { delay: 0 })
+          .keyBy((r) => r.k)
+          .window(tumbling(5))
+          .aggregate({ n: count() }),
+      ),
+    );
+    expect(push(physical, row(1.5)).seen).toEqual([[0, 1500]]);
+    expect(() => push(physical, row(1357034400000))).toThrow(/in 'ms' it would be 2013-01-01/);
   });
 });

@@ -2,10 +2,56 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../../lib/errors.ts';
 import { BadRow } from '../../lib/stream/operator.ts';
-import { toEpochMs } from '../../lib/stream/time.ts';
+import { epochMsIn, toEpochMs } from '../../lib/stream/time.ts';
 import { duration, toMs } from '../../lib/util/duration.ts';
 
 describe('event times', () => {
+  test('numbers are in the unit of the source; dates and texts are what they are', () => {
+    const ms = fc.integer({ min: -62_167_219_199_000, max: 253_402_300_799_000 });
+    fc.assert(
+      fc.property(ms, fc.integer({ min: 0, max: 999_999 }), (t, nanos) => {
+        const inNanos = BigInt(t) * 1_000_000n + BigInt(nanos);
+        expect(epochMsIn('ms')(t)).toBe(t);
+        const micros = t * 1000 + Math.floor(nanos / 1000);
+        if (Number.isSafeInteger(micros)) expect(epochMsIn('us')(micros)).toBe(t);
+        expect(epochMsIn('s')(Math.floor(t / 1000))).toBe(Math.floor(t / 1000) * 1000);
+        if (String(inNanos).length > 16) expect(epochMsIn('ns')(String(inNanos))).toBe(t);
+        // As a double it is some 100 ns off.
+        expect(Math.abs(epochMsIn('ns')(Number(inNanos) + 0) - t)).toBeLessThanOrEqual(1);
+        for (const unit of ['s', 'ms', 'us', 'ns'] as const) {
+          expect(epochMsIn(unit)(new Date(t))).toBe(t);
+          expect(epochMsIn(unit)(new Date(t).toISOString())).toBe(t);
+        }
+      }),
+    );
+    expect(epochMsIn('s')(1.9999)).toBe(1999);
+    expect(epochMsIn('s')(-0.0001)).toBe(-1);
+    expect(epochMsIn('us')(-1)).toBe(-1);
+    expect(epochMsIn('ns')(1357034400000000000)).toBe(1357034400000);
+    expect(Object.is(epochMsIn('ns')(0), 0)).toBe(true);
+  });
+
+  test('a number that is no time in its unit is refused, with the unit in which it would be one', () => {
+    const told = (unit: Parameters<typeof epochMsIn>[0], value: unknown): string => {
+      try {
+        return String(epochMsIn(unit)(value));
+      } catch (error) {
+        return error instanceof BadRow ? error.message : `${error}`;
+      }
+    };
+    expect(told('s', 1357034400000)).toMatch(
+      /^event time 1357034400000 is in no year from 0 to 9999, taken in 's' .*; in 'ms' it would be 2013-01-01: give the source eventTimeUnit: 'ms'$/,
+    );
+    expect(told('ms', 1357034400000000)).toMatch(/; in 'us' it would be 2013-01-01/);
+    expect(told(undefined, 1357034400000000000)).toMatch(
+      /is not a time in epoch milliseconds; in 'ns' it would be 2013-01-01: give the source eventTimeUnit: 'ns'$/,
+    );
+    expect(told('us', '1357034400000000000')).toMatch(/; in 'ns' it would be 2013-01-01/);
+    expect(told('s', Number.NaN)).toMatch(/^event time NaN is in no year[^;]*$/);
+    expect(told('s', '1357034400')).toMatch(/is not ISO 8601/);
+    expect(told('s', null)).toBe('event time is missing');
+  });
+
   test('ISO 8601 text is what Date makes of it, at every zone', () => {
     const date = fc.date({
       min: new Date(-62_000_000_000_000),

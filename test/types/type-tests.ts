@@ -14,6 +14,13 @@ interface Carrier { code: string; name: string }
 const flights = source<Flight>('flights', { eventTime: (f) => f.event_time, delay: '3 hours' });
 const carriers = source<Carrier>('carriers');
 
+source<Flight>('csv', { csv: { delimiter: ';', header: ['a', 'b'] }, eventTime: (f) => f.event_time, eventTimeUnit: 's', delay: 0 });
+source<Flight>('csv', { csv: { header: false }, eventTimeUnit: 'ns' });
+// @ts-expect-error there is no such unit
+source<Flight>('csv', { eventTimeUnit: 'sec' });
+// @ts-expect-error the header is named, or not there
+source<Flight>('csv', { csv: { header: true } });
+
 const hourly = flights.filter((f) => f.dep_delay > 0).keyBy((f) => f.carrier).window(tumbling('1 hour'));
 const agg = hourly.aggregate({ departures: count(), meanDelay: avg((f) => f.dep_delay), worst: max((f) => f.dep_delay) });
 is<Eq<RowOf<typeof agg>, { key: string; windowStart: number; windowEnd: number; departures: number; meanDelay: number; worst: number }>>();
