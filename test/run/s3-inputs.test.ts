@@ -172,7 +172,7 @@ describe.skipIf(endpoint === undefined)('run over objects in S3', () => {
     expect(Math.min(...froms)).toBeGreaterThanOrEqual(1 << 20);
   });
 
-  it('⚑ replays a batch that was planned and not finished, if the object still begins as it did', async () => {
+  it('replays a batch that was planned and not finished, if the object still begins as it did', async () => {
     const clock = new FastClock();
     const physicalJob = physical(totals, { trigger: { maxRows: 40, maxBytes: 1 << 20, maxWaitMs: 0 } });
     for (const change of ['none', 'rewritten', 'longer', 'other', 'gone'] as const) {
