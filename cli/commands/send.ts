@@ -35,7 +35,7 @@ export async function sendCommand(source: string, patterns: readonly string[], o
   }
   const steps = stepsFor({ json });
   await failuresAsEvents(json, steps, async () => {
-    const files = fromInput ? [] : await expandInputs(patterns);
+    const files = fromInput ? [] : await expandInputs(patterns, undefined, (error) => steps.note(error.message));
     const job = await openDeployedJob({ job: options.job, stack: options.stack });
     checkSource(job, source);
     const startMs = systemClock.monotonic();

@@ -1,5 +1,5 @@
 /** Which files and objects each source has, from what a user wrote: paths, `s3://` URLs and globs of both. */
-import { MisaError } from '../errors.ts';
+import { type InputError, MisaError } from '../errors.ts';
 import { expandInputs } from '../source/expand-inputs.ts';
 import type { FileRef } from '../source/file-blocks.ts';
 import type { InputRef } from '../source/input-ref.ts';
@@ -12,10 +12,18 @@ type Patterns = ReadonlyMap<string, readonly string[]>;
 /**
  * Files, and objects in S3.
  * @param waiting they may come later, so that it is no error if a glob matches none yet
+ * @param leftOut is told of a file that cannot be named
  * @throws {InputError} as {@link expandInputs} and {@link S3Inputs.find}
  */
-export function findInputs(patterns: Patterns, waiting: boolean, s3: S3Inputs): Promise<InputFiles> {
-  return findEach<InputRef>(patterns, waiting, async (text) => (isS3Url(text) ? s3.find(text) : expandInputs([text])));
+export function findInputs(
+  patterns: Patterns,
+  waiting: boolean,
+  s3: S3Inputs,
+  leftOut?: (error: InputError) => void,
+): Promise<InputFiles> {
+  return findEach<InputRef>(patterns, waiting, async (text) =>
+    isS3Url(text) ? s3.find(text) : expandInputs([text], undefined, leftOut),
+  );
 }
 
 /** Files of this machine only. @throws {InputError} as {@link expandInputs} */

@@ -85,7 +85,8 @@ async function runChecked(
     refuseOwnResults([...patterns.values()].flat(), target.path, names, target.format ?? 'ndjson');
   }
   const s3 = new S3Inputs({ endpoint, clock: systemClock, random: systemRandom });
-  const find = () => findInputs(patterns, watch === true, s3);
+  const warnings = new Warnings(tell);
+  const find = () => findInputs(patterns, watch === true, s3, (error) => warnings.add(error.message));
   const pollMs = [...patterns.values()].flat().some(isS3Url) ? POLL_S3_MS : POLL_MS;
   const startMs = systemClock.monotonic();
   const totals = new Totals();
@@ -100,7 +101,10 @@ async function runChecked(
     stop,
     watch: watch === true ? { pollMs, find } : undefined,
     lookAt: (name) => (isS3Url(name) ? s3.ref(name) : fileRef(name)),
-    onOpen: (opened) => tell(started(opened)),
+    onOpen: (opened) => {
+      tell(started(opened));
+      warnings.begin();
+    },
     onBatch: (progress) => {
       const event = progressOf(progress);
       totals.add(event);
@@ -110,6 +114,28 @@ async function runChecked(
     onWarning: (error) => tell({ type: 'warning', message: error.message }),
   });
   return totals.summary(end, systemClock.monotonic() - startMs);
+}
+
+/** Each is told once, and after `started`. */
+class Warnings {
+  readonly #tell: (event: RunEvent) => void;
+  readonly #known = new Set<string>();
+  #begun = false;
+
+  constructor(tell: (event: RunEvent) => void) {
+    this.#tell = tell;
+  }
+
+  add(message: string): void {
+    if (this.#known.has(message)) return;
+    this.#known.add(message);
+    if (this.#begun) this.#tell({ type: 'warning', message });
+  }
+
+  begin(): void {
+    this.#begun = true;
+    for (const message of this.#known) this.#tell({ type: 'warning', message });
+  }
 }
 
 function outputOf(output: RunOptions['output']): Output | undefined {

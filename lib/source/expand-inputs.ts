@@ -17,18 +17,41 @@ const MAX_FILES = 1_000_000;
  * after `10`: pad numbers). A file that several patterns or links lead to comes once, at its first place. Dot files and
  * directories match no glob. A path that exists as written is taken as it is, whatever characters it has.
  * @param cwd what relative paths start from
+ * @param leftOut is told of a file whose name is not UTF-8, by which it cannot be opened; all others are read. Default: refuse it
  * @throws {InputError} `INPUT_MISSING` (nothing matches), `INPUT_UNREADABLE` (a directory, no permission), `INPUT_FORMAT`
  */
-export async function expandInputs(patterns: readonly string[], cwd = process.cwd()): Promise<FileRef[]> {
+export async function expandInputs(
+  patterns: readonly string[],
+  cwd = process.cwd(),
+  leftOut?: (error: InputError) => void,
+): Promise<FileRef[]> {
   const files = new Map<string, FileRef>();
   for (const pattern of patterns) {
     for (const path of await matches(pattern, cwd)) {
-      const file = await fileRef(path);
+      const file = await refOf(path, leftOut);
+      if (file === undefined) continue;
       detectFormat(file.path);
       if (!files.has(file.path)) files.set(file.path, file);
     }
   }
   return [...files.values()];
+}
+
+/** Names come decoded from the file system: what is not UTF-8 is replaced, and such a name leads nowhere. */
+async function refOf(path: string, leftOut: ((error: InputError) => void) | undefined): Promise<FileRef | undefined> {
+  try {
+    return await fileRef(path);
+  } catch (error) {
+    if (!path.includes('\ufffd') || !(error instanceof InputError) || error.code !== 'INPUT_MISSING') throw error;
+    const refused = new InputError(
+      'INPUT_UNREADABLE',
+      `${path} is not read: its name is not UTF-8 (\ufffd stands for what is not). Rename it.`,
+      path,
+    );
+    if (leftOut === undefined) throw refused;
+    leftOut(refused);
+    return undefined;
+  }
 }
 
 async function matches(pattern: string, cwd: string): Promise<string[]> {

@@ -17,6 +17,25 @@ const namesOf = async (patterns: string[], cwd: string) =>
   (await expandInputs(patterns, cwd)).map(({ path }) => path.slice(path.indexOf(cwd) + cwd.length + 1));
 
 describe('expandInputs', () => {
+  test('a name that is not UTF-8 is told of if it matches, and stops no glob', async () => {
+    const cwd = await makeFiles(['a.ndjson', 'c\ufffd.ndjson', 'd.ndjson']);
+    const name = Buffer.concat([Buffer.from(join(cwd, 'b')), Buffer.from([0xff]), Buffer.from('.ndjson')]);
+    await writeFile(name, '1\n');
+    const told: string[] = [];
+    const files = await expandInputs(['*.ndjson'], cwd, (error) => void told.push(error.message));
+    expect(files.map(({ path }) => path.slice(path.lastIndexOf('/') + 1))).toEqual([
+      'a.ndjson',
+      'c\ufffd.ndjson',
+      'd.ndjson',
+    ]);
+    expect(told).toEqual([expect.stringMatching(/b\ufffd\.ndjson is not read: its name is not UTF-8/)]);
+    expect(await namesOf(['[ad].ndjson'], cwd)).toEqual(['a.ndjson', 'd.ndjson']);
+    await expect(expandInputs(['*.ndjson'], cwd)).rejects.toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      message: expect.stringContaining('not UTF-8'),
+    });
+  });
+
   test('patterns in the order given, files by path in code-unit order, each once', async () => {
     const cwd = await makeFiles([
       'd/10.csv',
