@@ -3,8 +3,9 @@
  *
  *     cdk deploy --app 'node dist/cdk/app.js job.ts'
  *
- * The job's module is the argument or `MISA_ENTRY`. `MISA_PARTITIONS`, `MISA_MEMORY` (MiB), `MISA_TRACE=1`,
- * `MISA_ARCHITECTURE=arm64|x64` and `MISA_REMOVAL=destroy` stand for the props of the same names.
+ * The job's module is the argument, `MISA_ENTRY`, or `misa:entry` of the CDK's context (`cdk synth -c misa:entry=job.ts`).
+ * `MISA_PARTITIONS`, `MISA_MEMORY` (MiB), `MISA_TRACE=1`, `MISA_ARCHITECTURE=arm64|x64` and `MISA_REMOVAL=destroy` stand for
+ * the props of the same names.
  */
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -21,7 +22,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @throws {MisaError} no job, or a setting that is none */
 export function propsFrom(argument: string | undefined, env: Environment): MisaJobProps {
   const entry = argument ?? env.MISA_ENTRY;
-  if (entry === undefined) throw usage('name the job module: as the argument, or in MISA_ENTRY');
+  if (entry === undefined)
+    throw usage('name the job module: as the argument, in MISA_ENTRY, or by -c misa:entry=job.ts');
   const architecture = oneOf(env, 'MISA_ARCHITECTURE', { arm64: Architecture.ARM_64, x64: Architecture.X86_64 });
   const removalPolicy = oneOf(env, 'MISA_REMOVAL', { destroy: RemovalPolicy.DESTROY, retain: RemovalPolicy.RETAIN });
   const partitions = number(env, 'MISA_PARTITIONS');
@@ -42,6 +44,10 @@ export function makeApp(props: MisaJobProps): App {
   const stack = new Stack(app, stackName(name), { description: `Misa job ${name}` });
   new MisaJob(stack, 'Job', props);
   return app;
+}
+
+function entryOfContext(): string | undefined {
+  return new App({ autoSynth: false }).node.tryGetContext('misa:entry') as string | undefined;
 }
 
 function oneOf<V>(env: Environment, name: string, values: Readonly<Record<string, V>>): V | undefined {
@@ -68,7 +74,8 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathS
   // The CDK's own check of the template takes most of a synthesis; it was passed before this version was published.
   if (process.env.AWS_ENDPOINT_URL !== undefined) process.env.CDK_VALIDATION ??= 'false';
   try {
-    makeApp(propsFrom(process.argv[2], process.env)).synth();
+    const entry = process.argv[2] ?? process.env.MISA_ENTRY ?? entryOfContext();
+    makeApp(propsFrom(entry, process.env)).synth();
   } catch (error) {
     if (!(error instanceof MisaError)) throw error;
     process.stderr.write(`misa: ${errorText(error)}\n`);

@@ -11,6 +11,7 @@ import type { Job } from '../lib/stream/job.ts';
 import type { PhysicalJob } from '../lib/stream/physical.ts';
 
 const TYPESCRIPT = /\.[cm]?tsx?$/;
+const COMMON_JS = /\.c[jt]s$/;
 
 /** Whether an argument means a job module and not the name of a job. */
 export function isJobFile(text: string): boolean {
@@ -42,10 +43,9 @@ export async function importJob(file: string): Promise<Job<unknown>> {
 }
 
 async function importDefault(file: string, absolute: string): Promise<unknown> {
-  await prepare(TYPESCRIPT.test(absolute));
   let module: Record<string, unknown>;
   try {
-    module = (await import(pathToFileURL(absolute).href)) as Record<string, unknown>;
+    module = (await importModule(absolute)) as Record<string, unknown>;
   } catch (error) {
     throw cannotLoad(file, error);
   }
@@ -57,6 +57,30 @@ async function importDefault(file: string, absolute: string): Promise<unknown> {
   return module.default;
 }
 
+async function importModule(absolute: string): Promise<unknown> {
+  if (!COMMON_JS.test(absolute)) {
+    await prepare(TYPESCRIPT.test(absolute));
+    try {
+      return await import(pathToFileURL(absolute).href);
+    } catch (error) {
+      // A script by its package.json, in which Misa is required and not found: the script is not at fault.
+      const { code, message } = error as { code?: unknown; message?: unknown };
+      if (code !== 'MODULE_NOT_FOUND' || !/'misa(\/[a-z]+)?'/.test(String(message))) throw error;
+    }
+  }
+  const { importCommonJs } = await import('./load-commonjs.ts');
+  return importCommonJs(absolute, OWN);
+}
+
+const BUILT = import.meta.url.endsWith('.js');
+
+/** Entry points of this installation, by what modules call them. */
+const OWN = { misa: ownModule('index'), 'misa/testing': ownModule('testing') };
+
+function ownModule(name: string): string {
+  return new URL(`../lib/${name}.${BUILT ? 'js' : 'ts'}`, import.meta.url).href;
+}
+
 let prepared = false;
 
 async function prepare(typescript: boolean): Promise<void> {
@@ -66,11 +90,7 @@ async function prepare(typescript: boolean): Promise<void> {
   }
   if (prepared) return;
   prepared = true;
-  const built = import.meta.url.endsWith('.js');
-  const own = (name: string): string => new URL(`../lib/${name}.${built ? 'js' : 'ts'}`, import.meta.url).href;
-  register(built ? './job-hooks.js' : './job-hooks.ts', import.meta.url, {
-    data: { misa: own('index'), 'misa/testing': own('testing') },
-  });
+  register(BUILT ? './job-hooks.js' : './job-hooks.ts', import.meta.url, { data: OWN });
 }
 
 function notAJob(file: string): JobError {

@@ -16,7 +16,7 @@ function program(): Command {
     .description('Stateful stream processing in micro-batches, with its state in an object store.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand('help [command]', 'print help for a command')
+    .helpCommand(false)
     .configureOutput({ outputError: (text, write) => write(`misa: ${text.replace(/^error: /, '')}`) })
     .showSuggestionAfterError()
     .exitOverride();
@@ -27,6 +27,7 @@ function program(): Command {
   addResume(misa);
   addDeployedCommands(misa);
   for (const name of LATER) addLater(misa, name);
+  addHelp(misa);
   return misa;
 }
 
@@ -93,6 +94,13 @@ Examples:
 function addState(misa: Command): void {
   const state = misa.command('state').description('look into the state of a job').helpCommand(false);
   state
+    .usage('[options] <command>')
+    .argument('[command]')
+    .action((command?: string) => {
+      if (command === undefined) state.help({ error: true });
+      throw new UsageError(`unknown command 'state ${command}': state get, scan or stats`);
+    });
+  state
     .command('get')
     .description('the rows of one key')
     .argument('<job>', 'name of a job, or its module')
@@ -150,6 +158,19 @@ function addResume(misa: Command): void {
     .addOption(stackOption())
     .addOption(jsonOption('one JSON object').default(false))
     .action(async (job, options) => (await import('./commands/resume.ts')).resumeCommand(job, options));
+}
+
+/** As commander's own, but for a command that there is not, which it answers with the help of all. */
+function addHelp(misa: Command): void {
+  misa
+    .command('help')
+    .description('print help for a command')
+    .argument('[command]')
+    .action((name?: string) => {
+      const command = name === undefined ? misa : misa.commands.find((c) => c.name() === name);
+      if (command === undefined) throw new UsageError(`unknown command '${name}'. What there is: misa --help`);
+      command.help();
+    });
 }
 
 /** Commands that are not there yet: not in the help, and clear when tried. */

@@ -47,12 +47,12 @@ function noCdk(missing: readonly string[]): MisaError {
   );
 }
 
-/** The least version that Misa's package accepts, which is the one it was tried with. */
+/** The version that this Misa was tested with; its package accepts later ones, too. */
 function testedVersion(name: string): string {
   // From cli/aws/ or dist/cli/aws/.
   const up = import.meta.url.endsWith('.js') ? '../../../package.json' : '../../package.json';
   const own = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
-    peerDependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
   };
-  return own.peerDependencies[name]!.replace(/^[~^]/, '');
+  return own.devDependencies[name]!;
 }

@@ -196,7 +196,9 @@ export function checkInputs(job: PhysicalJob, inputs: InputFiles): void {
     throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${list(known)}`);
   }
   const missing = known.filter((name) => !inputs.has(name));
-  if (missing.length > 0) throw new JobError('NO_INPUT', `job ${job.name} needs input for ${list(missing)}`);
+  if (missing.length === 0) return;
+  const options = missing.map((name) => `--input ${name}=FILES`).join(' ');
+  throw new JobError('NO_INPUT', `job ${job.name} needs input for ${list(missing)}: ${options}`);
 }
 
 function list(sources: readonly string[]): string {

@@ -14,12 +14,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the app as the CDK does, in a process without a network. */
 function synthesize(
-  entry: string,
+  entry: string | undefined,
   env: NodeJS.ProcessEnv = {},
 ): { status: number | null; stderr: string; out: string } {
   const out = path.join(folder, `out-${readdirSync(folder).length}`);
   const guard = path.resolve('test/cdk/no-network.ts');
-  const args = ['--conditions=misa-source', '--import', 'tsx', '--import', guard, path.resolve('cdk/app.ts'), entry];
+  const args = [
+    '--conditions=misa-source',
+    '--import',
+    'tsx',
+    '--import',
+    guard,
+    path.resolve('cdk/app.ts'),
+    ...(entry === undefined ? [] : [entry]),
+  ];
   const { AWS_ENDPOINT_URL: _, CDK_VALIDATION: __, ...base } = process.env;
   const { status, stderr } = spawnSync(process.execPath, args, {
     env: { ...base, CDK_OUTDIR: out, CDK_DISABLE_STACK_TRACE: '1', ...env },
@@ -38,6 +46,15 @@ describe('the app', () => {
     expect(report.pluginReports).toEqual([]);
     const asset = readdirSync(out).find((name) => name.startsWith('asset.'))!;
     expect(readdirSync(path.join(out, asset))).toEqual(expect.arrayContaining(['batch.mjs', 'commit.mjs', 'native']));
+  });
+
+  test('takes the job from the context, as `cdk synth -c misa:entry=job.ts` gives it', () => {
+    const { status, out } = synthesize(undefined, {
+      CDK_CONTEXT_JSON: JSON.stringify({ 'misa:entry': DEPARTURES }),
+    });
+    expect(status).toBe(0);
+    const { artifacts } = JSON.parse(readFileSync(path.join(out, 'manifest.json'), 'utf8'));
+    expect(Object.keys(artifacts)).toContain('Misa-departures');
   });
 
   test('says what is wrong with a job in one line, and leaves nothing to deploy', () => {

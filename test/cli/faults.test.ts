@@ -18,6 +18,8 @@ function expectFailure(finished: Finished, code: number, ...parts: string[]): vo
 describe('usage', () => {
   it.each([
     [['frobnicate'], "unknown command 'frobnicate'"],
+    [['help', 'frobnicate'], "unknown command 'frobnicate'"],
+    [['state', 'frobnicate'], "unknown command 'state frobnicate'"],
     [['run'], "missing required argument 'job'"],
     [['run', 'job.ts', '--bogus'], "unknown option '--bogus'"],
     [['run', 'job.ts', '--commit', 'sometimes'], 'Allowed choices are async, sync'],

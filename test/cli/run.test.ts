@@ -64,7 +64,7 @@ describe('misa run', () => {
     space.write('left.ndjson', ndjson(clicks(120)));
     space.write('right.ndjson', ndjson(clicks(180)));
     const missing = await space.run('run', 'job.ts', '-i', 'left=left.ndjson');
-    expect(missing).toMatchObject({ code: 1, stderr: "misa: job both needs input for 'right'\n" });
+    expect(missing).toMatchObject({ code: 1, stderr: "misa: job both needs input for 'right': --input right=FILES\n" });
     const unknown = await space.run('run', 'job.ts', '-i', 'left=left.ndjson', '-i', 'rigth=right.ndjson');
     expect(unknown).toMatchObject({
       code: 1,

@@ -1,5 +1,5 @@
 /** What the documentation shows is true: its modules compile, its commands run, and print what the page says. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -25,6 +25,15 @@ it(
   },
   TIMEOUT_MS,
 );
+
+it('versions that pages name are those that are tested with', () => {
+  const { devDependencies } = JSON.parse(readFileSync(path.join(REPOSITORY, 'package.json'), 'utf8'));
+  for (const { page, name } of pages) {
+    for (const [, tool, version] of page.blocks.flatMap(({ text }) => [...text.matchAll(/ ([\w-]+)@(\d[\d.]*)/g)])) {
+      expect({ name, tool, version }).toEqual({ name, tool, version: devDependencies[tool!] });
+    }
+  }
+});
 
 describe.each(pages)('$name', ({ name, page, folder }) => {
   const commands = page.commands();
