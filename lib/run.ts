@@ -72,6 +72,7 @@ export type BatchResults<Out = unknown> =
           }[keyof Out & string])
   | OutputRows<'_quarantine', QuarantinedResult>;
 
+/** What {@link run} is given, beside the job. Only `inputs` is needed. */
 export interface RunOptions<Out = unknown> {
   /** What each source of the job reads, by its name. Every source needs one. */
   readonly inputs: { readonly [source: string]: RunInput };

@@ -85,6 +85,7 @@ export type RunTerminated =
   | ({ readonly type: 'terminated' } & RunSummary)
   | { readonly type: 'terminated'; readonly reason: 'failed'; readonly error: unknown };
 
+/** What a run tells of itself; `event` says which. */
 export type RunEvent = RunStarted | RunProgress | RunIdle | RunWarning | RunTerminated;
 
 /** What one run did. */
