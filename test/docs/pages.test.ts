@@ -53,7 +53,7 @@ describe.each(pages)('$name', ({ name, page, folder }) => {
 
   it('has code blocks that somebody checks, or says why not', () => {
     const unknown = page.blocks.filter(
-      ({ language }) => !['ts', 'sh', 'text', 'json', 'csv', 'sql', 'python'].includes(language),
+      ({ language }) => !['ts', 'sh', 'text', 'json', 'csv', 'sql', 'py'].includes(language),
     );
     expect(unknown.map(({ line }) => `${name}:${line} has a block of no language; a picture is text`)).toEqual([]);
   });
