@@ -8,7 +8,7 @@ import { type RunStats, TIERS } from './run-stats.ts';
 const SHOWN_FILES = 2;
 
 export function summaryText(end: RunSummary, stats: RunStats, elapsedMs: number, places: Places, style: Style): string {
-  const { bold, dim } = style;
+  const { bold, dim, bad } = style;
   const lines: [string, string][] = [];
   if (stats.rows === 0) {
     lines.push(['rows', end.position === 0 ? 'the input has none' : 'none new; the input was read before']);
@@ -24,6 +24,7 @@ export function summaryText(end: RunSummary, stats: RunStats, elapsedMs: number,
   }
   lines.push(['results', results(end, stats, places)]);
   if (stats.quarantined > 0) lines.push(['bad rows', quarantineText(end, stats, places)]);
+  for (const warning of end.warnings) lines.push(['warning', bad(warning)]);
   lines.push(['state', `${places.store} ${dim(`job ${end.job}, batch ${end.position}`)}`]);
   const title =
     end.reason === 'stopped'

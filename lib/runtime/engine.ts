@@ -6,7 +6,7 @@
 
 import type { Committed, Environment, Trigger } from '../batch/partition-runner.ts';
 import { ALWAYS_LIVE, PartitionRunner } from '../batch/partition-runner.ts';
-import type { StoredPlan } from '../batch/plan.ts';
+import { type Plan, type StoredPlan, watermarksOf } from '../batch/plan.ts';
 import { type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../batch/rows.ts';
 import { type Replay, StoredSource } from '../batch/stored-source.ts';
@@ -29,6 +29,15 @@ export interface BatchDone {
   readonly committed: readonly (readonly Committed[])[];
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
+  /** One row that was late, where there is one and its input is in memory. */
+  readonly lateRow?: LateRow | undefined;
+}
+
+export interface LateRow {
+  /** Its event time, epoch ms. */
+  readonly time: number;
+  /** Name of the object that it came from. */
+  readonly object: string | undefined;
 }
 
 /** A batch whose plan is on its way to the store. */
@@ -236,7 +245,22 @@ export class Engine {
     if (stored.plan.kind === 'flush') await this.planner.learnFlush();
     const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
     published.catch(() => {}); // reported to whoever awaits it
-    return { n, plan: stored, published, committed, ...totals(committed) };
+    const { counts, reads } = totals(committed);
+    const lateRow = counts.late > 0 ? this.#lateRow(stored.plan, known.inputs ?? []) : undefined;
+    return { n, plan: stored, published, committed, counts, reads, lateRow };
+  }
+
+  /** The first row that came at or before its edge's watermark. */
+  #lateRow(plan: Plan, inputs: readonly PartitionInput[]): LateRow | undefined {
+    const { late, flushed } = watermarksOf(plan);
+    for (const { edges, objects } of inputs) {
+      for (const [edge, rows] of edges.entries()) {
+        const bound = Math.max(this.env.job.edges[edge]!.watermark(late), flushed);
+        const i = rows?.times.findIndex((time) => time <= bound) ?? -1;
+        if (i >= 0) return { time: rows!.times[i]!, object: objects[rows!.pieces?.[i] ?? -1] };
+      }
+    }
+    return undefined;
   }
 
   #fenced(error: unknown): unknown {

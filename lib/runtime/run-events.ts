@@ -74,9 +74,14 @@ export interface RunIdle {
   readonly watermark: number | null;
 }
 
-/** Something that costs time but no results. */
+/** Something that a person should know; the run goes on. */
 export interface RunWarning {
   readonly type: 'warning';
+  /**
+   * Of rows, each told once a run and source: `bad-rows` and `late-rows` are more than anyone expects, `event-times` look
+   * like seconds. Left out: something that costs time but no results.
+   */
+  readonly about?: 'bad-rows' | 'late-rows' | 'event-times' | undefined;
   readonly message: string;
 }
 
@@ -110,6 +115,8 @@ export interface RunSummary {
   readonly watermark: number | null;
   readonly reads: TierReads;
   readonly elapsedMs: number;
+  /** Shares of rows that are bad or late beyond what anyone expects, each in one line, as they are at the end. */
+  readonly warnings: readonly string[];
   /** Result files that this run wrote. */
   readonly files: readonly string[];
 }

@@ -16,6 +16,7 @@ import { checkInputs, type EmbeddedEnd, type Opened, type Output, type Progress,
 import { findInputs } from './find-files.ts';
 import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
+import { RowWarnings } from './row-warnings.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
 import { splitInputs } from './split-inputs.ts';
 
@@ -90,6 +91,10 @@ async function runChecked(
   const pollMs = [...patterns.values()].flat().some(isS3Url) ? POLL_S3_MS : POLL_MS;
   const startMs = systemClock.monotonic();
   const totals = new Totals();
+  const warnings = new RowWarnings(job, () => systemClock.now());
+  const warn = (all: boolean): void => {
+    for (const warning of warnings.due(all)) tell(warning);
+  };
   const end = await runEmbedded(job, {
     store: parseStoreUrl(store, endpoint),
     inputs: await find(),
@@ -108,12 +113,18 @@ async function runChecked(
     onBatch: (progress) => {
       const event = progressOf(progress);
       totals.add(event);
+      warnings.add(progress.done);
       tell(event);
+      warn(false);
     },
-    onIdle: (idle) => tell({ type: 'idle', ...idle }),
+    onIdle: (idle) => {
+      warn(true);
+      tell({ type: 'idle', ...idle });
+    },
     onWarning: (error) => tell({ type: 'warning', message: error.message }),
   });
-  return totals.summary(end, systemClock.monotonic() - startMs);
+  warn(true);
+  return totals.summary(end, warnings.standing, systemClock.monotonic() - startMs);
 }
 
 /** Each is told once, and after `started`. */
@@ -245,7 +256,7 @@ class Totals {
     }
   }
 
-  summary({ file, reason, position, files }: EmbeddedEnd, elapsedMs: number): RunSummary {
+  summary({ file, reason, position, files }: EmbeddedEnd, warnings: readonly string[], elapsedMs: number): RunSummary {
     const { rows, late, skipped, quarantined } = this.#counts;
     return {
       job: file.name,
@@ -260,6 +271,7 @@ class Totals {
       watermark: this.#watermark,
       reads: this.#reads,
       elapsedMs,
+      warnings,
       files,
     };
   }

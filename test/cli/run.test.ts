@@ -108,6 +108,25 @@ describe('misa run', () => {
     ]);
   });
 
+  it('warns when all rows are bad, and ends with 0', async () => {
+    const space = workspace();
+    space.write('job.ts', clicksJob());
+    space.write('a.ndjson', ndjson(Array.from({ length: 30 }, () => ({ when: 1, user: 'ann', n: 1 }))));
+    const { code, stdout, stderr } = await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^warning: all 30 rows of source clicks are bad.*_quarantine: event time NaN is not a time/m);
+    expect(stdout).toMatch(/^ +warning +all 30 rows of source clicks are bad$/m);
+    const json = await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '--store', 'other', '--json');
+    const events = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(events.find(({ event }) => event === 'note')).toMatchObject({
+      message: expect.stringMatching(/^warning: all 30/),
+    });
+    expect(events.at(-1)).toMatchObject({ event: 'end', warnings: ['all 30 rows of source clicks are bad'] });
+  });
+
   it("stops at a bad row with onBadRow: 'fail', naming object and line", async () => {
     const space = workspace();
     space.write('job.ts', clicksJob("{ onBadRow: 'fail' }"));
