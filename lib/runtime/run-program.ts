@@ -91,9 +91,9 @@ async function runChecked(
   const pollMs = [...patterns.values()].flat().some(isS3Url) ? POLL_S3_MS : POLL_MS;
   const startMs = systemClock.monotonic();
   const totals = new Totals();
-  const warnings = new RowWarnings(job, () => systemClock.now());
+  const rowWarnings = new RowWarnings(job, () => systemClock.now());
   const warn = (all: boolean): void => {
-    for (const warning of warnings.due(all)) tell(warning);
+    for (const warning of rowWarnings.due(all)) tell(warning);
   };
   const end = await runEmbedded(job, {
     store: parseStoreUrl(store, endpoint),
@@ -113,7 +113,7 @@ async function runChecked(
     onBatch: (progress) => {
       const event = progressOf(progress);
       totals.add(event);
-      warnings.add(progress.done);
+      rowWarnings.add(progress.done);
       tell(event);
       warn(false);
     },
@@ -124,7 +124,7 @@ async function runChecked(
     onWarning: (error) => tell({ type: 'warning', message: error.message }),
   });
   warn(true);
-  return totals.summary(end, warnings.standing, systemClock.monotonic() - startMs);
+  return totals.summary(end, rowWarnings.standing, systemClock.monotonic() - startMs);
 }
 
 /** Each is told once, and after `started`. */
