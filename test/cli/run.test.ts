@@ -114,7 +114,9 @@ describe('misa run', () => {
     space.write('a.ndjson', ndjson(Array.from({ length: 30 }, () => ({ when: 1, user: 'ann', n: 1 }))));
     const { code, stdout, stderr } = await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out');
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^warning: all 30 rows of source clicks are bad.*_quarantine: event time NaN is not a time/m);
+    expect(stderr).toMatch(
+      /^warning: all 30 rows of source clicks are bad.*_quarantine: event time NaN is not a time/m,
+    );
     expect(stdout).toMatch(/^ +warning +all 30 rows of source clicks are bad$/m);
     const json = await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '--store', 'other', '--json');
     const events = json.stdout
