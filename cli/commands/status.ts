@@ -2,7 +2,8 @@
 
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
-import type { Manifest } from '../../lib/manifest/manifest.ts';
+import type { Manifest, RowTotals } from '../../lib/manifest/manifest.ts';
+import { addTotals, totalsOf } from '../../lib/manifest/totals.ts';
 import { greatest, smallest } from '../../lib/util/numbers.ts';
 import type { DeployedJob } from '../aws/deployed-job.ts';
 import type { PartitionView } from '../state/partition-view.ts';
@@ -37,6 +38,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
   const views = await openViews(job);
   const partitions = [views.planner, ...views.stages.flat()].map(partitionStatus);
   const last = await lastBatch(job, views);
+  const totals = totalsOfJob(views);
   const plan = await planned(views.planner);
   const deployed = options.stack === undefined ? undefined : (job as DeployedJob);
   const queueing = deployed === undefined ? undefined : await import('../aws/queue-table.ts');
@@ -46,7 +48,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     const about = { job: jobName, epoch, partitions: count, stages, outputMode, commit, store: job.where };
     const stack = deployed === undefined ? {} : { stack: deployed.stack.name, status: deployed.stack.status, queues };
     process.stdout.write(
-      `${JSON.stringify({ ...about, plan, lastBatch: last ?? null, parts: partitions, ...stack })}\n`,
+      `${JSON.stringify({ ...about, plan, lastBatch: last ?? null, totals, parts: partitions, ...stack })}\n`,
     );
     return;
   }
@@ -58,6 +60,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     deployed === undefined ? '' : `  ${dim('stack')}      ${deployed.stack.name}: ${deployed.stack.status}\n`,
     `  ${dim('watermark')}  ${time(plan.watermark)}\n`,
     last === undefined ? '' : `  ${dim('last batch')} ${lastText(last)}\n`,
+    totals === null ? '' : `  ${dim('in all')}     ${totalsText(totals)}\n`,
     '\n',
     partitionTable(partitions),
     ...partitions
@@ -67,6 +70,29 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     ...(queues === undefined ? [] : ['\n', queueing!.queueTable(queues, { bad })]),
   ];
   process.stdout.write(text.join(''));
+}
+
+/** Over the life of the job: what the manifests have added up, and the log entries that no manifest has folded. */
+function totalsOfJob({ planner, stages }: JobViews): RowTotals | null {
+  const of = ({ manifest, unfolded }: PartitionView): RowTotals | undefined => {
+    const more = totalsOf(unfolded);
+    return more === undefined ? manifest.totals : addTotals(manifest.totals, more);
+  };
+  const planning = of(planner);
+  const parts = stages.flat().flatMap((view) => of(view) ?? []);
+  if (planning === undefined || parts.length === 0) return null;
+  const from = greatest(
+    parts.map((part) => part.from),
+    planning.from,
+  );
+  // Rows are counted once, where they are planned: what the head drops or refuses reaches no partition.
+  return { ...parts.reduce(addTotals), rows: planning.rows, from };
+}
+
+function totalsText({ from, rows, late, skipped, quarantined, setAside, emitted }: RowTotals): string {
+  const aside = setAside === 0 ? '' : ` and ${number(setAside)} results set aside`;
+  const since = from === 1 ? '' : ` (since batch ${number(from)})`;
+  return `${number(rows)} rows, ${number(late)} late, ${number(skipped)} skipped, ${number(quarantined)} quarantined${aside}; ${number(emitted)} rows out${since}`;
 }
 
 function partitionStatus({ path, manifest, position }: PartitionView): PartitionStatus {
@@ -125,12 +151,12 @@ interface LastBatch extends BatchCounts {
 /** Counts of the last batch over all partitions, as long as its log entries are kept. */
 async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatch | undefined> {
   const n = smallest(stages.flat().map((view) => view.position));
-  const counts = { n, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
+  const counts = { n, rows: 0, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 0 };
   for (const { path } of stages.flat()) {
     const { entry } = await new DataLog(job.store, job.names, path).readEntry(n);
     if (entry === undefined) return undefined;
-    for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const)
-      counts[key] += entry.header.counts[key];
+    for (const key of ['rows', 'late', 'skipped', 'quarantined', 'setAside', 'emitted'] as const)
+      counts[key] += entry.header.counts[key] ?? 0;
   }
   return counts;
 }

@@ -97,6 +97,7 @@ function foldablePlan({ plan, hash, bytes }: StoredPlan): FoldableEntry {
     previousHash: plan.previousHash,
     bytes: bytes.length,
     publishedThrough: plan.n,
+    counts: { rows: plan.counts.rows, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
     changes: () => planChanges(plan),
     outputs: [],
     output: () => new Uint8Array(0),

@@ -5,9 +5,10 @@
  */
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import type { FoldableEntry } from '../log/partition-log.ts';
-import type { LoadedManifest, SstRef } from '../manifest/manifest.ts';
+import type { LoadedManifest, RowTotals, SstRef } from '../manifest/manifest.ts';
 import { sstsOf } from '../manifest/manifest.ts';
 import { type Decide, editManifest } from '../manifest/manifest-store.ts';
+import { totalsOf } from '../manifest/totals.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import { SstBuilder } from '../sst/builder.ts';
 import type { Entry } from '../sst/entry.ts';
@@ -134,6 +135,7 @@ export async function publishFold(
         sst: current.sst,
         publishedThrough: options?.publishedThrough ?? last.n,
         ...closedBy(entries),
+        ...countedBy(entries),
       };
     },
     { nonce: random.id(), from: started.base, signal: options?.signal },
@@ -169,6 +171,11 @@ async function notePublished(
 function closedBy(entries: readonly FoldableEntry[]): { readonly closedTo?: number } {
   const times = entries.flatMap(({ closedTo }) => closedTo ?? []);
   return times.length === 0 ? {} : { closedTo: greatest(times) };
+}
+
+function countedBy(entries: readonly FoldableEntry[]): { readonly totals?: RowTotals } {
+  const totals = totalsOf(entries);
+  return totals === undefined ? {} : { totals };
 }
 
 /** The newest change of each key; tombstones only where an SST may hold something for them to hide. */

@@ -46,7 +46,7 @@ export function decodeAt(bytes: Uint8Array, name: string, n: number): LogEntry {
 }
 
 export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
-  const { n, previousHash, publishedThrough, closedTo, outputs } = entry.header;
+  const { n, previousHash, publishedThrough, closedTo, counts, outputs } = entry.header;
   return {
     n,
     hash: entry.hash,
@@ -54,6 +54,7 @@ export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
     bytes,
     publishedThrough,
     closedTo,
+    counts,
     changes: () => entry.changes(),
     outputs,
     output: (i) => entry.output(i),

@@ -4,6 +4,7 @@
  */
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
+import type { BatchCounts } from './entry.ts';
 
 export interface FoldableEntry {
   readonly n: number;
@@ -14,6 +15,8 @@ export interface FoldableEntry {
   readonly publishedThrough: number;
   /** In a flush: the greatest time that was closed; `undefined`: none. */
   readonly closedTo?: number | undefined;
+  /** What became of its rows; of a plan the rows that it plans. */
+  readonly counts?: BatchCounts | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} */
   changes(): Entry[];
   /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */

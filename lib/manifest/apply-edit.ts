@@ -8,6 +8,7 @@
  */
 import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
 import { type Manifest, type Skip, type SstRef, type Stamped, sstsOf } from './manifest.ts';
+import { addTotals } from './totals.ts';
 
 /** Nonces kept. A committer that slept through more edits than this finds its edit's effect instead. */
 const MAX_NONCES = 32;
@@ -75,6 +76,7 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     // What it could not run it has run by now.
     ...(manifest.halted !== null && manifest.halted.n <= edit.through ? { halted: null } : {}),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
+    ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),
   };
 }
 

@@ -68,6 +68,17 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   halted: (v) => v === null || isHalt(v),
   skips: optional(list(isSkip)),
   publishedThrough: isCount,
+  totals: optional(
+    shape({
+      from: isCount,
+      rows: isCount,
+      late: isCount,
+      skipped: isCount,
+      quarantined: isCount,
+      setAside: isCount,
+      emitted: isCount,
+    }),
+  ),
   closedTo: (v) => v === undefined || (v !== null && isTime(v)),
   roots: list(shape({ name: isText, ssts: list(isText) })),
 };

@@ -1,5 +1,5 @@
 /** What commit code may do to a manifest: edits as data, and why one cannot be applied. */
-import type { Halt, Skip, SstRef } from './manifest.ts';
+import type { Halt, RowTotals, Skip, SstRef } from './manifest.ts';
 
 export type Edit =
   /** Log entries after+1 … through are in `sst`; `null`: they change nothing. */
@@ -14,6 +14,8 @@ export type Edit =
       readonly publishedThrough: number;
       /** The greatest time that flushes among these entries have closed; `undefined`: none. */
       readonly closedTo?: number | undefined;
+      /** What became of the rows of these entries. */
+      readonly totals?: RowTotals | undefined;
     }
   /**
    * `outputs` take the place of `inputs`. What is both is moved as it is.

@@ -29,6 +29,19 @@ export interface Halt {
   readonly planHash?: string | undefined;
 }
 
+/** Counts of rows, added up when log entries are folded, so that they outlive the entries; as `BatchCounts`. */
+export interface RowTotals {
+  /** The first batch that is counted: not 1 where earlier ones were folded before there were totals. */
+  readonly from: number;
+  /** In the planner's manifest: rows that were planned. */
+  readonly rows: number;
+  readonly late: number;
+  readonly skipped: number;
+  readonly quarantined: number;
+  readonly setAside: number;
+  readonly emitted: number;
+}
+
 export interface HaltedRow {
   readonly message: string;
   readonly text: string;
@@ -75,6 +88,8 @@ export interface Manifest {
   readonly skips?: readonly Skip[] | undefined;
   /** Outputs up to this batch are published. */
   readonly publishedThrough: number;
+  /** What became of the rows of batches up to `through`. Left out: folded before 0.3, or nothing was folded yet. */
+  readonly totals?: RowTotals | undefined;
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
   readonly closedTo?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */

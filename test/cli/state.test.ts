@@ -29,6 +29,7 @@ describe('misa status', () => {
       partitions: 2,
       plan: { plans: 14, objects: 1, unfinished: 0, watermark: 569_000 },
       lastBatch: { n: 14, rows: 0 },
+      totals: { from: 1, rows: 630, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 18 },
     });
     const parts = status!.parts as { path: string; committed: number; folded: number; commitLag: number }[];
     expect(parts.map((p) => p.path)).toEqual(['planner', 's0/p0', 's0/p1']);
@@ -38,6 +39,7 @@ describe('misa status', () => {
   it('takes the module in place of the name, and prints a table', async () => {
     const { stdout } = await space.run('status', 'job.ts');
     expect(stdout).toContain('clicks in .misa: epoch 1, mode append, commit async');
+    expect(stdout).toContain('in all     630 rows, 0 late, 0 skipped, 0 quarantined; 18 rows out');
     expect(stdout).toMatch(/s0\/p1 +14 +14 +0/);
   });
 

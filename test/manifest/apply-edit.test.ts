@@ -50,6 +50,20 @@ describe('fold', () => {
     expect(apply(collected, foldEdit(3, 4, sst('orphan', 'a', 'b')))).toMatchObject({ conflict: 'condemned' });
   });
 
+  it('adds up what became of rows, also when the log is collected', () => {
+    const totals = (from: number, rows: number, late: number) => {
+      return { from, rows, late, skipped: 0, quarantined: 1, setAside: 0, emitted: 2 };
+    };
+    const folded = applied(
+      three(),
+      { ...foldEdit(3, 5, null), totals: totals(4, 100, 1) } as Edit,
+      { type: 'collect', condemn: [], forget: [], collectedThrough: 5 },
+      { ...foldEdit(5, 6, null), totals: totals(6, 10, 5) } as Edit,
+    );
+    // The first three were folded before there were totals.
+    expect(folded.totals).toEqual({ ...totals(4, 110, 6), quarantined: 2, emitted: 4 });
+  });
+
   it('keeps few stamps, and each entry at least as long', () => {
     let manifest = EMPTY_MANIFEST;
     for (let n = 1; n <= 500; n++) {

@@ -55,6 +55,16 @@ describe('codec', () => {
     expect(manifestFault({ ...FULL, closedTo: null })).toMatch(/closedTo/);
   });
 
+  it('reads and writes totals of rows, which older ones leave out', () => {
+    const totals = { from: 1, rows: 900, late: 7, skipped: 2, quarantined: 3, setAside: 1, emitted: 60 };
+    const counted: Manifest = { ...FULL, totals };
+    const golden = new URL('../golden/manifest-v1-totals.json', import.meta.url);
+    const bytes = readFileSync(golden);
+    expect(decodeManifest(bytes, NAME)).toEqual(counted);
+    expect(Buffer.from(encodeManifest(counted)).equals(bytes)).toBe(true);
+    expect(manifestFault({ ...FULL, totals: { ...totals, late: -1 } })).toMatch(/totals/);
+  });
+
   it('notices every changed byte', () => {
     const bytes = Buffer.from(encodeManifest(FULL));
     for (let i = 0; i < bytes.length; i++) {
