@@ -14,6 +14,8 @@ export type EventTime = number | Date | string;
 
 /** Units of event times that are numbers. */
 export const EVENT_TIME_UNITS = ['s', 'ms', 'us', 'ns'] as const;
+
+/** Unit of event times that are numbers: seconds, milliseconds, microseconds or nanoseconds since 1970. */
 export type EventTimeUnit = (typeof EVENT_TIME_UNITS)[number];
 
 /** Greatest distance from the epoch that `Date` can show, ms. */
