@@ -283,7 +283,7 @@ describe('misa run', () => {
       .join('')}`;
     const other = ['run', 'job.ts', '-o', 'other', '--store', 'other-store', '--flush', '-i', 'clicks=-'];
     expect(await piped([...other, '--input-format', 'csv'], csv)).toMatchObject({ code: 0 });
-    expect(sorted(space.results('other'))).toEqual(clicksByMinute(60));
+    expect(sorted(space.results('out', 'other'))).toEqual(clicksByMinute(60));
     expect(await piped([...args, '-i', 'clicks=a.ndjson'], '')).toMatchObject({ code: 2 });
   });
 
