@@ -5,6 +5,7 @@
 import { CorruptionError, MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
 import { epochsPrefix, jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import { layoutDifferences } from '../stream/layout-words.ts';
 import type { OutputSpec, PhysicalJob } from '../stream/physical.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import type { Random } from '../util/random.ts';
@@ -114,10 +115,7 @@ function check(found: JobFile, wanted: JobFile): JobFile {
   for (const { name, kind } of found.outputs) {
     if (kind !== undefined && kinds.has(name)) compare(`kind of output ${name}`, kind, kinds.get(name));
   }
-  const layout = [
-    ...found.layout.filter((line) => !wanted.layout.includes(line)).map((line) => `only in the store: ${line}`),
-    ...wanted.layout.filter((line) => !found.layout.includes(line)).map((line) => `only in the job: ${line}`),
-  ];
+  const layout = layoutDifferences(found.layout, wanted.layout);
   if (differences.length === 0 && layout.length === 0) {
     return { ...found, outputs: found.outputs.map((output) => ({ kind: kinds.get(output.name), ...output })) };
   }

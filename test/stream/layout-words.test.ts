@@ -1,0 +1,74 @@
+/** A job that does not fit its state is told which column, window or operator was changed. */
+import { describe, expect, it } from 'vitest';
+import {
+  type Aggregate,
+  avg,
+  count,
+  job,
+  max,
+  type Stream,
+  sliding,
+  source,
+  topN,
+  tumbling,
+  type Window,
+} from '../../lib/index.ts';
+import { compileJob } from '../../lib/stream/compile.ts';
+import { layoutDifferences } from '../../lib/stream/layout-words.ts';
+
+interface Row {
+  t: number;
+  k: string;
+  v: number;
+}
+type Columns = Record<string, Aggregate<Row, unknown>>;
+
+const rows = source<Row>('rows', { eventTime: (r) => r.t, delay: 0 });
+const keyed = rows.keyBy((r) => r.k);
+const windowed = (window: Window<Row>, columns: Columns): Stream<unknown> => keyed.window(window).aggregate(columns);
+const layout = (stream: Stream<unknown>, outputMode: 'append' | 'update' = 'append'): readonly string[] =>
+  compileJob(job('j', stream, { outputMode })).layout;
+
+const hourly = layout(windowed(tumbling('1 hour'), { n: count(), v: avg((r) => r.v) }));
+
+describe('differences of state layouts', () => {
+  it.each<[string, readonly string[], string[]]>([
+    ['nothing', hourly, []],
+    [
+      'the window',
+      layout(windowed(sliding('90 min', '30 min'), { n: count(), v: avg((r) => r.v) })),
+      ['the window is tumbling 1 hour in the store, sliding 90 minutes every 30 minutes in the job'],
+    ],
+    [
+      'a column',
+      layout(windowed(tumbling('1 hour'), { n: count(), v: max((r) => r.v) })),
+      ['column v is avg in the store, max in the job'],
+    ],
+    [
+      'a column and its name',
+      layout(windowed(tumbling('1 hour'), { n: count(), 'a,b:c': topN(3, { by: (r: Row) => r.v }) })),
+      ['column v (avg) is in the store and not in the job', 'is in the job and not in the store'],
+    ],
+    [
+      'the order of columns',
+      layout(windowed(tumbling('1 hour'), { v: avg((r) => r.v), n: count() })),
+      ['the columns are in the order n,v in the store, v,n in the job'],
+    ],
+    [
+      'the operator',
+      layout(keyed.aggregate({ n: count() }), 'update'),
+      ['stage 0: window-aggregate in the store, aggregate in the job'],
+    ],
+  ])('name %s', (_, wanted, words) => {
+    const told = layoutDifferences(hourly, wanted);
+    expect(told).toHaveLength(words.length);
+    for (const [i, word] of words.entries()) expect(told[i]).toContain(word);
+  });
+
+  it('name sources, and what is only on one side', () => {
+    expect(layoutDifferences(['source a', ...hourly], ['source b', ...hourly])).toEqual([
+      'only in the store: source a',
+      'only in the job: source b',
+    ]);
+  });
+});
