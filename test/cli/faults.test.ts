@@ -125,7 +125,7 @@ describe('input, store and output', () => {
     space.write('job.ts', clicksJob());
     space.write('a.ndjson', ndjson(clicks(10)));
     await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out');
-    space.write('a.ndjson', ndjson(clicks(11)));
+    space.write('a.ndjson', ndjson(clicks(10, 1)));
     expectFailure(await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out'), 1, 'was changed', 'new file');
   });
 
