@@ -11,7 +11,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { filesIn, readFolder } from '../runtime/result-files.ts';
 
-const KILLS = 6;
+const KILLS = 3;
 const root = mkdtempSync(path.join(tmpdir(), 'misa-kill-outputs-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
