@@ -6,6 +6,7 @@
  * that showed it, which is certainly after the compare-and-set that made it; so a retention that runs from the stamp never
  * ends too early, however long a committer slept before its compare-and-set.
  */
+import type { FailedRow } from '../errors.ts';
 import type { SstInfo } from '../sst/entry.ts';
 
 /** An SST in a manifest; holds changes of batches `from` to `to`. */
@@ -24,7 +25,7 @@ export interface Halt {
   readonly code: string;
   readonly reason: string;
   /** The row that the batch failed at, where it is one. */
-  readonly row?: HaltedRow | undefined;
+  readonly row?: FailedRow | undefined;
   /** Hash of the plan that was run; left out: there was none yet. */
   readonly planHash?: string | undefined;
 }
@@ -42,18 +43,8 @@ export interface RowTotals {
   readonly emitted: number;
 }
 
-export interface HaltedRow {
-  readonly message: string;
-  readonly text: string;
-  readonly operator?: string | undefined;
-  readonly source?: string | undefined;
-  readonly object?: string | undefined;
-  readonly line?: number | undefined;
-  readonly place?: string | undefined;
-}
-
 /** A row to be set aside by hand: in batch n of this partition; for the planner, when it is read. */
-export interface Skip extends HaltedRow {
+export interface Skip extends FailedRow {
   readonly n: number;
   /** Of the batch; left out for the planner. */
   readonly planHash?: string | undefined;
@@ -88,7 +79,7 @@ export interface Manifest {
   readonly skips?: readonly Skip[] | undefined;
   /** Outputs up to this batch are published. */
   readonly publishedThrough: number;
-  /** What became of the rows of batches up to `through`. Left out: folded before 0.3, or nothing was folded yet. */
+  /** What became of the rows of batches up to `through`. Left out: folded before 0.2, or nothing was folded yet. */
   readonly totals?: RowTotals | undefined;
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
   readonly closedTo?: number | undefined;

@@ -23,7 +23,7 @@ export interface JobFile {
   readonly outputMode: PhysicalJob['mode'];
   /** Fixed for an epoch. */
   readonly commit: 'async' | 'sync';
-  /** The outputs, without the quarantine. `kind` is missing from files made before 0.3: see {@link holdsTable}. */
+  /** The outputs, without the quarantine. `kind` is missing from files made before 0.2: see {@link holdsTable}. */
   readonly outputs: readonly {
     readonly name: string;
     readonly stage: number;
