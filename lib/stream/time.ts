@@ -12,11 +12,10 @@ import { BadRow } from './operator.ts';
  */
 export type EventTime = number | Date | string;
 
-/** Units of event times that are numbers. */
-export const EVENT_TIME_UNITS = ['s', 'ms', 'us', 'ns'] as const;
-
 /** Unit of event times that are numbers: seconds, milliseconds, microseconds or nanoseconds since 1970. */
-export type EventTimeUnit = (typeof EVENT_TIME_UNITS)[number];
+export type EventTimeUnit = 's' | 'ms' | 'us' | 'ns';
+
+export const EVENT_TIME_UNITS: readonly EventTimeUnit[] = ['s', 'ms', 'us', 'ns'];
 
 /** Greatest distance from the epoch that `Date` can show, ms. */
 const FURTHEST = 8.64e15;
