@@ -3,6 +3,7 @@
  * queue: it is what the job plans the rows by, so a message that is sent again, because an answer was lost, counts once.
  */
 import { errorText, InputError } from '../errors.ts';
+import { assertJson } from '../util/plain-data.ts';
 import { type Random, systemRandom } from '../util/random.ts';
 import { MAX_MESSAGE_BYTES } from './batches.ts';
 import type { OutgoingMessage } from './queue.ts';
@@ -42,6 +43,7 @@ export function* rowMessages(
 export function rowText(row: unknown, index: number, source: string, maxBytes: number): string {
   let text: string | undefined;
   try {
+    assertJson(row);
     text = JSON.stringify(row);
   } catch (error) {
     throw notJson(index, source, errorText(error));

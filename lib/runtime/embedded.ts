@@ -145,7 +145,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       },
       onOpen: async (file, engine, inputs) => {
         opened = { file, engine, inputs };
-        directory = await openDirectory(options, job, store, file, clock);
+        directory = await openDirectory(options, job, store, file, clock, trouble);
         await directory?.copy(engine.position);
         consumer = await openConsumer(job, options, { store, clock, random, file, position: engine.position });
         await consumer?.catchUp(engine.position, options.stop);
@@ -238,11 +238,13 @@ async function openDirectory(
   store: ObjectStore,
   file: JobFile,
   clock: Clock,
+  onTrouble: (what: string, error: unknown) => void,
 ): Promise<OutputDirectory | undefined> {
   if (output?.kind !== 'directory') return undefined;
   const { path: directory, kind: _, ...options } = output;
   const { outputs } = job;
-  return OutputDirectory.open({ directory, options, store, names: names(file.name, file.epoch), file, outputs, clock });
+  const jobNames = names(file.name, file.epoch);
+  return OutputDirectory.open({ directory, options, store, names: jobNames, file, outputs, clock, onTrouble });
 }
 
 async function openConsumer(

@@ -32,6 +32,8 @@ export interface OpenDirectory {
   /** Of the job. */
   readonly outputs: readonly OutputSpec[];
   readonly clock: Clock;
+  /** Told of what could not be written as it is. */
+  readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
 }
 
 export class OutputDirectory {
@@ -54,7 +56,7 @@ export class OutputDirectory {
    * @throws {StoreError} it cannot be written
    */
   static async open(opening: OpenDirectory): Promise<OutputDirectory> {
-    const { directory, options = {}, file, outputs, clock } = opening;
+    const { directory, options = {}, file, outputs, clock, onTrouble } = opening;
     checkOutputOptions(options);
     const files = new Set<string>();
     const onFile = (name: string): void => void files.add(name);
@@ -69,7 +71,7 @@ export class OutputDirectory {
       const opened =
         shape.layout === 'flat'
           ? new FlatLayout(directory, file, outputs, through, onFile)
-          : await FoldersLayout.open({ directory, file, outputs, shape, options, positions, clock, onFile });
+          : await FoldersLayout.open({ directory, file, outputs, shape, options, positions, clock, onFile, onTrouble });
       // No file is there before it is said what the directory is.
       if (found === undefined) await writeCursor(directory, file, { shape, through, outputs: positions });
       return opened;

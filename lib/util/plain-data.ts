@@ -16,8 +16,8 @@ export class NotPlainError extends TypeError {
   /** Place in the value, such as `.meta.tags[0]`; `''`: the value itself. */
   readonly path: string;
 
-  constructor(what: string, path: string, advice: string) {
-    super(`${what}${path === '' ? '' : ` at ${path}`}: rows and state are plain data; ${advice}`);
+  constructor(what: string, path: string, advice: string, whole = 'rows and state are plain data; ') {
+    super(`${what}${path === '' ? '' : ` at ${path}`}: ${whole}${advice}`);
     this.name = 'NotPlainError';
     this.path = path;
   }
@@ -77,13 +77,53 @@ export function notPlain(value: unknown, maxDepth = MAX_DEPTH): NotPlainError {
   return new NotPlainError(fault.what, cutText(path.reverse().join(''), 200), fault.advice);
 }
 
+/**
+ * Throws for what JSON would change or lose without a word: what is no plain data, `NaN` and infinities, bigints, bytes,
+ * dates that are none, `undefined` within an array. A `Date` becomes ISO 8601 text; a property that is `undefined` is absent.
+ * @throws {NotPlainError}
+ */
+export function assertJson(value: unknown): void {
+  const path: string[] = [];
+  const fault = find(value, path, MAX_DEPTH, lostInJson);
+  if (fault === undefined) return;
+  throw new NotPlainError(fault.what, cutText(path.reverse().join(''), 200), fault.advice, '');
+}
+
+function lostInJson(value: unknown, inArray: boolean): Fault | undefined {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? undefined : { what: String(value), advice: 'use null, or text' };
+    case 'bigint':
+      return { what: 'a bigint', advice: 'use a number, or text' };
+    case 'undefined':
+      return inArray ? { what: 'undefined', advice: 'use null' } : undefined;
+    case 'object':
+      if (types.isDate(value) && Number.isNaN(value.getTime()))
+        return { what: 'a Date that is none', advice: 'use null' };
+      return types.isUint8Array(value) ? { what: `a ${className(value)}`, advice: 'use text, as base64' } : undefined;
+    default:
+      return undefined;
+  }
+}
+
 interface Fault {
   readonly what: string;
   readonly advice: string;
 }
 
-/** @param path gets the way to what was found, its last step first @param levels that are left */
-function find(value: unknown, path: string[], levels: number): Fault | undefined {
+/**
+ * @param path gets the way to what was found, its last step first @param levels that are left
+ * @param more what else is a fault
+ */
+function find(
+  value: unknown,
+  path: string[],
+  levels: number,
+  more?: (value: unknown, inArray: boolean) => Fault | undefined,
+  inArray = false,
+): Fault | undefined {
+  const other = more?.(value, inArray);
+  if (other !== undefined) return other;
   if (typeof value === 'function') return { what: 'a function', advice: 'leave it out' };
   if (typeof value === 'symbol') return { what: 'a symbol', advice: 'use a string' };
   if (typeof value !== 'object' || value === null) return undefined;
@@ -95,10 +135,11 @@ function find(value: unknown, path: string[], levels: number): Fault | undefined
   if (!plainArray && (Array.isArray(value) || !isPlainObject(value))) {
     return types.isDate(value) || types.isUint8Array(value) ? undefined : ofClass(value);
   }
-  for (const name of Object.keys(value)) {
-    const fault = find((value as Record<string, unknown>)[name], path, levels - 1);
+  // A hole of an array is undefined.
+  for (const name of plainArray && more !== undefined ? value.keys() : Object.keys(value)) {
+    const fault = find((value as Record<string, unknown>)[name], path, levels - 1, more, plainArray);
     if (fault === undefined) continue;
-    path.push(step(name, plainArray));
+    path.push(step(String(name), plainArray));
     return fault;
   }
   return undefined;

@@ -74,6 +74,34 @@ describe('rows as messages', () => {
     expect(bodiesOf('s', [])).toEqual([]);
   });
 
+  test('hold nothing that JSON would change without a word: what it is, and where, is said', () => {
+    class Money {
+      readonly amount = 3;
+    }
+    const faults: [row: unknown, what: string][] = [
+      [{ tags: new Set(['a']) }, 'a Set at .tags: use an array'],
+      [{ by: [{ name: new Map([['a', 1]]) }] }, 'a Map at .by[0].name: use an object'],
+      [{ price: new Money() }, 'a Money at .price: use an object of its values'],
+      [{ of: () => 1 }, 'a function at .of: leave it out'],
+      [{ mean: 0 / 0 }, 'NaN at .mean: use null, or text'],
+      [{ list: [1, -Infinity] }, '-Infinity at .list[1]: use null, or text'],
+      [{ n: 2n ** 70n }, 'a bigint at .n: use a number, or text'],
+      [{ bytes: new Uint8Array(2) }, 'a Uint8Array at .bytes: use text, as base64'],
+      [{ bytes: Buffer.from('x') }, 'a Buffer at .bytes: use text, as base64'],
+      [{ at: new Date(Number.NaN) }, 'a Date that is none at .at: use null'],
+      [{ list: [1, undefined] }, 'undefined at .list[1]: use null'],
+      [{ list: new Array(1) }, 'undefined at .list[0]: use null'],
+    ];
+    for (const [row, what] of faults) {
+      expect(() => bodiesOf('flights', [row]), what).toThrow(
+        expect.objectContaining({ code: 'ROW_NOT_JSON', message: expect.stringContaining(`is not JSON: ${what}`) }),
+      );
+    }
+    const good = { at: new Date(0), absent: undefined, __proto__: null, list: [null, true, -1.5e300] };
+    const [body] = bodiesOf('s', [good]);
+    expect(parse(body!).rows).toEqual([{ at: '1970-01-01T00:00:00.000Z', list: [null, true, -1.5e300] }]);
+  });
+
   test('come before the row that cannot be sent', () => {
     const made: unknown[] = [];
     const sending = (): void => {

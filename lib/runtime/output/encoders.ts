@@ -27,30 +27,46 @@ export interface Encoder {
 /** Rows of a row group: large enough to compress well, small enough to hold as objects. */
 const GROUP_ROWS = 50_000;
 
-export async function encoderOf(format: OutputFormat): Promise<Encoder> {
+/**
+ * @param onHalfPair told of a column whose text holds half a surrogate pair, in its name or in a value, whenever one is
+ * written: UTF-8 has no form for it, and U+FFFD stands in its place. NDJSON and columns of JSON escape it.
+ */
+export async function encoderOf(
+  format: OutputFormat,
+  onHalfPair: (column: string) => void = () => {},
+): Promise<Encoder> {
   switch (format) {
     case 'ndjson':
       return { extension: 'ndjson', columnar: false, hasFile: () => true, encode: (rows) => rows() };
     case 'csv':
-      return { extension: 'csv', columnar: true, hasFile: ({ size }) => size > 0, encode: csv };
+      return {
+        extension: 'csv',
+        columnar: true,
+        hasFile: ({ size }) => size > 0,
+        encode: (rows, columns) => csv(rows, columns, onHalfPair),
+      };
     case 'parquet': {
       const writer = await import('hyparquet-writer');
       return {
         extension: 'parquet',
         columnar: true,
         hasFile: ({ typed }) => typed.length > 0,
-        encode: (rows, columns) => parquet(writer, rows, columns),
+        encode: (rows, columns) => parquet(writer, rows, columns, onHalfPair),
       };
     }
   }
 }
 
-async function* csv(rows: Rows, columns: Columns): AsyncGenerator<Uint8Array> {
-  const { names } = columns;
+async function* csv(rows: Rows, { names }: Columns, onHalfPair: (column: string) => void): AsyncGenerator<Uint8Array> {
+  for (const name of names) if (!name.isWellFormed()) onHalfPair(name);
   yield Buffer.from(csvHeader(names));
   for (const chunk of rows()) {
     let text = '';
-    for (const row of decodeNdjson(chunk)) text += csvLine(columnsOf(row), names);
+    for (const row of decodeNdjson(chunk)) {
+      const line = csvLine(columnsOf(row), names);
+      if (!line.isWellFormed()) onHalfPair(names.find((name) => isHalfPair(columnOf(columnsOf(row), name)))!);
+      text += line;
+    }
     yield Buffer.from(text);
     await turn();
   }
@@ -60,8 +76,10 @@ async function* parquet(
   { ByteWriter, ParquetWriter, schemaFromColumnData }: typeof Parquet,
   rows: Rows,
   columns: Columns,
+  onHalfPair: (column: string) => void,
 ): AsyncGenerator<Uint8Array> {
   const { typed } = columns;
+  for (const { name } of typed) if (!name.isWellFormed()) onHalfPair(name);
   const writer = new ByteWriter();
   const schema = schemaFromColumnData({
     columnData: typed.map(({ name, kind }) => ({ name, data: [], type: PARQUET_TYPES[kind] })),
@@ -71,7 +89,11 @@ async function* parquet(
   const write = async (): Promise<void> => {
     const columnData = typed.map(({ name, kind }) => ({
       name,
-      data: group.map((row) => stored(name, kind, columnOf(columnsOf(row), name) ?? null)),
+      data: group.map((row) => {
+        const value = stored(name, kind, columnOf(columnsOf(row), name) ?? null);
+        if (kind === 'text' && isHalfPair(value)) onHalfPair(name);
+        return value;
+      }),
     }));
     await file.write({ columnData, rowGroupSize: GROUP_ROWS });
     group = [];
@@ -86,4 +108,8 @@ async function* parquet(
   if (group.length > 0) await write();
   await file.finish();
   yield writer.getBytes();
+}
+
+function isHalfPair(value: unknown): boolean {
+  return typeof value === 'string' && !value.isWellFormed();
 }

@@ -30,6 +30,15 @@ export interface FoldersOptions {
   readonly positions: readonly OutputPosition[];
   readonly clock: Clock;
   readonly onFile: (file: string) => void;
+  readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
+}
+
+const HALF_PAIR = 'text was written with U+FFFD for half a surrogate pair';
+
+function halfPair(column: string): Error {
+  return new Error(
+    `the first is in the column ${JSON.stringify(column)}. UTF-8 has no form for it; the results in the store, and NDJSON, have it as it is`,
+  );
 }
 
 interface Folder {
@@ -59,7 +68,7 @@ export class FoldersLayout implements Layout {
         'no output of this job is a table: they only append rows, and none replaces another. Leave out --output table',
       );
     }
-    const encoder = await encoderOf(shape.format);
+    const encoder = await encoderOf(shape.format, (column) => options.onTrouble?.(HALF_PAIR, halfPair(column)));
     const folders: Folder[] = [];
     for (const output of allOutputs(outputs, options.file.stages)) {
       folders.push({ output, writer: await openWriter(output, encoder, options) });
