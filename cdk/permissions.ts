@@ -75,7 +75,7 @@ export class Permissions {
     return [
       this.#list(),
       this.#readJob(),
-      this.#write(...planned, `${ANY_EPOCH}/*/manifest`, `${ANY_EPOCH}/*/sst/*`),
+      this.#write(...planned, `${ANY_EPOCH}/*/manifest`, `${ANY_EPOCH}/*/sst/*`, `${ANY_EPOCH}/deleted-results`),
       new PolicyStatement({
         sid: 'CollectGarbage',
         actions: ['s3:DeleteObject'],

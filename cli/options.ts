@@ -34,6 +34,12 @@ export function addOutputOptions(command: Command): Command {
     .option('--roll-bytes <size>', 'gather batches into files of this size, such as 64MB')
     .option('--roll-interval <duration>', "gather batches for so long, such as '10 min'")
     .option('--with-batch', 'add the columns _batch, _partition and _row, which order the versions of a row')
+    .addOption(
+      new Option(
+        '--output-begin <where>',
+        'of a new directory, where results are not kept for ever: at the first batch (default), or the first that is kept',
+      ).choices(['first', 'kept']),
+    )
     .option('--table-key <columns>', 'columns that tell the rows of a table apart (default: as in the job)');
 }
 

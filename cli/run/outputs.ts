@@ -20,6 +20,7 @@ export interface OutputArguments {
   readonly withBatch?: boolean;
   readonly rollBytes?: string;
   readonly rollInterval?: string;
+  readonly outputBegin?: 'first' | 'kept';
 }
 
 export interface ParsedOutput {
@@ -50,6 +51,7 @@ export function parseOutput(args: OutputArguments): ParsedOutput {
     rollBytes: args.rollBytes === undefined ? undefined : bytes(args.rollBytes),
     rollIntervalMs: args.rollInterval === undefined ? undefined : milliseconds(args.rollInterval),
     withBatch: args.withBatch,
+    begin: args.outputBegin,
     table: table || args.tableKey !== undefined ? true : undefined,
     tableKey: args.tableKey?.split(',').map((name) => name.trim()),
     columns: args.outputColumns === undefined ? undefined : Object.fromEntries(args.outputColumns.flatMap(columns)),

@@ -46,7 +46,8 @@ export async function openEnvironment(services: Services): Promise<FunctionEnvir
   const file = await openJobFile(store, job, random);
   const jobNames = names(job.name, file.epoch);
   const trace: Trace = report;
-  const commit: CommitEnvironment = { store, clock, random, trace, names: jobNames, file, retentionMs };
+  const keepResultsMs = job.results.retentionMs;
+  const commit: CommitEnvironment = { store, clock, random, trace, names: jobNames, file, retentionMs, keepResultsMs };
   const committer = new QueueCommitter(services, commit);
   const engine: Environment = {
     job,

@@ -6,7 +6,7 @@ import { Planner, PlanTakenError } from '../batch/planner.ts';
 import { collectJob } from '../commit/gc.ts';
 import { type MissingBatch, sweep } from '../commit/sweep.ts';
 import { PLANNER } from '../object-store/names.ts';
-import { commitPartition, stagePaths } from '../runtime/commit-work.ts';
+import { commitPartition, resultRetention, stagePaths } from '../runtime/commit-work.ts';
 import { noRows, watermarkMoved } from '../runtime/run-job.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest } from '../util/numbers.ts';
@@ -127,7 +127,7 @@ export class Maintain {
     const { commit, file, report, clock, settings, store, names } = this.#env;
     const startMs = clock.monotonic();
     const stages = stagePaths(file).map((paths) => paths.map((path) => commitPartition(commit, path)));
-    const deleted = await collectJob(commitPartition(commit, PLANNER), stages);
+    const deleted = await collectJob(commitPartition(commit, PLANNER), stages, { results: resultRetention(commit) });
     report.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     report.metric('Collected', deleted);
     if (settings.trace) await pruneRuns(store, names, KEPT_ENVIRONMENTS);

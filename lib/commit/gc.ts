@@ -8,6 +8,7 @@ import { editManifest, loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, numberOf, type PartitionPath, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import { greatest, pushAll, smallest } from '../util/numbers.ts';
+import { collectResults, type ResultRetention } from './collect-results.ts';
 import { allOrFirstError } from './create-once.ts';
 import { type CommitPartition, manifestOf } from './partition.ts';
 import { planCollect, type StoredSst, settledThrough } from './plan-collect.ts';
@@ -68,8 +69,13 @@ export async function collect(partition: CommitPartition, options: CollectOption
   return { loaded, deleted: going.length };
 }
 
+export interface CollectJobOptions extends RequestOptions {
+  /** How long published results are kept; left out: for ever. */
+  readonly results?: ResultRetention | undefined;
+}
+
 /**
- * Collects all partitions of a job, each log as far as its readers have settled.
+ * Collects all partitions of a job, each log as far as its readers have settled, and then results, where they are not kept for ever.
  * @param stages the partitions of each stage
  * @returns objects deleted
  * @throws {CorruptionError} a manifest cannot be read: then nothing was deleted of what its partition reads
@@ -77,7 +83,7 @@ export async function collect(partition: CommitPartition, options: CollectOption
 export async function collectJob(
   planner: CommitPartition,
   stages: readonly (readonly CommitPartition[])[],
-  options: RequestOptions = {},
+  { results, ...options }: CollectJobOptions = {},
 ): Promise<number> {
   const loaded = await allOrFirstError(
     stages.map((stage) => allOrFirstError(stage.map((partition) => manifestOf(partition, options)))),
@@ -87,11 +93,21 @@ export async function collectJob(
     ...stages.flatMap((stage, s) => stage.map((partition) => ({ partition, readers: loaded[s + 1] ?? [] }))),
   ];
   let deleted = 0;
+  const collected: LoadedManifest[] = [];
   for (const { partition, readers } of work) {
     const limit = keepLogsAfter(readers, partition.retentionMs);
-    deleted += (await collect(partition, { ...options, keepLogsAfter: limit })).deleted;
+    const done = await collect(partition, { ...options, keepLogsAfter: limit });
+    deleted += done.deleted;
+    if (partition !== planner) collected.push(done.loaded);
   }
-  return deleted;
+  if (results === undefined) return deleted;
+  const { store, names, retentionMs } = planner;
+  const through = smallest(collected.map(({ manifest }) => manifest.collectedThrough));
+  const nowMs = greatest(collected.map(({ dateMs }) => dateMs));
+  return (
+    deleted +
+    (await collectResults({ ...options, ...results, store, names, retentionMs, collectedThrough: through, nowMs }))
+  );
 }
 
 export type EpochCollected =

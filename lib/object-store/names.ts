@@ -40,6 +40,8 @@ export interface Names {
   warmPrefix(path: PartitionPath): string;
   out(output: string, partition: number, n: number): string;
   outPrefix(output: string, partition: number): string;
+  /** How far results are deleted. */
+  deletedResults(): string;
   /** How far a consumer has taken the results. */
   consumer(name: string): string;
   consumerPrefix(): string;
@@ -76,6 +78,7 @@ export function names(job: string, epoch: number): Names {
     warmPrefix: (path) => `${root}/${path}/warm/`,
     out: (output, partition, n) => `${root}/out/${output}/p${partition}/${pad(n)}`,
     outPrefix: (output, partition) => `${root}/out/${output}/p${partition}/`,
+    deletedResults: () => `${root}/deleted-results`,
     consumer: (name) => `${root}/consumer/${name}`,
     consumerPrefix: () => `${root}/consumer/`,
     trace: (id) => `${root}/trace/${id}`,

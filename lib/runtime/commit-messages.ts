@@ -9,6 +9,7 @@ export interface WorkerSettings {
   readonly spec: StoreSpec;
   readonly file: JobFile;
   readonly retentionMs: number;
+  readonly keepResultsMs: number | undefined;
 }
 
 export interface ErrorData {
@@ -19,6 +20,8 @@ export interface ErrorData {
 
 export type ToWorker =
   | { readonly kind: 'committed'; readonly path: PartitionPath; readonly n: number }
+  /** Batches up to n are where this run takes results to. */
+  | { readonly kind: 'taken'; readonly n: number }
   /** Answered by `done` when a fold of this partition has been tried. */
   | { readonly kind: 'relieve'; readonly id: number; readonly path: PartitionPath }
   /** Answered by `done` when everything is folded. */

@@ -1,5 +1,7 @@
 /** The commit work of one job: its partitions, and what to fold, compact and collect in them. */
 import { PlannerLog } from '../batch/planner-log.ts';
+import { quarantineOf } from '../batch/run-operators.ts';
+import type { ResultRetention } from '../commit/collect-results.ts';
 import type { CommitWork } from '../commit/commit-loop.ts';
 import { compactOnce } from '../commit/compact-once.ts';
 import { fold } from '../commit/fold.ts';
@@ -11,6 +13,7 @@ import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
+import { consumedThrough } from './consumer-cursor.ts';
 import type { JobFile } from './job-file.ts';
 
 export interface CommitEnvironment {
@@ -21,6 +24,10 @@ export interface CommitEnvironment {
   readonly names: Names;
   readonly file: JobFile;
   readonly retentionMs: number;
+  /** How long results are kept, ms; left out: for ever. */
+  readonly keepResultsMs?: number | undefined;
+  /** Batches up to this are where this process takes results to; left out: it takes them nowhere. */
+  readonly takenThrough?: (() => number) | undefined;
 }
 
 /** Paths of all partitions of a job, the planner's first. */
@@ -54,9 +61,23 @@ export function commitWork(env: CommitEnvironment): CommitWork {
     },
     async collect() {
       const startMs = clock.monotonic();
-      const deleted = await collectJob(planner, stages);
+      const deleted = await collectJob(planner, stages, { results: resultRetention(env) });
       trace.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     },
+  };
+}
+
+/** What garbage collection must know of results; `undefined`: they are kept for ever. */
+export function resultRetention(env: CommitEnvironment): ResultRetention | undefined {
+  const { store, names, file, keepResultsMs, takenThrough = () => Number.POSITIVE_INFINITY } = env;
+  if (keepResultsMs === undefined) return undefined;
+  const outputs = [...file.outputs.map(({ name }) => name), ...stagePaths(file).map((_, stage) => quarantineOf(stage))];
+  return {
+    keepMs: keepResultsMs,
+    prefixes: outputs.flatMap((output) =>
+      Array.from({ length: file.partitions }, (_, p) => names.outPrefix(output, p)),
+    ),
+    takenThrough: async () => Math.min(takenThrough(), await consumedThrough(store, names)),
   };
 }
 

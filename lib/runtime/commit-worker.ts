@@ -14,8 +14,9 @@ import { COLLECT_EVERY_MS, COMMIT_TROUBLE, FOLD_AFTER_MS, FOLD_EVERY } from './c
 const TICK_MS = 100;
 
 const port = parentPort!;
-const { spec, file, retentionMs } = workerData as WorkerSettings;
+const { spec, file, retentionMs, keepResultsMs } = workerData as WorkerSettings;
 const clock = systemClock;
+let taken = 0;
 const say = (message: FromWorker): void => port.postMessage(message);
 
 const toData = (error: unknown): ErrorData =>
@@ -23,14 +24,31 @@ const toData = (error: unknown): ErrorData =>
     ? { code: error.code, message: error.message, retryable: error.retryable }
     : { code: 'COMMIT_FAILED', message: `the commit worker failed: ${errorText(error)}`, retryable: false };
 
+const trace: Trace = {
+  span: (span) => say({ kind: 'span', span }),
+  trouble: (what, error) => say({ kind: 'trouble', what, error: toData(error) }),
+};
+
+const onError = (error: unknown): void => {
+  // What may pass by itself is tried again with the next hint.
+  if (error instanceof MisaError && error.retryable) trace.trouble?.(COMMIT_TROUBLE, error);
+  else say({ kind: 'failed', error: toData(error) });
+};
+
 /** Opening is awaited by the first message, so that none is lost. */
 const ready = (async () => {
   const store = await openStore(spec, { clock, random: systemRandom });
-  const trace: Trace = {
-    span: (span) => say({ kind: 'span', span }),
-    trouble: (what, error) => say({ kind: 'trouble', what, error: toData(error) }),
+  const env = {
+    store,
+    clock,
+    random: systemRandom,
+    trace,
+    names: names(file.name, file.epoch),
+    file,
+    retentionMs,
+    keepResultsMs,
+    takenThrough: () => taken,
   };
-  const env = { store, clock, random: systemRandom, trace, names: names(file.name, file.epoch), file, retentionMs };
   const loop = new CommitLoop(
     {
       work: commitWork(env),
@@ -38,11 +56,7 @@ const ready = (async () => {
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
       onManifest: (path, loaded) => say({ kind: 'manifest', path, loaded }),
-      onError: (error) => {
-        // What may pass by itself is tried again with the next hint.
-        if (error instanceof MisaError && error.retryable) trace.trouble?.(COMMIT_TROUBLE, error);
-        else say({ kind: 'failed', error: toData(error) });
-      },
+      onError,
     },
     // Runs may be short and many: what the ones before left is collected first.
     clock.now() - COLLECT_EVERY_MS,
@@ -66,6 +80,16 @@ async function handle(message: ToWorker): Promise<void> {
     case 'committed':
       loop.hint(message.path, message.n, clock.now());
       break;
+    case 'taken': {
+      const first = taken === 0 && message.n > 0;
+      taken = message.n;
+      // The collection that a run begins with may have come too early for results: none is deleted before this.
+      if (first && keepResultsMs !== undefined) {
+        await loop.collect().catch(onError);
+        await loop.collect().catch(onError);
+      }
+      break;
+    }
     case 'relieve':
       await loop.foldNow(message.path);
       break;

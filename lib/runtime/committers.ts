@@ -28,21 +28,23 @@ type Listener = (path: PartitionPath, loaded: LoadedManifest) => void;
 /** The commit side in this thread: folds when enough is there, or when asked. */
 export function inlineCommitter(env: CommitEnvironment): Committer {
   const listeners: Listener[] = [];
+  let taken = 0;
   let failure: unknown;
+  const onError = (error: unknown): void => {
+    // What may pass by itself is tried again with the next hint.
+    if (error instanceof MisaError && error.retryable) env.trace.trouble?.(COMMIT_TROUBLE, error);
+    else failure ??= error;
+  };
   const loop = new CommitLoop(
     {
-      work: commitWork(env),
+      work: commitWork({ ...env, takenThrough: () => taken }),
       foldEvery: FOLD_EVERY,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
       onManifest: (path, loaded) => {
         for (const listener of listeners) listener(path, loaded);
       },
-      onError: (error) => {
-        // What may pass by itself is tried again with the next hint.
-        if (error instanceof MisaError && error.retryable) env.trace.trouble?.(COMMIT_TROUBLE, error);
-        else failure ??= error;
-      },
+      onError,
     },
     env.clock.now(),
   );
@@ -52,6 +54,12 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
       if (closed) return;
       loop.hint(path, n, env.clock.now());
       loop.tick(env.clock.now());
+    },
+    taken(n) {
+      const first = taken === 0;
+      taken = n;
+      // Runs may be short and many: what the ones before left is collected first.
+      if (first && n > 0 && env.keepResultsMs !== undefined) loop.collect().catch(onError);
     },
     onManifest: (listener) => void listeners.push(listener),
     check() {
@@ -72,8 +80,14 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
 }
 
 /** The commit side in a worker thread. */
-export function workerCommitter(spec: StoreSpec, file: JobFile, retentionMs: number, trace: Trace): Committer {
-  const settings: WorkerSettings = { spec, file, retentionMs };
+export function workerCommitter(
+  spec: StoreSpec,
+  file: JobFile,
+  retentionMs: number,
+  trace: Trace,
+  keepResultsMs?: number,
+): Committer {
+  const settings: WorkerSettings = { spec, file, retentionMs, keepResultsMs };
   const worker = new Worker(workerEntry(), { workerData: settings });
   const listeners: Listener[] = [];
   const waiting = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
@@ -125,6 +139,7 @@ export function workerCommitter(spec: StoreSpec, file: JobFile, retentionMs: num
   });
   return {
     committed: (path, n) => post({ kind: 'committed', path, n }),
+    taken: (n) => post({ kind: 'taken', n }),
     onManifest: (listener) => void listeners.push(listener),
     check() {
       if (failure !== undefined) throw failure;

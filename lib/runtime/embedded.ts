@@ -6,6 +6,7 @@
  * Invariant: results leave behind the batches, never ahead of them, and at most one batch behind the one that runs.
  */
 import path from 'node:path';
+import type { Committer } from '../commit/committer.ts';
 import { JobError } from '../errors.ts';
 import { names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
@@ -121,6 +122,9 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
   let consumer: ResultConsumer | undefined;
+  let committer: Committer | undefined;
+  /** Results that no file has yet are not deleted while this run goes on. */
+  const tell = (): void => committer?.taken?.(directory?.kept ?? Number.POSITIVE_INFINITY);
   let idle = false;
   try {
     const end = await runJob(job, {
@@ -140,8 +144,12 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       committer: (file) => {
         const jobNames = names(job.name, file.epoch);
         writer = new TraceWriter({ store, names: jobNames, clock, random, onTrouble: trouble });
-        if (options.committer !== 'inline') return workerCommitter(options.store, file, retentionMs, trace);
-        return inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs });
+        const keepResultsMs = job.results.retentionMs;
+        committer =
+          options.committer === 'inline'
+            ? inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs, keepResultsMs })
+            : workerCommitter(options.store, file, retentionMs, trace, keepResultsMs);
+        return committer;
       },
       onOpen: async (file, engine, inputs) => {
         opened = { file, engine, inputs };
@@ -149,6 +157,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         await directory?.copy(engine.position);
         consumer = await openConsumer(job, options, { store, clock, random, file, position: engine.position });
         await consumer?.catchUp(engine.position, options.stop);
+        tell();
         const { position } = engine;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
@@ -157,6 +166,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const { engine, inputs, file } = opened!;
         const startMs = clock.monotonic();
         await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
+        if (directory !== undefined) tell();
         if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
         await consumer?.deliver(done.n, resultsOf(done));
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };

@@ -7,6 +7,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { isQuarantine } from '../batch/run-operators.ts';
+import { loadResultsMark, missingResult, type ResultsMark, resultsDeleted } from '../commit/results-mark.ts';
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
@@ -18,6 +19,7 @@ import { type Cursor, readCursor, writeCursor } from './output/cursor.ts';
 import { FlatLayout, hasFlatFiles } from './output/flat.ts';
 import { FoldersLayout } from './output/folders.ts';
 import type { Layout, ReadPart } from './output/layout.ts';
+import { allOutputs } from './output/parts.ts';
 import { anotherLayout, checkOutputOptions, checkShape, type OutputOptions, shapeOf } from './output/settings.ts';
 
 /** Result bytes of one output in one partition of a batch, where they are at hand. */
@@ -52,18 +54,20 @@ export class OutputDirectory {
   }
 
   /**
-   * @throws {MisaError} `OUTPUT_OF_ANOTHER_JOB`, `OUTPUT_LAYOUT`, `NO_TABLE_KEY` @throws {JobError} `BAD_OPTIONS`, `NO_TABLE`
+   * @throws {MisaError} `OUTPUT_OF_ANOTHER_JOB`, `OUTPUT_LAYOUT`, `NO_TABLE_KEY`, `RESULTS_DELETED` @throws {JobError} `BAD_OPTIONS`, `NO_TABLE`
    * @throws {StoreError} it cannot be written
    */
   static async open(opening: OpenDirectory): Promise<OutputDirectory> {
-    const { directory, options = {}, file, outputs, clock, onTrouble } = opening;
+    const { directory, options = {}, store, names, file, outputs, clock, onTrouble } = opening;
     checkOutputOptions(options);
     const files = new Set<string>();
     const onFile = (name: string): void => void files.add(name);
     const layout = await writing(directory, async () => {
       mkdirSync(directory, { recursive: true });
       const found = await readCursor(directory, file);
-      const { shape, through, outputs: positions } = found ?? newCursor(options);
+      const mark = await loadResultsMark(store, names);
+      const begin = options.begin === 'kept' ? mark.through : 0;
+      const { shape, through, outputs: positions } = found ?? newCursor(options, begin, outputs, file);
       if (found !== undefined) checkShape(directory, shape, options);
       else if (shape.layout === 'folders' && (await hasFlatFiles(directory))) {
         throw anotherLayout(directory, 'result files of a run in the flat layout', 'results in folders');
@@ -72,6 +76,7 @@ export class OutputDirectory {
         shape.layout === 'flat'
           ? new FlatLayout(directory, file, outputs, through, onFile)
           : await FoldersLayout.open({ directory, file, outputs, shape, options, positions, clock, onFile, onTrouble });
+      if (opened.taken < mark.through) throw tooLate(mark, directory, opened.taken, found === undefined, shape.table);
       // No file is there before it is said what the directory is.
       if (found === undefined) await writeCursor(directory, file, { shape, through, outputs: positions });
       return opened;
@@ -87,6 +92,11 @@ export class OutputDirectory {
   /** Batches up to this are in files that stay. */
   get through(): number {
     return this.#layout.through;
+  }
+
+  /** The next run goes on after this batch or a later one, wherever this one is killed: it needs no results before. */
+  get kept(): number {
+    return this.#layout.kept;
   }
 
   /** Copies batches up to `through`; those that are not in `known` are read from the store. */
@@ -121,14 +131,34 @@ export class OutputDirectory {
       const name = this.#names.out(output, partition, n);
       const answer = await this.#store.get(name);
       if (answer.found) return answer.body;
-      if (isQuarantine(output)) return new Uint8Array(0);
-      throw new CorruptionError(name, `it is missing, and ${this.directory} has not had it`);
+      const missing = await missingResult(this.#store, this.#names, { name, n, who: this.directory, todo: TODO });
+      // Where no row is set aside, mostly nothing is published.
+      if (isQuarantine(output) && missing instanceof CorruptionError) return new Uint8Array(0);
+      throw missing;
     };
   }
 }
 
-function newCursor(options: OutputOptions): Cursor {
-  return { shape: shapeOf(options), through: 0, outputs: [] };
+/** What a directory may do that comes too late. */
+const TODO =
+  "A new directory that is told to (--output-begin kept; in a program begin: 'kept') begins with the first batch that is kept.";
+
+/** @param begin batches up to this are left out */
+function newCursor(
+  options: OutputOptions,
+  begin: number,
+  outputs: readonly OutputSpec[],
+  { stages }: Pick<JobFile, 'stages'>,
+): Cursor {
+  const positions = begin === 0 ? [] : allOutputs(outputs, stages).map(({ name }) => ({ name, through: begin }));
+  return { shape: shapeOf(options), through: begin, outputs: positions };
+}
+
+/** Refused before anything is read or written: part of it may still be there. */
+function tooLate(mark: ResultsMark, directory: string, has: number, isNew: boolean, table: boolean): MisaError {
+  const todo = table ? 'A table needs the results of every batch; name a directory without --output table. ' : '';
+  const cannot = isNew ? '' : 'Those between cannot be copied any more. ';
+  return resultsDeleted(mark, directory, has, cannot + todo + TODO);
 }
 
 /** Does something to a directory; what the system refuses becomes an error that says what to do. */

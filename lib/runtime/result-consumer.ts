@@ -7,7 +7,8 @@
  * Rows always come from the published bytes, so that a second call has what the first one had.
  */
 import { QUARANTINE, QUARANTINE_PARTITION } from '../batch/run-operators.ts';
-import { CorruptionError, errorText, MisaError } from '../errors.ts';
+import { loadResultsMark, missingResult } from '../commit/results-mark.ts';
+import { errorText, MisaError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { numberOf, partitionPath } from '../object-store/names.ts';
 import type { OutputSpec } from '../stream/physical.ts';
@@ -63,7 +64,16 @@ export class ResultConsumer {
   /** @throws {MisaError} `BAD_NAME` @throws {CorruptionError} the cursor cannot be read */
   static async open(options: ConsumerOptions): Promise<ResultConsumer> {
     const parts = partsOf(options);
-    const cursor = await ConsumerCursor.open(options, () => firstKept(options, parts));
+    let isNew = false;
+    const cursor = await ConsumerCursor.open(options, () => {
+      isNew = true;
+      return firstKept(options, parts);
+    });
+    // ⚑ results-condemned: its place is written; what was marked before that may go.
+    if (isNew) {
+      const { through } = await loadResultsMark(options.store, options.names);
+      if (through > cursor.through) await cursor.advance(through);
+    }
     return new ResultConsumer(options, parts, cursor);
   }
 
@@ -126,7 +136,12 @@ export class ResultConsumer {
     const name = names.out(output, partition, n);
     const answer = await store.get(name);
     if (answer.found) return answer.body;
-    throw new CorruptionError(name, `it is missing, and consumer ${consumer} has not had it`);
+    throw await missingResult(store, names, {
+      name,
+      n,
+      who: `consumer ${consumer}`,
+      todo: 'Another consumer name begins with the first batch that is there.',
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The options of a job with their defaults, in plain units. Unknown names are refused, so that a typo is not a default. */
 import { JobError } from '../errors.ts';
-import { toMs } from '../util/duration.ts';
+import { type Duration, toMs } from '../util/duration.ts';
 import type { JobOptions } from './job.ts';
 import type { PhysicalJob } from './physical.ts';
 
@@ -12,6 +12,7 @@ export type ResolvedOptions = Pick<
   | 'commit'
   | 'preload'
   | 'state'
+  | 'results'
   | 'watermarkPolicy'
   | 'noDataBatches'
   | 'onBadRow'
@@ -31,15 +32,17 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     'commit',
     'preload',
     'state',
+    'results',
     'watermarkPolicy',
     'noDataBatches',
     'onBadRow',
     'onError',
   ]);
-  const { trigger = {}, commit = {}, state = {} } = options;
+  const { trigger = {}, commit = {}, state = {}, results = {} } = options;
   only('trigger', trigger, ['maxRows', 'maxBytes', 'maxWait']);
   only('commit', commit, ['mode', 'maxLag']);
   only('state', state, ['ttl', 'cacheBytes']);
+  only('results', results, ['retention']);
   return {
     mode: oneOf('outputMode', options.outputMode ?? 'append', ['append', 'update', 'complete']),
     partitions: whole('partitions', options.partitions ?? 1, MAX_PARTITIONS),
@@ -57,6 +60,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
       ttlMs: state.ttl === undefined ? undefined : toMs(state.ttl, 'state.ttl'),
       cacheBytes: whole('state.cacheBytes', state.cacheBytes ?? 256 * MIB),
     },
+    results: { retentionMs: kept(results.retention) },
     watermarkPolicy: oneOf('watermarkPolicy', options.watermarkPolicy ?? 'min', ['min', 'max']),
     noDataBatches: bool('noDataBatches', options.noDataBatches ?? true),
     onBadRow: oneOf('onBadRow', options.onBadRow ?? 'quarantine', ['quarantine', 'fail']),
@@ -83,6 +87,13 @@ function whole(what: string, value: number, most = Number.MAX_SAFE_INTEGER): num
     );
   }
   return value;
+}
+
+function kept(value: Duration | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const ms = toMs(value, 'results.retention');
+  if (ms > 0) return ms;
+  throw new JobError('BAD_DURATION', 'results.retention must be above 0; leave it out to keep results for ever');
 }
 
 function bool(what: string, value: boolean): boolean {

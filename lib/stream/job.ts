@@ -41,6 +41,12 @@ export interface JobOptions {
    * `cacheBytes`: memory for rows of state.
    */
   readonly state?: { readonly ttl?: Duration | undefined; readonly cacheBytes?: number | undefined };
+  /**
+   * `retention`: results that the store keeps (`out/`) may be deleted when they are that old, `'7 days'` or milliseconds, by the
+   * store's clock, and every consumer (`run` with `onBatch`) has had them. Output directories that no run writes any more are
+   * not waited for. Default: results are kept for ever.
+   */
+  readonly results?: { readonly retention?: Duration | undefined };
   /** Over several inputs with a watermark. Default `min`. */
   readonly watermarkPolicy?: 'min' | 'max' | undefined;
   /** Run an empty batch when the watermark moved and no data came. Default true. */

@@ -91,6 +91,8 @@ export interface PhysicalJob {
   readonly commit: { readonly mode: 'async' | 'sync'; readonly maxLag: number };
   readonly preload: 'off' | 'metadata' | 'keys';
   readonly state: { readonly ttlMs: number | undefined; readonly cacheBytes: number };
+  /** `undefined`: kept for ever. */
+  readonly results: { readonly retentionMs: number | undefined };
   readonly watermarkPolicy: 'min' | 'max';
   readonly noDataBatches: boolean;
   readonly onBadRow: 'quarantine' | 'fail';

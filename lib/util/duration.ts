@@ -109,3 +109,17 @@ function bad(what: string, written: unknown, why: string): JobError {
   const shown = typeof written === 'string' ? `'${written}'` : String(written);
   return new JobError('BAD_DURATION', `${what === '' ? '' : `${what}: `}${shown} is no duration: ${why}`);
 }
+
+/** As a person would write it: in the greatest unit that it is a whole number of. */
+export function durationText(ms: number): string {
+  const [unit, of] = (
+    [
+      ['day', DAY],
+      ['hour', HOUR],
+      ['minute', MINUTE],
+      ['second', SECOND],
+    ] as const
+  ).find(([, length]) => ms >= length && ms % length === 0) ?? ['ms', 1];
+  const count = ms / of;
+  return `${count} ${unit}${count === 1 || unit === 'ms' ? '' : 's'}`;
+}

@@ -307,3 +307,9 @@ it('the cursor of a consumer', () => {
   const bytes = matches('consumer-v1.json', encodeEnvelope('consumer', 1, body));
   expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
 });
+
+it('the mark of results that are deleted', () => {
+  const body = { through: 17, retentionMs: 604_800_000 };
+  const bytes = matches('deleted-results-v1.json', encodeEnvelope('deleted-results', 1, body));
+  expect(decodeEnvelope('deleted-results', 1, bytes, 'golden')).toEqual(body);
+});

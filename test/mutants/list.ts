@@ -15,6 +15,7 @@ const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
 const gc = at('test/commit/gc.test.ts');
+const collectResults = at('test/commit/collect-results.test.ts');
 const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
@@ -445,6 +446,22 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'for (const id of planCollect(base, stored, { retentionMs, keepLogsAfter })?.condemn ?? []) await store.delete([names.sst(path, id)]);\n  const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
     rule: '⚑ condemn-first: the edit, then the deletion',
     tests: [gc('that no manifest names are condemned before they are deleted')],
+  },
+  {
+    file: 'lib/commit/collect-results.ts',
+    from: '.filter(({ n }) => n <= taken)',
+    to: '.filter(() => taken > 0)',
+    rule: '⚑ results-condemned: consumers are asked once more after the mark',
+    tests: [collectResults('a consumer that begins during a collection has its results, or sees the mark')],
+  },
+  {
+    file: 'lib/commit/collect-results.ts',
+    from: 'if (through > mark.through) {',
+    to: 'if (through > mark.through + 1_000_000) {',
+    rule: '⚑ results-condemned: the mark before the deletion',
+    tests: [
+      collectResults('a collector that is killed at any request leaves nothing deleted that the mark does not say'),
+    ],
   },
   {
     file: GC,

@@ -94,6 +94,11 @@ declare const schema: StandardSchema<unknown, Flight>;
 const s2 = source('s2', { schema, eventTime: (f) => f.event_time });
 is<Eq<RowOf<typeof s2>, Flight>>();
 
+job('kept', agg, { results: { retention: '7 days' } });
+job('kept', agg, { results: { retention: 1000 } });
+job('kept', agg, { results: {} });
+// @ts-expect-error a week is no duration
+job('kept', agg, { results: { retention: 'a week' } });
 const j = job('departures', agg, { outputMode: 'append', partitions: 4 });
 const j2 = job('two', { hourly: agg, late: hourly.late() });
 is<Eq<typeof j2, Job<{ hourly: RowOf<typeof agg>[]; late: Flight[] }>>>();

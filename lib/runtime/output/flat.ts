@@ -54,6 +54,10 @@ export class FlatLayout implements Layout {
     return this.#through;
   }
 
+  get kept(): number {
+    return this.#through;
+  }
+
   async take(n: number, _through: number, read: ReadPart): Promise<void> {
     await allOrFirstError(
       partsOf(this.#outputs, this.#file).map(async ({ name, kind, stage, partition }) => {

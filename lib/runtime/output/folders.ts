@@ -52,11 +52,13 @@ export class FoldersLayout implements Layout {
   readonly #nowMs = (): number => this.#options.clock.monotonic();
   /** The positions that the cursor has. */
   #saved: string;
+  #savedThrough: number;
 
   private constructor(options: FoldersOptions, folders: readonly Folder[]) {
     this.#options = options;
     this.#folders = folders;
     this.#saved = JSON.stringify(options.positions);
+    this.#savedThrough = this.#least(options.positions);
   }
 
   /** @throws {MisaError} `NO_TABLE_KEY` @throws {JobError} `NO_TABLE` */
@@ -101,8 +103,15 @@ export class FoldersLayout implements Layout {
     await this.tick();
   }
 
-  /** Where nothing was written there is nothing to be said: such batches are read again, and are empty. */
-  async settle(): Promise<void> {}
+  get kept(): number {
+    const stateless = this.#folders.some(({ writer }) => writer instanceof NewestRows && !writer.hasState);
+    return stateless ? 0 : this.#savedThrough;
+  }
+
+  /** Where nothing was written there is little to be said: such batches are read again, and are empty. But not too many. */
+  async settle(): Promise<void> {
+    if (this.through - this.#savedThrough >= UNSAVED) await this.#save();
+  }
 
   async tick(): Promise<void> {
     await this.#write(({ writer }) => writer.due(this.#nowMs()));
@@ -124,6 +133,12 @@ export class FoldersLayout implements Layout {
     if (wrote) await this.#save();
   }
 
+  #least(positions: readonly OutputPosition[]): number {
+    return smallest(
+      this.#folders.map(({ output }) => positions.find(({ name }) => name === output.name)?.through ?? 0),
+    );
+  }
+
   async #save(): Promise<void> {
     const { directory, file, shape } = this.#options;
     const outputs = this.#folders.map(
@@ -137,8 +152,12 @@ export class FoldersLayout implements Layout {
     if (text === this.#saved) return;
     await writeCursor(directory, file, { shape, through: 0, outputs });
     this.#saved = text;
+    this.#savedThrough = this.#least(outputs);
   }
 }
+
+/** Batches without results that may pass before the cursor is written again. */
+const UNSAVED = 64;
 
 /** Whether rows of an output replace earlier ones, or are final for what tells them apart. */
 function isTable({ kind, rows }: OutputSpec): boolean {

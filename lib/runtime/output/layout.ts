@@ -8,6 +8,8 @@ export interface Layout {
   readonly taken: number;
   /** Batches up to this are in files that stay. */
   readonly through: number;
+  /** Batches up to this are not asked for again, wherever this run is killed. */
+  readonly kept: number;
   /** Takes a batch after {@link taken}; `through`: the last that is to come at once. */
   take(n: number, through: number, read: ReadPart): Promise<void>;
   /** Makes durable how far it is. */

@@ -31,6 +31,11 @@ export interface OutputOptions {
   readonly tableKey?: readonly string[] | undefined;
   /** Kinds of columns that are not to be inferred (Parquet). */
   readonly columns?: Readonly<Record<string, ColumnKind>> | undefined;
+  /**
+   * Of a new directory, where the store does not keep all results any more: `first` (default) refuses it, `kept` begins with
+   * the first batch that is kept.
+   */
+  readonly begin?: 'first' | 'kept' | undefined;
 }
 
 /** What a directory is, for good. */
@@ -56,10 +61,12 @@ export const FLAT: Shape = {
 /** @throws {JobError} `BAD_OPTIONS` */
 export function checkOutputOptions(options: OutputOptions): void {
   for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw bad(`there is no option '${name}'; there are ${NAMES.join(', ')}`);
+    if (name !== 'begin' && !NAMES.includes(name))
+      throw bad(`there is no option '${name}'; there are ${[...NAMES, 'begin'].join(', ')}`);
   }
   const { layout, format, rollBytes, rollIntervalMs, tableKey, columns } = options;
   oneOf('layout', layout, LAYOUTS);
+  oneOf('begin', options.begin, ['first', 'kept']);
   oneOf('format', format, FORMATS);
   whole('rollBytes', rollBytes);
   whole('rollIntervalMs', rollIntervalMs);

@@ -14,7 +14,7 @@ import { decodeNdjson } from '../../util/ndjson.ts';
 import { Columns, type StoredColumn } from './columns.ts';
 import type { Encoder } from './encoders.ts';
 import { makeFolder } from './rolled-files.ts';
-import { readTableState, writeTableState } from './table-state.ts';
+import { readTableState, type TableState, writeTableState } from './table-state.ts';
 import { removeParts, writeWhole } from './write-whole.ts';
 import type { OutputWriter, Part } from './writer.ts';
 
@@ -61,13 +61,18 @@ export class NewestRows implements OutputWriter {
   readonly #rows = new Map<string, string>();
   #taken: number;
   #written: number;
+  /** It goes on from its state; else from the first batch. */
+  hasState: boolean;
   /** The file is older than the rows. */
   #stale: boolean;
 
-  private constructor(options: NewestRowsOptions, columns: readonly StoredColumn[], through: number) {
+  private constructor(options: NewestRowsOptions, state: TableState | undefined) {
     this.#options = options;
     this.#pace = new Pace(options.intervalMs);
-    this.#columns = new Columns(options.declared, columns, { open: true });
+    this.#columns = new Columns(options.declared, state?.columns ?? [], { open: true });
+    // Batches after the state's, up to the cursor's, had no rows; without a state nothing is known of any.
+    const through = state === undefined ? 0 : Math.max(state.through, options.through);
+    this.hasState = state !== undefined;
     this.#taken = through;
     this.#written = options.through;
     this.#stale = through > options.through;
@@ -77,7 +82,7 @@ export class NewestRows implements OutputWriter {
   static async open(options: NewestRowsOptions): Promise<NewestRows> {
     await removeParts(options.folder).catch(ignoreMissing);
     const state = await readTableState(options.state);
-    const table = new NewestRows(options, state?.columns ?? [], state?.through ?? 0);
+    const table = new NewestRows(options, state);
     for (const line of state?.lines ?? []) table.#rows.set(table.#keyOf(JSON.parse(line)), line);
     return table;
   }
@@ -123,6 +128,7 @@ export class NewestRows implements OutputWriter {
     const header = { through: this.#taken, columns: this.#columns.stored };
     await writeTableState(state, header, this.#rows.size, rows());
     const file = await writeTable(folder, encoder, rows, this.#columns);
+    this.hasState = true;
     this.#written = this.#taken;
     this.#stale = false;
     this.#pace.wrote(startMs, nowMs());

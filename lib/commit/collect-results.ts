@@ -1,0 +1,93 @@
+/**
+ * Deletes published results that are old enough and that nobody needs any more, where a job says how long they are kept.
+ * ⚑ results-condemned: first a mark says how far they go, then consumers are asked once more, then they are deleted, oldest
+ * first. A consumer writes its place and then looks at the mark; so either it is seen here, or it sees the mark.
+ *
+ * The batch that is the newest with a log collected everywhere stays, and all after it: folds and batch functions look down
+ * from their own batch to the first result that is there, and would otherwise publish again what was deleted.
+ */
+import { type Names, numberOf } from '../object-store/names.ts';
+import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { smallest } from '../util/numbers.ts';
+import { loadResultsMark, moveResultsMark } from './results-mark.ts';
+
+/** Names of one place that one call looks at, at most: what is left waits for the next. */
+const LOOK_AT = 10_000;
+const DELETE_AT_ONCE = 1000;
+
+export interface ResultRetention {
+  /** Results are kept for at least so long, ms. */
+  readonly keepMs: number;
+  /** Where results are: a prefix an output and partition. */
+  readonly prefixes: readonly string[];
+  /** Batches up to this are with everyone who is known to take results. */
+  readonly takenThrough: () => Promise<number>;
+}
+
+export interface CollectResultsOptions extends RequestOptions, ResultRetention {
+  readonly store: ObjectStore;
+  readonly names: Names;
+  /** R, ms: nothing younger is deleted, whatever the job says. */
+  readonly retentionMs: number;
+  /** The least `collectedThrough` of the manifests of all partitions: published, folded, and settled for R. */
+  readonly collectedThrough: number;
+  /** The store's time of reading those manifests. */
+  readonly nowMs: number;
+}
+
+/** @returns objects deleted @throws {CorruptionError} the mark or a consumer's place cannot be read: nothing was deleted */
+export async function collectResults(options: CollectResultsOptions): Promise<number> {
+  const { store, names, keepMs, prefixes, takenThrough, retentionMs, collectedThrough, nowMs, signal } = options;
+  const most = Math.min(collectedThrough - 1, await takenThrough());
+  if (most < 1) return 0;
+  const mark = await loadResultsMark(store, names, { signal });
+  const olderThan = nowMs - Math.max(keepMs, retentionMs);
+  const looked: Looked[] = [];
+  for (const prefix of prefixes) looked.push(await look(store, prefix, most, mark.through, olderThan, { signal }));
+  const through = Math.max(mark.through, Math.min(most, smallest(looked.map(({ oldThrough }) => oldThrough))));
+  const found = looked.flatMap(({ old }) => old).filter((one) => one.n <= through);
+  if (found.length === 0) return 0;
+  if (through > mark.through) {
+    if (!(await moveResultsMark(store, names, mark, { through, retentionMs: keepMs }, { signal }))) return 0;
+  }
+  // A consumer that began since then has not seen the mark.
+  const taken = await takenThrough();
+  const going = found
+    .filter(({ n }) => n <= taken)
+    .sort((a, b) => a.n - b.n)
+    .map(({ name }) => name);
+  for (let i = 0; i < going.length; i += DELETE_AT_ONCE) {
+    await store.delete(going.slice(i, i + DELETE_AT_ONCE), { signal });
+  }
+  return going.length;
+}
+
+interface Looked {
+  /** Old enough to go. */
+  readonly old: readonly { readonly n: number; readonly name: string }[];
+  /** Of batches up to this, all are. */
+  readonly oldThrough: number;
+}
+
+/** Names sort by their number, so that the oldest come first. */
+async function look(
+  store: ObjectStore,
+  prefix: string,
+  most: number,
+  marked: number,
+  olderThan: number,
+  options: RequestOptions,
+): Promise<Looked> {
+  const old: { n: number; name: string }[] = [];
+  let oldThrough = Number.POSITIVE_INFINITY;
+  for await (const { name, modifiedMs } of store.list(prefix, options)) {
+    const n = numberOf(name);
+    if (n > most) break;
+    if (modifiedMs < olderThan) old.push({ n, name });
+    // One that a sleeper published again after it was deleted waits for its time, and holds up nothing.
+    else if (n > marked) oldThrough = Math.min(oldThrough, n - 1);
+    if (oldThrough < Number.POSITIVE_INFINITY) break;
+    if (old.length >= LOOK_AT) return { old, oldThrough: n };
+  }
+  return { old, oldThrough };
+}

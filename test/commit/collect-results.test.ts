@@ -1,0 +1,202 @@
+/** Results that a job keeps for a time: what goes, what never does, and that a collector may die anywhere. */
+import { describe, expect, it } from 'vitest';
+import { fold } from '../../lib/commit/fold.ts';
+import { collectJob } from '../../lib/commit/gc.ts';
+import type { CommitPartition } from '../../lib/commit/partition.ts';
+import { loadResultsMark } from '../../lib/commit/results-mark.ts';
+import { PLANNER } from '../../lib/object-store/names.ts';
+import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { ConsumerCursor, consumedThrough } from '../../lib/runtime/consumer-cursor.ts';
+import { crashAfter, hookedStore, sleepAt } from '../helpers/stores.ts';
+import { NAMES, PATH, R, World } from './helpers.ts';
+
+const KEEP = 10 * R;
+
+async function batches(world: World, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await world.append({ a: String(world.head) }, { outputs: ['out', 'late'] });
+    await fold(world.partition());
+  }
+}
+
+interface Retention {
+  readonly keepMs?: number;
+  /** Taken by the run at hand. */
+  readonly taken?: number;
+}
+
+async function collect(
+  world: World,
+  store: ObjectStore = world.memory,
+  { keepMs = KEEP, taken = Number.POSITIVE_INFINITY }: Retention = {},
+): Promise<number> {
+  const data = world.partition(store);
+  const planner: CommitPartition = {
+    ...data,
+    path: PLANNER,
+    log: { read: async () => ({ found: false, dateMs: world.clock.now() }) },
+  };
+  const results = {
+    keepMs,
+    prefixes: ['out', 'late', '_quarantine'].map((output) => NAMES.outPrefix(output, 0)),
+    takenThrough: async () => Math.min(taken, await consumedThrough(store, NAMES)),
+  };
+  return collectJob(planner, [[data]], { results });
+}
+
+const kept = async (world: World, output = 'out'): Promise<number[]> =>
+  (await world.published(output)).map((text) => Number(text.split(' ')[1]));
+const mark = async (world: World): Promise<number> => (await loadResultsMark(world.memory, NAMES)).through;
+
+/** Batches 1 to 4, old; 5 to 7, young. Their logs are collected. */
+async function aged(): Promise<World> {
+  const world = new World();
+  await batches(world, 4);
+  world.clock.advance(KEEP);
+  await batches(world, 3);
+  await collect(world, world.memory, { keepMs: 100 * KEEP });
+  world.clock.advance(R + 1);
+  await collect(world, world.memory, { keepMs: 100 * KEEP });
+  expect(await world.logs()).toEqual([]);
+  expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  return world;
+}
+
+function consumer(world: World, name: string, begin: number): Promise<ConsumerCursor> {
+  const { memory: store, clock, random } = world;
+  return ConsumerCursor.open({ store, names: NAMES, consumer: name, clock, random }, async () => begin);
+}
+
+describe('results that are kept for a time', () => {
+  it('go when they are that old, in all outputs, and the mark says so', async () => {
+    const world = await aged();
+    await collect(world);
+    expect(await kept(world)).toEqual([5, 6, 7]);
+    expect(await kept(world, 'late')).toEqual([5, 6, 7]);
+    expect(await mark(world)).toBe(4);
+    world.clock.advance(KEEP);
+    await collect(world);
+    // The newest stays, however old: those who publish look for it.
+    expect(await kept(world)).toEqual([7]);
+    await batches(world, 1);
+    expect(await kept(world)).toEqual([7, 8]);
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
+  it('stay for R at least, and until their log is collected', async () => {
+    const world = new World();
+    await batches(world, 3);
+    await collect(world, world.memory, { keepMs: 1 });
+    world.clock.advance(R);
+    await collect(world, world.memory, { keepMs: 1 });
+    expect(await kept(world)).toEqual([1, 2, 3]);
+    // Folded, but since less than R.
+    await batches(world, 3);
+    world.clock.advance(1);
+    await collect(world, world.memory, { keepMs: 1 });
+    expect(await kept(world)).toEqual([3, 4, 5, 6]);
+  });
+
+  it('stay until every consumer, and the run at hand, has them', async () => {
+    const world = await aged();
+    const slow = await consumer(world, 'slow', 0);
+    const fast = await consumer(world, 'fast', 7);
+    await collect(world);
+    expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(await mark(world)).toBe(0);
+    await slow.advance(2);
+    await fast.advance(8);
+    await collect(world, world.memory, { taken: 1 });
+    expect(await kept(world)).toEqual([2, 3, 4, 5, 6, 7]);
+    await collect(world);
+    expect(await kept(world)).toEqual([3, 4, 5, 6, 7]);
+  });
+
+  it('⚑ results-condemned: a consumer that begins during a collection has its results, or sees the mark', async () => {
+    for (const op of ['compareAndSet', 'list', 'delete'] as const) {
+      for (const when of ['before', 'after effect'] as const) {
+        const world = await aged();
+        const { hooks, asleep, wake } = sleepAt(
+          (call) =>
+            call.op === op &&
+            (op === 'delete' ? call.name.includes('/out/') : /deleted-results|\/consumer\//.test(call.name)),
+          when,
+        );
+        const collecting = collect(world, hookedStore(world.memory, hooks));
+        await asleep;
+        await consumer(world, 'new', 0);
+        const seen = await mark(world);
+        wake();
+        await collecting;
+        if (seen === 0) expect(await kept(world), `${when} ${op}`).toEqual([1, 2, 3, 4, 5, 6, 7]);
+        else expect(seen).toBe(4);
+      }
+    }
+  });
+
+  it('a collector that is killed at any request leaves nothing deleted that the mark does not say, and the next goes on', async () => {
+    for (const when of ['before', 'after effect'] as const) {
+      for (let n = 0; ; n++) {
+        const world = await aged();
+        const failure = await collect(world, hookedStore(world.memory, crashAfter(n, when))).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        const left = await kept(world);
+        if (left[0] !== 1) expect(await mark(world), `${when} ${n}`).toBe(4);
+        await collect(world);
+        expect(await kept(world), `${when} ${n}`).toEqual([5, 6, 7]);
+        expect(await kept(world, 'late'), `${when} ${n}`).toEqual([5, 6, 7]);
+        if (failure === undefined) break;
+      }
+    }
+  });
+
+  it('a request to delete that came to no end leaves holes, and the next collector the rest', async () => {
+    const world = await aged();
+    const half: ObjectStore = {
+      ...hookedStore(world.memory, {}),
+      delete: async (gone, options) => {
+        const results = gone.filter((name) => name.includes('/out/'));
+        if (results.length === 0) return world.memory.delete(gone, options);
+        await world.memory.delete(results.filter((_, i) => i % 3 === 0));
+        throw new Error('no end');
+      },
+    };
+    await expect(collect(world, half)).rejects.toThrow('no end');
+    await collect(world);
+    expect(await kept(world)).toEqual([5, 6, 7]);
+    expect(await kept(world, 'late')).toEqual([5, 6, 7]);
+  });
+
+  it('what a sleeper publishes again goes in its time, and holds up nothing', async () => {
+    const world = await aged();
+    await collect(world);
+    await world.publish(2);
+    world.clock.advance(KEEP - 10);
+    await collect(world);
+    expect(await kept(world)).toEqual([2, 7]);
+    world.clock.advance(11);
+    await collect(world);
+    expect(await kept(world)).toEqual([7]);
+  });
+
+  it('a mark that cannot be read stops it', async () => {
+    const world = await aged();
+    await world.memory.put(NAMES.deletedResults(), Buffer.from('{}'));
+    await expect(collect(world)).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+});
+
+it('without a retention nothing is asked and all stay', async () => {
+  const world = await aged();
+  world.clock.advance(1000 * KEEP);
+  const asked: string[] = [];
+  const store = hookedStore(world.memory, { before: ({ name }) => void asked.push(name) });
+  const data = world.partition(store);
+  await collectJob({ ...data, path: PLANNER }, [[data]]);
+  expect(asked.some((name) => /out\/|deleted-results|consumer/.test(name))).toBe(false);
+  expect(asked.some((name) => name.includes(PATH))).toBe(true);
+  expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+});
