@@ -112,7 +112,7 @@ describe('a job that keeps its results for three days', () => {
     expect(life.days('results')).toEqual(perDay(0, 6));
   });
 
-  it('⚑ a directory whose run was killed has its results before they may go', async () => {
+  it('a directory whose run was killed has its results before they may go', async () => {
     const life = new Life();
     for (life.day = 0; life.day < 2; life.day++) await life.run(true, life.directory('results'));
     // As if this run had been killed between the commit and the copy.
