@@ -31,6 +31,8 @@ export interface JobFile {
   }[];
   /** What the stored state means; see {@link PhysicalJob.layout}. */
   readonly layout: readonly string[];
+  /** Types of keys by operator (`s0/o1`), as far as they have come: see `key-types.ts`. Left out: none were noted yet. */
+  readonly keyTypes?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 /**
@@ -79,6 +81,31 @@ export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: 
     }
   }
   throw new StoreError('STORE_BUSY', `${name} cannot be created: the store keeps refusing`, { retryable: true });
+}
+
+/**
+ * Adds types of keys to job.json, whoever else adds some.
+ * @param types by operator
+ */
+export async function addKeyTypes(
+  store: ObjectStore,
+  job: string,
+  types: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  const name = jobFileName(job);
+  for (let tries = 0; tries < 5; tries++) {
+    const answer = await store.get(name);
+    // Someone has deleted the job's state: there is nothing to add to.
+    if (!answer.found) return;
+    const file = decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
+    const keyTypes: Record<string, readonly string[]> = { ...file.keyTypes };
+    for (const [place, more] of Object.entries(types)) {
+      keyTypes[place] = [...new Set([...(keyTypes[place] ?? []), ...more])];
+    }
+    const bytes = encodeEnvelope('job', VERSION, { ...file, keyTypes });
+    if ((await store.compareAndSet(name, bytes, answer.etag)).ok) return;
+  }
+  throw new StoreError('STORE_BUSY', `${name} cannot be written: the store keeps refusing`, { retryable: true });
 }
 
 async function anyObject(store: ObjectStore, job: string): Promise<string | undefined> {

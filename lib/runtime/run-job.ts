@@ -17,6 +17,7 @@ import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import type { Moved } from './file-inputs.ts';
 import { type InputFiles, type InputStreams, Inputs, type InputsOptions, type Watch } from './inputs.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
+import { KeyTypes } from './key-types.ts';
 import { recordFailure } from './record-failure.ts';
 
 export type { InputFiles } from './inputs.ts';
@@ -109,8 +110,10 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       signal: over.signal,
     });
     await options.onOpen?.(file, engine, inputs);
+    const keyTypes = new KeyTypes({ job, file, store, onTrouble: (what, error) => trace.trouble?.(what, error) });
     const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
+      for (const { own } of done.committed.flat()) await keyTypes.learn(own?.next ?? []);
       await options.onBatch?.(done, durationMs);
     };
     const gathering = inputs;
@@ -129,6 +132,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     };
     const run = async (planned: PlannedBatch): Promise<void> => {
       const startMs = clock.monotonic();
+      await keyTypes.learn(planned.inputs);
       const done = await engine.run(planned, () => {
         if (planned.stored.plan.kind !== 'data' || stop?.aborted) return;
         ahead = prepare();

@@ -105,6 +105,40 @@ export function decodeKey(text: string): Key {
   return key;
 }
 
+/** Parts of a key whose types are looked at. */
+const TYPED_PARTS = 12;
+const TYPE_WORDS = ['', 'number', 'text', 'boolean'] as const;
+
+/**
+ * The types of an encoded key as a number, equal where they are equal; 0: nothing to be told, as parts are null (which is
+ * like no value of any type), or it is no key.
+ */
+export function keyTypeCode(text: string): number {
+  if (text.charCodeAt(0) !== 7) return partType(text.charCodeAt(0));
+  let code = 4;
+  let parts = 0;
+  for (let at = 1; text.charCodeAt(at) !== 0; ) {
+    const byte = text.charCodeAt(at);
+    const type = partType(byte);
+    if (type === 0 || ++parts > TYPED_PARTS) return 0;
+    code = code * 4 + type;
+    at = byte === 6 ? text.indexOf('\0', at) + 1 : at + (byte === 5 ? 9 : 1);
+  }
+  return code;
+}
+
+function partType(byte: number): number {
+  return byte === 5 ? 1 : byte === 6 ? 2 : byte === 2 || byte === 3 ? 3 : 0;
+}
+
+/** `number`, `text`, `[text, number]` @param code of {@link keyTypeCode}, not 0 */
+export function keyTypeWords(code: number): string {
+  if (code < 4) return TYPE_WORDS[code]!;
+  const parts: string[] = [];
+  for (let left = code; left > 4; left = Math.floor(left / 4)) parts.unshift(TYPE_WORDS[left % 4]!);
+  return `[${parts.join(', ')}]`;
+}
+
 interface Reader {
   readonly text: string;
   at: number;

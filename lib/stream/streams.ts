@@ -41,7 +41,10 @@ export interface Stream<T> {
    * @throws {JobError} `EVENT_TIME_AFTER_STATE`
    */
   withEventTime(f: (row: T) => EventTime | null | undefined, options?: WatermarkOptions): Stream<T>;
-  /** Groups rows by key; after a stateful operator this starts a new stage. */
+  /**
+   * Groups rows by key; after a stateful operator this starts a new stage. `1` and `'1'` are two keys: `misa run` and `run()`
+   * warn when an operator gets keys of another type than before, since that is mostly a slip that splits counts in two.
+   */
   keyBy<K extends Key>(f: (row: T) => K): KeyedStream<K, T>;
 }
 

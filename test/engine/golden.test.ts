@@ -245,6 +245,23 @@ it('a job file that says what its outputs are', () => {
   expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
 });
 
+it('a job file that has noted types of keys', () => {
+  const file: JobFile = {
+    name: 'words',
+    id: '00112233445566778899',
+    epoch: 1,
+    partitions: 1,
+    stages: 1,
+    outputMode: 'append',
+    commit: 'async',
+    outputs: [{ name: 'out', stage: 0, kind: 'append' }],
+    layout: ['s0/o0 aggregate n:count table groups keyed'],
+    keyTypes: { 's0/o0': ['text', '[text, number]'] },
+  };
+  const bytes = matches('job-v1-keys.json', encodeEnvelope('job', 1, file));
+  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+});
+
 it('a cursor of a directory with folders', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'misa-golden-'));
   const file = { name: 'departures', id: '00112233445566778899' } as JobFile;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeKey, encodeKey, type Key, type KeyPart } from '../../lib/stream/key.ts';
+import { decodeKey, encodeKey, type Key, type KeyPart, keyTypeCode, keyTypeWords } from '../../lib/stream/key.ts';
 import { BadRow } from '../../lib/stream/operator.ts';
 
 const anyText = fc.oneof(
@@ -114,5 +114,26 @@ describe('encoded keys', () => {
     for (const text of ['', '\x05\0', '\x06a', '\x07\x01', '\x01\x01', '\x09', '\x06a\0b']) {
       expect(() => decodeKey(text)).toThrow(RangeError);
     }
+  });
+});
+
+describe('types of encoded keys', () => {
+  const typeOf = (k: unknown): string => ({ string: 'text' })[typeof k as 'string'] ?? typeof k;
+
+  test('are those of their parts, unless one is null', () => {
+    fc.assert(
+      fc.property(key, (k) => {
+        const code = keyTypeCode(encodeKey(k));
+        const parts = Array.isArray(k) ? k : [k];
+        if (parts.includes(null)) expect(code).toBe(0);
+        else expect(keyTypeWords(code)).toBe(Array.isArray(k) ? `[${parts.map(typeOf).join(', ')}]` : typeOf(k));
+      }),
+    );
+  });
+
+  test('are not told of what is no key, or has many parts', () => {
+    expect(keyTypeCode('')).toBe(0);
+    expect(keyTypeCode(encodeKey(new Array(13).fill('x')))).toBe(0);
+    expect(keyTypeWords(keyTypeCode(encodeKey(new Array(12).fill(1))))).toContain('number, number');
   });
 });
