@@ -101,8 +101,16 @@ export interface ReadBefore {
   readonly names: readonly string[];
   /** So many bytes of the file. */
   readonly bytes: number;
+  /** Of the file, as in {@link ContentPrefix.heads}. */
+  readonly heads: readonly string[];
   /** That is the whole file, and the other one goes on. */
   readonly within?: boolean | undefined;
+}
+
+/** Whether two contents begin alike, as far as the longest head that both have tells. */
+export function beginAlike(a: readonly string[], b: readonly string[]): boolean {
+  const common = Math.min(a.length, b.length);
+  return common > 0 && a[common - 1] === b[common - 1];
 }
 
 /** What was read of files, found by content. */
@@ -161,9 +169,9 @@ export class KnownContent {
     for (const { prefix, next } of found.sort((a, b) => b.prefix.bytes - a.prefix.bytes)) {
       if (prefix.open && !endsLine(next)) continue;
       const names = [...(this.#names.get(contentKey(prefix)) ?? [])].filter((name) => name !== file.path);
-      if (names.length > 0) return { name: names.find(prefer) ?? names[0]!, names, bytes: prefix.bytes };
+      if (names.length > 0) return { name: names.find(prefer) ?? names[0]!, names, bytes: prefix.bytes, heads };
     }
-    return (await this.#findWhole(file, prefer)) ?? (await this.#findAround(file, heads));
+    return (await this.#findWhole(file, prefer, heads)) ?? (await this.#findAround(file, heads));
   }
 
   /** Whether a file is the beginning of what is planned of another one, which must still be there to be compared. */
@@ -172,10 +180,10 @@ export class KnownContent {
     if (prefix === undefined || !isText(file.path) || file.path === name) return undefined;
     const around = await this.#lookAt(name).catch(() => undefined);
     if (around === undefined) return undefined;
-    const { bytes, hash } = await wholePrefix(file);
+    const { bytes, hash, heads } = await wholePrefix(file);
     if (bytes === 0 || bytes >= prefix.bytes) return undefined;
     const [found] = await beginnings(around, [bytes]);
-    return found?.prefix.hash === hash ? { name, names: [name], bytes, within: true } : undefined;
+    return found?.prefix.hash === hash ? { name, names: [name], bytes, heads, within: true } : undefined;
   }
 
   async #findAround(file: InputRef, heads: readonly string[]): Promise<ReadBefore | undefined> {
@@ -187,7 +195,11 @@ export class KnownContent {
     return undefined;
   }
 
-  async #findWhole(file: InputRef, prefer: (name: string) => boolean): Promise<ReadBefore | undefined> {
+  async #findWhole(
+    file: InputRef,
+    prefer: (name: string) => boolean,
+    heads: readonly string[],
+  ): Promise<ReadBefore | undefined> {
     const names = [...(this.#whole.get(file.size) ?? [])].filter(
       (name) => name !== file.path && this.#planned.get(name)?.prefix === undefined,
     );
@@ -195,7 +207,7 @@ export class KnownContent {
     const hash = await hashFile(file.path);
     const equal = names.filter((name) => this.#planned.get(name)!.contentHash === hash);
     if (equal.length === 0) return undefined;
-    return { name: equal.find(prefer) ?? equal[0]!, names: equal, bytes: file.size };
+    return { name: equal.find(prefer) ?? equal[0]!, names: equal, bytes: file.size, heads };
   }
 }
 

@@ -19,6 +19,7 @@ import { type InputRef, isObject, type LookAt } from '../source/input-ref.ts';
 import { openRows } from '../source/open-rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import {
+  beginAlike,
   goesOn,
   hasherAfter,
   hasherAt,
@@ -31,6 +32,14 @@ import {
 } from './file-content.ts';
 import type { SourceInput, SourceState } from './source-input.ts';
 
+/** Where the rows of planned files are. */
+export interface Replay {
+  readonly lookAt: LookAt;
+  /** Files that are there now, by source: among them one is looked for that was renamed since it was planned. */
+  readonly files: ReadonlyMap<string, readonly InputRef[]>;
+  readonly skips?: readonly Skip[] | undefined;
+}
+
 /**
  * The inputs of a planned batch, decoded again from the files it names.
  * @throws {InputError} @throws {JobError} `HEAD_CHANGED`
@@ -38,8 +47,7 @@ import type { SourceInput, SourceState } from './source-input.ts';
 export async function replayFiles(
   job: PhysicalJob,
   plan: Plan,
-  lookAt: LookAt,
-  skips: readonly Skip[] = [],
+  { lookAt, files, skips }: Replay,
 ): Promise<PartitionInput[]> {
   if (plan.headHash !== job.headHash) {
     throw new JobError(
@@ -53,7 +61,12 @@ export async function replayFiles(
     if (piece.from === piece.to) continue;
     const source = job.sources.findIndex((s) => s.name === piece.source);
     builder.open({ source, name: piece.name });
-    const file = await fileOf(piece, lookAt);
+    const file = await fileOf(piece, lookAt).catch(async (error: unknown) => {
+      if (!isGoneOrChanged(error)) throw error;
+      const renamed = await renamedFile(piece, files.get(piece.source) ?? [], lookAt);
+      if (renamed === undefined) throw error;
+      return renamed;
+    });
     const { csv } = job.sources[source]!;
     const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, csv };
     for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
@@ -78,6 +91,24 @@ async function fileOf(piece: Piece, lookAt: LookAt): Promise<InputRef> {
   if (piece.prefix === undefined || versionOf(now) === versionOf(planned)) return planned;
   if (!(await goesOn(now, plannedObject(piece)))) throw changedError(now, piece.from);
   return mayGrow(now.path) ? { ...now, grows: true } : now;
+}
+
+/** The file that holds the rows of a piece under another name: it was renamed, or rotated, before its batch was finished. */
+async function renamedFile(piece: Piece, files: readonly InputRef[], lookAt: LookAt): Promise<InputRef | undefined> {
+  const planned = plannedObject(piece);
+  if (planned.prefix === undefined) return undefined;
+  const content = new KnownContent(lookAt);
+  content.set(piece.name, planned);
+  for (const file of files) {
+    const found = await content.find(file, () => true);
+    if (found === undefined || found.within) continue;
+    return mayGrow(file.path) && !isObject(file) ? { ...file, grows: true } : file;
+  }
+  return undefined;
+}
+
+function isGoneOrChanged(error: unknown): boolean {
+  return error instanceof InputError && (error.code === 'INPUT_MISSING' || error.code === 'INPUT_CHANGED');
 }
 
 export function gatheredFrom(builder: SegmentBuilder, pieces: readonly Piece[], byReference = true): Gathered {
@@ -243,10 +274,12 @@ export class SourceFiles implements SourceInput {
     }
     for (const file of changed) {
       // What it held is elsewhere, as when logs are rotated: then its name stands for a new file.
-      if (moved.some((m) => m.file === file || m.before.names.includes(file.ref.path))) continue;
+      if (moved.some((m) => m.before.names.includes(file.ref.path))) continue;
+      const planned = (await this.#planned(file.ref.path))!;
+      if (moved.some((m) => m.file === file && standsForAnother(m.before, planned))) continue;
       // The listing may be of the moment between two renames.
       if (this.#options.following && !file.doubtful) this.#doubtful.push(file);
-      else throw changedError(file.ref, (await this.#planned(file.ref.path))!.next);
+      else throw changedError(file.ref, planned.next);
     }
     const doubtful = new Set(this.#doubtful);
     for (const file of unchecked) file.doubtful = doubtful.has(file);
@@ -320,13 +353,13 @@ export class SourceFiles implements SourceInput {
   async #contentOf(ref: InputRef): Promise<PlannedObject> {
     const hasher = new PrefixHasher();
     let next = 0;
-    const growing = mayGrow(ref.path);
+    const growing = this.#growing(ref);
     const { signal, csv } = this.#options;
     for await (const chunk of openRows(ref, { growing, csv, signal, onText: (block) => hasher.push(block) })) {
       next += chunk.rows.length;
       hasher.toLine(chunk.end.line ?? Number.POSITIVE_INFINITY);
     }
-    const position = { row: next, line: hasher.line, offset: growing ? hasher.bytes : undefined };
+    const position = { row: next, line: hasher.line, offset: mayGrow(ref.path) ? hasher.bytes : undefined };
     return { version: '', next, position, done: false, prefix: hasher.prefix };
   }
 
@@ -373,8 +406,7 @@ export class SourceFiles implements SourceInput {
     }
     const ref = mayGrow(path) && !isObject(file.ref) ? { ...file.ref, grows: true } : file.ref;
     this.#inode = await inodeOf(path);
-    // An object is whole when it is there.
-    const growing = mayGrow(path) && !isObject(ref) && this.#options.following;
+    const growing = this.#growing(ref);
     this.#fileBytes = planned?.position?.offset ?? 0;
     const cursor = await InputCursor.open(ref, {
       source: this.index,
@@ -413,6 +445,11 @@ export class SourceFiles implements SourceInput {
     return cursor;
   }
 
+  /** Its last line may not be all there yet. An object is whole when it is there. */
+  #growing(ref: InputRef): boolean {
+    return mayGrow(ref.path) && !isObject(ref) && this.#options.following === true;
+  }
+
   async #isGone(name: string): Promise<boolean> {
     try {
       await this.#options.lookAt(name);
@@ -443,6 +480,14 @@ export class SourceFiles implements SourceInput {
 interface MovedFile {
   readonly file: FileState;
   readonly before: ReadBefore;
+}
+
+/**
+ * Whether a name has come to stand for another file's content, as in a chain of rotated logs whose last one is dropped. One
+ * that begins as before was itself changed; unless it is the beginning of another one, then no row of it can come twice.
+ */
+function standsForAnother({ heads, within }: ReadBefore, planned: PlannedObject): boolean {
+  return within === true || planned.prefix === undefined || !beginAlike(heads, planned.prefix.heads);
 }
 
 /** A hasher that stands where the reading of a text begins. `undefined`: what is before cannot be known cheaply. */

@@ -171,8 +171,8 @@ export class Inputs {
 
   /** The inputs of a planned batch whose rows are not stored, decoded again. @throws {InputError} @throws {JobError} */
   replay(plan: Plan): Promise<PartitionInput[]> {
-    const { lookAt = fileRef } = this.#options;
-    return replayFiles(this.#job, plan, lookAt, this.#planner.state.manifest.skips);
+    const { lookAt = fileRef, files } = this.#options;
+    return replayFiles(this.#job, plan, { lookAt, files, skips: this.#planner.state.manifest.skips });
   }
 
   /** Ends reading. */

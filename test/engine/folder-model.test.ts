@@ -146,7 +146,7 @@ class Model {
       writeFileSync(this.folder.path(to), gzipSync(known.content));
       this.#remove(name);
       this.files.set(to, { ...known, fresh: true, names: [...known.names, to] });
-    } else if (known.seen > 0 && known.planned === name) {
+    } else if (known.seen > 0 && known.planned === name && !this.#isCopied(known)) {
       const before = readFileSync(this.folder.path(name));
       const after = step.do === 'rewrite' ? before.toString().replace('id', 'ID') : before.subarray(0, known.seen - 1);
       writeFileSync(this.folder.path(name), after);
@@ -157,6 +157,12 @@ class Model {
       };
       this.#undo = { name, back, refused: step.do === 'rewrite' };
     }
+  }
+
+  /** Beside a copy that no run has seen, a file that was changed is one that was rotated. */
+  #isCopied(known: ModelFile): boolean {
+    const read = known.content.slice(0, known.seen);
+    return [...this.files.values()].some((file) => file !== known && file.fresh && file.content.startsWith(read));
   }
 
   /** A run to the end. Whatever it says, what must not be wrong is not. */

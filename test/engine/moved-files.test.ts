@@ -136,16 +136,56 @@ describe('a file under another name', () => {
     expect(await idsIn(store)).toEqual(range(0, 12));
   });
 
-  it('a planned batch that nobody finished finds its file only where it was', async () => {
-    const { folder, store } = start({ 'a.ndjson': lines(0, 3) });
+  /** Rows that look like those of a real log: long enough for beginnings to tell contents apart. */
+  const long = (from: number, to: number) => lines(from, to).replaceAll('}', `,"text":"${'.'.repeat(1500)}"}`);
+
+  it.each([
+    ['goes on', (f: Folder) => appendFileSync(f.path('a.ndjson'), long(3, 5)), 5],
+    ['was renamed', (f: Folder) => renameSync(f.path('a.ndjson'), f.path('b.ndjson')), 3],
+    [
+      'was compressed',
+      (f: Folder) => {
+        rmSync(f.path('a.ndjson'));
+        f.write('a.ndjson.gz', gzipSync(long(0, 3)));
+      },
+      3,
+    ],
+    [
+      'was rotated',
+      (f: Folder) => {
+        renameSync(f.path('a.ndjson'), f.path('a.1.ndjson'));
+        f.write('a.ndjson', long(3, 7));
+      },
+      7,
+    ],
+  ])('a planned batch that nobody finished finds its file that %s', async (_, change, rows) => {
+    const { folder, store } = start({ 'a.ndjson': long(0, 3) });
     const dying = hookedStore(store, {
       before(call) {
         if (call.name.includes('/log/') && call.op === 'create') throw new CrashError('dead before log 1');
       },
     });
     await folder.run(dying).catch(() => {});
-    appendFileSync(folder.path('a.ndjson'), lines(3, 5));
+    change(folder);
+    await folder.run(store, { moved: 'skip' });
+    expect(await idsIn(store)).toEqual(range(0, rows));
+  });
+
+  it('a copy that is shortened has no new row, though its last line lost its end', async () => {
+    const { folder, store } = start({ 'a.ndjson': long(0, 7), 'b.ndjson': long(0, 7) });
+    await folder.run(store, { moved: 'skip' });
+    truncateSync(folder.path('b.ndjson'), long(0, 7).length - 1);
+    await folder.run(store, { moved: 'skip' });
+    expect(await idsIn(store)).toEqual(range(0, 7));
+  });
+
+  it('a copy that went on and lost its end is refused, as any other file', async () => {
+    const { folder, store } = start({ 'a.ndjson': long(0, 3), 'b.ndjson': long(0, 3) });
+    await folder.run(store, { moved: 'skip' });
+    appendFileSync(folder.path('b.ndjson'), long(3, 5));
     await folder.run(store);
+    truncateSync(folder.path('b.ndjson'), long(0, 5).length - 2);
+    await expect(folder.run(store, { moved: 'skip' })).rejects.toMatchObject(changed('b.ndjson'));
     expect(await idsIn(store)).toEqual(range(0, 5));
   });
 });
