@@ -31,7 +31,7 @@ export interface CollectResultsOptions extends RequestOptions, ResultRetention {
   readonly retentionMs: number;
   /** The least `collectedThrough` of the manifests of all partitions: published, folded, and settled for R. */
   readonly collectedThrough: number;
-  /** The store's time of reading those manifests. */
+  /** The store's time of reading the first of those manifests. */
   readonly nowMs: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Garbage collection, and the only code that deletes. ⚑ condemn-first: first the manifest says what goes, by compare-and-set;
- * then it is deleted, so that no edit can name what is going. What a dead collector left over, the next one finds: condemned SSTs by their listing, log entries by their
+ * Garbage collection, and the only code that deletes (results: `collect-results.ts`). ⚑ condemn-first: first the manifest says
+ * what goes, by compare-and-set; then it is deleted, so that no edit can name what is going. What a dead collector left over, the next one finds: condemned SSTs by their listing, log entries by their
  * numbers. Whatever cannot be read stops it before anything is deleted.
  */
 import type { LoadedManifest } from '../manifest/manifest.ts';
@@ -103,11 +103,9 @@ export async function collectJob(
   if (results === undefined) return deleted;
   const { store, names, retentionMs } = planner;
   const through = smallest(collected.map(({ manifest }) => manifest.collectedThrough));
-  const nowMs = greatest(collected.map(({ dateMs }) => dateMs));
-  return (
-    deleted +
-    (await collectResults({ ...options, ...results, store, names, retentionMs, collectedThrough: through, nowMs }))
-  );
+  const nowMs = smallest(collected.map(({ dateMs }) => dateMs));
+  const settled = { store, names, retentionMs, collectedThrough: through, nowMs };
+  return deleted + (await collectResults({ ...options, ...results, ...settled }));
 }
 
 export type EpochCollected =

@@ -16,7 +16,7 @@ const TICK_MS = 100;
 const port = parentPort!;
 const { spec, file, retentionMs, keepResultsMs } = workerData as WorkerSettings;
 const clock = systemClock;
-let taken = 0;
+let taken: number | undefined;
 const say = (message: FromWorker): void => port.postMessage(message);
 
 const toData = (error: unknown): ErrorData =>
@@ -47,7 +47,7 @@ const ready = (async () => {
     file,
     retentionMs,
     keepResultsMs,
-    takenThrough: () => taken,
+    takenThrough: () => taken ?? 0,
   };
   const loop = new CommitLoop(
     {
@@ -58,8 +58,8 @@ const ready = (async () => {
       onManifest: (path, loaded) => say({ kind: 'manifest', path, loaded }),
       onError,
     },
-    // Runs may be short and many: what the ones before left is collected first.
-    clock.now() - COLLECT_EVERY_MS,
+    // It begins with a collection: at once, or when it is known which results may go.
+    keepResultsMs === undefined ? clock.now() - COLLECT_EVERY_MS : clock.now(),
   );
   return loop;
 })();
@@ -81,13 +81,10 @@ async function handle(message: ToWorker): Promise<void> {
       loop.hint(message.path, message.n, clock.now());
       break;
     case 'taken': {
-      const first = taken === 0 && message.n > 0;
+      const first = taken === undefined;
       taken = message.n;
-      // The collection that a run begins with may have come too early for results: none is deleted before this.
-      if (first && keepResultsMs !== undefined) {
-        await loop.collect().catch(onError);
-        await loop.collect().catch(onError);
-      }
+      // Runs may be short and many: what the ones before left is collected first.
+      if (first && keepResultsMs !== undefined) loop.collect().catch(onError);
       break;
     }
     case 'relieve':

@@ -28,7 +28,7 @@ type Listener = (path: PartitionPath, loaded: LoadedManifest) => void;
 /** The commit side in this thread: folds when enough is there, or when asked. */
 export function inlineCommitter(env: CommitEnvironment): Committer {
   const listeners: Listener[] = [];
-  let taken = 0;
+  let taken: number | undefined;
   let failure: unknown;
   const onError = (error: unknown): void => {
     // What may pass by itself is tried again with the next hint.
@@ -37,7 +37,7 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
   };
   const loop = new CommitLoop(
     {
-      work: commitWork({ ...env, takenThrough: () => taken }),
+      work: commitWork({ ...env, takenThrough: () => taken ?? 0 }),
       foldEvery: FOLD_EVERY,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
@@ -56,10 +56,10 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
       loop.tick(env.clock.now());
     },
     taken(n) {
-      const first = taken === 0;
+      const first = taken === undefined;
       taken = n;
       // Runs may be short and many: what the ones before left is collected first.
-      if (first && n > 0 && env.keepResultsMs !== undefined) loop.collect().catch(onError);
+      if (first && env.keepResultsMs !== undefined) loop.collect().catch(onError);
     },
     onManifest: (listener) => void listeners.push(listener),
     check() {

@@ -123,8 +123,13 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   let directory: OutputDirectory | undefined;
   let consumer: ResultConsumer | undefined;
   let committer: Committer | undefined;
+  let told: number | undefined;
   /** Results that no file has yet are not deleted while this run goes on. */
-  const tell = (): void => committer?.taken?.(directory?.kept ?? Number.POSITIVE_INFINITY);
+  const tell = (): void => {
+    const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };
+    if (kept !== told) committer?.taken?.(kept);
+    told = kept;
+  };
   let idle = false;
   try {
     const end = await runJob(job, {
@@ -166,7 +171,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         const { engine, inputs, file } = opened!;
         const startMs = clock.monotonic();
         await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
-        if (directory !== undefined) tell();
+        tell();
         if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
         await consumer?.deliver(done.n, resultsOf(done));
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
@@ -178,6 +183,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       onIdle: async () => {
         warnings.tell();
         await directory?.tick();
+        tell();
         if (idle) return;
         idle = true;
         const { engine } = opened!;

@@ -64,14 +64,15 @@ export class ResultConsumer {
   /** @throws {MisaError} `BAD_NAME` @throws {CorruptionError} the cursor cannot be read */
   static async open(options: ConsumerOptions): Promise<ResultConsumer> {
     const parts = partsOf(options);
+    const marked = async (): Promise<number> => (await loadResultsMark(options.store, options.names)).through;
     let isNew = false;
-    const cursor = await ConsumerCursor.open(options, () => {
+    const cursor = await ConsumerCursor.open(options, async () => {
       isNew = true;
-      return firstKept(options, parts);
+      return Math.max(await marked(), await firstKept(options, parts));
     });
-    // ⚑ results-condemned: its place is written; what was marked before that may go.
+    // ⚑ results-condemned: now that its place is written, what is marked from here on waits for it.
     if (isNew) {
-      const { through } = await loadResultsMark(options.store, options.names);
+      const through = await marked();
       if (through > cursor.through) await cursor.advance(through);
     }
     return new ResultConsumer(options, parts, cursor);

@@ -4,17 +4,21 @@ import { fold } from '../../lib/commit/fold.ts';
 import { collectJob } from '../../lib/commit/gc.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
 import { loadResultsMark } from '../../lib/commit/results-mark.ts';
+import { StoreTimeoutError } from '../../lib/errors.ts';
 import { PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { ConsumerCursor, consumedThrough } from '../../lib/runtime/consumer-cursor.ts';
-import { crashAfter, hookedStore, sleepAt } from '../helpers/stores.ts';
+import { ResultConsumer } from '../../lib/runtime/result-consumer.ts';
+import { countingStore, crashAfter, hookedStore, sleepAt, timeOut } from '../helpers/stores.ts';
 import { NAMES, PATH, R, World } from './helpers.ts';
 
 const KEEP = 10 * R;
 
-async function batches(world: World, count: number): Promise<void> {
+const OUTPUTS = ['out', 'late'];
+
+async function batches(world: World, count: number, outputs = OUTPUTS): Promise<void> {
   for (let i = 0; i < count; i++) {
-    await world.append({ a: String(world.head) }, { outputs: ['out', 'late'] });
+    await world.append({ a: String(world.head) }, { outputs });
     await fold(world.partition());
   }
 }
@@ -23,12 +27,14 @@ interface Retention {
   readonly keepMs?: number;
   /** Taken by the run at hand. */
   readonly taken?: number;
+  /** Other partitions of the job. */
+  readonly others?: readonly CommitPartition[];
 }
 
 async function collect(
   world: World,
   store: ObjectStore = world.memory,
-  { keepMs = KEEP, taken = Number.POSITIVE_INFINITY }: Retention = {},
+  { keepMs = KEEP, taken = Number.POSITIVE_INFINITY, others = [] }: Retention = {},
 ): Promise<number> {
   const data = world.partition(store);
   const planner: CommitPartition = {
@@ -41,7 +47,7 @@ async function collect(
     prefixes: ['out', 'late', '_quarantine'].map((output) => NAMES.outPrefix(output, 0)),
     takenThrough: async () => Math.min(taken, await consumedThrough(store, NAMES)),
   };
-  return collectJob(planner, [[data]], { results });
+  return collectJob(planner, [[data, ...others]], { results });
 }
 
 const kept = async (world: World, output = 'out'): Promise<number[]> =>
@@ -49,11 +55,11 @@ const kept = async (world: World, output = 'out'): Promise<number[]> =>
 const mark = async (world: World): Promise<number> => (await loadResultsMark(world.memory, NAMES)).through;
 
 /** Batches 1 to 4, old; 5 to 7, young. Their logs are collected. */
-async function aged(): Promise<World> {
+async function aged(outputs = OUTPUTS): Promise<World> {
   const world = new World();
-  await batches(world, 4);
+  await batches(world, 4, outputs);
   world.clock.advance(KEEP);
-  await batches(world, 3);
+  await batches(world, 3, outputs);
   await collect(world, world.memory, { keepMs: 100 * KEEP });
   world.clock.advance(R + 1);
   await collect(world, world.memory, { keepMs: 100 * KEEP });
@@ -112,6 +118,47 @@ describe('results that are kept for a time', () => {
     expect(await kept(world)).toEqual([3, 4, 5, 6, 7]);
   });
 
+  it('stay until they are that old in every output, and their logs collected in every partition', async () => {
+    const world = await aged();
+    // One that was published late.
+    await world.memory.delete([NAMES.out('late', 0, 3)]);
+    await world.publish(3, 'late');
+    const log = { read: async () => ({ found: false as const, dateMs: world.clock.now() }) };
+    const behind: CommitPartition = { ...world.partition(), path: 's0/p1', partition: 1, log };
+    await collect(world, world.memory, { others: [behind] });
+    expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await collect(world);
+    expect(await kept(world)).toEqual([3, 4, 5, 6, 7]);
+    expect(await kept(world, 'late')).toEqual([3, 4, 5, 6, 7]);
+    expect(await mark(world)).toBe(2);
+  });
+
+  it('a retention that is longer, shorter or left out from now on holds from now on; the mark stays', async () => {
+    const world = await aged();
+    const lost = timeOut(({ op, name }) => op === 'delete' && name.includes('/out/'), 'before');
+    await expect(collect(world, hookedStore(world.memory, lost))).rejects.toThrow('timed out');
+    expect(await mark(world)).toBe(4);
+    await collect(world, world.memory, { keepMs: 2 * KEEP });
+    expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await collect(world);
+    expect(await kept(world)).toEqual([5, 6, 7]);
+    await collect(world, world.memory, { keepMs: 1 });
+    expect(await kept(world)).toEqual([7]);
+    expect(await mark(world)).toBe(6);
+    await collect(world, world.memory, { keepMs: 2 * KEEP });
+    expect(await mark(world)).toBe(6);
+  });
+
+  it('a clock that was set back deletes nothing before its time', async () => {
+    const world = await aged();
+    world.clock.advance(-KEEP);
+    await collect(world);
+    expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    world.clock.advance(KEEP);
+    await collect(world);
+    expect(await kept(world)).toEqual([5, 6, 7]);
+  });
+
   it('⚑ results-condemned: a consumer that begins during a collection has its results, or sees the mark', async () => {
     for (const op of ['compareAndSet', 'list', 'delete'] as const) {
       for (const when of ['before', 'after effect'] as const) {
@@ -130,6 +177,74 @@ describe('results that are kept for a time', () => {
         await collecting;
         if (seen === 0) expect(await kept(world), `${when} ${op}`).toEqual([1, 2, 3, 4, 5, 6, 7]);
         else expect(seen).toBe(4);
+      }
+    }
+  });
+
+  /** Opens a new consumer and gives it all there is. @returns the batches that it got */
+  async function takeAll(world: World, store: ObjectStore, name = 'new'): Promise<number[]> {
+    const { clock, random } = world;
+    const got: number[] = [];
+    const results = await ResultConsumer.open({
+      store: {
+        ...store,
+        get: async (object, options) => {
+          const answer = await store.get(object, options);
+          return answer.found && object.includes('/out/') ? { ...answer, body: Buffer.from('{}\n') } : answer;
+        },
+      },
+      names: NAMES,
+      clock,
+      random,
+      consumer: name,
+      outputs: OUTPUTS.map((output) => ({ name: output, kind: 'append', stage: 0 })),
+      partitions: 1,
+      position: 7,
+      consume: ({ output, batch }) => void (output === 'out' && got.push(batch)),
+    });
+    await results.catchUp(7, undefined);
+    await results.close();
+    return got;
+  }
+  const ALL = [...OUTPUTS, '_quarantine'];
+
+  it('⚑ results-condemned: a new consumer gets all that is kept, wherever a collector sleeps meanwhile, or it does itself', async () => {
+    for (const sleeper of ['collector', 'consumer'] as const) {
+      for (const when of ['before', 'after effect'] as const) {
+        for (let n = 0; ; n++) {
+          const world = await aged(ALL);
+          const { hooks, asleep, wake } = sleepAt(({ index }) => index === n, when);
+          const sleepy = hookedStore(world.memory, hooks);
+          const awake = hookedStore(world.memory, {});
+          const first = sleeper === 'collector' ? collect(world, sleepy) : takeAll(world, sleepy);
+          const slept = await Promise.race([asleep.then(() => true), first.then(() => false)]);
+          const second = await (sleeper === 'collector' ? takeAll(world, awake) : collect(world, awake));
+          wake();
+          const got = sleeper === 'collector' ? second : await first;
+          await first;
+          const where = `${sleeper} asleep ${when} ${n}`;
+          expect([1, 5], where).toContain((got as number[])[0]);
+          expect(got, where).toEqual([1, 2, 3, 4, 5, 6, 7].slice((got as number[])[0]! - 1));
+          await collect(world);
+          expect(await kept(world), where).toEqual([5, 6, 7]);
+          if (!slept) break;
+        }
+      }
+    }
+  });
+
+  it('a request whose answer is lost, any one, is as if the collection had come later', async () => {
+    for (const when of ['before', 'after effect'] as const) {
+      for (let n = 0; ; n++) {
+        const world = await aged();
+        const lost = timeOut(({ index }) => index === n, when);
+        const store = countingStore(hookedStore(world.memory, lost));
+        await collect(world, store).catch((error: unknown) => expect(error).toBeInstanceOf(StoreTimeoutError));
+        const left = await kept(world);
+        if (left[0] !== 1) expect(await mark(world), `${when} ${n}`).toBe(4);
+        await collect(world);
+        expect(await kept(world), `${when} ${n}`).toEqual([5, 6, 7]);
+        if (store.calls.length <= n) break;
       }
     }
   });

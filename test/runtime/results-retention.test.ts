@@ -6,13 +6,16 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { count, job, source } from '../../lib/index.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { openStore } from '../../lib/object-store/store-spec.ts';
+import { workerCommitter } from '../../lib/runtime/committers.ts';
 import { type EmbeddedOptions, runEmbedded } from '../../lib/runtime/embedded.ts';
+import { readJobFile } from '../../lib/runtime/job-file.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import type { ConsumedRows } from '../../lib/runtime/result-consumer.ts';
 import { expandInputs } from '../../lib/source/index.ts';
 import { compileJob } from '../../lib/stream/compile.ts';
 import { type Clock, systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
+import { NO_TRACE } from '../../lib/util/trace.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-retention-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -29,12 +32,12 @@ const jobOf = (results: Retention) =>
 class Life {
   readonly home = path.join(root, `life-${++places}`);
   readonly spec = { kind: 'directory', path: path.join(this.home, 'store') } as const;
-  readonly #job: ReturnType<typeof jobOf>;
+  results: Retention;
   readonly #aged = new Set<string>();
   day = 0;
 
   constructor(results: Retention = { retention: '3 days' }) {
-    this.#job = jobOf(results);
+    this.results = results;
   }
 
   /** @param rows more of them */
@@ -51,7 +54,7 @@ class Life {
       sleep: systemClock.sleep.bind(systemClock),
       monotonic: systemClock.monotonic.bind(systemClock),
     });
-    const end = runEmbedded(this.#job, {
+    const end = runEmbedded(jobOf(this.results), {
       store: this.spec,
       inputs,
       committer: 'inline',
@@ -195,6 +198,53 @@ describe('a job that keeps its results for three days', () => {
     taken.length = 0;
     await life.run(false, { consumer: { name: 'new', consume } });
     expect(taken).toEqual(perDay(3, 6));
+  });
+
+  /** A week that ends today by the machine's clock, which a thread has: batches 1 to 6 are older than three days. */
+  async function pastWeek(options: Partial<EmbeddedOptions> = {}): Promise<Life> {
+    const life = new Life({});
+    for (life.day = -6; life.day <= 0; life.day++) await life.run(true, life.day === -6 ? options : {});
+    life.day = 0;
+    expect(await life.kept()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    life.results = { retention: '3 days' };
+    return life;
+  }
+
+  it('waits for consumers where commits are made in a thread of their own', async () => {
+    let last = 100;
+    const consume = ({ batch }: ConsumedRows): void => {
+      if (batch > last) throw new Error('full');
+    };
+    const consumer = { name: 'slow', consume };
+    const life = await pastWeek({ consumer });
+    await life.run(false, { committer: 'worker' });
+    expect((await life.kept())[0]).toBe(3);
+    last = 4;
+    const failed = life.run(false, { committer: 'worker', consumer });
+    await expect(failed).rejects.toMatchObject({ code: 'ON_BATCH' });
+    await life.run(false, { committer: 'worker' });
+    expect((await life.kept())[0]).toBe(5);
+    last = 100;
+    await life.run(false, { committer: 'worker', consumer });
+    expect((await life.kept())[0]).toBe(7);
+  });
+
+  it('waits for the run at hand where commits are made in a thread of their own', async () => {
+    const life = await pastWeek();
+    const store = await openStore(life.spec, { clock: systemClock, random: systemRandom });
+    const file = await readJobFile(store, 'kept');
+    for (const [told, first] of [
+      [[], 1],
+      [[0], 1],
+      [[4], 5],
+      [[3], 5],
+      [[Number.POSITIVE_INFINITY], 7],
+    ] as const) {
+      const committer = workerCommitter(life.spec, file, 900_000, NO_TRACE, 3 * DAY);
+      for (const n of told) committer.taken!(n);
+      await committer.close({ drain: true });
+      expect((await life.kept())[0], String(told)).toBe(first);
+    }
   });
 
   it('keeps all without the option', async () => {
