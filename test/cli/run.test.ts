@@ -1,6 +1,13 @@
 /** `misa run` over real files in a real process: results, repetition, formats, bad rows, interruption. */
 import { appendFileSync, renameSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { names } from '../../lib/object-store/names.ts';
+import { openStore } from '../../lib/object-store/store-spec.ts';
+import { commitWork } from '../../lib/runtime/commit-work.ts';
+import { readJobFile } from '../../lib/runtime/job-file.ts';
+import { ManualClock, systemClock } from '../../lib/util/clock.ts';
+import { systemRandom } from '../../lib/util/random.ts';
+import { NO_TRACE } from '../../lib/util/trace.ts';
 import { clicks, clicksByMinute, clicksJob, gzipped, ndjson, parseLines, sorted, workspaces } from './helpers.ts';
 
 const SECONDS = 600;
@@ -36,6 +43,42 @@ describe('misa run', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('270 read');
     expect(sorted(space.results('out'))).toEqual(clicksByMinute(SECONDS));
+  });
+
+  it('begins a new directory with the results that are kept, if it is told to (--output-begin kept)', async () => {
+    const space = workspace();
+    space.write(
+      'job.ts',
+      `import { job, source } from 'misa';
+       export default job('events', source<{ n: number }>('events'), { results: { retention: '1 day' } });`,
+    );
+    for (const n of [1, 2, 3]) {
+      space.write(`${n}.ndjson`, ndjson([{ n }]));
+      expect((await space.run('run', 'job.ts', '-i', 'events=*.ndjson', '-o', 'whole')).code).toBe(0);
+    }
+    // As a run would do it two days later, and one more.
+    for (const days of [2, 4]) {
+      const clock = new ManualClock(systemClock.now() + days * 86_400_000);
+      const store = await openStore({ kind: 'directory', path: space.path('.misa') }, { clock, random: systemRandom });
+      const file = await readJobFile(store, 'events');
+      const shared = { store, clock, random: systemRandom, trace: NO_TRACE, file, names: names('events', file.epoch) };
+      await commitWork({ ...shared, retentionMs: 900_000, keepResultsMs: 86_400_000 }).collect();
+    }
+    const args = ['run', 'job.ts', '-i', 'events=*.ndjson', '-o', 'late'];
+    const refused = await space.run(...args);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /^misa: results of batches 1 to 2 were deleted: the job keeps them for 1 day\. late has none of them\..*--output-begin kept/,
+    );
+    expect((await space.run(...args, '--output-begin', 'kept')).code).toBe(0);
+    expect(space.results('out', 'late')).toEqual([{ n: 3 }]);
+    space.write('4.ndjson', ndjson([{ n: 4 }]));
+    expect((await space.run(...args)).code).toBe(0);
+    expect(space.results('out', 'late')).toEqual([{ n: 3 }, { n: 4 }]);
+    // The one that every run had misses nothing.
+    expect((await space.run('run', 'job.ts', '-i', 'events=*.ndjson', '-o', 'whole')).code).toBe(0);
+    expect(space.results('out', 'whole')).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
+    expect((await space.run(...args, '--output-begin', 'last')).stderr).toContain('Allowed choices are first, kept');
   });
 
   it('reads CSV', async () => {

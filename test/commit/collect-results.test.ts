@@ -101,6 +101,10 @@ describe('results that are kept for a time', () => {
     world.clock.advance(1);
     await collect(world, world.memory, { keepMs: 1 });
     expect(await kept(world)).toEqual([3, 4, 5, 6]);
+    await world.publish(1);
+    world.clock.advance(R);
+    await collect(world, world.memory, { keepMs: 1 });
+    expect((await kept(world))[0]).toBe(1);
   });
 
   it('stay until every consumer, and the run at hand, has them', async () => {

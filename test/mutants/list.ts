@@ -16,6 +16,7 @@ const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
+const keptResults = at('test/runtime/results-retention.test.ts');
 const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
@@ -29,6 +30,7 @@ const MAINTAIN = 'lib/aws/maintain.ts';
 const INVOCATION = 'lib/aws/invocation.ts';
 const FOLD = 'lib/commit/fold.ts';
 const GC = 'lib/commit/gc.ts';
+const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // Reads.
@@ -448,14 +450,91 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [gc('that no manifest names are condemned before they are deleted')],
   },
   {
-    file: 'lib/commit/collect-results.ts',
+    file: COLLECT_RESULTS,
     from: '.filter(({ n }) => n <= taken)',
     to: '.filter(() => taken > 0)',
     rule: '⚑ results-condemned: consumers are asked once more after the mark',
     tests: [collectResults('a consumer that begins during a collection has its results, or sees the mark')],
   },
   {
-    file: 'lib/commit/collect-results.ts',
+    file: COLLECT_RESULTS,
+    from: 'Math.min(most, smallest(looked.map(({ oldThrough }) => oldThrough)))',
+    to: 'Math.min(most, Math.max(...looked.map(({ oldThrough }) => oldThrough)))',
+    rule: 'results go when they are old in all outputs',
+    tests: [collectResults('stay until they are that old in every output')],
+  },
+  {
+    file: COLLECT_RESULTS,
+    from: 'nowMs - Math.max(keepMs, retentionMs)',
+    to: 'nowMs - keepMs',
+    rule: 'results stay for R, whatever the job says',
+    tests: [collectResults('stay for R at least')],
+  },
+  {
+    file: COLLECT_RESULTS,
+    from: 'Math.min(collectedThrough - 1, await takenThrough())',
+    to: 'Math.min(collectedThrough, await takenThrough())',
+    rule: 'results: the newest whose logs are collected stays',
+    tests: [collectResults('go when they are that old')],
+  },
+  {
+    file: COLLECT_RESULTS,
+    from: 'Math.min(collectedThrough - 1, await takenThrough())',
+    to: 'collectedThrough - 1',
+    rule: '⚑ results-condemned: nothing is marked that a consumer still needs',
+    tests: [collectResults('stay until every consumer, and the run at hand, has them')],
+  },
+  {
+    file: GC,
+    from: 'smallest(collected.map(({ manifest }) => manifest.collectedThrough))',
+    to: 'greatest(collected.map(({ manifest }) => manifest.collectedThrough))',
+    rule: 'results go when their logs are collected in every partition',
+    tests: [collectResults('their logs collected in every partition')],
+  },
+  {
+    file: 'lib/runtime/commit-work.ts',
+    from: 'Math.min(takenThrough(), await consumedThrough(store, names))',
+    to: 'takenThrough()',
+    rule: 'results: consumers are waited for',
+    tests: [keptResults('waits for a consumer that is behind'), keptResults('waits for consumers where commits')],
+  },
+  {
+    file: 'lib/runtime/commit-worker.ts',
+    from: '    takenThrough: () => taken ?? 0,\n',
+    to: '',
+    rule: 'results: the thread of commits knows what the run has taken',
+    tests: [keptResults('waits for the run at hand where commits are made in a thread')],
+  },
+  {
+    file: 'lib/runtime/embedded.ts',
+    from: 'const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };',
+    to: 'const kept = Number.POSITIVE_INFINITY;',
+    rule: 'results: the directory of the run is waited for',
+    tests: [keptResults('results that wait in memory to be rolled')],
+  },
+  {
+    file: 'lib/runtime/output/folders.ts',
+    from: 'return stateless ? 0 : this.#savedThrough;',
+    to: 'return this.taken;',
+    rule: 'results stay until the cursor of the directory says that it has them',
+    tests: [keptResults('results that wait in memory to be rolled')],
+  },
+  {
+    file: 'lib/runtime/result-consumer.ts',
+    from: 'if (through > cursor.through) await',
+    to: 'if (through > cursor.through && through < 0) await',
+    rule: '⚑ results-condemned: a new consumer looks at the mark after its place is written',
+    tests: [collectResults('a new consumer gets all that is kept, wherever a collector sleeps')],
+  },
+  {
+    file: 'lib/runtime/output-directory.ts',
+    from: 'if (opened.taken < mark.through) throw',
+    to: 'if (opened.taken < 0) throw',
+    rule: 'results: a directory that comes too late is refused before anything is written',
+    tests: [keptResults('refuses a directory that comes too late, changes nothing')],
+  },
+  {
+    file: COLLECT_RESULTS,
     from: 'if (through > mark.through) {',
     to: 'if (through > mark.through + 1_000_000) {',
     rule: '⚑ results-condemned: the mark before the deletion',

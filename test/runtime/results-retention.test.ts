@@ -157,6 +157,29 @@ describe('a job that keeps its results for three days', () => {
     );
   });
 
+  it('results that wait in memory to be rolled stay until they are in a file', async () => {
+    const life = new Life({});
+    await week(life);
+    life.results = { retention: '3 days' };
+    const rolled = life.directory('rolled', { layout: 'folders', rollIntervalMs: 3_600_000 });
+    let before = '';
+    const onBatch = (): void => {
+      // What a kill would leave.
+      before ||= path.join(life.home, 'before');
+      cpSync(path.join(life.home, 'rolled'), before, { recursive: true });
+    };
+    life.day = 7;
+    await life.run(true, { ...rolled, onBatch });
+    expect(life.days('rolled/all', '')).toEqual(perDay(0, 7));
+    expect((await life.kept())[0]).toBe(1);
+    rmSync(path.join(life.home, 'rolled'), { recursive: true });
+    renameSync(before, path.join(life.home, 'rolled'));
+    await life.run(false, rolled);
+    expect(life.days('rolled/all', '')).toEqual(perDay(0, 7));
+    await life.run(false, rolled);
+    expect((await life.kept())[0]).toBe(9);
+  });
+
   it('a directory that was left behind is told so, and so is none that has what is gone', async () => {
     const life = new Life();
     await life.run(true, life.directory('left'));
