@@ -452,7 +452,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: COLLECT_RESULTS,
     from: '.filter(({ n }) => n <= taken)',
-    to: '.filter(() => taken > 0)',
+    to: '.filter(({ n }) => n <= taken || n > 0)',
     rule: '⚑ results-condemned: consumers are asked once more after the mark',
     tests: [collectResults('a consumer that begins during a collection has its results, or sees the mark')],
   },
