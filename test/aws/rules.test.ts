@@ -100,6 +100,36 @@ describe('a batch that cannot run', () => {
   });
 });
 
+describe('a trigger', () => {
+  it.each(['plan', 'head', 'input'] as const)('whose %s is damaged is as good as one without it', async (part) => {
+    const aws = new SimulatedAws(sums(), 1);
+    let damaged = 0;
+    const damage = (): void => {
+      for (const queue of aws.queues.values()) {
+        for (const message of queue as { body: string }[]) {
+          const fields = JSON.parse(message.body) as Record<string, unknown>;
+          if (fields.kind !== 'batch' || typeof fields[part] !== 'string' || fields.damaged === true) continue;
+          const bytes = Buffer.from(fields[part], 'base64');
+          bytes[bytes.length - 3]! ^= 1;
+          message.body = JSON.stringify({ ...fields, [part]: bytes.toString('base64'), damaged: true });
+          damaged++;
+        }
+      }
+    };
+    for (let i = 1; i <= 3; i++) {
+      send(aws, i);
+      do damage();
+      while (await aws.deliverOne());
+    }
+    expect(damaged).toBeGreaterThan(0);
+    const told = aws.troubles.filter((what) => what.startsWith('a damaged part of a message'));
+    expect(told.length).toBeGreaterThan(0);
+    await aws.settle();
+    expect(aws.errors).toEqual([]);
+    await checkOutcome(aws);
+  });
+});
+
 describe('a batch that could run again', () => {
   it('⚑ halt-stops: is not run by the function that halted it, still warm, before it is resumed', async () => {
     const aws = new SimulatedAws(sums({ partitions: 1 }), 1);

@@ -153,6 +153,25 @@ describe('the log', () => {
     expect(published[`out/p0/${pad(1)}`]).toBe(Buffer.from(done.committed[0]![0]!.entry!.output(0)).toString());
   });
 
+  it('⚑ same-plan: a batch that was planned again while another process still ran it ends that process, by name', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf('/log/'), 'before');
+    const first = await open(at, hookedStore(at.store, asleep.hooks));
+    const late = first.engine.batch(gather(at.job, SCRIPT[0]!, 'rows-0'));
+    await asleep.asleep;
+    const taking = await open(at);
+    expect(await taking.engine.planner.takeBack(1, [runner(taking).path])).toBe(true);
+    const second = await open(at);
+    await second.engine.batch(gather(at.job, SCRIPT[1]!, 'rows-1'));
+    const before = await publishedOf(at.store, at.job);
+    asleep.wake();
+    await expect(late).rejects.toMatchObject({
+      code: 'PLAN_REPLACED',
+      message: expect.stringMatching(/log\/0*1 was made for another plan 1: .* let one process run a job/),
+    });
+    expect(await publishedOf(at.store, at.job)).toEqual(before);
+  });
+
   it('⚑ log-after-plan: log/n waits for plan/n and its segment; the operators do not', async () => {
     for (const part of ['/plan/', '/seg/']) {
       const at = place();

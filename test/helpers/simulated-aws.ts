@@ -92,6 +92,8 @@ export class SimulatedAws {
   readonly queues = new Map<string, Message[]>();
   readonly metrics = new Map<MetricName, number>();
   readonly errors: unknown[] = [];
+  /** What was got over. */
+  readonly troubles: string[] = [];
   readonly dead: Message[] = [];
   /** Sends by queue, and invocations by function. */
   readonly counts = new Map<string, number>();
@@ -321,6 +323,7 @@ export class SimulatedAws {
     const report: Report = {
       info() {},
       warn() {},
+      trouble: (what) => void this.troubles.push(what),
       error: (_, error) => void this.errors.push(error),
       metric: (name, value) => void this.metrics.set(name, (this.metrics.get(name) ?? 0) + value),
       span() {},
