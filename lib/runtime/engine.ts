@@ -57,6 +57,7 @@ export class Engine {
   /** The plan under way. */
   #planned: Promise<void> = Promise.resolve();
   readonly #source: StoredSource;
+  #failures: unknown[] = [];
 
   private constructor(env: Environment) {
     const { job } = env;
@@ -86,6 +87,11 @@ export class Engine {
   /** The last batch that every partition of every stage has committed. */
   get position(): number {
     return smallest(this.stages.flat().map((r) => r.state.position));
+  }
+
+  /** Of the last batch: why partitions could not run it. What was thrown is the first of them. */
+  get failures(): readonly unknown[] {
+    return this.#failures;
   }
 
   /** Greatest number of log entries of a partition that no manifest has folded. */
@@ -224,6 +230,7 @@ export class Engine {
   ): Promise<BatchDone> {
     const stored = known.stored ?? (await this.#source.plan(n));
     const committed: Committed[][] = [];
+    this.#failures = [];
     for (const [stage, runners] of this.stages.entries()) {
       const before = committed[stage - 1];
       committed.push(
@@ -236,7 +243,10 @@ export class Engine {
               ...(known.durable === undefined ? {} : { durable: known.durable }),
               ...(known.computed === undefined || stage > 0 ? {} : { computed: known.computed }),
             };
-            return runner.run(n, trigger, ALWAYS_LIVE);
+            return runner.run(n, trigger, ALWAYS_LIVE).catch((error: unknown) => {
+              this.#failures.push(error);
+              throw error;
+            });
           }),
         ),
       );

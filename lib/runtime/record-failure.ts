@@ -8,14 +8,29 @@ import { errorText, InputError, UserFunctionError } from '../errors.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Engine } from './engine.ts';
 
-/** Only when nothing of the engine runs any more, and its commit side is closed. */
-export async function recordFailure({ env, planner, stages }: Engine, error: unknown): Promise<void> {
-  if (!(error instanceof UserFunctionError || error instanceof InputError) || error.failed === undefined) return;
+/** Partitions of a batch whose failures are recorded: who mends that many need not be told of more. */
+const MAX_RECORDED = 64;
+
+/**
+ * Only when nothing of the engine runs any more, and its commit side is closed. Where several partitions failed in the batch,
+ * each has its own failure, so that all of them can be mended, or skipped, before the next run.
+ */
+export async function recordFailure({ env, planner, stages, failures }: Engine, error: unknown): Promise<void> {
+  const ofRows = [...new Set([error, ...failures])].filter(isOfRow).slice(0, MAX_RECORDED);
+  const [first] = ofRows;
+  if (first === undefined || first !== error) return;
   const { store, names, random } = env;
-  const at = error instanceof UserFunctionError ? error.at : undefined;
-  const { path, n } = at ?? { path: PLANNER, n: planner.position + 1 };
-  const record = { n, code: error.code, reason: errorText(error), row: error.failed };
-  await halt({ store, names, path, random }, record, { again: true });
+  for (const failure of ofRows) {
+    const at = failure instanceof UserFunctionError ? failure.at : undefined;
+    const { path, n } = at ?? { path: PLANNER, n: planner.position + 1 };
+    const record = { n, code: failure.code, reason: errorText(failure), row: failure.failed };
+    await halt({ store, names, path, random }, record, { again: true });
+  }
+  const at = first instanceof UserFunctionError ? first.at : undefined;
   const paths = stages.flat().map((runner) => runner.path);
-  if (at !== undefined && planner.progress?.kind === 'data') await planner.takeBack(n, paths);
+  if (at !== undefined && planner.progress?.kind === 'data') await planner.takeBack(at.n, paths);
+}
+
+function isOfRow(error: unknown): error is UserFunctionError | InputError {
+  return (error instanceof UserFunctionError || error instanceof InputError) && error.failed !== undefined;
 }

@@ -15,7 +15,9 @@ import { names, PLANNER } from '../../lib/object-store/names.ts';
 import { inlineCommitter } from '../../lib/runtime/committers.ts';
 import { runJob } from '../../lib/runtime/run-job.ts';
 import { fileRef } from '../../lib/source/file-blocks.ts';
+import { encodeKey } from '../../lib/stream/key.ts';
 import { systemClock } from '../../lib/util/clock.ts';
+import { partitionOf } from '../../lib/util/hash.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { NO_TRACE } from '../../lib/util/trace.ts';
 import { physical, publishedOf } from '../helpers/engine.ts';
@@ -48,8 +50,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-async function run(made: Job<unknown>) {
-  const compiled = physical(made);
+async function run(made: Job<unknown>, partitions = 1) {
+  const compiled = physical(made, { partitions });
   const shared = { store, clock: systemClock, random: systemRandom, trace: NO_TRACE, retentionMs: 900_000 };
   return runJob(compiled, {
     ...shared,
@@ -94,6 +96,24 @@ describe('a batch that fails at a row', () => {
     await run(corrected());
     expect((await results()).out).toBe('{"key":"UA","total":4}\n');
     expect(await haltOf(partition)).toBeNull();
+  });
+
+  it('in several partitions: each has its failure, and all can be skipped before the next run', async () => {
+    const keys = [0, 1, 2].map(
+      (p) => Array.from({ length: 100 }, (_, i) => `c${i}`).find((k) => partitionOf(encodeKey(k), 3) === p)!,
+    );
+    const [a, b, c] = keys;
+    writeFileSync(file, `carrier,delay\n${a},NA\n${b},1\n${c},none\n${a},2\n${c},4\n`);
+    await expect(run(refusesInOperator(), 3)).rejects.toMatchObject({ code: 'USER_FUNCTION' });
+    const halts = await Promise.all(['s0/p0', 's0/p1', 's0/p2'].map(haltOf));
+    expect(halts.map((found) => found?.row?.text)).toEqual([
+      `{"carrier":"${a}","delay":"NA"}`,
+      undefined,
+      `{"carrier":"${c}","delay":"none"}`,
+    ]);
+    for (const p of ['s0/p0', 's0/p2']) await resume(p);
+    expect((await run(refusesInOperator(), 3)).totals).toMatchObject({ rows: 5, quarantined: 2 });
+    expect((await Promise.all(['s0/p0', 's0/p1', 's0/p2'].map(haltOf))).every((found) => found === null)).toBe(true);
   });
 
   it.each([
