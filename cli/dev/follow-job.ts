@@ -1,4 +1,5 @@
 /** What `misa dev` does once its job is deployed: sends the input, follows the results, and sees the job to its end. */
+import { loadResultsMark } from '../../lib/commit/results-mark.ts';
 import { MisaError } from '../../lib/errors.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
@@ -141,16 +142,19 @@ async function resourcesOf({ name }: DeployedStack): Promise<StackResource[]> {
 }
 
 async function resultsOf(
-  { output, outputOptions, job, stop }: DevWork,
+  { output, outputOptions, job, stop, steps }: DevWork,
   { store, names, file }: DeployedJob,
 ): Promise<Pick<ConstructorParameters<typeof Follower>[0], 'directory' | 'write'>> {
   if (output === undefined) return {};
-  if (output === '-')
+  if (output === '-') {
+    const { through } = await loadResultsMark(store, names);
+    if (through > 0) steps.note(`results of batches 1 to ${through} were deleted: the job does not keep them for ever`);
     return {
       write: standardOutput(job.single, () =>
         stop.abort(new MisaError('READER_GONE', 'the reader of the results has seen enough')),
       ),
     };
+  }
   const { outputs } = job;
   const clock = systemClock;
   return {

@@ -1,7 +1,8 @@
 /**
  * Garbage collection, and the only code that deletes (results: `collect-results.ts`). ⚑ condemn-first: first the manifest says
- * what goes, by compare-and-set; then it is deleted, so that no edit can name what is going. What a dead collector left over, the next one finds: condemned SSTs by their listing, log entries by their
- * numbers. Whatever cannot be read stops it before anything is deleted.
+ * what goes, by compare-and-set; then it is deleted, so that no edit can name what is going. What a dead collector left over,
+ * the next one finds: condemned SSTs by their listing, log entries by their numbers. Whatever cannot be read stops it before
+ * anything is deleted.
  */
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { editManifest, loadManifest } from '../manifest/manifest-store.ts';
@@ -75,7 +76,8 @@ export interface CollectJobOptions extends RequestOptions {
 }
 
 /**
- * Collects all partitions of a job, each log as far as its readers have settled, and then results, where they are not kept for ever.
+ * Collects all partitions of a job, each log as far as its readers have settled, and then results, where they are not kept
+ * for ever.
  * @param stages the partitions of each stage
  * @returns objects deleted
  * @throws {CorruptionError} a manifest cannot be read: then nothing was deleted of what its partition reads

@@ -3,7 +3,7 @@
  * after out/n−1, empty ones too. What is there already someone published: the bytes are the log entry's, whoever did.
  *
  * Looks from the newest down to the first that is there, and creates what is above it. All below it was published, so it
- * need not be there any more: a consumer may delete every object but the newest, after a retention.
+ * need not be there any more: garbage collection or a consumer may delete every object but the newest, after a retention.
  */
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';

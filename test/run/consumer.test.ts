@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { loadResultsMark } from '../../lib/commit/results-mark.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
@@ -33,9 +34,22 @@ const job: PhysicalJob = physical(JOBS.running(), { trigger: { maxRows: 5, maxBy
 const RETENTION_MS = 50;
 let lives = 1;
 
-async function run(store: ObjectStore, clock: FastClock, consume: Consume, consumer = 'sink'): Promise<void> {
+async function run(
+  store: ObjectStore,
+  clock: FastClock,
+  consume: Consume,
+  consumer = 'sink',
+  keepResultsMs?: number,
+): Promise<void> {
   const random = seededRandom(lives++);
   let results: ResultConsumer | undefined;
+  let committer: ReturnType<typeof testCommitter> | undefined;
+  /** Everything is old, each time. */
+  const collect = async (): Promise<void> => {
+    if (keepResultsMs === undefined) return;
+    clock.advance(RETENTION_MS + 1);
+    await committer!.loop.collect();
+  };
   await runJob(job, {
     store,
     clock,
@@ -43,24 +57,27 @@ async function run(store: ObjectStore, clock: FastClock, consume: Consume, consu
     trace: NO_TRACE,
     cache: undefined,
     retentionMs: RETENTION_MS,
-    committer: (file) =>
-      testCommitter(
-        { store, clock, random, trace: NO_TRACE, names: names(job.name, 1), file, retentionMs: RETENTION_MS },
-        { job, store },
-      ),
+    committer(file) {
+      const shared = { store, clock, random, trace: NO_TRACE, names: names(job.name, 1), file };
+      committer = testCommitter({ ...shared, retentionMs: RETENTION_MS, keepResultsMs }, { job, store });
+      return committer;
+    },
     inputs: new Map([['events', [await fileRef(input)]]]),
     async onOpen(_, { position }) {
       const { outputs, partitions } = job;
+      await collect();
       const shared = { store, clock, random, names: names(job.name, 1), consumer, consume };
       results = await ResultConsumer.open({ ...shared, outputs, partitions, position });
       await results.catchUp(position, undefined);
     },
-    onBatch: (done) =>
-      results!.deliver(done.n, (output, partition) => {
+    async onBatch(done) {
+      await collect();
+      await results!.deliver(done.n, (output, partition) => {
         const entry = done.committed.flatMap((stage) => stage[partition]?.entry ?? []);
         const found = entry.find((e) => e.header.outputs.includes(output));
         return found?.output(found.header.outputs.indexOf(output));
-      }),
+      });
+    },
   });
   await results!.close();
 }
@@ -100,24 +117,31 @@ async function faultFree(): Promise<Map<string, string>> {
 }
 
 /** Dies by the hooks or in the sink, then lives on without. */
-async function killed(hooks: StoreHooks, sinkDiesAt = Number.POSITIVE_INFINITY, when = 'before', where = '') {
+async function killed(
+  hooks: StoreHooks,
+  sinkDiesAt = Number.POSITIVE_INFINITY,
+  when = 'before',
+  where = '',
+  keepResultsMs?: number,
+) {
   const clock = new FastClock();
   const store = new MemoryStore({ clock });
   const sink = new Sink();
   let calls = 0;
   let failure: unknown;
   try {
-    await run(hookedStore(store, hooks), clock, async (results) => {
+    const take = async (results: ConsumedRows): Promise<void> => {
       await Promise.resolve();
       if (calls === sinkDiesAt && when === 'before') throw new CrashError('dead in the sink');
       sink.take(results, where);
       if (calls++ === sinkDiesAt) throw new CrashError('dead in the sink');
-    });
+    };
+    await run(hookedStore(store, hooks), clock, take, 'sink', keepResultsMs);
   } catch (error) {
     failure = error;
   }
   sink.life();
-  if (failure !== undefined) await run(store, clock, (results) => sink.take(results, where));
+  if (failure !== undefined) await run(store, clock, (results) => sink.take(results, where), 'sink', keepResultsMs);
   return { failure, rows: sink.rows, store, clock };
 }
 
@@ -139,6 +163,21 @@ describe('results given to a function', () => {
         if (failure === undefined) break;
       }
     }
+  });
+
+  it('and none is lost where they are deleted as soon as may be', async () => {
+    const expected = await faultFree();
+    let deleted = 0;
+    for (const [i, when] of (['before', 'after effect'] as const).entries()) {
+      for (let n = i; ; n += 3) {
+        const where = `killed ${when} request ${n}`;
+        const { failure, rows, store } = await killed(crashAfter(n, when), undefined, undefined, where, 1);
+        expect(rows, where).toEqual(expected);
+        deleted += (await loadResultsMark(store, names(job.name, 1))).through;
+        if (failure === undefined) break;
+      }
+    }
+    expect(deleted).toBeGreaterThan(0);
   });
 
   it('killed in each call, before or after it did its work, the call comes again', async () => {
