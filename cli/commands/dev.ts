@@ -79,7 +79,7 @@ async function dev(entry: string, options: DevOptions, prepared: Prepared): Prom
   const cdk = findCdk();
   const loaded = await loadJob(entry);
   const job = { ...loaded, partitions: partitions ?? loaded.partitions };
-  const inputs = await inputsOf(job, patterns, once);
+  const inputs = await inputsOf(job, patterns, once, steps);
   const folder = cacheFolder('dev', 'jobs', moduleFolderName(entry));
   const startMs = systemClock.monotonic();
   await inLocalAws({ job: job.name, steps, port, keep, signal: stop.signal }, async (endpoint) => {
@@ -109,11 +109,12 @@ async function inputsOf(
   job: PhysicalJob,
   patterns: ReadonlyMap<string, readonly string[]>,
   all: boolean,
+  steps: Steps,
 ): Promise<ReadonlyMap<string, readonly FileRef[]>> {
   const named = new Map(all ? [] : job.sources.map(({ name }): [string, []] => [name, []]));
   for (const name of patterns.keys()) named.set(name, []);
   checkInputs(job, named);
-  return findFiles(patterns);
+  return findFiles(patterns, (error) => steps.note(`warning: ${error.message}`));
 }
 
 const INTERRUPTED = 'INTERRUPTED';

@@ -3,6 +3,8 @@ import { loadResultsMark } from '../../lib/commit/results-mark.ts';
 import { MisaError } from '../../lib/errors.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
+import { RowWarnings } from '../../lib/runtime/row-warnings.ts';
+import { Warnings } from '../../lib/runtime/warnings.ts';
 import type { FileRef } from '../../lib/source/file-blocks.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -44,6 +46,8 @@ export interface FollowedTotals {
   batches: number;
   /** All that was sent is processed. */
   finished: boolean;
+  /** Shares of rows that are bad or late beyond what anyone expects, each in one line. */
+  warnings: readonly string[];
 }
 
 /** How often it is looked, while nobody waits for an end. */
@@ -61,17 +65,25 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
     emitted: 0,
     batches: 0,
     finished: false,
+    warnings: [],
   };
   let watermark: number | null = null;
   const results = await resultsOf(work, job);
+  const rowWarnings = new RowWarnings(work.job, () => systemClock.now());
+  const warn = (all: boolean): void => {
+    for (const { message } of rowWarnings.due(all)) steps.note(`warning: ${message}`);
+    totals.warnings = rowWarnings.standing;
+  };
   const follower = new Follower({
     job,
     ...results,
-    onBatch: (batch) => {
+    onBatch: (batch, watched) => {
       totals.batches++;
       for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) totals[key] += batch[key];
       watermark = batch.watermark ?? watermark;
       work.onBatch(batch);
+      if (watched !== undefined) rowWarnings.add(watched);
+      warn(false);
     },
   });
   const troubles = new Troubles({
@@ -93,6 +105,8 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
   const onLook = async (look: Look): Promise<void> => {
     await follower.to(look.committed);
     await results.directory?.tick();
+    // Nothing more comes for now.
+    if (!once && look.committed === look.planned) warn(true);
     await troubles.watch();
     steps.at(lookText(look, totals, watermark));
     if (once)
@@ -117,6 +131,7 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
     if (once) {
       await completion.done();
       totals.finished = true;
+      warn(true);
       steps.done(lookText(await completion.look(), totals, watermark));
       return totals;
     }
@@ -157,6 +172,11 @@ async function resultsOf(
   }
   const { outputs } = job;
   const clock = systemClock;
+  const warnings = new Warnings((warning) => steps.note(`warning: ${warning.message}`));
+  const onTrouble = (what: string, error: unknown): void => {
+    warnings.note(what, error);
+    warnings.tell();
+  };
   return {
     directory: await OutputDirectory.open({
       directory: output,
@@ -166,6 +186,7 @@ async function resultsOf(
       file,
       outputs,
       clock,
+      onTrouble,
     }),
   };
 }

@@ -7,6 +7,7 @@ import { DataLog } from '../../lib/log/data-log.ts';
 import type { LogEntry } from '../../lib/log/entry.ts';
 import { partitionPath } from '../../lib/object-store/names.ts';
 import type { OutputDirectory } from '../../lib/runtime/output-directory.ts';
+import type { WatchedBatch } from '../../lib/runtime/row-warnings.ts';
 import type { StoredJob } from '../state/stored-job.ts';
 
 export interface FollowedBatch {
@@ -27,7 +28,8 @@ export interface FollowOptions {
   readonly directory?: OutputDirectory | undefined;
   /** or written one output after the other, */
   readonly write?: ((output: string, rows: Uint8Array) => Promise<void>) | undefined;
-  readonly onBatch: (batch: FollowedBatch) => void;
+  /** @param watched for warnings; `undefined`: its plan is collected */
+  readonly onBatch: (batch: FollowedBatch, watched: WatchedBatch | undefined) => void;
 }
 
 export class Follower {
@@ -71,7 +73,7 @@ export class Follower {
         }
       }
     }
-    onBatch(await this.#describe(n, entries));
+    onBatch(...(await this.#describe(n, entries)));
   }
 
   async #published(output: string, partition: number, n: number): Promise<Uint8Array> {
@@ -80,7 +82,10 @@ export class Follower {
     return answer.found ? answer.body : new Uint8Array(0);
   }
 
-  async #describe(n: number, entries: readonly (LogEntry | undefined)[]): Promise<FollowedBatch> {
+  async #describe(
+    n: number,
+    entries: readonly (LogEntry | undefined)[],
+  ): Promise<[FollowedBatch, WatchedBatch | undefined]> {
     const { store, names } = this.#options.job;
     const { stored } = await new PlannerLog(store, names).readPlan(n);
     const counts = { late: 0, skipped: 0, quarantined: 0, emitted: 0 };
@@ -88,6 +93,7 @@ export class Follower {
       for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry?.header.counts[key] ?? 0;
     }
     const { kind = 'data', watermark = null, counts: planned } = stored?.plan ?? {};
-    return { n, kind, watermark, rows: planned?.rows ?? 0, ...counts };
+    const watched = stored && { plan: stored, counts, committed: [entries.map((entry) => ({ entry }))] };
+    return [{ n, kind, watermark, rows: planned?.rows ?? 0, ...counts }, watched];
   }
 }

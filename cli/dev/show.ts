@@ -49,11 +49,11 @@ export function devShow(json: boolean, output: string | undefined): DevShow {
     },
     ended(job, totals, times) {
       steps.close();
-      const { finished, ...counts } = totals;
+      const { finished, warnings, ...counts } = totals;
       const reason = finished ? 'read' : 'stopped';
       const applied = appliedOf(totals);
       const took = { startedInMs: Math.round(times.startedInMs), elapsedMs: Math.round(times.elapsedMs) };
-      write({ event: 'end', job: job.name, reason, ...counts, applied, ...took, output: output ?? null });
+      write({ event: 'end', job: job.name, reason, ...counts, applied, ...took, output: output ?? null, warnings });
       if (!json) events.write(summaryText(job.name, totals, times, output, styleOf(events)));
     },
   };
@@ -83,6 +83,7 @@ function summaryText(
     ['rows', `${number(totals.rows)} read ${dim('=')} ${fates}`],
     ['batches', `${number(totals.batches)} ${times}`],
     ['results', `${count(totals.emitted, 'row')}${where}`],
+    ...totals.warnings.map((warning): [string, string] => ['warning', bad(warning)]),
   ];
   const title = totals.finished ? 'all input is processed' : 'stopped';
   return `${bold(`${job}: ${title}`)}\n${lines.map(([name, text]) => `  ${dim(name.padEnd(11))} ${text}\n`).join('')}`;

@@ -26,9 +26,12 @@ export function findInputs(
   );
 }
 
-/** Files of this machine only. @throws {InputError} as {@link expandInputs} */
-export function findFiles(patterns: Patterns): Promise<ReadonlyMap<string, readonly FileRef[]>> {
-  return findEach(patterns, false, (text) => expandInputs([text]));
+/** Files of this machine only. @param leftOut as {@link findInputs} @throws {InputError} as {@link expandInputs} */
+export function findFiles(
+  patterns: Patterns,
+  leftOut?: (error: InputError) => void,
+): Promise<ReadonlyMap<string, readonly FileRef[]>> {
+  return findEach(patterns, false, (text) => expandInputs([text], undefined, leftOut));
 }
 
 async function findEach<Ref>(

@@ -6,12 +6,14 @@
  * them; of the rows of this run. In a long run it is told as soon as a thousand rows are read, else at the end.
  */
 
+import type { StoredPlan } from '../batch/plan.ts';
 import type { QuarantinedRow } from '../batch/rows.ts';
 import { isQuarantine } from '../batch/run-operators.ts';
+import type { BatchCounts, LogEntry } from '../log/entry.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
 import { cutText } from '../util/text.ts';
-import type { BatchDone, LateRow } from './engine.ts';
+import type { LateRow } from './engine.ts';
 import type { RunWarning } from './run-events.ts';
 
 const BAD_SHARE = 0.1;
@@ -26,6 +28,18 @@ const DAY_MS = 86_400_000;
 const SECONDS = { from: 315_532_800, to: 4_102_444_800 };
 /** Milliseconds below this are before 1974, and no one's event times. */
 const LEAST_MS = 1e11;
+
+/** What is looked at of a batch, run here or read from its log entries. */
+export interface WatchedBatch {
+  readonly plan: StoredPlan;
+  readonly counts: Pick<BatchCounts, 'late' | 'quarantined'>;
+  /** By stage and partition; `own`: result rows by output, where they are in memory. */
+  readonly committed: readonly (readonly {
+    readonly entry: LogEntry | undefined;
+    readonly own?: { readonly outputs: readonly (readonly unknown[])[] } | undefined;
+  }[])[];
+  readonly lateRow?: LateRow | undefined;
+}
 
 interface Reason {
   /** As the first row had it. */
@@ -68,7 +82,7 @@ export class RowWarnings {
     this.#now = now;
   }
 
-  add({ plan: { plan }, counts, committed, lateRow }: BatchDone): void {
+  add({ plan: { plan }, counts, committed, lateRow }: WatchedBatch): void {
     const sourceOf = new Map<string, string>();
     for (const { source, name, from, to } of plan.pieces) {
       sourceOf.set(name, source);
@@ -167,7 +181,7 @@ function iso(ms: number): string {
 }
 
 /** Rows of the quarantine, of all partitions and stages. */
-function* quarantinedRows(committed: BatchDone['committed']): Generator<QuarantinedRow> {
+function* quarantinedRows(committed: WatchedBatch['committed']): Generator<QuarantinedRow> {
   for (const { entry, own } of committed.flat()) {
     const at = entry?.header.outputs.findIndex(isQuarantine) ?? -1;
     if (at >= 0) yield* (own?.outputs[at] ?? decodeNdjson(entry!.output(at))) as Iterable<QuarantinedRow>;

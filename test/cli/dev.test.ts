@@ -74,7 +74,7 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () 
       job: 'departures',
       stack: 'Misa-departures',
     });
-    expect(events.at(-1)).toMatchObject({ event: 'end', reason: 'read', rows: 8000, quarantined: 0 });
+    expect(events.at(-1)).toMatchObject({ event: 'end', reason: 'read', rows: 8000, quarantined: 0, warnings: [] });
     await expectNothingLeft();
     expect(readdirSync(space.path('cache/misa/dev/sessions'))).toEqual([]);
 
