@@ -10,7 +10,6 @@ import type { Clock } from '../util/clock.ts';
 
 const LOOK_MS = 100;
 const READY_MS = 90_000;
-/** Time to end by itself. */
 const STOP_MS = 2_000;
 const KEPT_LOG_CHARS = 64 * 1024;
 /** A port that was free may be taken before the server has it. */
@@ -36,6 +35,8 @@ export interface LocalServerOptions {
   readonly port?: number | undefined;
   /** Its environment, beside this process's own. */
   readonly env: (port: number) => Readonly<Record<string, string>>;
+  /** Time to end by itself, before it is killed; 0: it is killed at once. Default: 2 s. */
+  readonly stopMs?: number | undefined;
   /** Answers 200 once it can be used. */
   readonly readyPath: string;
   readonly clock: Clock;
@@ -57,8 +58,12 @@ export interface LocalServer {
   stop(): Promise<void>;
 }
 
-/** Resolves when the server answers. @throws {MisaError} `LOCAL_AWS_FAILED` */
+/** Resolves when the server answers. @throws {MisaError} `LOCAL_AWS_FAILED`: also, and at once, where another has the port */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
+  // Who has the port might answer in the place of the server, or accept requests and never answer.
+  if (options.port !== undefined && !(await isFree(options.port))) {
+    throw failed(`${options.name} cannot be started: port ${options.port} of 127.0.0.1 is in use`);
+  }
   for (let tries = 1; ; tries++) {
     const port = options.port ?? (await freePort());
     const server = await launch(options, port);
@@ -73,10 +78,15 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   }
 }
 
+interface Launched extends LocalServer {
+  /** Resolves when it has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+}
+
 async function launch(
-  { name, python, module, folder, env, clock, onOutput }: LocalServerOptions,
+  { name, python, module, folder, env, clock, onOutput, stopMs = STOP_MS }: LocalServerOptions,
   port: number,
-): Promise<LocalServer> {
+): Promise<Launched> {
   const child = spawn(python, ['-c', RUN_MODULE, module], {
     cwd: folder,
     env: { ...process.env, ...env(port) },
@@ -94,6 +104,12 @@ async function launch(
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const within = async (ms: number, event: Promise<void>): Promise<void> => {
+    const late = new AbortController();
+    await Promise.race([event, clock.sleep(ms, late.signal).catch(() => {})]);
+    late.abort();
+  };
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => reject(failed(`${name} cannot be started: ${errorText(error)}`)));
@@ -105,15 +121,15 @@ async function launch(
     pid: child.pid!,
     logs: () => said,
     isRunning,
+    ended,
     async stop() {
-      if (isRunning()) {
+      if (isRunning() && stopMs > 0) {
         child.kill('SIGTERM');
-        const late = new AbortController();
-        await Promise.race([ended, clock.sleep(STOP_MS, late.signal).catch(() => {})]);
-        late.abort();
+        await within(stopMs, ended);
       }
       killGroup(child);
       await ended;
+      await within(STOP_MS, closed); // so that what it said last is in the log
     },
   };
 }
@@ -126,15 +142,21 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-async function untilReady(server: LocalServer, { name, readyPath, clock, signal }: LocalServerOptions): Promise<void> {
+async function untilReady(server: Launched, { name, readyPath, clock, signal }: LocalServerOptions): Promise<void> {
   const startMs = clock.monotonic();
+  const stopAsking = new AbortController();
+  const stop = (): void => stopAsking.abort();
+  void server.ended.then(stop);
+  signal?.addEventListener('abort', stop, { once: true });
+  const asking = AbortSignal.any([stopAsking.signal, AbortSignal.timeout(READY_MS)]);
   for (;;) {
-    signal?.throwIfAborted();
-    if (!server.isRunning()) throw failed(`${name} ended while it was started:\n${lastLines(server)}`);
-    const answer = await fetch(server.endpoint + readyPath, { signal: AbortSignal.timeout(READY_MS) }).catch(
-      () => undefined,
-    );
+    const answer = await fetch(server.endpoint + readyPath, { signal: asking }).catch(() => undefined);
     await answer?.body?.cancel();
+    signal?.throwIfAborted();
+    if (!server.isRunning()) {
+      await server.stop(); // then all that it said is there
+      throw failed(`${name} ended while it was started:\n${lastLines(server)}`);
+    }
     if (answer?.ok) return;
     if (clock.monotonic() - startMs > READY_MS) {
       throw failed(`${name} did not answer at ${server.endpoint} within ${READY_MS / 1000} s:\n${lastLines(server)}`);
@@ -153,10 +175,22 @@ function failed(message: string): MisaError {
 
 /** A port of this machine that is free now. */
 export function freePort(): Promise<number> {
+  return listenOn(0);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return listenOn(port).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Listens for a moment. @returns the port */
+function listenOn(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(port, '127.0.0.1', () => {
       const address = probe.address();
       probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
     });
