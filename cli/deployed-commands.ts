@@ -20,6 +20,11 @@ function addDev(misa: Command): void {
     .option('--flush', 'close all windows and fire all timers when all input is planned', false)
     .addOption(new Option('--partitions <n>', 'override the job').argParser(positive))
     .option('--trace', 'record what misa timeline draws', false)
+    .addOption(
+      new Option('--aws <cloud>', 'which local AWS; localstack needs Python 3.11')
+        .choices(['ministack', 'localstack'])
+        .default('ministack'),
+    )
     .addOption(new Option('--port <n>', 'of the local AWS (default: a free one)').argParser(positive))
     .option('--keep', 'when done, or failed, keep the local AWS until Ctrl-C', false)
     .addOption(jsonOption('one JSON object a line, for programs').default(false))

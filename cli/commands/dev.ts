@@ -3,6 +3,7 @@
  * queues; input is uploaded, results are followed. Whatever ends it takes the local AWS down with it.
  */
 import { MisaError } from '../../lib/errors.ts';
+import { LOCAL_CLOUDS, type LocalCloudName } from '../../lib/local-aws/local-clouds.ts';
 import { checkInputs } from '../../lib/runtime/embedded.ts';
 import { findFiles } from '../../lib/runtime/find-files.ts';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
@@ -23,6 +24,7 @@ import { type OutputArguments, parseOutput } from '../run/outputs.ts';
 import type { Steps } from '../steps.ts';
 
 export interface DevOptions extends OutputArguments {
+  readonly aws: LocalCloudName;
   readonly input: readonly string[];
   readonly flush: boolean;
   readonly once: boolean;
@@ -74,7 +76,7 @@ interface Prepared {
 
 async function dev(entry: string, options: DevOptions, prepared: Prepared): Promise<void> {
   const { patterns, output, outputOptions, show, stop } = prepared;
-  const { partitions, trace, flush, once, port, keep } = options;
+  const { aws, partitions, trace, flush, once, port, keep } = options;
   const { steps } = show;
   const cdk = findCdk();
   const loaded = await loadJob(entry);
@@ -82,26 +84,29 @@ async function dev(entry: string, options: DevOptions, prepared: Prepared): Prom
   const inputs = await inputsOf(job, patterns, once, steps);
   const folder = cacheFolder('dev', 'jobs', moduleFolderName(entry));
   const startMs = systemClock.monotonic();
-  await inLocalAws({ job: job.name, steps, port, keep, signal: stop.signal }, async (endpoint) => {
-    const about = { cdk, job, entry, partitions, trace, folder, apart: true };
-    const stack = await deployLocally({ ...about, env: process.env, steps, signal: stop.signal });
-    const followMs = systemClock.monotonic();
-    show.started(job, stack.name, endpoint, followMs - startMs);
-    const totals = await followJob({
-      job,
-      stack,
-      endpoint,
-      inputs,
-      output,
-      outputOptions,
-      flush,
-      once,
-      steps,
-      stop,
-      onBatch: show.batch,
-    });
-    show.ended(job, totals, { startedInMs: followMs - startMs, elapsedMs: systemClock.monotonic() - followMs });
-  });
+  await inLocalAws(
+    { cloud: LOCAL_CLOUDS[aws], job: job.name, steps, port, keep, signal: stop.signal },
+    async (endpoint) => {
+      const about = { cdk, job, entry, partitions, trace, folder, apart: true };
+      const stack = await deployLocally({ ...about, env: process.env, steps, signal: stop.signal });
+      const followMs = systemClock.monotonic();
+      show.started(job, stack.name, endpoint, followMs - startMs);
+      const totals = await followJob({
+        job,
+        stack,
+        endpoint,
+        inputs,
+        output,
+        outputOptions,
+        flush,
+        once,
+        steps,
+        stop,
+        onBatch: show.batch,
+      });
+      show.ended(job, totals, { startedInMs: followMs - startMs, elapsedMs: systemClock.monotonic() - followMs });
+    },
+  );
 }
 
 /** With `--once` every source needs input, as in `misa run`; else more may be sent later. */

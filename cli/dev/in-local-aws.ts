@@ -1,11 +1,13 @@
 /** Runs something in a local AWS that is there for it alone, and is gone afterwards, whatever happened. */
 import { errorText } from '../../lib/errors.ts';
+import type { LocalCloud } from '../../lib/local-aws/local-clouds.ts';
 import { environmentText } from '../aws/environment.ts';
 import type { Steps } from '../steps.ts';
 import { type LocalAws, startLocalAws } from './local-aws.ts';
 import { cleanUp, Session } from './session.ts';
 
 export interface InLocalAws {
+  readonly cloud: LocalCloud;
   /** Name of the job. */
   readonly job: string;
   readonly steps: Steps;
@@ -16,14 +18,14 @@ export interface InLocalAws {
 }
 
 export async function inLocalAws(options: InLocalAws, work: (endpoint: string) => Promise<void>): Promise<void> {
-  const { job, steps, port, keep, signal } = options;
+  const { cloud, job, steps, port, keep, signal } = options;
   for (const left of await cleanUp()) {
     steps.note(`A local AWS was left over from job ${left.job} (process ${left.awsPid}): it is ended.`);
   }
   const session = Session.begin(job);
   let aws: LocalAws | undefined;
   try {
-    aws = await startLocalAws({ session, steps, port, signal });
+    aws = await startLocalAws({ cloud, session, steps, port, signal });
     try {
       await work(aws.endpoint);
     } catch (error) {

@@ -16,7 +16,8 @@ export interface SessionFacts {
   readonly job: string;
   /** Of the local AWS; its children are in its process group. */
   readonly awsPid?: number;
-  readonly endpoint?: string;
+  /** Answers while the local AWS is there. */
+  readonly healthUrl?: string;
 }
 
 export class Session {
@@ -68,7 +69,7 @@ export async function cleanUp(): Promise<SessionFacts[]> {
     const folder = path.join(sessionsFolder(), name);
     const facts = readFacts(folder);
     if (isAlive(facts?.pid ?? Number(/^\d+/.exec(name)?.[0] ?? 0))) continue;
-    if (facts?.awsPid !== undefined && isAlive(facts.awsPid) && (await answers(facts.endpoint))) {
+    if (facts?.awsPid !== undefined && isAlive(facts.awsPid) && (await answers(facts.healthUrl))) {
       await endGroup(facts.awsPid);
       ended.push(facts);
     }
@@ -96,10 +97,10 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Whether a local AWS is there: a process id alone may by now be another program's. */
-async function answers(endpoint: string | undefined): Promise<boolean> {
-  if (endpoint === undefined) return false;
+async function answers(healthUrl: string | undefined): Promise<boolean> {
+  if (healthUrl === undefined) return false;
   try {
-    const answer = await fetch(`${endpoint}/_ministack/health`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(healthUrl, { signal: AbortSignal.timeout(2000) });
     return answer.ok;
   } catch {
     return false;

@@ -50,6 +50,8 @@ export interface LocalServer {
   readonly endpoint: string;
   readonly port: number;
   readonly pid: number;
+  /** Answers 200 while it can be used. */
+  readonly healthUrl: string;
   /** The last of what it said. */
   logs(): string;
   /** Whether it is still running. */
@@ -84,7 +86,7 @@ interface Launched extends LocalServer {
 }
 
 async function launch(
-  { name, python, module, folder, env, clock, onOutput, stopMs = STOP_MS }: LocalServerOptions,
+  { name, python, module, folder, env, readyPath, clock, onOutput, stopMs = STOP_MS }: LocalServerOptions,
   port: number,
 ): Promise<Launched> {
   const child = spawn(python, ['-c', RUN_MODULE, module], {
@@ -119,6 +121,7 @@ async function launch(
     endpoint: `http://127.0.0.1:${port}`,
     port,
     pid: child.pid!,
+    healthUrl: `http://127.0.0.1:${port}${readyPath}`,
     logs: () => said,
     isRunning,
     ended,
@@ -142,7 +145,7 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-async function untilReady(server: Launched, { name, readyPath, clock, signal }: LocalServerOptions): Promise<void> {
+async function untilReady(server: Launched, { name, clock, signal }: LocalServerOptions): Promise<void> {
   const startMs = clock.monotonic();
   const stopAsking = new AbortController();
   const stop = (): void => stopAsking.abort();
@@ -150,7 +153,7 @@ async function untilReady(server: Launched, { name, readyPath, clock, signal }: 
   signal?.addEventListener('abort', stop, { once: true });
   const asking = AbortSignal.any([stopAsking.signal, AbortSignal.timeout(READY_MS)]);
   for (;;) {
-    const answer = await fetch(server.endpoint + readyPath, { signal: asking }).catch(() => undefined);
+    const answer = await fetch(server.healthUrl, { signal: asking }).catch(() => undefined);
     await answer?.body?.cancel();
     signal?.throwIfAborted();
     if (!server.isRunning()) {

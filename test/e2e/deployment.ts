@@ -3,7 +3,7 @@
  * then used and mistreated as the tests like.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,8 +18,8 @@ import {
   SetQueueAttributesCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
+import { LOCAL_CLOUDS, type LocalCloudName } from '../../lib/local-aws/local-clouds.ts';
 import type { LocalServer } from '../../lib/local-aws/local-server.ts';
-import { installMinistack, startMinistack } from '../../lib/local-aws/ministack.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { connectS3 } from '../../lib/object-store/s3-client.ts';
@@ -52,17 +52,17 @@ export class Deployment {
     this.lambda = new LambdaClient(options);
   }
 
-  /** @param given endpoint of a service that is there already */
-  static async start(given?: string): Promise<Deployment> {
+  /** @param cloud one that is started for this, or the endpoint of a service that is there already */
+  static async start(cloud: LocalCloudName | URL): Promise<Deployment> {
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: REGION });
     const folder = await mkdtemp(path.join(tmpdir(), 'misa-deployed-'));
     let server: LocalServer | undefined;
-    if (given === undefined) {
-      const services = CACHE_FOLDER;
-      await installMinistack(services);
-      server = await startMinistack({ folder: services, clock: systemClock });
+    if (!(cloud instanceof URL)) {
+      const { install, start } = LOCAL_CLOUDS[cloud];
+      await install(CACHE_FOLDER);
+      server = await start({ folder: CACHE_FOLDER, clock: systemClock, temporary: folder });
     }
-    const endpoint = given ?? server!.endpoint;
+    const endpoint = server?.endpoint ?? (cloud as URL).origin;
     const { client } = await connectS3({ endpoint });
     return new Deployment(endpoint, server, folder, client);
   }
@@ -163,13 +163,17 @@ export class Deployment {
     await this.invoke(this.outputs.MaintainFunction!, { force: true });
   }
 
-  /** Process ids of warm environments of functions whose name has this in it. Of a local AWS on this machine only. */
+  /** Process ids of warm environments of functions whose name has this in it. Of the local AWS that was started here only. */
   async environments(part = ''): Promise<number[]> {
     const found: number[] = [];
     for (const entry of await readdir('/proc')) {
       if (!/^\d+$/.test(entry)) continue;
-      const cwd = await readlink(`/proc/${entry}/cwd`).catch(() => '');
-      if (cwd.includes(`ministack-lambda-${this.#stack}`) && cwd.includes(part)) found.push(Number(entry));
+      const variables = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+      const name = /(?:^|\0)AWS_LAMBDA_FUNCTION_NAME=([^\0]*)/.exec(variables)?.[1];
+      if (!name?.startsWith(this.#stack) || !name.includes(part)) continue;
+      // What is started by it is in its process group, or has it as its parent.
+      const [, , parent, group] = (await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')).split(' ');
+      if ([parent, group].includes(String(this.#server?.pid))) found.push(Number(entry));
     }
     return found.sort();
   }

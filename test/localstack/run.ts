@@ -1,40 +1,58 @@
 /**
- * `npm run test:localstack`: the end-to-end test against LocalStack, with the same CDK app. Against an endpoint that is given
- * (`MISA_TEST_LOCALSTACK_ENDPOINT`), else against the image, started by Testcontainers where there is a Docker engine. Where
- * there is neither, it says so and is skipped.
+ * `npm run test:localstack`: the end-to-end test on LocalStack. On the one whose endpoint is given by
+ * `MISA_TEST_LOCALSTACK_ENDPOINT` (its image, say), else on one without Docker that is installed and started here. Where that
+ * cannot be installed the test is skipped, loudly; in CI that is a failure.
  */
-import { spawnSync } from 'node:child_process';
-import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { errorText } from '../../lib/errors.ts';
+import { installLocalStack } from '../../lib/local-aws/localstack.ts';
+import { CACHE_FOLDER } from '../setup/service.ts';
 
-const IMAGE = 'localstack/localstack:4.9.2';
-const PORT = 4566;
+const HEALTH = '/_localstack/health';
+const PATIENCE_MS = 60_000;
+const TEST = 'test/e2e/deployed.test.ts';
+const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 
-async function withEndpoint(work: (endpoint: string) => number): Promise<number> {
-  const given = process.env.MISA_TEST_LOCALSTACK_ENDPOINT;
-  if (given !== undefined) return work(given);
+process.exitCode = await main(process.argv[2] ?? TEST);
+
+async function main(test: string): Promise<number> {
+  if (!existsSync(test)) return fail(`there is no ${test}; run this in the folder of the repository`);
+  const { MISA_TEST_LOCALSTACK_ENDPOINT: given = '', CI } = process.env;
+  if (given !== '') {
+    const reason = await unreachable(given);
+    if (reason !== undefined) return fail(`MISA_TEST_LOCALSTACK_ENDPOINT is ${given}, and ${reason}`);
+    return runTest(test, { MISA_TEST_DEPLOY_ENDPOINT: given });
+  }
   try {
-    await getContainerRuntimeClient();
+    await installLocalStack(CACHE_FOLDER, (what) => console.log(`${what}, once`));
   } catch (error) {
-    console.log(
-      `skipped: there is no Docker engine to run ${IMAGE} (${(error as Error).message}). Start one, or name a LocalStack that runs in MISA_TEST_LOCALSTACK_ENDPOINT.`,
-    );
+    if (CI !== undefined) return fail(errorText(error));
+    console.warn(`\n  THE TEST ON LOCALSTACK IS SKIPPED: ${errorText(error)}\n`);
     return 0;
   }
-  const container = await new GenericContainer(IMAGE)
-    .withExposedPorts(PORT)
-    // Functions run in containers of their own, by way of the host's engine.
-    .withBindMounts([{ source: '/var/run/docker.sock', target: '/var/run/docker.sock' }])
-    .withWaitStrategy(Wait.forHttp('/_localstack/health', PORT))
-    .start();
+  return runTest(test, { MISA_TEST_CLOUDS: 'localstack' });
+}
+
+async function unreachable(endpoint: string): Promise<string | undefined> {
   try {
-    return work(`http://${container.getHost()}:${container.getMappedPort(PORT)}`);
-  } finally {
-    await container.stop();
+    const { ok, status } = await fetch(new URL(HEALTH, endpoint), { signal: AbortSignal.timeout(PATIENCE_MS) });
+    return ok ? undefined : `${HEALTH} answers ${status} there: is it LocalStack?`;
+  } catch (error) {
+    return `nobody answers there (${errorText(error)})`;
   }
 }
 
-process.exitCode = await withEndpoint((endpoint) => {
-  const env = { ...process.env, MISA_TEST_DEPLOY_ENDPOINT: endpoint };
-  const run = spawnSync('npx', ['vitest', 'run', 'test/e2e/deployed.test.ts'], { env, stdio: 'inherit' });
-  return run.status ?? 1;
-});
+function runTest(test: string, env: Record<string, string>): Promise<number> {
+  const vitest = spawn(process.execPath, [VITEST, 'run', test], { stdio: 'inherit', env: { ...process.env, ...env } });
+  return new Promise((resolve) => {
+    vitest.once('exit', (code) => resolve(code ?? 1));
+    vitest.once('error', (error) => resolve(fail(`vitest cannot be started: ${errorText(error)}`)));
+  });
+}
+
+function fail(reason: string): number {
+  console.error(`cannot run the end-to-end test on LocalStack: ${reason}`);
+  return 1;
+}
