@@ -23,7 +23,7 @@ export interface JobFile {
   readonly outputMode: PhysicalJob['mode'];
   /** Fixed for an epoch. */
   readonly commit: 'async' | 'sync';
-  /** The outputs, without the quarantine. `kind` is missing from files made before 0.2: see {@link holdsTable}. */
+  /** The outputs, without the quarantine. `kind` is missing from files made before 0.2. */
   readonly outputs: readonly {
     readonly name: string;
     readonly stage: number;
@@ -33,15 +33,6 @@ export interface JobFile {
   readonly layout: readonly string[];
   /** Types of keys by operator (`s0/o1`), as far as they have come: see `key-types.ts`. Left out: none were noted yet. */
   readonly keyTypes?: Readonly<Record<string, readonly string[]>> | undefined;
-}
-
-/**
- * Whether each batch gives the whole table of this output, which takes the place of the one before; else its rows are
- * appended. Where the file does not say, and nobody had the job to add it, the job's mode has to do.
- */
-export function holdsTable({ outputs, outputMode }: JobFile, output: string): boolean {
-  const known = outputs.find(({ name }) => name === output);
-  return known !== undefined && (known.kind ?? (outputMode === 'complete' ? 'table' : 'append')) === 'table';
 }
 
 /** @throws {MisaError} `NO_JOB`: nothing of this job is in the store */

@@ -6,20 +6,16 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { count, job as makeJob, source } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { runJob } from '../../lib/runtime/run-job.ts';
 import { fileRef } from '../../lib/source/file-blocks.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
-import { seededRandom } from '../../lib/util/random.ts';
-import { NO_TRACE } from '../../lib/util/trace.ts';
-import { FastClock, outcomeOf, physical, rowsOf, testCommitter } from '../helpers/engine.ts';
+import { FastClock, outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
+import { runFiles } from '../helpers/folder.ts';
 import { CrashError, countingStore, hookedStore } from '../helpers/stores.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-files-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-let lives = 100;
 
 function file(name: string, rows: readonly unknown[]): string {
   const full = path.join(root, name);
@@ -32,22 +28,8 @@ const job = (changes: Partial<PhysicalJob> = {}): PhysicalJob =>
   physical(JOBS.running(), { trigger: { maxRows: 7, maxBytes: 1 << 20, maxWaitMs: 0 }, ...changes });
 
 async function run(store: ObjectStore, files: readonly string[], physicalJob = job()) {
-  const random = seededRandom(lives++);
-  const clock = new FastClock();
-  return runJob(physicalJob, {
-    store,
-    clock,
-    random,
-    trace: NO_TRACE,
-    cache: undefined,
-    retentionMs: 1e12,
-    committer: (jobFile) =>
-      testCommitter(
-        { store, clock, random, trace: NO_TRACE, names: names(jobFile.name, 1), file: jobFile, retentionMs: 1e12 },
-        { job: physicalJob, store },
-      ),
-    inputs: new Map([['events', await Promise.all(files.map((f) => fileRef(f)))]]),
-  });
+  const refs = await Promise.all(files.map((f) => fileRef(f)));
+  return runFiles(store, physicalJob, new Map([['events', refs]]));
 }
 
 /** What each key counts in the end. */

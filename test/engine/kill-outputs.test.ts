@@ -2,64 +2,28 @@
  * The real process killed with SIGKILL at random moments, again and again, while it writes rolled files and tables: what it
  * leaves is what a run without faults leaves, file by file.
  */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
+import { engineRun, live, writeFlights } from '../helpers/lives.ts';
 import { filesIn, readFolder } from '../runtime/result-files.ts';
 
 const KILLS = 3;
 const root = mkdtempSync(path.join(tmpdir(), 'misa-kill-outputs-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-const data = new URL('../../examples/departures/data/flights-2013.ndjson.gz', import.meta.url);
-const lines = gunzipSync(readFileSync(data)).toString('utf8').split('\n').slice(0, 2500);
-const input = path.join(root, 'flights.ndjson');
-writeFileSync(input, `${lines.join('\n')}\n`);
-
-const script = new URL('../helpers/engine-run-process.ts', import.meta.url).pathname;
-const repository = new URL('../..', import.meta.url).pathname;
+const input = writeFlights(path.join(root, 'flights.ndjson'), 2500);
 
 interface Form {
   readonly options: OutputOptions;
   readonly mode?: 'append' | 'update' | 'complete';
 }
 
-/** Starts the process, and kills it `killAfterMs` after it has opened the store, if it still lives then. */
-function live(name: string, { options, mode }: Form, killAfterMs: number | undefined): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const args = [
-      script,
-      path.join(root, `${name}-store`),
-      input,
-      path.join(root, name),
-      'async',
-      JSON.stringify(options),
-    ];
-    const child = spawn(
-      process.execPath,
-      ['--conditions', 'misa-source', '--import', 'tsx', ...args, ...(mode === undefined ? [] : [mode])],
-      { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-      if (killAfterMs !== undefined && text.startsWith('open\n')) {
-        setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-        killAfterMs = undefined;
-      }
-    });
-    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      if (signal === 'SIGKILL') resolve(true);
-      else if (code === 0) resolve(false);
-      else reject(new Error(`the process failed: ${text}`));
-    });
-  });
+function argsOf(name: string, { options, mode }: Form): string[] {
+  const args = [path.join(root, `${name}-store`), input, path.join(root, name), 'async', JSON.stringify(options)];
+  return engineRun(...args, ...(mode === undefined ? [] : [mode]));
 }
 
 /** Lives until the process ends by itself, killed until the kills are used up. */
@@ -67,7 +31,7 @@ async function liveOn(name: string, form: Form, killsLeft: number): Promise<numb
   const killedAfter: number[] = [];
   for (;;) {
     const ms = Math.floor(Math.random() * Math.random() * 600);
-    if (!(await live(name, form, killedAfter.length < killsLeft ? ms : undefined))) return killedAfter;
+    if (!(await live(argsOf(name, form), killedAfter.length < killsLeft ? ms : undefined))) return killedAfter;
     killedAfter.push(ms);
   }
 }

@@ -27,6 +27,25 @@ export function copyJob(maxRows = 3): PhysicalJob {
   );
 }
 
+/** One life of the embedded engine over files: a clock and random numbers of its own, folds in this thread. */
+export function runFiles(
+  store: ObjectStore,
+  job: PhysicalJob,
+  inputs: RunJobOptions['inputs'],
+  options: Partial<RunJobOptions> = {},
+): Promise<RunEnd> {
+  const random = seededRandom(lives++);
+  const clock = new FastClock();
+  const shared = { store, clock, random, trace: NO_TRACE, retentionMs: 1e12 };
+  return runJob(job, {
+    ...shared,
+    cache: undefined,
+    committer: (file) => testCommitter({ ...shared, names: names(file.name, 1), file }, { job, store }),
+    inputs,
+    ...options,
+  });
+}
+
 export class Folder {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'misa-folder-'));
 
@@ -41,23 +60,7 @@ export class Folder {
 
   /** What a run of `misa run` over all files of the folder does. */
   async run(store: ObjectStore, options: Partial<RunJobOptions> = {}, job = copyJob()): Promise<RunEnd> {
-    const random = seededRandom(lives++);
-    const clock = new FastClock();
-    return runJob(job, {
-      store,
-      clock,
-      random,
-      trace: NO_TRACE,
-      cache: undefined,
-      retentionMs: 1e12,
-      committer: (file) =>
-        testCommitter(
-          { store, clock, random, trace: NO_TRACE, names: names(file.name, 1), file, retentionMs: 1e12 },
-          { job, store },
-        ),
-      inputs: await this.find(),
-      ...options,
-    });
+    return runFiles(store, job, options.inputs ?? (await this.find()), options);
   }
 
   async find(): Promise<RunJobOptions['inputs']> {

@@ -2,11 +2,11 @@
  * A real program that uses `run` (as it is built), killed with SIGKILL at random moments, again and again, with a sink that
  * writes files named by batch, output and partition: each row is there once, and every call had the rows of the first.
  */
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { live } from '../helpers/lives.ts';
 
 const KILLS = 12;
 const root = mkdtempSync(path.join(tmpdir(), 'misa-run-kill-'));
@@ -43,23 +43,6 @@ writeFileSync(
    await done;`,
 );
 
-function live(store: string, sink: string, killAfterMs: number | undefined): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, store, sink], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let text = '';
-    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    child.stdout.once('data', () => {
-      if (killAfterMs !== undefined) setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-    });
-    child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      if (signal === 'SIGKILL') resolve(true);
-      else if (code === 0) resolve(false);
-      else reject(new Error(`the program failed: ${text}`));
-    });
-  });
-}
-
 /** What is in the sink; every call of a name must have had the same rows. */
 function contents(sink: string): Record<string, string> {
   const first = new Map<string, string>();
@@ -79,7 +62,7 @@ it(`killed ${KILLS} times, the sink of onBatch has each row once`, { timeout: 60
     mkdirSync(path.join(root, name), { recursive: true });
     return path.join(root, name);
   };
-  await live(path.join(root, 'whole-store'), folder('whole'), undefined);
+  await live([program, path.join(root, 'whole-store'), folder('whole')], undefined);
   const expected = contents(path.join(root, 'whole'));
   const rows = Object.values(expected).flatMap((text) => JSON.parse(text) as { n: number; total: number }[]);
   expect(rows.reduce((sum, row) => sum + row.n, 0)).toBe(ROWS);
@@ -92,7 +75,7 @@ it(`killed ${KILLS} times, the sink of onBatch has each row once`, { timeout: 60
     const after: number[] = [];
     for (;;) {
       const ms = kills < KILLS && after.length < 20 ? Math.floor(Math.random() * Math.random() * 600) : undefined;
-      if (!(await live(store, sink, ms))) break;
+      if (!(await live([program, store, sink], ms))) break;
       kills++;
       after.push(ms!);
     }
