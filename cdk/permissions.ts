@@ -75,7 +75,13 @@ export class Permissions {
     return [
       this.#list(),
       this.#readJob(),
-      this.#write(...planned, `${ANY_EPOCH}/*/manifest`, `${ANY_EPOCH}/*/sst/*`, `${ANY_EPOCH}/deleted-results`),
+      this.#write(
+        ...planned,
+        `${ANY_EPOCH}/*/manifest`,
+        `${ANY_EPOCH}/*/sst/*`,
+        `${ANY_EPOCH}/deleted-results`,
+        `${ANY_EPOCH}/maintain`,
+      ),
       new PolicyStatement({
         sid: 'CollectGarbage',
         actions: ['s3:DeleteObject'],

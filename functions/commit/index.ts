@@ -32,7 +32,7 @@ export const maintain = eventLambda({
   name: 'maintain',
   job,
   open: (env) => new Maintain(env),
-  work: (state, event: MaintainOptions) => state.run(event),
+  work: (state, event: MaintainOptions, invocation) => state.run(event, invocation),
 });
 
 export const admit = admitJob(job);

@@ -3,15 +3,25 @@
  * that windows close though no data comes; garbage collection. It is fed by no queue, so what it sends can make no loop.
  */
 import { Planner, PlanTakenError } from '../batch/planner.ts';
-import { collectJob } from '../commit/gc.ts';
-import { type MissingBatch, sweep } from '../commit/sweep.ts';
-import { PLANNER } from '../object-store/names.ts';
+import { collectRound } from '../commit/gc.ts';
+import { type Swept, sweep } from '../commit/sweep.ts';
+import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { commitPartition, resultRetention, stagePaths } from '../runtime/commit-work.ts';
 import { noRows, watermarkMoved } from '../runtime/run-job.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
-import { encodeMessage } from './messages.ts';
+import type { Invocation } from './invocation.ts';
+import {
+  isDue,
+  type MaintainNotes,
+  readNotes,
+  type Stuck,
+  sentAgain,
+  stuckAt,
+  writeNotes,
+} from './maintain-notes.ts';
+import { type BatchTrigger, encodeMessage } from './messages.ts';
 import { KEPT_ENVIRONMENTS } from './trace.ts';
 import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';
 
@@ -19,9 +29,14 @@ import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';
 const QUIET_MS = 10_000;
 /** A batch is given so long to get on before it is triggered again. */
 const STALLED_MS = 50_000;
-/** So old is the plan of a batch that is stalled even if this environment has not seen it before. */
-const STALLED_PLAN_MS = 5 * 60_000;
+/** A round of garbage collection begins so long after the one before. */
 const COLLECT_EVERY_MS = 10 * 60_000;
+/** No collection is begun with less time than this left. */
+const RESERVE_MS = 8000;
+/** Objects of a kind that a partition may have deleted in its turn, so that others get theirs. */
+const MOST_IN_A_TURN = 10_000;
+
+type Notes = MaintainNotes['batches'];
 
 export interface MaintainOptions {
   /** Take everything that is not done as stalled and everything that is due as overdue, whatever the clock says. */
@@ -31,22 +46,38 @@ export interface MaintainOptions {
 export class Maintain {
   readonly #env: FunctionEnvironment;
   readonly #planner: Planner;
-  /** Since when a partition has been missing the same batch. */
-  readonly #missing = new Map<string, { readonly n: number; readonly sinceMs: number }>();
-  #collectedMs = Number.NEGATIVE_INFINITY;
 
   constructor(env: FunctionEnvironment) {
     this.#env = env;
     this.#planner = new Planner(env.engine);
   }
 
-  async run({ force = false }: MaintainOptions = {}): Promise<void> {
-    await this.#emptyPlan(force);
-    await this.#sweep(force);
-    const nowMs = this.#env.clock.now();
-    if (!force && nowMs - this.#collectedMs < COLLECT_EVERY_MS) return;
-    this.#collectedMs = nowMs;
-    await this.#collect();
+  /** @throws the first failure, after everything was tried */
+  async run({ force = false }: MaintainOptions, invocation: Pick<Invocation, 'remainingMs'>): Promise<void> {
+    const { store, names, report } = this.#env;
+    const failures: unknown[] = [];
+    const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return await work();
+      } catch (error) {
+        failures.push(error);
+        return undefined;
+      }
+    };
+    await attempt(() => this.#emptyPlan(force));
+    const before = await attempt(() => readNotes(store, names, report));
+    if (before !== undefined) {
+      let notes = before;
+      // What was sent must be known to the next run even if the collection does not end.
+      const keep = async (changed: MaintainNotes | undefined): Promise<void> => {
+        if (changed === undefined || JSON.stringify(changed) === JSON.stringify(notes)) return;
+        notes = changed;
+        await attempt(() => writeNotes(store, names, notes));
+      };
+      await keep(await attempt(() => this.#sweep(notes, force)));
+      await keep(await attempt(() => this.#collect(notes, force, invocation, failures)));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Plans a batch without rows where the watermark has moved since the last plan: closed windows come out. */
@@ -69,67 +100,118 @@ export class Maintain {
     await committer.flush();
   }
 
-  async #sweep(force: boolean): Promise<void> {
-    const { store, names, file, retentionMs, report, queue, settings, random } = this.#env;
+  async #sweep(notes: MaintainNotes, force: boolean): Promise<MaintainNotes> {
+    const { store, names, file, retentionMs, report } = this.#env;
     const { stages, partitions } = file;
-    const { missing, unfolded, halted, backlog } = await sweep({ store, names, stages, partitions, retentionMs });
+    const maxMissing = Number.POSITIVE_INFINITY;
+    const swept = await sweep({ store, names, stages, partitions, retentionMs, maxMissing });
     const lag = greatest(
-      unfolded.map((u) => u.head - u.through),
+      swept.unfolded.map((u) => u.head - u.through),
       0,
     );
     report.metric('CommitLag', lag);
-    report.metric('Backlog', backlog);
-    report.metric('Halted', halted.length);
-    if (unfolded.length > 0) {
-      const messages = unfolded.map(({ path, head }) => {
-        // ⚑ published-known: nothing is known of their results, so the fold looks.
-        const body = encodeMessage({ kind: 'fold', job: file.id, path, n: head, published: false });
-        // ⚑ sweep-group: here too, the partition's may be blocked by a fold that died.
-        const id = `sweep-${path}-${random.id()}`;
-        return { body, group: id, dedupId: id };
+    report.metric('Backlog', swept.backlog);
+    report.metric('Halted', swept.halted.length);
+    const folds = await this.#hintFolds(swept.unfolded, notes.folds, force);
+    const batches = await this.#triggerMissing(swept.missing, notes.batches, force);
+    return { ...notes, folds, batches };
+  }
+
+  /** At once: the last batches before a pause are below what their functions send a hint for. */
+  async #hintFolds(unfolded: Swept['unfolded'], known: Notes, force: boolean): Promise<Notes> {
+    const { file, queue, settings, random, clock } = this.#env;
+    const nowMs = clock.now();
+    const noted: Record<PartitionPath, Stuck> = {};
+    const messages = unfolded.flatMap(({ path, through, head }) => {
+      const stuck = stuckAt(known[path], through, nowMs);
+      const due = force || isDue(stuck, nowMs, 0);
+      noted[path] = due ? sentAgain(stuck, nowMs) : stuck;
+      if (!due) return [];
+      // ⚑ published-known: nothing is known of their results, so the fold looks.
+      const body = encodeMessage({ kind: 'fold', job: file.id, path, n: head, published: false });
+      // ⚑ sweep-group: here too, the partition's may be blocked by a fold that died.
+      const group = `sweep-${path}`;
+      return [{ body, group, dedupId: `${group}-${random.id()}` }];
+    });
+    if (messages.length > 0) await queue(settings.foldQueue).send(messages);
+    return noted;
+  }
+
+  /** Triggers of the missing batches those whose partition has not moved for a while: others are on their way. */
+  async #triggerMissing(missing: Swept['missing'], known: Notes, force: boolean): Promise<Notes> {
+    const { random, clock, report } = this.#env;
+    const nowMs = clock.now();
+    const noted: Record<PartitionPath, Stuck> = {};
+    const stalled: { readonly trigger: BatchTrigger; readonly at: string }[] = [];
+    for (const { path, stage, partition, n, upTo } of missing) {
+      const stuck = stuckAt(known[path], n, nowMs);
+      const due = force || isDue(stuck, nowMs, STALLED_MS);
+      const now = due ? sentAgain(stuck, nowMs) : stuck;
+      noted[path] = now;
+      if (!due) continue;
+      stalled.push({
+        trigger: { ...triggerOf(this.#env, stage, partition, upTo), tries: now.sent },
+        at: `${path}@${n}`,
       });
-      await queue(settings.foldQueue).send(messages);
     }
-    const stalled = await this.#stalled(missing, force);
-    if (stalled.length === 0) return;
-    // ⚑ sweep-group: an id and a group of its own, since the partition's group may be blocked by a message that died in flight.
+    if (stalled.length === 0) return noted;
+    // ⚑ sweep-group: a new id, and a group beside the partition's, which may be blocked by a message that died in flight; one for
+    // all that the sweep ever sends to a partition, so that no two of these are worked on at once.
     const sender = `sweep-${random.id()}`;
-    const triggers = stalled.map(({ stage, partition, upTo }) => triggerOf(this.#env, stage, partition, upTo));
-    await sendTriggers(this.#env, triggers, { sender, group: sender });
+    const group = (path: PartitionPath): string => `sweep-${path}`;
+    await sendTriggers(
+      this.#env,
+      stalled.map(({ trigger }) => trigger),
+      { sender, group },
+    );
     report.metric('Swept', stalled.length);
-    report.warn('batches were triggered again', { partitions: stalled.map((s) => `${s.path}@${s.n}`).join(' ') });
+    report.warn('batches were triggered again', { partitions: stalled.map(({ at }) => at).join(' ') });
+    return noted;
   }
 
-  /** Of the missing batches those whose partition has not moved for a while: others are on their way. */
-  async #stalled(missing: readonly MissingBatch[], force: boolean): Promise<MissingBatch[]> {
-    const nowMs = this.#env.clock.now();
-    const known = new Map(this.#missing);
-    this.#missing.clear();
-    const stalled: MissingBatch[] = [];
-    for (const batch of missing) {
-      const { path, n } = batch;
-      const before = known.get(path);
-      const seen = before?.n === n;
-      const sinceMs = seen ? before.sinceMs : nowMs;
-      this.#missing.set(path, { n, sinceMs });
-      if (force || nowMs - sinceMs >= STALLED_MS || (!seen && (await this.#isOld(n, nowMs)))) stalled.push(batch);
-    }
-    return stalled;
-  }
-
-  /** An environment may be new each time, and remember nothing: then the plan's age tells. */
-  async #isOld(n: number, nowMs: number): Promise<boolean> {
-    const { stored } = await this.#planner.log.readPlan(n);
-    return stored !== undefined && nowMs - stored.plan.processingTime >= STALLED_PLAN_MS;
-  }
-
-  async #collect(): Promise<void> {
+  /** Goes on with the round of collection, or begins one that is due. @param failures takes those of single partitions */
+  async #collect(
+    notes: MaintainNotes,
+    force: boolean,
+    invocation: Pick<Invocation, 'remainingMs'>,
+    failures: unknown[],
+  ): Promise<MaintainNotes> {
     const { commit, file, report, clock, settings, store, names } = this.#env;
+    const nowMs = clock.now();
+    const { next, begunMs, left, failed, cleanMs } = notes.collect ?? {
+      next: 0,
+      begunMs: Number.NEGATIVE_INFINITY,
+      left: false,
+      failed: false,
+      cleanMs: nowMs,
+    };
+    const minutes = (sinceMs: number): number => Math.max(0, Math.floor((nowMs - sinceMs) / 60_000));
+    const begins = next === 0;
+    if (begins && !force && !left && nowMs - begunMs < COLLECT_EVERY_MS) {
+      report.metric('CollectionBehind', minutes(cleanMs));
+      return notes;
+    }
     const startMs = clock.monotonic();
     const stages = stagePaths(file).map((paths) => paths.map((path) => commitPartition(commit, path)));
-    const deleted = await collectJob(commitPartition(commit, PLANNER), stages, { results: resultRetention(commit) });
+    const done = await collectRound(commitPartition(commit, PLANNER), stages, {
+      results: resultRetention(commit),
+      from: next,
+      goOn: () => invocation.remainingMs > RESERVE_MS,
+      most: MOST_IN_A_TURN,
+    });
+    const { deleted } = done;
     report.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     report.metric('Collected', deleted);
-    if (settings.trace) await pruneRuns(store, names, KEPT_ENVIRONMENTS);
+    failures.push(...done.failures.slice(0, 1));
+    const round = {
+      begunMs: begins ? nowMs : begunMs,
+      left: (!begins && left) || done.left,
+      failed: (!begins && failed) || done.failures.length > 0,
+    };
+    const isClean = done.next === undefined && !round.left && !round.failed;
+    const collect = { ...round, next: done.next ?? 0, cleanMs: isClean ? round.begunMs : cleanMs };
+    report.metric('CollectionBehind', minutes(collect.cleanMs));
+    if (settings.trace && collect.next === 0) await pruneRuns(store, names, KEPT_ENVIRONMENTS);
+    return { ...notes, collect };
   }
 }

@@ -24,6 +24,8 @@ export interface BatchTrigger extends OfJob {
   readonly stage: number;
   readonly partition: number;
   readonly n: number;
+  /** Of the sweep: how often it has sent for this batch of this partition, this time included. */
+  readonly tries?: number | undefined;
   /** Bytes of the plan, base64. */
   readonly plan?: string | undefined;
   /** The head of its segment, base64: says where this partition's rows are, and vouches for those that are carried. */

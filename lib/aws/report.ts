@@ -24,7 +24,8 @@ export type MetricName =
   | 'WarmPacks'
   | 'Swept'
   | 'Folded'
-  | 'Collected';
+  | 'Collected'
+  | 'CollectionBehind';
 
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 

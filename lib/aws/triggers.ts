@@ -6,7 +6,7 @@
 import type { StoredPlan } from '../batch/plan.ts';
 import type { EncodedSegment } from '../batch/segment.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
-import { partitionPath } from '../object-store/names.ts';
+import { type PartitionPath, partitionPath } from '../object-store/names.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { type BatchTrigger, encodeBytes, encodeMessage } from './messages.ts';
 
@@ -16,8 +16,8 @@ const CARRIED_BYTES = 46 << 10;
 export interface TriggerOptions {
   /** Names the sender: the same trigger by another sender is another message. */
   readonly sender: string;
-  /** Message group. Default: that of the partition, so that its batches come in order. */
-  readonly group?: string | undefined;
+  /** Message group for a partition. Default: its own, so that its batches come in order. */
+  readonly group?: ((path: PartitionPath) => string) | undefined;
 }
 
 /** Triggers batch n in all partitions of stage 0. */
@@ -70,7 +70,7 @@ export async function sendTriggers(
     triggers.map((trigger) => {
       const { stage, partition, n } = trigger;
       const path = partitionPath(stage, partition);
-      const message = { body: encodeMessage(trigger), group: group ?? path, dedupId: `${path}-${n}-${sender}` };
+      const message = { body: encodeMessage(trigger), group: group?.(path) ?? path, dedupId: `${path}-${n}-${sender}` };
       return env.queue(env.settings.batchQueue(stage, partition)).send([message]);
     }),
   );

@@ -9,10 +9,14 @@
 import { type Names, numberOf } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import { smallest } from '../util/numbers.ts';
+import { allOrFirstError } from './create-once.ts';
 import { loadResultsMark, moveResultsMark } from './results-mark.ts';
 
-/** Names of one place that one call looks at, at most: what is left waits for the next. */
+/** Names of one place that one call looks at, at most, and of all places together: what is left waits for the next. */
 const LOOK_AT = 10_000;
+const LOOK_AT_ALL = 200_000;
+/** Places that are looked at side by side. */
+const AT_ONCE = 8;
 const DELETE_AT_ONCE = 1000;
 
 export interface ResultRetention {
@@ -33,17 +37,29 @@ export interface CollectResultsOptions extends RequestOptions, ResultRetention {
   readonly collectedThrough: number;
   /** The store's time of reading the first of those manifests. */
   readonly nowMs: number;
+  /** False: time is up, and what is left waits for the next call. */
+  readonly goOn?: (() => boolean) | undefined;
 }
 
 /** @returns objects deleted @throws {CorruptionError} the mark or a consumer's place cannot be read: nothing was deleted */
 export async function collectResults(options: CollectResultsOptions): Promise<number> {
   const { store, names, keepMs, prefixes, takenThrough, retentionMs, collectedThrough, nowMs, signal } = options;
+  const { goOn = () => true } = options;
   const most = Math.min(collectedThrough - 1, await takenThrough());
   if (most < 1) return 0;
   const mark = await loadResultsMark(store, names, { signal });
   const olderThan = nowMs - Math.max(keepMs, retentionMs);
+  const lookAt = Math.max(1, Math.min(LOOK_AT, Math.floor(LOOK_AT_ALL / prefixes.length)));
   const looked: Looked[] = [];
-  for (const prefix of prefixes) looked.push(await look(store, prefix, most, mark.through, olderThan, { signal }));
+  const left = [...prefixes];
+  const looking = async (): Promise<void> => {
+    for (let prefix = left.pop(); prefix !== undefined && goOn(); prefix = left.pop()) {
+      looked.push(await look(store, prefix, { most, marked: mark.through, olderThan, lookAt }, { signal }));
+    }
+  };
+  await allOrFirstError(Array.from({ length: AT_ONCE }, looking));
+  // How far they may go is known only when all places are.
+  if (looked.length < prefixes.length) return 0;
   const through = Math.max(mark.through, Math.min(most, smallest(looked.map(({ oldThrough }) => oldThrough))));
   const found = looked.flatMap(({ old }) => old).filter((one) => one.n <= through);
   if (found.length === 0) return 0;
@@ -56,10 +72,13 @@ export async function collectResults(options: CollectResultsOptions): Promise<nu
     .filter(({ n }) => n <= taken)
     .sort((a, b) => a.n - b.n)
     .map(({ name }) => name);
-  for (let i = 0; i < going.length; i += DELETE_AT_ONCE) {
-    await store.delete(going.slice(i, i + DELETE_AT_ONCE), { signal });
+  let deleted = 0;
+  while (deleted < going.length && goOn()) {
+    const some = going.slice(deleted, deleted + DELETE_AT_ONCE);
+    await store.delete(some, { signal });
+    deleted += some.length;
   }
-  return going.length;
+  return deleted;
 }
 
 interface Looked {
@@ -73,9 +92,7 @@ interface Looked {
 async function look(
   store: ObjectStore,
   prefix: string,
-  most: number,
-  marked: number,
-  olderThan: number,
+  { most, marked, olderThan, lookAt }: { most: number; marked: number; olderThan: number; lookAt: number },
   options: RequestOptions,
 ): Promise<Looked> {
   const old: { n: number; name: string }[] = [];
@@ -87,7 +104,7 @@ async function look(
     // One that a sleeper published again after it was deleted waits for its time, and holds up nothing.
     else if (n > marked) oldThrough = Math.min(oldThrough, n - 1);
     if (oldThrough < Number.POSITIVE_INFINITY) break;
-    if (old.length >= LOOK_AT) return { old, oldThrough: n };
+    if (old.length >= lookAt) return { old, oldThrough: n };
   }
   return { old, oldThrough };
 }

@@ -8,7 +8,7 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { editManifest, loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, numberOf, type PartitionPath, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
-import { greatest, pushAll, smallest } from '../util/numbers.ts';
+import { greatest, smallest } from '../util/numbers.ts';
 import { collectResults, type ResultRetention } from './collect-results.ts';
 import { allOrFirstError } from './create-once.ts';
 import { type CommitPartition, manifestOf } from './partition.ts';
@@ -16,8 +16,18 @@ import { planCollect, type StoredSst, settledThrough } from './plan-collect.ts';
 
 /** Names in one delete request. */
 const DELETE_AT_ONCE = 1000;
+/** Partitions that are collected side by side: nearly all of their time they wait for the store. */
+const AT_ONCE = 8;
 
-export interface CollectOptions extends RequestOptions {
+/** How far one call may go. What it leaves, the next finds. */
+export interface CollectBounds extends RequestOptions {
+  /** False: time is up. No request is begun then but those that end in good order what is begun. */
+  readonly goOn?: (() => boolean) | undefined;
+  /** Objects of one kind deleted in one turn of a partition, at most, so that others get theirs. Default: all. */
+  readonly most?: number | undefined;
+}
+
+export interface CollectOptions extends CollectBounds {
   /** Log entries after this are kept for others: {@link keepLogsAfter} of those who read this log. */
   readonly keepLogsAfter: number;
 }
@@ -26,6 +36,8 @@ export interface Collected {
   readonly loaded: LoadedManifest;
   /** Objects deleted; some may have been gone already. */
   readonly deleted: number;
+  /** There is more to delete: bounds were met. */
+  readonly left: boolean;
 }
 
 /**
@@ -46,7 +58,7 @@ export async function collect(partition: CommitPartition, options: CollectOption
   const { signal, keepLogsAfter } = options;
   const base = await manifestOf(partition, { signal });
   // Without a manifest nothing tells what is needed: it may be the first fold that is on its way, or a lost manifest.
-  if (base.etag === undefined) return { loaded: base, deleted: 0 };
+  if (base.etag === undefined) return { loaded: base, deleted: 0, left: false };
   const stored = await listSsts(partition, { signal });
   const { loaded } = await editManifest(
     store,
@@ -58,16 +70,21 @@ export async function collect(partition: CommitPartition, options: CollectOption
 
   const condemned = new Set(manifest.condemned.map((sst) => sst.id));
   const going = stored.filter((sst) => condemned.has(sst.id)).map((sst) => names.sst(path, sst.id));
-  pushAll(going, await listThrough(store, names.logPrefix(path), manifest.collectedThrough, { signal }));
-  if (path === PLANNER) {
-    pushAll(going, await listThrough(store, names.segmentPrefix(), manifest.collectedThrough, { signal }));
-  } else {
+  const done = [await deleteBounded(store, going, options)];
+  const numbered = path === PLANNER ? [names.logPrefix(path), names.segmentPrefix()] : [names.logPrefix(path)];
+  for (const prefix of numbered) done.push(await deleteThrough(store, prefix, manifest.collectedThrough, options));
+  if (path !== PLANNER) {
+    const packs: string[] = [];
     for await (const { name, modifiedMs } of store.list(names.warmPrefix(path), { signal })) {
-      if (numberOf(name) <= manifest.through || dateMs - modifiedMs > retentionMs) going.push(name);
+      if (numberOf(name) <= manifest.through || dateMs - modifiedMs > retentionMs) packs.push(name);
     }
+    done.push(await deleteBounded(store, packs, options));
   }
-  await deleteAll(store, going, { signal });
-  return { loaded, deleted: going.length };
+  return {
+    loaded,
+    deleted: done.reduce((sum, { deleted }) => sum + deleted, 0),
+    left: done.some(({ left }) => left),
+  };
 }
 
 export interface CollectJobOptions extends RequestOptions {
@@ -85,29 +102,79 @@ export interface CollectJobOptions extends RequestOptions {
 export async function collectJob(
   planner: CommitPartition,
   stages: readonly (readonly CommitPartition[])[],
-  { results, ...options }: CollectJobOptions = {},
+  options: CollectJobOptions = {},
 ): Promise<number> {
+  const { deleted, failures } = await collectRound(planner, stages, options);
+  if (failures.length > 0) throw failures[0];
+  return deleted;
+}
+
+export interface CollectRoundOptions extends CollectJobOptions, CollectBounds {
+  /** Turns of this round that are over: `next` of the call before. */
+  readonly from?: number | undefined;
+}
+
+export interface RoundCollected {
+  readonly deleted: number;
+  /** Turns of this round that are over now; `undefined`: all are. */
+  readonly next: number | undefined;
+  /** A turn was too short for what there was to delete. */
+  readonly left: boolean;
+  /** Why partitions could not be collected; the others were. */
+  readonly failures: readonly unknown[];
+}
+
+/**
+ * A round of garbage collection, or the part of it that there is time for: each partition has its turn, the planner the first,
+ * and results the last. Whoever goes on with `next` comes to all of them, however many there are and however short each call is.
+ * @throws {CorruptionError} a manifest cannot be read: nothing was deleted @throws {StoreError}
+ */
+export async function collectRound(
+  planner: CommitPartition,
+  stages: readonly (readonly CommitPartition[])[],
+  { results, from = 0, ...bounds }: CollectRoundOptions = {},
+): Promise<RoundCollected> {
+  const { goOn = () => true, signal } = bounds;
   const loaded = await allOrFirstError(
-    stages.map((stage) => allOrFirstError(stage.map((partition) => manifestOf(partition, options)))),
+    stages.map((stage) => allOrFirstError(stage.map((partition) => manifestOf(partition, { signal })))),
   );
   const work = [
     { partition: planner, readers: loaded.flat() },
     ...stages.flatMap((stage, s) => stage.map((partition) => ({ partition, readers: loaded[s + 1] ?? [] }))),
   ];
-  let deleted = 0;
-  const collected: LoadedManifest[] = [];
-  for (const { partition, readers } of work) {
-    const limit = keepLogsAfter(readers, partition.retentionMs);
-    const done = await collect(partition, { ...options, keepLogsAfter: limit });
-    deleted += done.deleted;
-    if (partition !== planner) collected.push(done.loaded);
+  const newest = new Map(stages.flatMap((stage, s) => stage.map(({ path }, p) => [path, loaded[s]![p]!] as const)));
+  const failures: unknown[] = [];
+  let [next, deleted, left] = [from, 0, false];
+  const turns = async (): Promise<void> => {
+    while (next < work.length && goOn()) {
+      const { partition, readers } = work[next++]!;
+      try {
+        const limit = keepLogsAfter(readers, partition.retentionMs);
+        const done = await collect(partition, { ...bounds, keepLogsAfter: limit });
+        deleted += done.deleted;
+        left ||= done.left;
+        if (partition !== planner) newest.set(partition.path, done.loaded);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, turns));
+  if (next < work.length || failures.length > 0 || results === undefined) {
+    return { deleted, next: next < work.length ? next : undefined, left, failures };
   }
-  if (results === undefined) return deleted;
+  if (!goOn()) return { deleted, next, left, failures };
   const { store, names, retentionMs } = planner;
-  const through = smallest(collected.map(({ manifest }) => manifest.collectedThrough));
-  const nowMs = smallest(collected.map(({ dateMs }) => dateMs));
-  const settled = { store, names, retentionMs, collectedThrough: through, nowMs };
-  return deleted + (await collectResults({ ...options, ...results, ...settled }));
+  const manifests = [...newest.values()];
+  const through = smallest(manifests.map(({ manifest }) => manifest.collectedThrough));
+  const nowMs = smallest(manifests.map(({ dateMs }) => dateMs));
+  const options = { ...bounds, ...results, store, names, retentionMs, collectedThrough: through, nowMs };
+  try {
+    deleted += await collectResults(options);
+  } catch (error) {
+    failures.push(error);
+  }
+  return { deleted, next: undefined, left, failures };
 }
 
 export type EpochCollected =
@@ -164,20 +231,44 @@ async function listSsts({ store, names, path }: CommitPartition, options: Reques
   return stored;
 }
 
-/** Names of numbered objects up to number `last`. They sort by number, so this ends with the first that is kept. */
-async function listThrough(
+/** Deletes numbered objects up to number `last`, lowest first. */
+async function deleteThrough(
   store: ObjectStore,
   prefix: string,
   last: number,
-  options: RequestOptions,
-): Promise<string[]> {
-  const found: string[] = [];
-  if (last === 0) return found;
-  for await (const { name } of store.list(prefix, options)) {
-    if (numberOf(name) > last) break;
-    found.push(name);
+  { goOn = () => true, most = Number.POSITIVE_INFINITY, signal }: CollectBounds,
+): Promise<{ deleted: number; left: boolean }> {
+  let deleted = 0;
+  while (last > 0) {
+    if (deleted >= most || !goOn()) return { deleted, left: true };
+    // What is deleted is not listed again: so however many there are, each request brings the end nearer.
+    const going: string[] = [];
+    for await (const { name } of store.list(prefix, { signal })) {
+      // They sort by number.
+      if (numberOf(name) > last || going.length === DELETE_AT_ONCE) break;
+      going.push(name);
+    }
+    await deleteAll(store, going, { signal });
+    deleted += going.length;
+    if (going.length < DELETE_AT_ONCE) break;
   }
-  return found;
+  return { deleted, left: false };
+}
+
+/** Deletes these, as far as the bounds allow. */
+async function deleteBounded(
+  store: ObjectStore,
+  going: readonly string[],
+  { goOn = () => true, most = Number.POSITIVE_INFINITY, signal }: CollectBounds,
+): Promise<{ deleted: number; left: boolean }> {
+  let deleted = 0;
+  while (deleted < going.length) {
+    if (deleted >= most || !goOn()) return { deleted, left: true };
+    const some = going.slice(deleted, deleted + DELETE_AT_ONCE);
+    await store.delete(some, { signal });
+    deleted += some.length;
+  }
+  return { deleted, left: false };
 }
 
 async function deleteAll(store: ObjectStore, going: readonly string[], options: RequestOptions): Promise<void> {

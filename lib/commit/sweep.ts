@@ -1,7 +1,8 @@
 /**
  * Finds what lost triggers and commit messages left undone: for each partition the first batch that could run and has no
  * log entry, and the log entries that no manifest has folded. From the objects alone; data out, so that whoever calls it
- * sends the triggers with a new de-duplication id and a message group of their own (⚑ sweep-group).
+ * sends the triggers decides when (⚑ sweep-backoff), and gives them a new de-duplication id and a message group beside the
+ * partition's (⚑ sweep-group).
  */
 import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';

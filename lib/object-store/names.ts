@@ -42,6 +42,8 @@ export interface Names {
   outPrefix(output: string, partition: number): string;
   /** How far results are deleted. */
   deletedResults(): string;
+  /** What `maintain` remembers; advisory. */
+  maintain(): string;
   /** How far a consumer has taken the results. */
   consumer(name: string): string;
   consumerPrefix(): string;
@@ -79,6 +81,7 @@ export function names(job: string, epoch: number): Names {
     out: (output, partition, n) => `${root}/out/${output}/p${partition}/${pad(n)}`,
     outPrefix: (output, partition) => `${root}/out/${output}/p${partition}/`,
     deletedResults: () => `${root}/deleted-results`,
+    maintain: () => `${root}/maintain`,
     consumer: (name) => `${root}/consumer/${name}`,
     consumerPrefix: () => `${root}/consumer/`,
     trace: (id) => `${root}/trace/${id}`,

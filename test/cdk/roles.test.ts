@@ -59,7 +59,7 @@ describe('what a function writes', () => {
     ['FoldRole', ['e*/*/sst/*', 'e*/*/manifest', 'e*/out/*']],
     ['CompactRole', ['e*/*/sst/*', 'e*/*/manifest']],
     ['PreloadRole', ['e*/*/warm/*']],
-    ['MaintainRole', ['e*/seg/*', 'e*/plan/*', 'e*/*/manifest', 'e*/*/sst/*', 'e*/deleted-results']],
+    ['MaintainRole', ['e*/seg/*', 'e*/plan/*', 'e*/*/manifest', 'e*/*/sst/*', 'e*/deleted-results', 'e*/maintain']],
   ])('%s', (role, names) => {
     expect(objectsOf(role, 'PutObject')).toEqual(names.map((name) => `misa/departures/${name}`));
   });

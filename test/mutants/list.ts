@@ -581,8 +581,8 @@ export const MUTANTS: readonly Mutant[] = [
   // The sweep.
   {
     file: MAINTAIN,
-    from: '{ sender, group: sender }',
-    to: '{ sender }',
+    from: '{ sender, group },',
+    to: '{ sender },',
     rule: '⚑ sweep-group: of triggers',
     tests: [awsRules('a sweep uses a message group of its own')],
   },
@@ -595,8 +595,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: MAINTAIN,
-    from: 'return { body, group: id, dedupId: id };',
-    to: 'return { body, group: path, dedupId: id };',
+    from: 'return [{ body, group, dedupId',
+    to: 'return [{ body, group: path, dedupId',
     rule: '⚑ sweep-group: of hints to fold',
     tests: [awsRules('so do its hints to fold')],
   },
