@@ -29,6 +29,8 @@ export interface Watched {
 
 const FIVE_MINUTES = Duration.minutes(5);
 const DEFAULT_INPUT_AGE = Duration.minutes(15);
+/** Rounds begin each ten minutes, and what they may delete is half an hour old. */
+const COLLECTION_BEHIND = Duration.hours(2);
 
 interface Condition {
   readonly metric: IMetric;
@@ -48,11 +50,14 @@ export class Alarms {
   constructor(scope: Construct, watched: Watched, options: AlarmOptions, topic: ITopic | undefined) {
     this.#topic = topic;
     this.#state(scope, watched, options);
+    this.#collection(scope, watched);
     for (const [name, queue] of Object.entries(watched.queues) as [string, JobQueue | undefined][]) {
       if (queue !== undefined) this.#deadLetters(scope, capital(name), `the ${name} queue`, queue.deadLetters);
     }
     for (const [name, f] of Object.entries(watched.functions) as [string, LambdaFunction][]) {
-      this.#invocations(scope, capital(name), `the ${name} function`, f);
+      // What fails each time a round of garbage collection begins is to sound, too, and so is a slow schedule.
+      const period = name === 'maintain' ? severalRuns(watched.sweepEvery) : FIVE_MINUTES;
+      this.#invocations(scope, capital(name), `the ${name} function`, f, period);
     }
     for (const group of watched.groups) {
       for (const { stage, partition, deadLetters, function: f } of group.partitions) {
@@ -90,6 +95,14 @@ export class Alarms {
     });
   }
 
+  #collection(scope: Construct, { job, sweepEvery }: Watched): void {
+    this.#add(scope, 'CollectionBehind', {
+      metric: jobMetric(job, 'maintain', 'CollectionBehind', 'Maximum'),
+      from: Math.max(COLLECTION_BEHIND.toMinutes(), 6 * sweepEvery.toMinutes()),
+      text: `Garbage of job ${job} is left lying: no round of collection has come to its end for so many minutes. The log of the maintain function says why, or the job leaves more behind than one function deletes: run it more often, or ask for larger batches.`,
+    });
+  }
+
   #deadLetters(scope: Construct, id: string, of: string, queue: Queue): void {
     this.#add(scope, `${id}DeadLetters`, {
       metric: queue.metricApproximateNumberOfMessagesVisible({ period: MINUTE, statistic: 'Maximum' }),
@@ -98,12 +111,12 @@ export class Alarms {
     });
   }
 
-  #invocations(scope: Construct, id: string, of: string, f: LambdaFunction): void {
+  #invocations(scope: Construct, id: string, of: string, f: LambdaFunction, period = FIVE_MINUTES): void {
     this.#add(scope, `${id}Errors`, {
-      metric: f.metricErrors({ period: FIVE_MINUTES }),
+      metric: f.metricErrors({ period, statistic: 'Sum' }),
       from: 1,
       periods: 3,
-      text: `Invocations of ${of} fail for fifteen minutes on end. Its log says why.`,
+      text: `Invocations of ${of} fail for ${3 * period.toMinutes()} minutes on end. Its log says why.`,
     });
     this.#add(scope, `${id}Throttles`, {
       metric: f.metricThrottles({ period: FIVE_MINUTES }),
@@ -132,6 +145,11 @@ export class Alarms {
     }
     this.all.push(alarm);
   }
+}
+
+/** So long that a schedule has run it a few times, and a round of garbage collection has begun. */
+function severalRuns(sweepEvery: Duration): Duration {
+  return Duration.minutes(Math.max(15, 3 * sweepEvery.toMinutes()));
 }
 
 function capital(name: string): string {

@@ -98,10 +98,21 @@ export class QueueMaker {
   }
 }
 
-/** Lets S3 tell a queue of new objects in buckets of this account; their names may not be known before the queue's. */
+/** Of a name that CloudFormation gives to a bucket, so much of the stack's name is surely in front. */
+const STACK_IN_BUCKET_NAME = 20;
+
+/**
+ * Lets S3 tell a queue of new objects in the stack's own bucket. The policy must be there before the bucket is, so it cannot
+ * hold the bucket's ARN: it holds the account, and how the names begin that CloudFormation makes for buckets of this stack.
+ */
 export function acceptNotifications(queue: Queue): void {
-  const account = Stack.of(queue).account;
-  const condition = { StringEquals: { 'aws:SourceAccount': account } };
+  const stack = Stack.of(queue);
+  const begin = stack.stackName.toLowerCase().slice(0, STACK_IN_BUCKET_NAME);
+  const buckets = stack.formatArn({ service: 's3', region: '', account: '', resource: `${begin}*` });
+  const condition = {
+    StringEquals: { 'aws:SourceAccount': stack.account },
+    ArnLike: { 'aws:SourceArn': buckets },
+  };
   const s3 = new ServicePrincipal('s3.amazonaws.com');
   queue.addToResourcePolicy(
     new PolicyStatement({

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Architecture } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib/core';
+import { MARGIN_MS, RESERVE_MS } from '../lib/aws/reserves.ts';
 import { JobError } from '../lib/errors.ts';
 import { hostArchitecture } from './code.ts';
 import { describeJob, type JobDescription } from './describe-job.ts';
@@ -34,6 +35,10 @@ export interface SettledProps {
 /** Of AWS. */
 const MAX_WINDOW_S = 300;
 const MAX_TIMEOUT_MINUTES = 15;
+/** What `ingest` keeps back of an invocation, and two seconds to do something in: with less, each message would come back until it is dead. */
+const MIN_TIMEOUT_S = Math.ceil((RESERVE_MS + MARGIN_MS) / 1000) + 2;
+const MIN_MEMORY_MIB = 128;
+const MAX_MEMORY_MIB = 10_240;
 const FREE_DISK_MIB = 512;
 const MAX_DISK_MIB = 10_240;
 /** One full processor. */
@@ -47,8 +52,18 @@ export function settleProps(props: MisaJobProps): SettledProps {
   const entry = path.resolve(props.entry);
   const job = describeJob(entry, props.partitions);
   const timeout = props.timeout ?? Duration.minutes(1);
-  if (timeout.toSeconds() > MAX_TIMEOUT_MINUTES * 60)
-    throw bad(`timeout may be ${MAX_TIMEOUT_MINUTES} minutes at most`);
+  const timeoutS = timeout.toSeconds({ integral: false });
+  if (timeoutS > MAX_TIMEOUT_MINUTES * 60) throw bad(`timeout may be ${MAX_TIMEOUT_MINUTES} minutes at most`);
+  if (timeoutS < MIN_TIMEOUT_S) {
+    throw bad(
+      `timeout must be ${MIN_TIMEOUT_S} seconds at least, and is ${timeoutS}: a function begins nothing in the last ${(RESERVE_MS + MARGIN_MS) / 1000} of them, so that it ends in good order, and with less all messages would end in the dead-letter queues`,
+    );
+  }
+  if (!Number.isInteger(timeoutS)) throw bad(`timeout must be whole seconds, and is ${timeoutS}`);
+  const memorySize = props.memorySize ?? MEMORY_MIB;
+  if (!Number.isInteger(memorySize) || memorySize < MIN_MEMORY_MIB || memorySize > MAX_MEMORY_MIB) {
+    throw bad(`memorySize must be whole MiB, ${MIN_MEMORY_MIB} to ${MAX_MEMORY_MIB}, and is ${memorySize}`);
+  }
   const sweepEvery = props.sweepEvery ?? Duration.minutes(1);
   if (!Number.isInteger(sweepEvery.toMinutes({ integral: false })) || sweepEvery.toMinutes() < 1) {
     throw bad('sweepEvery must be whole minutes, 1 at least');
@@ -71,7 +86,7 @@ export function settleProps(props: MisaJobProps): SettledProps {
     timeout,
     window: Duration.seconds(Math.min(MAX_WINDOW_S, Math.ceil(job.trigger.maxWaitMs / 1000))),
     sweepEvery,
-    memorySize: props.memorySize ?? MEMORY_MIB,
+    memorySize,
     cacheSize,
     disk: Size.mebibytes(diskMib),
     alarms: props.alarms === false ? undefined : props.alarms === true ? {} : (props.alarms ?? {}),

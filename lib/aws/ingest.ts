@@ -19,13 +19,12 @@ import { type Arrival, arrivalsOf, type Delivery } from './deliveries.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { DeadlineError, type Invocation } from './invocation.ts';
 import { encodeBytes, encodeMessage } from './messages.ts';
+import { RESERVE_MS } from './reserves.ts';
 import { triggerPlan } from './triggers.ts';
 
 /** Opens an announced object. */
 export type OpenObject = (arrival: Extract<Arrival, { kind: 'object' }>) => InputObject;
 
-/** A batch is not begun with less time than this left. */
-const RESERVE_MS = 5000;
 /** How long is waited, in all and at first, for the batch functions to run a flush. */
 const FLUSH_WAIT_MS = 6000;
 const FLUSH_POLL_MS = 100;

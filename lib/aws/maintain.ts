@@ -12,15 +12,7 @@ import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
-import {
-  isDue,
-  type MaintainNotes,
-  readNotes,
-  type Stuck,
-  sentAgain,
-  stuckAt,
-  writeNotes,
-} from './maintain-notes.ts';
+import { isDue, type MaintainNotes, readNotes, type Stuck, sentAgain, stuckAt, writeNotes } from './maintain-notes.ts';
 import { type BatchTrigger, encodeMessage } from './messages.ts';
 import { KEPT_ENVIRONMENTS } from './trace.ts';
 import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';

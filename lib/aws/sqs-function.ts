@@ -10,9 +10,8 @@ import type { Queue } from '../queue/queue.ts';
 import type { Clock } from '../util/clock.ts';
 import { asInvocation, DeadlineError, type Invocation } from './invocation.ts';
 import type { Report } from './report.ts';
+import { MARGIN_MS } from './reserves.ts';
 
-/** Kept back of the platform's time for the answer, ms. */
-const MARGIN_MS = 3000;
 /** Longest wait before a message is delivered again, s. */
 const MAX_WAIT_S = 300;
 

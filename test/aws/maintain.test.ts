@@ -299,5 +299,4 @@ describe('garbage collection', () => {
     expect(await left(aws.memory, paths)).toEqual([0, 0, 0, 0]);
     expect(aws.metrics.get('CollectionBehind')).toBe(0);
   });
-
 });

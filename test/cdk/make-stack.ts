@@ -18,9 +18,9 @@ export interface MadeStack {
 
 type Props = Partial<MisaJobProps>;
 
-export function makeStack(props: Props | ((stack: Stack) => Props) = {}): MadeStack {
+export function makeStack(props: Props | ((stack: Stack) => Props) = {}, name = 'Misa-departures'): MadeStack {
   const app = new App({ context: { 'aws:cdk:bundling-stacks': [] }, analyticsReporting: false, treeMetadata: false });
-  const stack = new Stack(app, 'Misa-departures');
+  const stack = new Stack(app, name);
   const given = typeof props === 'function' ? props(stack) : props;
   return { app, stack, job: new MisaJob(stack, 'Job', { entry: DEPARTURES, ...given }) };
 }

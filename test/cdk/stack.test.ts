@@ -3,7 +3,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Duration, NestedStack, RemovalPolicy, Size, type Stack } from 'aws-cdk-lib/core';
 import { describe, expect, test } from 'vitest';
-import { MisaJob } from '../../cdk/index.ts';
+import { MisaJob, Sink } from '../../cdk/index.ts';
 import { readPlace, readSettings } from '../../lib/aws/settings.ts';
 import { makeStack, type Properties, resourceOf, resourcesOf, TWO_STAGES, textOf } from './make-stack.ts';
 
@@ -46,6 +46,25 @@ describe('queues', () => {
           Condition: { Bool: { 'aws:SecureTransport': 'false' } },
         }),
       );
+    }
+  });
+
+  test('take messages of S3 for buckets of this stack alone, in this account alone', () => {
+    const long = makeStack({ sinks: { hourly: Sink.ndjson() } }, 'A-Name-Of-A-Stack-That-Is-Long').stack;
+    for (const [made, begin] of [
+      [stack, 'misa-departures'],
+      [long, 'a-name-of-a-stack-th'],
+    ] as const) {
+      const statements = resourcesOf(made, 'AWS::SQS::QueuePolicy').flatMap(
+        ({ Properties }) => Properties.PolicyDocument.Statement as Properties[],
+      );
+      const ofS3 = statements.filter(({ Principal }) => Principal.Service === 's3.amazonaws.com');
+      expect(ofS3).toHaveLength(made === stack ? 1 : 2);
+      for (const { Condition, Action } of ofS3) {
+        expect(Action).toBe('sqs:SendMessage');
+        expect(Condition.StringEquals).toEqual({ 'aws:SourceAccount': { Ref: 'AWS::AccountId' } });
+        expect(textOf(Condition.ArnLike['aws:SourceArn'])).toBe(`arn:<AWS::Partition>:s3:::${begin}*`);
+      }
     }
   });
 
@@ -121,7 +140,7 @@ describe('the bucket', () => {
       expect.objectContaining({
         Action: 'sqs:SendMessage',
         Principal: { Service: 's3.amazonaws.com' },
-        Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+        Condition: expect.objectContaining({ StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } }),
       }),
     );
   });
@@ -199,6 +218,25 @@ describe('functions', () => {
   });
 });
 
+describe('props that a function cannot work with are refused when the stack is made', () => {
+  test.each([
+    [{ timeout: Duration.seconds(3) }, 'timeout must be 10 seconds at least, and is 3'],
+    [{ timeout: Duration.seconds(9) }, 'begins nothing in the last 8 of them'],
+    [{ timeout: Duration.minutes(16) }, 'timeout may be 15 minutes at most'],
+    [{ timeout: Duration.millis(10_500) }, 'timeout must be whole seconds, and is 10.5'],
+    [{ memorySize: 127 }, 'memorySize must be whole MiB, 128 to 10240, and is 127'],
+    [{ memorySize: 10_241 }, 'memorySize must be whole MiB'],
+    [{ memorySize: 1769.5 }, 'memorySize must be whole MiB'],
+  ])('%j', (props, message) => {
+    expect(() => makeStack(props)).toThrow(message);
+  });
+
+  test('and those at the edge are not', () => {
+    expect(() => makeStack({ timeout: Duration.seconds(10), memorySize: 128 })).not.toThrow();
+    expect(() => makeStack({ timeout: Duration.minutes(15), memorySize: 10_240 })).not.toThrow();
+  });
+});
+
 describe('admission', () => {
   const [admission] = resourcesOf(stack, 'Custom::MisaAdmission');
 
@@ -239,7 +277,7 @@ describe('what watches', () => {
     const partitions = ['s0p0', 's0p1', 's0p2', 's0p3'];
     expect(ids.sort()).toEqual(
       [
-        ...['CommitLag', 'Halted', 'InputAge', 'SweepStopped'],
+        ...['CollectionBehind', 'CommitLag', 'Halted', 'InputAge', 'SweepStopped'],
         ...each(['Input', 'Fold', 'Compact', 'Plan', ...partitions], ['DeadLetters']),
         ...each(['Ingest', 'Fold', 'Compact', 'Maintain', 'Preload', ...partitions], ['Errors', 'Throttles']),
       ].sort(),
@@ -257,6 +295,33 @@ describe('what watches', () => {
         { Name: 'function', Value: 'maintain' },
         { Name: 'service', Value: 'departures' },
       ],
+    });
+  });
+
+  test('maintain that fails in each round of garbage collection sounds, however seldom it runs', () => {
+    const errorsOf = (made: Stack): Properties =>
+      resourceOf(made, 'AWS::CloudWatch::Alarm', 'MaintainErrors').Properties;
+    // A round begins each ten minutes, so each of these periods has one.
+    expect(errorsOf(stack)).toMatchObject({
+      MetricName: 'Errors',
+      Statistic: 'Sum',
+      Period: 900,
+      EvaluationPeriods: 3,
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'notBreaching',
+    });
+    expect(errorsOf(makeStack({ sweepEvery: Duration.minutes(20) }).stack).Period).toBe(3600);
+    expect(resourceOf(stack, 'AWS::CloudWatch::Alarm', 'FoldErrors').Properties.Period).toBe(300);
+  });
+
+  test('collection that falls behind sounds', () => {
+    expect(resourceOf(stack, 'AWS::CloudWatch::Alarm', 'CollectionBehind').Properties).toMatchObject({
+      Namespace: 'Misa',
+      MetricName: 'CollectionBehind',
+      Statistic: 'Maximum',
+      Threshold: 120,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
     });
   });
 

@@ -325,6 +325,17 @@ it('the cursor of a consumer', () => {
   expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
 });
 
+it('what maintain remembers', () => {
+  const stuck = { n: 42, sinceMs: 1_700_000_000_000, sent: 3, sentMs: 1_700_000_180_000 };
+  const body = {
+    batches: { 's0/p1': stuck },
+    folds: { planner: { ...stuck, n: 36 } },
+    collect: { next: 17, begunMs: 1_700_000_000_000, left: false, failed: true, cleanMs: 1_699_999_400_000 },
+  };
+  const bytes = matches('maintain-v1.json', encodeEnvelope('maintain', 1, body));
+  expect(decodeEnvelope('maintain', 1, bytes, 'golden')).toEqual(body);
+});
+
 it('the mark of results that are deleted', () => {
   const body = { through: 17, retentionMs: 604_800_000 };
   const bytes = matches('deleted-results-v1.json', encodeEnvelope('deleted-results', 1, body));

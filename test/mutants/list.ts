@@ -9,6 +9,7 @@ const damage = at('test/engine/damage.test.ts');
 const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
 const awsRules = at('test/aws/rules.test.ts');
+const maintainRules = at('test/aws/maintain.test.ts');
 const ingest = at('test/aws/ingest.test.ts');
 const invocation = at('test/aws/invocation.test.ts');
 const send = at('test/cli/send.test.ts');
@@ -599,6 +600,21 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return [{ body, group: path, dedupId',
     rule: '⚑ sweep-group: of hints to fold',
     tests: [awsRules('so do its hints to fold')],
+  },
+
+  {
+    file: 'lib/aws/maintain-notes.ts',
+    from: 'return known?.n === n ? known :',
+    to: 'return known?.n === n && known.sent === 0 ? known :',
+    rule: '⚑ sweep-backoff: it is known how often a message was sent',
+    tests: [maintainRules('a day with stuck partitions')],
+  },
+  {
+    file: MAINTAIN,
+    from: 'noted[path] = now;',
+    to: 'noted[path] = stuck;',
+    rule: '⚑ sweep-backoff: the next run knows what this one has sent',
+    tests: [maintainRules('a day with stuck partitions')],
   },
 
   // Results, and reads, again.

@@ -1,0 +1,6 @@
+/** What functions keep back of the platform's time. The construct refuses a `timeout` that leaves nothing. */
+
+/** For the answer, ms. */
+export const MARGIN_MS = 3000;
+/** `ingest` begins no plan with less time than this left besides, ms. */
+export const RESERVE_MS = 5000;
