@@ -487,8 +487,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: GC,
-    from: 'smallest(collected.map(({ manifest }) => manifest.collectedThrough))',
-    to: 'greatest(collected.map(({ manifest }) => manifest.collectedThrough))',
+    from: 'smallest(manifests.map(({ manifest }) => manifest.collectedThrough))',
+    to: 'greatest(manifests.map(({ manifest }) => manifest.collectedThrough))',
     rule: 'results go when their logs are collected in every partition',
     tests: [collectResults('their logs collected in every partition')],
   },
