@@ -9,7 +9,7 @@ import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { commitPartition, resultRetention, stagePaths } from '../runtime/commit-work.ts';
 import { noRows, watermarkMoved } from '../runtime/run-job.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
-import { greatest } from '../util/numbers.ts';
+import { greatest, pushAll } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
 import { isDue, type MaintainNotes, readNotes, type Stuck, sentAgain, stuckAt, writeNotes } from './maintain-notes.ts';
@@ -194,7 +194,7 @@ export class Maintain {
     const { deleted } = done;
     report.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     report.metric('Collected', deleted);
-    failures.push(...done.failures.slice(0, 1));
+    pushAll(failures, done.failures);
     const round = {
       begunMs: begins ? nowMs : begunMs,
       left: (!begins && left) || done.left,
