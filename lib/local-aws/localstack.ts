@@ -6,15 +6,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type LocalServer, type LocalServerOptions, startLocalServer } from './local-server.ts';
-import { type InstallOptions, installPython, type PythonPackages, pipInstall, pythonOf } from './python-packages.ts';
+import {
+  type InstallOptions,
+  installPython,
+  PYTHON_PATH,
+  type PythonPackages,
+  pipInstall,
+  pythonOf,
+} from './python-packages.ts';
 
 export const LOCALSTACK_VERSION = '4.9.2';
 const UV_VERSION = '0.13.9';
 const AS_OF = '2025-10-20';
-/** Python's path to Misa's own package. It is used where it is, so it is always this Misa's. */
-const PYTHON_PATH = fileURLToPath(new URL('./python', import.meta.url));
 
 const PACKAGES: PythonPackages = {
   name: `localstack-${LOCALSTACK_VERSION}`,

@@ -1,10 +1,17 @@
 /**
  * ministack: a local AWS without Docker, installed from PyPI in the versions that Misa is tested with. It has what a job
- * needs (S3, SQS, Lambda on this machine's node, CloudFormation, EventBridge, DynamoDB); nothing outlives it.
+ * needs (S3, SQS, Lambda on this machine's node, CloudFormation, EventBridge, DynamoDB); nothing outlives it. It is started
+ * by Misa's own Python package, which freezes functions between invocations and keeps their memory limits.
  */
-
 import { type LocalServer, type LocalServerOptions, startLocalServer } from './local-server.ts';
-import { type InstallOptions, installPython, type PythonPackages, pipInstall, pythonOf } from './python-packages.ts';
+import {
+  type InstallOptions,
+  installPython,
+  PYTHON_PATH,
+  type PythonPackages,
+  pipInstall,
+  pythonOf,
+} from './python-packages.ts';
 
 export const MINISTACK_VERSION = '1.5.33';
 const BOTO3_VERSION = '1.43.106';
@@ -40,9 +47,9 @@ export function startMinistack({ folder, env = {}, ...options }: StartOptions): 
     ...options,
     name: 'ministack',
     python: pythonOf(folder, PACKAGES),
-    module: 'ministack',
+    module: 'misa_local_aws.ministack',
     folder,
-    env: (port) => ({ GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', ...env }),
+    env: (port) => ({ PYTHONPATH: PYTHON_PATH, GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', ...env }),
     readyPath: '/_ministack/health',
   });
 }

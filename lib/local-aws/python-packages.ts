@@ -6,11 +6,14 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { MisaError } from '../errors.ts';
 
 const run = promisify(execFile);
 const INSTALLING = /^\.installing-(\d+)-/;
+/** Python's path to Misa's own package. It is used where it is, so it is always this Misa's. */
+export const PYTHON_PATH = fileURLToPath(new URL('./python', import.meta.url));
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 export interface PythonPackages {

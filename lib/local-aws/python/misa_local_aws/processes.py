@@ -5,11 +5,10 @@ killed where an invocation takes more time or memory than the function has.
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
-
-import psutil
 
 LOOK_SECONDS = 0.05
 
@@ -38,14 +37,12 @@ def memory_bytes(pid: int) -> int:
         with open(f"/proc/{pid}/status") as status:
             sizes = dict(line.split(":", 1) for line in status)
         return sum(int(sizes[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem") if name in sizes)
-    except FileNotFoundError:
-        pass  # it has ended, or this system has no /proc
-    except ProcessLookupError:
-        return 0
-    try:
-        return 0 if os.path.isdir("/proc/self") else psutil.Process(pid).memory_info().rss
-    except psutil.Error:
-        return 0
+    except OSError:
+        if os.path.exists("/proc/self"):
+            return 0
+    # A system without /proc. It tells no kinds of pages apart.
+    said = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return int(said) * 1024 if said.isdigit() else 0
 
 
 class Watch:
