@@ -52,10 +52,10 @@ afterEach(async () => {
 });
 afterAll(() => space.remove());
 
-/** Processes that were started with this test's cache for their files. */
+/** Processes that were started with this test's cache for their files, as their arguments or their environment say. */
 function leftRunning(): string[] {
-  const lines = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n');
-  return lines.filter((line) => line.includes(space.directory) && !line.includes('ps -eo'));
+  const lines = execFileSync('ps', ['axeww', '-o', 'pid,args'], { encoding: 'utf8', maxBuffer: 2 ** 26 }).split('\n');
+  return lines.filter((line) => line.includes(space.directory) && !line.includes('ps axeww'));
 }
 
 async function expectNothingLeft(): Promise<void> {
@@ -64,9 +64,12 @@ async function expectNothingLeft(): Promise<void> {
 }
 
 describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () => {
-  it('gives what misa run gives, ends with 0, and leaves nothing', async () => {
+  it.each([
+    { aws: [], cloud: 'ministack' },
+    { aws: ['--aws', 'localstack'], cloud: 'LocalStack' },
+  ])('gives what misa run gives, ends with 0, and leaves nothing, on $cloud', async ({ aws, cloud }) => {
     const input = ['--input', 'flights=flights-*.ndjson.gz', '--flush', '--output'];
-    const local = await dev(JOB, ...input, 'deployed', '--once', '--json').finished;
+    const local = await dev(JOB, ...aws, ...input, `deployed-${cloud}`, '--once', '--json').finished;
     expect(local.stderr).toBe('');
     expect(local.code).toBe(0);
     const events = parseLines(local.stdout);
@@ -78,11 +81,11 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () 
     await expectNothingLeft();
     expect(readdirSync(space.path('cache/misa/dev/sessions'))).toEqual([]);
 
-    const embedded = await space.run('run', JOB, ...input, 'embedded');
+    const embedded = await space.run('run', JOB, ...input, `embedded-${cloud}`, '--store', `store-${cloud}`);
     expect(embedded.code).toBe(0);
     for (const output of ['hourly', 'late']) {
-      const rows = space.results(output, 'deployed');
-      expect(sorted(rows)).toEqual(sorted(space.results(output, 'embedded')));
+      const rows = space.results(output, `deployed-${cloud}`);
+      expect(sorted(rows)).toEqual(sorted(space.results(output, `embedded-${cloud}`)));
       if (output === 'hourly') expect(rows.length).toBeGreaterThan(1000);
     }
   });
@@ -134,6 +137,21 @@ describe.skipIf(process.env.MISA_TEST_S3_ENDPOINT === undefined)('misa dev', () 
     expect(parseLines(stdout)[0]).toMatchObject({ output: 'hourly', row: { departures: expect.any(Number) } });
     await expectNothingLeft();
     expect(readdirSync(space.path('cache/misa/dev/sessions'))).toEqual([]);
+  });
+
+  it('leaves no process of LocalStack when it is killed, frozen functions included', async () => {
+    const started = dev(JOB, '--aws', 'localstack', '-i', 'flights=flights-0.ndjson.gz', '--flush', '--output', '-');
+    await started.seen('"output":"hourly"');
+    expect(leftRunning().filter((line) => line.includes('bootstrap.mjs')).length).toBeGreaterThan(3);
+    started.child.kill('SIGKILL');
+    await started.finished;
+    await expectNothingLeft();
+  });
+
+  it('refuses a local AWS that it does not know', async () => {
+    const { code, stderr } = await dev(JOB, '--aws', 'moto').finished;
+    expect(stderr).toMatch(/--aws <cloud>.*'moto' is invalid.*ministack, localstack/);
+    expect(code).toBe(2);
   });
 
   it('leaves no process when it is killed, and the next start removes its files', async () => {
