@@ -55,7 +55,13 @@ export class Permissions {
       this.#list(),
       this.#readJob(),
       // SSTs and the manifest too: it folds by itself when the commit functions are too far behind.
-      this.#write(`${path}/log/*`, `${path}/sst/*`, `${path}/manifest`, `${ANY_EPOCH}/out/*/p${partition}/*`),
+      this.#write(
+        `${path}/log/*`,
+        `${path}/sst/*`,
+        `${path}/manifest`,
+        `${path}/starts`,
+        `${ANY_EPOCH}/out/*/p${partition}/*`,
+      ),
       this.#send('fold.fifo', ...(lastStage ? [] : [`s${stage + 1}p*.fifo`])),
     ];
   }

@@ -32,4 +32,5 @@ export const batch = sqsLambda({
   open: (env) => new BatchFunction(env, readPlace(process.env)),
   work: (state, records, invocation) =>
     eachRecord(records, (record) => state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record))),
+  ended: (state) => state.ended(),
 });

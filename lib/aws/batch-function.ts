@@ -10,23 +10,33 @@ import { decodeSection } from '../batch/segment.ts';
 import { StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
 import { halt } from '../commit/halt.ts';
-import { errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
+import { standingOf } from '../commit/sweep.ts';
+import { CorruptionError, errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
 import { partitionPath } from '../object-store/names.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
 import { type BatchTrigger, carriedInput, carriedPlace, carriedPlan } from './messages.ts';
+import { MARGIN_MS } from './reserves.ts';
+import { killsAt, readStarts, type Start, writeStarts } from './starts.ts';
 import { triggerStage } from './triggers.ts';
 
 /** Errors without a code of ours may pass: so often a batch is tried before its partition is halted. */
 const TRIES_UNKNOWN = 4;
+/** So many processes in a row that were killed at a batch, and nobody else tries. */
+const MOST_KILLED = 3;
+/** No invocation is longer; and what is given to the platform to kill it, and to clocks that differ. */
+const MAX_INVOCATION_MS = 15 * 60_000;
+const SURELY_MS = 10_000;
 
 export class BatchFunction {
   readonly #env: FunctionEnvironment;
   readonly #stage: number;
   readonly #partition: number;
   readonly #runner: PartitionRunner;
+  /** That this invocation has begun is written down, and to be taken back. */
+  #started = false;
 
   constructor(env: FunctionEnvironment, place: { readonly stage: number; readonly partition: number }) {
     const { store, names, file, engine, committer } = env;
@@ -54,6 +64,8 @@ export class BatchFunction {
     }
     const startMs = clock.monotonic();
     try {
+      // Sent again, or delivered again: whoever had it before may have been killed.
+      if ((tries > 1 || trigger.tries !== undefined) && (await this.#isDeadly(n, invocation))) return;
       const plan = carriedPlan(trigger, report);
       const input = await this.#inputOf(trigger, plan);
       const committed = await this.#runner.run(n, { ...(plan && { plan }), ...(input && { input }) }, invocation);
@@ -64,6 +76,56 @@ export class BatchFunction {
       await committer.flush();
       await this.#failed(error, invocation, tries);
     }
+  }
+
+  /** The invocation ends in good order, whatever became of its work. */
+  async ended(): Promise<void> {
+    if (!this.#started) return;
+    this.#started = false;
+    const { store, names, report } = this.#env;
+    try {
+      await writeStarts(store, names, this.#runner.path, []);
+    } catch (error) {
+      report.warn('that a try ended in good order was not written down', { error: errorText(error) });
+    }
+  }
+
+  /**
+   * Writes down that a try begins. @returns true: processes were killed at this batch, one after the other, and the partition is
+   * halted before this one is, too
+   */
+  async #isDeadly(n: number, invocation: Invocation): Promise<boolean> {
+    const { store, names, random, clock, report, retentionMs } = this.#env;
+    const { path, state } = this.#runner;
+    const { head, halted } = await standingOf(path, { store, names, retentionMs });
+    if (halted || head >= n) return false;
+    const next = head + 1;
+    let starts: readonly Start[] = [];
+    try {
+      starts = (await readStarts(store, names, path)).filter((start) => start.n === next);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      report.trouble?.('what is known of tries before cannot be read, and counting begins anew', error);
+    }
+    const nowMs = clock.now();
+    const kills = killsAt(starts, next, nowMs);
+    if (kills < MOST_KILLED) {
+      const endsMs = nowMs + Math.min(MAX_INVOCATION_MS, invocation.remainingMs + MARGIN_MS) + SURELY_MS;
+      // It may be written though it seems not to be.
+      this.#started = true;
+      await writeStarts(store, names, path, [...starts, { n: next, endsMs }]);
+      return false;
+    }
+    const reason = `the last ${kills} processes that tried it were killed before they could say why: out of memory, or over their time in code that waits for nothing. The function's log says which (REPORT lines). Raise memorySize or timeout, or correct the job, and deploy; then misa resume`;
+    report.error(`partition ${path} is halted at batch ${next}`, new MisaError('PROCESS_KILLED', reason), {
+      batch: next,
+    });
+    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
+    state.adopt(await halt({ store, names, path, random }, { n: next, code: 'PROCESS_KILLED', reason }));
+    report.metric('Halted', 1);
+    // Whoever resumes it gets as many tries again.
+    await writeStarts(store, names, path, []);
+    return true;
   }
 
   /** The rows that a trigger carries, or says the place of; `undefined`: the runner finds them. */

@@ -40,6 +40,8 @@ export function sqsLambda<S>(
       records: readonly SQSRecord[],
       invocation: Invocation,
     ) => Promise<ReadonlyMap<string, unknown>>;
+    /** After each invocation that ends in good order, beyond its deadline too. */
+    readonly ended?: (state: S) => Promise<void>;
   },
 ): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
   const report = observe(options.name, options.fields);
@@ -56,6 +58,7 @@ export function sqsLambda<S>(
         queue,
         work: (records, invocation) => options.work(state, records, invocation),
       });
+      await options.ended?.(state);
       await flushTrace();
       return answer;
     } finally {

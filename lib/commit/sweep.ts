@@ -48,7 +48,7 @@ export interface Swept {
 }
 
 /** Where a partition stands. */
-interface Standing {
+export interface Standing {
   readonly path: PartitionPath;
   readonly through: number;
   /** Log entries up to this are there or folded. */
@@ -87,7 +87,11 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
   return { missing: missing.slice(0, maxMissing), unfolded, halted, planned, backlog };
 }
 
-async function standingOf(path: PartitionPath, options: SweepOptions): Promise<Standing> {
+/** @throws {CorruptionError} its manifest cannot be read @throws {StoreError} */
+export async function standingOf(
+  path: PartitionPath,
+  options: Pick<SweepOptions, 'store' | 'names' | 'retentionMs' | 'maxAhead' | 'signal'>,
+): Promise<Standing> {
   const { store, names, retentionMs, maxAhead = 64, signal } = options;
   let loaded: LoadedManifest = await loadManifest(store, names.manifest(path), { signal });
   let head = loaded.manifest.through;

@@ -36,6 +36,8 @@ export interface Names {
   sst(path: PartitionPath, id: string): string;
   sstPrefix(path: PartitionPath): string;
   manifest(path: PartitionPath): string;
+  /** Tries of a batch that was tried before; advisory. */
+  starts(path: PartitionPath): string;
   warm(path: PartitionPath, n: number, version: number): string;
   warmPrefix(path: PartitionPath): string;
   out(output: string, partition: number, n: number): string;
@@ -76,6 +78,7 @@ export function names(job: string, epoch: number): Names {
     sst: (path, id) => `${root}/${path}/sst/${id}`,
     sstPrefix: (path) => `${root}/${path}/sst/`,
     manifest: (path) => `${root}/${path}/manifest`,
+    starts: (path) => `${root}/${path}/starts`,
     warm: (path, n, version) => `${root}/${path}/warm/${pad(n)}-${version}`,
     warmPrefix: (path) => `${root}/${path}/warm/`,
     out: (output, partition, n) => `${root}/out/${output}/p${partition}/${pad(n)}`,

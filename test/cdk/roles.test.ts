@@ -55,7 +55,7 @@ describe('what a function writes', () => {
   test.each([
     ['AdmitRole', ['job.json']],
     ['IngestRole', ['e*/seg/*', 'e*/plan/*', 'e*/planner/sst/*', 'e*/planner/manifest']],
-    ['Batchs0p0Role', ['e*/s0/p0/log/*', 'e*/s0/p0/sst/*', 'e*/s0/p0/manifest', 'e*/out/*/p0/*']],
+    ['Batchs0p0Role', ['e*/s0/p0/log/*', 'e*/s0/p0/sst/*', 'e*/s0/p0/manifest', 'e*/s0/p0/starts', 'e*/out/*/p0/*']],
     ['FoldRole', ['e*/*/sst/*', 'e*/*/manifest', 'e*/out/*']],
     ['CompactRole', ['e*/*/sst/*', 'e*/*/manifest']],
     ['PreloadRole', ['e*/*/warm/*']],

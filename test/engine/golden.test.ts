@@ -325,6 +325,17 @@ it('the cursor of a consumer', () => {
   expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
 });
 
+it('tries of a batch that was tried before', () => {
+  const body = {
+    starts: [
+      { n: 42, endsMs: 1_700_000_070_000 },
+      { n: 42, endsMs: 1_700_000_430_000 },
+    ],
+  };
+  const bytes = matches('starts-v1.json', encodeEnvelope('starts', 1, body));
+  expect(decodeEnvelope('starts', 1, bytes, 'golden')).toEqual(body);
+});
+
 it('what maintain remembers', () => {
   const stuck = { n: 42, sinceMs: 1_700_000_000_000, sent: 3, sentMs: 1_700_000_180_000 };
   const body = {

@@ -32,7 +32,7 @@ import type { InputObject } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { type Random, seededRandom } from '../../lib/util/random.ts';
 import { FastClock, openEngine, outcomeOf } from './engine.ts';
-import { type CountingStore, CrashError, countingStore, hookedStore } from './stores.ts';
+import { type CountingStore, CrashError, countingStore, hookedStore, type StoreCall } from './stores.ts';
 
 /** Chances by kind of fault, 0 to 1. */
 export interface Faults {
@@ -99,6 +99,8 @@ export class SimulatedAws {
   readonly counts = new Map<string, number>();
   readonly job: PhysicalJob;
   readonly objects = new Map<string, InputObject>();
+  /** Requests at which a process is killed each time it comes there. */
+  deadly: (call: StoreCall) => boolean = () => false;
   /** Accepted plans, kept beyond their collection. */
   readonly plans: Plan[] = [];
   readonly #random: Random;
@@ -303,7 +305,9 @@ export class SimulatedAws {
     const life = new Life();
     const { busy, timeOut = 0 } = this.#faults;
     const store = hookedStore(this.store, {
-      before: ({ op, name }) => {
+      before: (call) => {
+        const { op, name } = call;
+        if (this.deadly(call)) life.left = 0;
         life.spend(false);
         if (this.#calm) return;
         if (this.#chance(busy)) throw new StoreError('STORE_BUSY', `slow down: ${op} ${name}`, { retryable: true });
@@ -377,8 +381,13 @@ export class SimulatedAws {
     }
     const [stage, partition] = url.split('/').map((part) => Number(part.slice(1)));
     const state = new BatchFunction(env, { stage: stage!, partition: partition! });
-    return (records, invocation) =>
-      eachRecord(records, (record) => state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record)));
+    return async (records, invocation) => {
+      const failed = await eachRecord(records, (record) =>
+        state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record)),
+      );
+      if (invocation.live) await state.ended();
+      return failed;
+    };
   }
 
   #queue(url: string, life: Life): Queue {

@@ -10,6 +10,7 @@ const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
 const awsRules = at('test/aws/rules.test.ts');
 const maintainRules = at('test/aws/maintain.test.ts');
+const killed = at('test/aws/killed.test.ts');
 const ingest = at('test/aws/ingest.test.ts');
 const invocation = at('test/aws/invocation.test.ts');
 const send = at('test/cli/send.test.ts');
@@ -615,6 +616,28 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'noted[path] = stuck;',
     rule: '⚑ sweep-backoff: the next run knows what this one has sent',
     tests: [maintainRules('a day with stuck partitions')],
+  },
+
+  {
+    file: 'lib/aws/starts.ts',
+    from: 'start.n === n && start.endsMs < nowMs',
+    to: 'start.n === n',
+    rule: '⚑ killed-starts: who may still be running does not count',
+    tests: [killed('failures in good order do not count')],
+  },
+  {
+    file: 'lib/aws/batch-function.ts',
+    from: 'if (!this.#started) return;',
+    to: 'if (this.#started) return;',
+    rule: '⚑ killed-starts: what ends in good order is taken back',
+    tests: [killed('failures in good order do not count')],
+  },
+  {
+    file: 'lib/aws/batch-function.ts',
+    from: 'filter((start) => start.n === next);',
+    to: 'map((start) => ({ ...start, n: next }));',
+    rule: '⚑ killed-starts: of one batch',
+    tests: [killed('a catch-up in which every process is killed')],
   },
 
   // Results, and reads, again.
