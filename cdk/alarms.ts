@@ -12,7 +12,7 @@ import { Duration } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
 import type { JobFunctions } from './job-functions.ts';
 import type { JobQueues } from './job-queues.ts';
-import { jobMetric, MINUTE } from './metrics.ts';
+import { jobMetric, latePercent, MINUTE } from './metrics.ts';
 import type { PartitionGroup } from './partitions.ts';
 import type { AlarmOptions } from './props.ts';
 import type { JobQueue } from './queues.ts';
@@ -28,7 +28,11 @@ export interface Watched {
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
+const QUARTER_HOUR = Duration.minutes(15);
 const DEFAULT_INPUT_AGE = Duration.minutes(15);
+const DEFAULT_LATE_SHARE = 0.1;
+/** Of fewer rows a share says nothing. */
+const LATE_OF_ROWS = 100;
 /** Rounds begin each ten minutes, and what they may delete is half an hour old. */
 const COLLECTION_BEHIND = Duration.hours(2);
 
@@ -50,6 +54,7 @@ export class Alarms {
   constructor(scope: Construct, watched: Watched, options: AlarmOptions, topic: ITopic | undefined) {
     this.#topic = topic;
     this.#state(scope, watched, options);
+    this.#late(scope, watched, options.lateShare ?? DEFAULT_LATE_SHARE);
     this.#collection(scope, watched);
     for (const [name, queue] of Object.entries(watched.queues) as [string, JobQueue | undefined][]) {
       if (queue !== undefined) this.#deadLetters(scope, capital(name), `the ${name} queue`, queue.deadLetters);
@@ -92,6 +97,15 @@ export class Alarms {
       periods: 3,
       missing: TreatMissingData.BREACHING,
       text: `Nobody looks for lost messages of job ${job} nor collects its garbage: the schedule of the maintain function is off, or the function cannot start.`,
+    });
+  }
+
+  #late(scope: Construct, { job }: Watched, share: number): void {
+    const percent = Math.round(share * 1000) / 10;
+    this.#add(scope, 'LateRows', {
+      metric: latePercent(job, LATE_OF_ROWS, QUARTER_HOUR),
+      from: percent,
+      text: `${percent} % or more of the rows of job ${job} come too late for their windows, and are in no result. Input comes out of order, an event time is far in the future, or the source needs a longer delay. \`misa status\` has the totals.`,
     });
   }
 

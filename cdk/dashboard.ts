@@ -22,7 +22,7 @@ import { Aws, Duration, Fn } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
 import type { JobFunctions } from './job-functions.ts';
 import type { JobQueues } from './job-queues.ts';
-import { type FunctionRole, jobMetric, MINUTE } from './metrics.ts';
+import { type FunctionRole, jobMetric, latePercent, MINUTE } from './metrics.ts';
 
 export interface DashboardOptions {
   readonly job: string;
@@ -71,9 +71,17 @@ function heading({ job, store, inputPrefix }: DashboardOptions): IWidget {
 function numbers(options: DashboardOptions): IWidget[] {
   const { job } = options;
   const value = (title: string, metric: IMetric): IWidget =>
-    new SingleValueWidget({ title, metrics: [metric], width: 4, height: 3, sparkline: true });
+    new SingleValueWidget({ title, metrics: [metric], width: 3, height: 3, sparkline: true });
   return [
     value('Rows a minute', jobMetric(job, 'ingest', 'Rows', 'Sum', 'rows')),
+    new SingleValueWidget({
+      title: 'Late rows, in the time shown',
+      metrics: [jobMetric(job, 'batch', 'Late', 'Sum', 'late')],
+      width: 3,
+      height: 3,
+      setPeriodToTimeRange: true,
+    }),
+    value('Late (%)', latePercent(job, 1, MINUTE)),
     value('Batch p99 (ms)', jobMetric(job, 'batch', 'BatchDuration', 'p99', 'batch')),
     value('Planned, not committed', jobMetric(job, 'maintain', 'Backlog', 'Maximum', 'batches')),
     value('Committed, not folded', jobMetric(job, 'maintain', 'CommitLag', 'Maximum', 'batches')),

@@ -21,6 +21,11 @@ export interface AlarmOptions {
   readonly commitLag?: number;
   /** Alarm when input waits this long to be planned. Default 15 minutes. */
   readonly inputAge?: Duration;
+  /**
+   * Alarm when this share of the rows of a quarter of an hour is late, of 100 rows at least; above 0, and 1 at most. Default
+   * 0.1: one row in ten.
+   */
+  readonly lateShare?: number;
 }
 
 /** Props of {@link MisaJob}; only `entry` is needed. */

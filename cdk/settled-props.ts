@@ -75,6 +75,11 @@ export function settleProps(props: MisaJobProps): SettledProps {
       `cacheSize may be ${Math.floor(MAX_DISK_MIB / DISK_FOR_CACHE)} MiB at most: a function has ${MAX_DISK_MIB} MiB of disk`,
     );
   }
+  const alarms = props.alarms === false ? undefined : props.alarms === true ? {} : (props.alarms ?? {});
+  const lateShare = alarms?.lateShare ?? 1;
+  if (!(lateShare > 0 && lateShare <= 1)) {
+    throw bad(`alarms.lateShare is a share of the rows, above 0 and 1 at most, and is ${lateShare}: 0.1 is one in ten`);
+  }
   return {
     job,
     entry,
@@ -89,7 +94,7 @@ export function settleProps(props: MisaJobProps): SettledProps {
     memorySize,
     cacheSize,
     disk: Size.mebibytes(diskMib),
-    alarms: props.alarms === false ? undefined : props.alarms === true ? {} : (props.alarms ?? {}),
+    alarms,
     trace: props.trace ?? false,
     sourceMaps: props.sourceMaps ?? false,
   };

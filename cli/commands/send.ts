@@ -5,6 +5,7 @@
 
 import { expandInputs, type FileRef } from '../../lib/source/index.ts';
 import { systemClock } from '../../lib/util/clock.ts';
+import { awaitBatches, lateSoFar } from '../aws/await-batches.ts';
 import { checkSource, type DeployedJob, openDeployedJob } from '../aws/deployed-job.ts';
 import { openQueue } from '../aws/queues.ts';
 import { plannedNames, uploadFiles } from '../aws/send-files.ts';
@@ -39,22 +40,23 @@ export async function sendCommand(source: string, patterns: readonly string[], o
     const job = await openDeployedJob({ job: options.job, stack: options.stack });
     checkSource(job, source);
     const startMs = systemClock.monotonic();
+    const lateBefore = flush ? await lateSoFar(job) : 0;
     const sent =
       fromInput || options.records
         ? await sendAsRows(job, source, files, fromInput, steps)
         : await sendAsFiles(job, source, files, steps);
-    if (flush) await closeWindows(job, sent.planned, steps);
+    const late = flush ? await closeWindows(job, sent.planned, lateBefore, steps) : undefined;
     steps.close();
     const elapsedMs = systemClock.monotonic() - startMs;
     if (json) {
       const { planned: _, text: __, ...totals } = sent;
       const about = { event: 'end', job: job.file.name, source, flushed: flush, elapsedMs: Math.round(elapsedMs) };
-      process.stdout.write(`${JSON.stringify({ ...about, ...totals })}\n`);
+      process.stdout.write(`${JSON.stringify({ ...about, ...(late === undefined ? {} : { late }), ...totals })}\n`);
     } else {
-      const { bold, dim } = styleOf(process.stdout);
+      const { bold, dim, bad } = styleOf(process.stdout);
       const next = `misa status ${job.file.name} --stack${options.stack === undefined ? '' : ` ${options.stack}`}`;
       process.stdout.write(
-        `${bold(job.file.name)}: ${sent.text} for ${source} in ${milliseconds(elapsedMs)}\n${dim(`  ${next}`)}\n`,
+        `${bold(job.file.name)}: ${sent.text} for ${source} in ${milliseconds(elapsedMs)}${lateText(late, bad)}\n${dim(`  ${next}`)}\n`,
       );
     }
     if (sent.bad > 0) throw badRows(sent.bad);
@@ -115,8 +117,23 @@ async function sendAsRows(
   return { rows, messages, bad, planned: names.map((name) => ({ source, name })), text };
 }
 
-/** ⚑ flush-behind: windows are closed behind what was sent, not before it: the queue keeps no order. */
-async function closeWindows(job: DeployedJob, sent: readonly PlannedName[], steps: Steps): Promise<void> {
+/** The rows may be others', who send at the same time: a batch does not tell. */
+function lateText(late: number | null | undefined, bad: (text: string) => string): string {
+  if (late === undefined) return '';
+  if (late === null) return '; how many rows are late is not known before its batches are done';
+  return late === 0 ? ', no row late' : `, ${bad(`${count(late, 'row')} late`)}`;
+}
+
+/**
+ * ⚑ flush-behind: windows are closed behind what was sent, not before it: the queue keeps no order.
+ * @returns rows that were late since; `null`: the batches are not done
+ */
+async function closeWindows(
+  job: DeployedJob,
+  sent: readonly PlannedName[],
+  lateBefore: number,
+  steps: Steps,
+): Promise<number | null> {
   steps.step('plan', 'Waiting until all of it is planned (Ctrl-C: what is sent stays sent)');
   const unplanned = new Unplanned(job, sent);
   for (;;) {
@@ -128,4 +145,9 @@ async function closeWindows(job: DeployedJob, sent: readonly PlannedName[], step
   steps.step('flush', 'Closing the windows');
   await sendFlush(await openQueue(outputOf(job.stack, 'InputQueueUrl')));
   steps.done('told');
+  steps.step('batches', 'Waiting for the batches of it (Ctrl-C: they go on)');
+  const done = await awaitBatches(job, steps);
+  const late = done ? (await lateSoFar(job)) - lateBefore : null;
+  steps.done(late === null ? 'they take longer' : `${count(late, 'row')} late`);
+  return late;
 }

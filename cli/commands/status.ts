@@ -3,12 +3,12 @@
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
 import type { Manifest, RowTotals } from '../../lib/manifest/manifest.ts';
-import { addTotals, totalsOf } from '../../lib/manifest/totals.ts';
 import { greatest, smallest } from '../../lib/util/numbers.ts';
 import type { DeployedJob } from '../aws/deployed-job.ts';
 import type { PartitionView } from '../state/partition-view.ts';
 import { planned } from '../state/planned.ts';
 import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
+import { totalsOfJob } from '../state/totals.ts';
 import { type JobViews, openViews } from '../state/views.ts';
 import { bytes, number, styleOf, table, time } from '../text.ts';
 
@@ -70,23 +70,6 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
     ...(queues === undefined ? [] : ['\n', queueing!.queueTable(queues, { bad })]),
   ];
   process.stdout.write(text.join(''));
-}
-
-/** Over the life of the job: what the manifests have added up, and the log entries that no manifest has folded. */
-function totalsOfJob({ planner, stages }: JobViews): RowTotals | null {
-  const of = ({ manifest, unfolded }: PartitionView): RowTotals | undefined => {
-    const more = totalsOf(unfolded);
-    return more === undefined ? manifest.totals : addTotals(manifest.totals, more);
-  };
-  const planning = of(planner);
-  const parts = stages.flat().flatMap((view) => of(view) ?? []);
-  if (planning === undefined || parts.length === 0) return null;
-  const from = greatest(
-    parts.map((part) => part.from),
-    planning.from,
-  );
-  // Rows are counted once, where they are planned: what the head drops or refuses reaches no partition.
-  return { ...parts.reduce(addTotals), rows: planning.rows, from };
 }
 
 function totalsText({ from, rows, late, skipped, quarantined, setAside, emitted }: RowTotals): string {

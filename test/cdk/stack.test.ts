@@ -277,7 +277,7 @@ describe('what watches', () => {
     const partitions = ['s0p0', 's0p1', 's0p2', 's0p3'];
     expect(ids.sort()).toEqual(
       [
-        ...['CollectionBehind', 'CommitLag', 'Halted', 'InputAge', 'SweepStopped'],
+        ...['CollectionBehind', 'CommitLag', 'Halted', 'InputAge', 'LateRows', 'SweepStopped'],
         ...each(['Input', 'Fold', 'Compact', 'Plan', ...partitions], ['DeadLetters']),
         ...each(['Ingest', 'Fold', 'Compact', 'Maintain', 'Preload', ...partitions], ['Errors', 'Throttles']),
       ].sort(),
@@ -296,6 +296,35 @@ describe('what watches', () => {
         { Name: 'service', Value: 'departures' },
       ],
     });
+  });
+
+  test('late rows sound by their share of a quarter of an hour, of a hundred rows at least', () => {
+    const alarmOf = (made: Stack): Properties => resourceOf(made, 'AWS::CloudWatch::Alarm', 'LateRows').Properties;
+    const { Metrics, ...alarm } = alarmOf(stack);
+    expect(alarm).toMatchObject({
+      Threshold: 10,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      EvaluationPeriods: 1,
+      TreatMissingData: 'notBreaching',
+    });
+    expect(Metrics.find((m: Properties) => m.Expression !== undefined).Expression).toBe(
+      'IF(rows >= 100, 100 * late / rows, 0)',
+    );
+    const read = Metrics.filter((m: Properties) => m.MetricStat !== undefined).map((m: Properties) => [
+      m.Id,
+      m.MetricStat.Metric.MetricName,
+      m.MetricStat.Metric.Dimensions[0].Value,
+      m.MetricStat.Period,
+      m.MetricStat.Stat,
+    ]);
+    expect(read).toEqual([
+      ['late', 'Late', 'batch', 900, 'Sum'],
+      ['rows', 'Rows', 'batch', 900, 'Sum'],
+    ]);
+    expect(alarmOf(makeStack({ alarms: { lateShare: 0.255 } }).stack).Threshold).toBe(25.5);
+    for (const lateShare of [0, -1, 1.5, 10, Number.NaN]) {
+      expect(() => makeStack({ alarms: { lateShare } }), String(lateShare)).toThrow(/lateShare .* 0\.1 is one in ten/);
+    }
   });
 
   test('maintain that fails in each round of garbage collection sounds, however seldom it runs', () => {
@@ -347,6 +376,7 @@ describe('what watches', () => {
     expect(titles).toEqual(
       expect.arrayContaining(['Batch duration (ms)', 'Commit lag (batches)', 'State reads by tier']),
     );
+    expect(titles).toContain('Late rows, in the time shown');
     for (const { x, width } of body.widgets) expect(x + width).toBeLessThanOrEqual(24);
   });
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePlan } from '../../lib/batch/plan.ts';
 import { halt } from '../../lib/commit/halt.ts';
 import { count, type Job, job, source, tumbling } from '../../lib/index.ts';
+import { encodeLogEntry } from '../../lib/log/entry.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, PLANNER, partitionPath } from '../../lib/object-store/names.ts';
 import { systemClock } from '../../lib/util/clock.ts';
@@ -55,6 +56,28 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
       attempt: 'test',
     });
     await stack.store.create(names('sent', 1).log(PLANNER, n), bytes);
+  }
+
+  /** Commits batch 1 of a partition, as its batch function would. */
+  async function commit(partition: number, late: number): Promise<void> {
+    const { bytes } = encodeLogEntry(
+      {
+        n: 1,
+        attempt: 'test',
+        planHash: '',
+        previousHash: '',
+        publishedThrough: 0,
+        outputs: [],
+        nextPartitions: 0,
+        changes: 0,
+        counts: { rows: 10, late, skipped: 0, quarantined: 0, emitted: 0 },
+        reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
+      },
+      new Uint8Array(0),
+      [],
+      [],
+    );
+    await stack.store.create(names('sent', 1).log(partitionPath(0, partition), 1), bytes);
   }
 
   async function received(): Promise<Record<string, unknown>[]> {
@@ -116,7 +139,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     expect(await received()).toMatchObject([{ rows: [{ at: 2 }] }]);
   });
 
-  it('close the windows only when all that was sent is planned (⚑ flush-behind)', async () => {
+  it('close the windows only when all that was sent is planned (⚑ flush-behind), and tell how many rows were late', async () => {
     space.write('last.ndjson', ndjson(clicks(1, 500)));
     const started = start('send', 'clicks', 'last.ndjson', '--flush', '--json');
     await started.seen('"step":"plan"');
@@ -125,8 +148,15 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     const [key, body] = [...(await stack.objects('in/sent/clicks/last-'))][0]!;
     const etag = createHash('md5').update(body).digest('hex');
     await plan(1, 'clicks', `s3://${stack.bucket}/${key}@${etag}`);
-    expect((await started.finished).code).toBe(0);
+    await started.seen('"step":"batches"');
     expect(await received()).toMatchObject([{ misa: 1, control: 'flush' }]);
+    await commit(0, 3);
+    await commit(1, 4);
+    const { code, stdout } = await started.finished;
+    expect(code).toBe(0);
+    expect(parseLines(stdout).at(-1)).toMatchObject({ event: 'end', flushed: true, late: 7 });
+    const status = await run('status', 'sent', '--stack');
+    expect(status.stdout).toMatch(/in all +1 rows, 7 late/);
   });
 
   it('name the sources where there is none of that name, and send nothing', async () => {
@@ -163,14 +193,14 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
   it('let a halted partition go on', async () => {
     const path = partitionPath(0, 1);
     const jobNames = names('sent', 1);
-    const at = { n: 1, code: 'USER_FUNCTION', reason: 'no luck' };
+    const at = { n: 2, code: 'USER_FUNCTION', reason: 'no luck' };
     await halt({ store: stack.store, names: jobNames, path, random: systemRandom }, at);
-    expect((await run('status', 'sent', '--stack')).stdout).toContain('s0/p1 is halted at batch 1: no luck');
+    expect((await run('status', 'sent', '--stack')).stdout).toContain('s0/p1 is halted at batch 2: no luck');
     const wrong = await run('resume', 'sent', '--stack', '--partition', 's0/p7');
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('it has planner, s0/p0, s0/p1') });
     const { code, stdout } = await run('resume', 'sent', '--stack');
     expect(code).toBe(0);
-    expect(stdout).toContain('s0/p1 goes on at batch 1; it was halted: no luck');
+    expect(stdout).toContain('s0/p1 goes on at batch 2; it was halted: no luck');
     expect((await loadManifest(stack.store, jobNames.manifest(path))).manifest.halted).toBeNull();
     expect((await run('resume', 'sent', '--stack')).stdout).toBe('no partition of job sent is halted\n');
   });
