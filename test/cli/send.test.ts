@@ -58,11 +58,11 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     await stack.store.create(names('sent', 1).log(PLANNER, n), bytes);
   }
 
-  /** Commits batch 1 of a partition, as its batch function would. */
-  async function commit(partition: number, late: number): Promise<void> {
+  /** Commits a batch of a partition, as its batch function would. */
+  async function commit(n: number, partition: number, late: number): Promise<void> {
     const { bytes } = encodeLogEntry(
       {
-        n: 1,
+        n,
         attempt: 'test',
         planHash: '',
         previousHash: '',
@@ -77,7 +77,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
       [],
       [],
     );
-    await stack.store.create(names('sent', 1).log(partitionPath(0, partition), 1), bytes);
+    await stack.store.create(names('sent', 1).log(partitionPath(0, partition), n), bytes);
   }
 
   async function received(): Promise<Record<string, unknown>[]> {
@@ -139,7 +139,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     expect(await received()).toMatchObject([{ rows: [{ at: 2 }] }]);
   });
 
-  it('close the windows only when all that was sent is planned (⚑ flush-behind), and tell how many rows were late', async () => {
+  it('close the windows only when all that was sent is planned (⚑ flush-behind)', async () => {
     space.write('last.ndjson', ndjson(clicks(1, 500)));
     const started = start('send', 'clicks', 'last.ndjson', '--flush', '--json');
     await started.seen('"step":"plan"');
@@ -148,15 +148,25 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     const [key, body] = [...(await stack.objects('in/sent/clicks/last-'))][0]!;
     const etag = createHash('md5').update(body).digest('hex');
     await plan(1, 'clicks', `s3://${stack.bucket}/${key}@${etag}`);
+    expect((await started.finished).code).toBe(0);
+    expect(await received()).toMatchObject([{ misa: 1, control: 'flush' }]);
+  });
+
+  it('wait for the batches of what they flushed, and tell how many rows were late', async () => {
+    const started = start('send', 'clicks', '-', '--flush', '--json');
+    started.child.stdin!.end('{"at":1}\n');
+    await started.seen('"step":"plan"');
+    const [{ id } = {}] = await received();
+    await plan(2, 'clicks', `message ${id}`);
     await started.seen('"step":"batches"');
     expect(await received()).toMatchObject([{ misa: 1, control: 'flush' }]);
-    await commit(0, 3);
-    await commit(1, 4);
+    for (const n of [1, 2]) await commit(n, 0, 3);
+    for (const n of [1, 2]) await commit(n, 1, 4);
     const { code, stdout } = await started.finished;
     expect(code).toBe(0);
-    expect(parseLines(stdout).at(-1)).toMatchObject({ event: 'end', flushed: true, late: 7 });
+    expect(parseLines(stdout).at(-1)).toMatchObject({ event: 'end', flushed: true, late: 14 });
     const status = await run('status', 'sent', '--stack');
-    expect(status.stdout).toMatch(/in all +1 rows, 7 late/);
+    expect(status.stdout).toMatch(/in all +2 rows, 14 late/);
   });
 
   it('name the sources where there is none of that name, and send nothing', async () => {
@@ -193,14 +203,14 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
   it('let a halted partition go on', async () => {
     const path = partitionPath(0, 1);
     const jobNames = names('sent', 1);
-    const at = { n: 2, code: 'USER_FUNCTION', reason: 'no luck' };
+    const at = { n: 3, code: 'USER_FUNCTION', reason: 'no luck' };
     await halt({ store: stack.store, names: jobNames, path, random: systemRandom }, at);
-    expect((await run('status', 'sent', '--stack')).stdout).toContain('s0/p1 is halted at batch 2: no luck');
+    expect((await run('status', 'sent', '--stack')).stdout).toContain('s0/p1 is halted at batch 3: no luck');
     const wrong = await run('resume', 'sent', '--stack', '--partition', 's0/p7');
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('it has planner, s0/p0, s0/p1') });
     const { code, stdout } = await run('resume', 'sent', '--stack');
     expect(code).toBe(0);
-    expect(stdout).toContain('s0/p1 goes on at batch 2; it was halted: no luck');
+    expect(stdout).toContain('s0/p1 goes on at batch 3; it was halted: no luck');
     expect((await loadManifest(stack.store, jobNames.manifest(path))).manifest.halted).toBeNull();
     expect((await run('resume', 'sent', '--stack')).stdout).toBe('no partition of job sent is halted\n');
   });
