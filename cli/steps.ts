@@ -1,7 +1,7 @@
 /**
  * What a command with several steps is doing, while it does it: on a terminal one line that is redrawn, which stays with
- * its result when the step is done; elsewhere a plain line at its beginning and end, and one every few seconds.
- * For machines one JSON object a line.
+ * its result when the step is done; elsewhere a plain line at its beginning and end, and one every few seconds, if there is
+ * something new to say. For machines one JSON object a line.
  */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import { systemClock } from '../lib/util/clock.ts';
@@ -30,15 +30,18 @@ export interface StepsOptions {
   readonly stream?: NodeJS.WriteStream;
   /** No line that is redrawn, on a terminal neither. */
   readonly plain?: boolean;
+  /** A clock for durations. Default: the machine's. */
+  readonly nowMs?: () => number;
 }
 
 export function stepsFor({
   json,
   stream = json ? process.stdout : process.stderr,
   plain = false,
+  nowMs = () => systemClock.monotonic(),
 }: StepsOptions): Steps {
   if (json) return jsonSteps(stream);
-  return stream.isTTY && process.env.TERM !== 'dumb' && !plain ? terminalSteps(stream) : lineSteps(stream);
+  return stream.isTTY && process.env.TERM !== 'dumb' && !plain ? terminalSteps(stream) : lineSteps(stream, nowMs);
 }
 
 interface Running {
@@ -55,20 +58,23 @@ function tookMs({ startedMs }: Running): number {
   return systemClock.monotonic() - startedMs;
 }
 
-function lineSteps(stream: NodeJS.WriteStream): Steps {
+function lineSteps(stream: NodeJS.WriteStream, nowMs: () => number): Steps {
   let running: Running | undefined;
   let shownMs = 0;
+  let shown = '';
   const write = (text: string): void => void stream.write(`${text}\n`);
   return {
     step(name, title) {
       this.done();
       running = begin(name, title);
-      shownMs = running.startedMs;
+      shownMs = nowMs();
+      shown = '';
       write(title);
     },
     at(detail) {
-      if (running === undefined || systemClock.monotonic() - shownMs < EVERY_MS) return;
-      shownMs = systemClock.monotonic();
+      if (running === undefined || detail === shown || nowMs() - shownMs < EVERY_MS) return;
+      shownMs = nowMs();
+      shown = detail;
       write(`  ${detail}`);
     },
     done(result) {
@@ -149,15 +155,19 @@ function terminalSteps(stream: NodeJS.WriteStream): Steps {
 
 function jsonSteps(stream: NodeJS.WriteStream): Steps {
   let running: Running | undefined;
+  let shown = '';
   const write = (event: Record<string, unknown>): void => void stream.write(`${JSON.stringify(event)}\n`);
   return {
     step(name, title) {
       this.done();
       running = begin(name, title);
+      shown = '';
       write({ event: 'step', step: name, message: title });
     },
     at(detail) {
-      if (running !== undefined) write({ event: 'progress', step: running.name, message: detail });
+      if (running === undefined || detail === shown) return;
+      shown = detail;
+      write({ event: 'progress', step: running.name, message: detail });
     },
     done(result) {
       if (running !== undefined) {

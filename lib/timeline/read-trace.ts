@@ -92,7 +92,7 @@ function pickRun(runs: readonly string[], job: string, wanted: string | undefine
   if (latest === undefined) {
     throw new MisaError(
       'NO_TRACE',
-      `no run of job ${job} is recorded in this store. Run the job, or name its store with --store.`,
+      `no run of job ${job} is recorded in this store. Run the job, or name its store with --store. A deployed job records its runs if it is deployed with --trace (misa deploy --trace, misa dev --trace; in a stack of your own: trace: true).`,
     );
   }
   if (wanted === undefined) return latest;

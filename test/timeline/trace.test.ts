@@ -147,7 +147,10 @@ describe('reading runs', () => {
 
   it('says what to do when no run is recorded', async () => {
     const { store } = setUp();
-    await expect(readTrace(store, jobNames)).rejects.toMatchObject({ code: 'NO_TRACE' });
+    await expect(readTrace(store, jobNames)).rejects.toMatchObject({
+      code: 'NO_TRACE',
+      message: expect.stringContaining('misa deploy --trace'),
+    });
   });
 
   it('loses no more than the damaged part', async () => {
