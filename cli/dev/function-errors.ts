@@ -53,11 +53,23 @@ export function errorsIn(lines: readonly LogLine[]): FunctionError[] {
   return lines.flatMap(({ group, text }) => {
     if (text.startsWith('{')) return structured(group, text);
     const thrown = /^(?:Uncaught )?([A-Za-z]*Error): (.+)$/.exec(text);
-    const timedOut = /Task timed out after [\d.]+ seconds/.exec(text);
-    const message = timedOut?.[0] ?? thrown?.[2];
-    if (message === undefined) return [];
+    const killed = /Task timed out after [\d.]+ seconds|Runtime exited with(?:out| error: ).+/.exec(text);
+    const message = killed?.[0] ?? thrown?.[2];
+    if (message === undefined) return uncaught(group, text);
     return [{ function: ofGroup(group), message, final: thrown !== null && FINAL.has(thrown[1]!) }];
   });
+}
+
+/** What node's runtime in Lambda writes of what a handler threw. */
+function uncaught(group: string, text: string): FunctionError[] {
+  const json = /\bERROR\tInvoke Error\s+(\{.*\})$/.exec(text)?.[1];
+  if (json === undefined) return [];
+  try {
+    const { errorType = '', errorMessage = '' } = JSON.parse(json) as { errorType?: string; errorMessage?: string };
+    return [{ function: ofGroup(group), message: errorMessage, final: FINAL.has(errorType) }];
+  } catch {
+    return [];
+  }
 }
 
 interface LogEvent {

@@ -51,6 +51,21 @@ describe('errors in logs', () => {
       { function: 'Ingest', message: 'Task timed out after 60.00 seconds', final: false },
     ]);
   });
+
+  it('are also what a handler threw, and processes that were killed', () => {
+    const thrown = (errorType: string) => JSON.stringify({ errorType, errorMessage: 'no luck', trace: ['at a.js:1'] });
+    const lines = [
+      line(`2026-11-29T00:00:00.000Z\t1-2-3\tERROR\tInvoke Error\t${thrown('JobError')}`),
+      line(`ERROR\tInvoke Error\t${thrown('Error')}`),
+      line('RequestId: 1-2-3 Error: Runtime exited with error: signal: killed'),
+      line('Runtime.ExitError'),
+    ];
+    expect(errorsIn(lines)).toEqual([
+      { function: 'Ingest', message: 'no luck', final: true },
+      { function: 'Ingest', message: 'no luck', final: false },
+      { function: 'Ingest', message: 'Runtime exited with error: signal: killed', final: false },
+    ]);
+  });
 });
 
 describe('errors since the last look', () => {
