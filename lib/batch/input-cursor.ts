@@ -48,6 +48,8 @@ export class InputCursor {
   /** Rows of the chunk that are taken. */
   #taken = 0;
   #position: RowPosition | undefined;
+  /** Why the reading ended before the object did: told once the rows that are here are taken. */
+  #broken: { readonly error: unknown } | undefined;
   #sha256: string | undefined;
 
   private constructor(object: Readable, options: CursorOptions) {
@@ -55,7 +57,8 @@ export class InputCursor {
     this.#options = options;
     this.#position = from?.position;
     this.#rows = openRows(object, {
-      fromRow: from?.next ?? 0,
+      // The whole chunk again, so that it ends, and weighs, as it did; text that is hashed begins where its hasher stands.
+      fromRow: (hasher === undefined ? from?.position?.row : undefined) ?? from?.next ?? 0,
       near: from?.position,
       csv,
       chunkRows: CHUNK_ROWS,
@@ -77,8 +80,8 @@ export class InputCursor {
   static async open(object: Readable, options: CursorOptions): Promise<InputCursor> {
     const cursor = new InputCursor(object, options);
     try {
-      cursor.#chunk = await cursor.#pull();
-      if (cursor.#chunk !== undefined) cursor.#ahead = await cursor.#pull();
+      await cursor.#seek(options.from?.next ?? 0);
+      if (cursor.#chunk !== undefined) await cursor.#readAhead();
     } catch (error) {
       await cursor.close();
       throw error;
@@ -88,7 +91,7 @@ export class InputCursor {
 
   /** All rows are taken. */
   get ended(): boolean {
-    return this.#chunk === undefined;
+    return this.#chunk === undefined && this.#broken === undefined;
   }
 
   /** SHA-256 (hex) of the whole object, once it was read from its beginning to its end. */
@@ -99,7 +102,8 @@ export class InputCursor {
   /** Takes up to `max` rows of the present chunk into the builder. Only while not {@link ended}. @throws {InputError} */
   async take(builder: SegmentBuilder, max: number): Promise<Taken> {
     const { source, sourceName, name, version } = this.#options;
-    const chunk = this.#chunk!;
+    const chunk = this.#chunk;
+    if (chunk === undefined) throw this.#broken?.error;
     const from = this.#taken;
     const to = Math.min(chunk.rows.length, from + max);
     builder.open({ source, name });
@@ -111,7 +115,7 @@ export class InputCursor {
       this.#chunk = this.#ahead;
       this.#ahead = undefined;
       this.#taken = 0;
-      if (this.#chunk !== undefined) this.#ahead = await this.#pull();
+      if (this.#chunk !== undefined) await this.#readAhead();
     } else {
       // Inside a chunk there is no position to seek to: reading again begins at the chunk.
       this.#position = chunk.start;
@@ -150,6 +154,23 @@ export class InputCursor {
   /** Ends the reading. */
   async close(): Promise<void> {
     await this.#rows.return();
+  }
+
+  /** Passes over the rows that are planned. */
+  async #seek(row: number): Promise<void> {
+    do this.#chunk = await this.#pull();
+    while (this.#chunk !== undefined && this.#chunk.firstRow + this.#chunk.rows.length <= row);
+    if (this.#chunk !== undefined) this.#taken = Math.max(0, row - this.#chunk.firstRow);
+  }
+
+  /** Rows that were taken are not given up because the reading is ended. */
+  async #readAhead(): Promise<void> {
+    try {
+      this.#ahead = await this.#pull();
+    } catch (error) {
+      if (!this.#options.signal?.aborted) throw error;
+      this.#broken = { error };
+    }
   }
 
   async #pull(): Promise<RowChunk | undefined> {

@@ -23,8 +23,16 @@ export interface FileRef {
   readonly grows?: boolean | undefined;
 }
 
-/** Bytes a read; two are in memory at a time. */
-export const BLOCK_BYTES = 256 * 1024;
+/** Most bytes a read; two are in memory at a time. */
+const BLOCK_BYTES = 256 * 1024;
+
+/**
+ * Where the block ends that has the byte at `at`. Blocks stand at the same places wherever reading begins and whatever is read:
+ * chunks of rows end with them, and so may batches.
+ */
+export function blockEnd(at: number): number {
+  return at - (at % BLOCK_BYTES) + BLOCK_BYTES;
+}
 
 /**
  * The version of a file that is there now.
@@ -114,15 +122,15 @@ export class InputFile {
   async *blocks(offset: number, hash?: Hash, signal?: AbortSignal): AsyncGenerator<Buffer> {
     const { size } = this.ref;
     const readAt = (at: number): Promise<Buffer> => {
-      const block = this.read(at, Math.min(BLOCK_BYTES, size - at));
+      const block = this.read(at, Math.min(blockEnd(at), size) - at);
       block.catch(() => {}); // awaited one round later, or never
       return block;
     };
     let next = offset < size ? readAt(offset) : undefined;
-    for (let at = offset; next !== undefined; at += BLOCK_BYTES) {
+    for (let at = offset; next !== undefined; at = blockEnd(at)) {
       const block = await next;
       signal?.throwIfAborted();
-      next = at + BLOCK_BYTES < size ? readAt(at + BLOCK_BYTES) : undefined;
+      next = blockEnd(at) < size ? readAt(blockEnd(at)) : undefined;
       hash?.update(block);
       yield block;
     }

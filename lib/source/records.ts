@@ -202,7 +202,8 @@ class RecordDecoder {
       if (row instanceof BadRecord) chunk.addBad(row.reason, badText(bytes, text, begin, end, utf8), beginLine);
       else chunk.add(row, beginLine);
       this.#row++;
-      if (chunk.rows.length < chunkRows && this.#row < toRow) continue;
+      // Counted from the beginning of the file: chunks end at the same rows wherever reading began.
+      if (this.#row % chunkRows !== 0 && this.#row < toRow) continue;
       mark();
       yield this.#take();
       chunk = this.#chunk;

@@ -11,7 +11,7 @@ import { failureOf } from '../object-store/s3-errors.ts';
 import { backoffMs } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
-import { BLOCK_BYTES } from './file-blocks.ts';
+import { blockEnd } from './file-blocks.ts';
 import type { InputObject, ObjectReader } from './input-object.ts';
 import { mergeReads } from './merge-reads.ts';
 import { answersOf, inputErrorOf, overwritten, type Seen } from './s3-input-errors.ts';
@@ -72,7 +72,7 @@ class S3ObjectReader implements ObjectReader {
   }
 
   async *blocks(offset: number, hash?: Hash, signal?: AbortSignal): AsyncGenerator<Buffer> {
-    for await (const block of inBlocks(this.#stream(offset, this.#options.size, signal))) {
+    for await (const block of inBlocks(this.#stream(offset, this.#options.size, signal), offset)) {
       hash?.update(block);
       yield block;
     }
@@ -177,19 +177,25 @@ class S3ObjectReader implements ObjectReader {
   }
 }
 
-/** Small parts joined to blocks, as decoders work best on. */
-async function* inBlocks(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** Parts as they come, cut and joined to the blocks that files are read in. @param offset where the first part begins */
+async function* inBlocks(parts: AsyncIterable<Buffer>, offset: number): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of parts) {
+  let at = offset;
+  let end = blockEnd(offset);
+  for await (let part of parts) {
+    while (at + part.length >= end) {
+      const rest = part.subarray(0, end - at);
+      yield waiting.length === 0 ? rest : Buffer.concat([...waiting, rest]);
+      part = part.subarray(rest.length);
+      waiting = [];
+      at = end;
+      end = blockEnd(at);
+    }
+    if (part.length === 0) continue;
     waiting.push(part);
-    bytes += part.length;
-    if (bytes < BLOCK_BYTES) continue;
-    yield Buffer.concat(waiting, bytes);
-    waiting = [];
-    bytes = 0;
+    at += part.length;
   }
-  if (bytes > 0) yield Buffer.concat(waiting, bytes);
+  if (waiting.length > 0) yield Buffer.concat(waiting);
 }
 
 function quoted(etag: string): string {
