@@ -25,7 +25,10 @@ const PACKAGES: PythonPackages = {
   python: [3, 11],
   steps: [
     pipInstall([`uv==${UV_VERSION}`]),
-    ['uv', 'pip', 'install', '--quiet', '--exclude-newer', AS_OF, `localstack-core[runtime]==${LOCALSTACK_VERSION}`],
+    [
+      ...['uv', 'pip', 'install', '--quiet', '--no-cache', '--exclude-newer', AS_OF],
+      `localstack-core[runtime]==${LOCALSTACK_VERSION}`,
+    ],
   ],
 };
 
@@ -60,7 +63,7 @@ export async function startLocalStack(options: StartLocalStackOptions): Promise<
       python: pythonOf(folder, PACKAGES),
       module: 'localstack.runtime.main',
       folder: data,
-      env: (port) => environment(folder, data, port),
+      env: (port) => environment(data, port),
       readyPath: '/_localstack/health',
       // All that it would do in some seconds of ending is to keep what is thrown away.
       stopMs: 0,
@@ -78,11 +81,11 @@ export async function startLocalStack(options: StartLocalStackOptions): Promise<
   }
 }
 
-function environment(folder: string, data: string, port: number): Record<string, string> {
+function environment(data: string, port: number): Record<string, string> {
   return {
     PYTHONPATH: PYTHON_PATH,
-    // Where it notes which plugins there are.
-    XDG_CACHE_HOME: path.join(folder, PACKAGES.name, 'cache'),
+    // Where it notes which plugins there are, in a file that two that start at once would both write.
+    XDG_CACHE_HOME: path.join(data, 'cache'),
     TMPDIR: data,
     FILESYSTEM_ROOT: path.join(data, 'root'),
     // Else, in a container, it takes the container for its own and writes all over it.
