@@ -100,7 +100,8 @@ export class Alarms {
     });
   }
 
-  #late(scope: Construct, { job }: Watched, share: number): void {
+  #late(scope: Construct, { job }: Watched, share: number | false): void {
+    if (share === false) return;
     const percent = Math.round(share * 1000) / 10;
     this.#add(scope, 'LateRows', {
       metric: latePercent(job, LATE_OF_ROWS, QUARTER_HOUR),

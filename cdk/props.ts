@@ -23,9 +23,9 @@ export interface AlarmOptions {
   readonly inputAge?: Duration;
   /**
    * Alarm when this share of the rows of a quarter of an hour is late, of 100 rows at least; above 0, and 1 at most. Default
-   * 0.1: one row in ten.
+   * 0.1: one row in ten. `false`: no such alarm.
    */
-  readonly lateShare?: number;
+  readonly lateShare?: number | false;
 }
 
 /** Props of {@link MisaJob}; only `entry` is needed. */

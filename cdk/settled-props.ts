@@ -77,7 +77,7 @@ export function settleProps(props: MisaJobProps): SettledProps {
   }
   const alarms = props.alarms === false ? undefined : props.alarms === true ? {} : (props.alarms ?? {});
   const lateShare = alarms?.lateShare ?? 1;
-  if (!(lateShare > 0 && lateShare <= 1)) {
+  if (lateShare !== false && !(lateShare > 0 && lateShare <= 1)) {
     throw bad(`alarms.lateShare is a share of the rows, above 0 and 1 at most, and is ${lateShare}: 0.1 is one in ten`);
   }
   return {

@@ -98,6 +98,10 @@ describe('settings from the environment', () => {
 
   test('that are none are refused', () => {
     expect(() => propsFrom(undefined, {})).toThrow('name the job module');
+    expect(propsFrom('job.ts', { AWS_ENDPOINT_URL: 'http://localhost:4566' })).toEqual({
+      entry: 'job.ts',
+      alarms: { lateShare: false },
+    });
     expect(() => propsFrom('job.ts', { MISA_REMOVAL: 'delete' })).toThrow("one of destroy, retain, not 'delete'");
     expect(() => propsFrom('job.ts', { MISA_PARTITIONS: '1.5' })).toThrow('whole number');
   });

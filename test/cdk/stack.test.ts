@@ -322,6 +322,12 @@ describe('what watches', () => {
       ['rows', 'Rows', 'batch', 900, 'Sum'],
     ]);
     expect(alarmOf(makeStack({ alarms: { lateShare: 0.255 } }).stack).Threshold).toBe(25.5);
+    const without = makeStack({ alarms: { lateShare: false } }).stack;
+    expect(
+      resourcesOf(without, 'AWS::CloudWatch::Alarm')
+        .map(({ id }) => id)
+        .join(),
+    ).not.toContain('LateRows');
     for (const lateShare of [0, -1, 1.5, 10, Number.NaN]) {
       expect(() => makeStack({ alarms: { lateShare } }), String(lateShare)).toThrow(/lateShare .* 0\.1 is one in ten/);
     }
