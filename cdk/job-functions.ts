@@ -111,7 +111,7 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
     description: 'Finds lost messages and collects the garbage',
     timeout: SHORT_TIMEOUT,
     memorySize: SMALL_MIB,
-    permissions: permissions.maintain(),
+    permissions: permissions.maintain(queues.results !== undefined),
   });
   schedule(maintain, props.sweepEvery);
 
@@ -123,7 +123,8 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
     memorySize: MIDDLE_MIB,
     permissions: [...permissions.sink(), permissions.receive(queues.results.queue)],
   });
-  sink.addEnvironment('MISA_RESULTS_QUEUE', queues.results.queue.queueUrl);
+  for (const f of [sink, maintain]) f.addEnvironment('MISA_RESULTS_QUEUE', queues.results.queue.queueUrl);
+  maintain.addEnvironment('MISA_SINK_OUTPUTS', [...new Set(props.sinks.map(({ output }) => output))].join(','));
   bindSinks(sink, props.sinks, { job: job.name, bucket: options.bucket });
   invokeBy(sink, 'Queue', queues.results.queue, { batchSize: BATCH_SIZE });
   return { ingest, fold, compact, maintain, preload, sink };

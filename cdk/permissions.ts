@@ -75,7 +75,8 @@ export class Permissions {
     return [this.#list(), this.#readJob(), this.#write(`${ANY_EPOCH}/*/sst/*`, `${ANY_EPOCH}/*/manifest`)];
   }
 
-  maintain(): PolicyStatement[] {
+  /** @param sinks whether results go to sinks */
+  maintain(sinks: boolean): PolicyStatement[] {
     const { bucket, job } = this.#context;
     const planned = [`${ANY_EPOCH}/seg/*`, `${ANY_EPOCH}/plan/*`];
     return [
@@ -87,13 +88,14 @@ export class Permissions {
         `${ANY_EPOCH}/*/sst/*`,
         `${ANY_EPOCH}/deleted-results`,
         `${ANY_EPOCH}/maintain`,
+        ...(sinks ? [`${ANY_EPOCH}/delivered`] : []),
       ),
       new PolicyStatement({
         sid: 'CollectGarbage',
         actions: ['s3:DeleteObject'],
         resources: [bucket.arnForObjects(`${STORE_PREFIX}/${job}/${ANY_EPOCH}/*`)],
       }),
-      this.#send('s*.fifo', 'fold.fifo'),
+      this.#send('s*.fifo', 'fold.fifo', ...(sinks ? ['results'] : [])),
     ];
   }
 
@@ -106,7 +108,7 @@ export class Permissions {
   }
 
   sink(): PolicyStatement[] {
-    return [this.#list(), this.#readJob()];
+    return [this.#list(), this.#readJob(), this.#write(`${ANY_EPOCH}/taken/*`)];
   }
 
   /** What an event source mapping does in the name of its function. */

@@ -44,6 +44,8 @@ export interface MaintainNotes {
   readonly batches: Readonly<Record<PartitionPath, Stuck>>;
   readonly folds: Readonly<Record<PartitionPath, Stuck>>;
   readonly collect: CollectNotes | undefined;
+  /** When results that were lost on the way to sinks were last looked for. */
+  readonly lostMs?: number | undefined;
 }
 
 const NONE: MaintainNotes = { batches: {}, folds: {}, collect: undefined };

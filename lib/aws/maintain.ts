@@ -12,6 +12,7 @@ import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest, pushAll } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
+import { announceLost } from './lost-results.ts';
 import { isDue, type MaintainNotes, readNotes, type Stuck, sentAgain, stuckAt, writeNotes } from './maintain-notes.ts';
 import { type BatchTrigger, encodeMessage } from './messages.ts';
 import { KEPT_ENVIRONMENTS } from './trace.ts';
@@ -67,6 +68,7 @@ export class Maintain {
         await attempt(() => writeNotes(store, names, notes));
       };
       await keep(await attempt(() => this.#sweep(notes, force)));
+      await keep(await attempt(() => this.#announceLost(notes, invocation)));
       await keep(await attempt(() => this.#collect(notes, force, invocation, failures)));
     }
     if (failures.length > 0) throw failures[0];
@@ -159,6 +161,15 @@ export class Maintain {
     report.metric('Swept', stalled.length);
     report.warn('batches were triggered again', { partitions: stalled.map(({ at }) => at).join(' ') });
     return noted;
+  }
+
+  /** By the clock alone: a result that is on its way is not lost because someone is in a hurry. */
+  async #announceLost(notes: MaintainNotes, invocation: Pick<Invocation, 'remainingMs'>): Promise<MaintainNotes> {
+    const nowMs = this.#env.clock.now();
+    if (this.#env.settings.resultsQueue === undefined) return notes;
+    if (nowMs - (notes.lostMs ?? Number.NEGATIVE_INFINITY) < COLLECT_EVERY_MS) return notes;
+    await announceLost(this.#env, () => invocation.remainingMs > RESERVE_MS);
+    return { ...notes, lostMs: nowMs };
   }
 
   /** Goes on with the round of collection, or begins one that is due. @param failures takes those of single partitions */

@@ -25,7 +25,8 @@ export type MetricName =
   | 'Swept'
   | 'Folded'
   | 'Collected'
-  | 'CollectionBehind';
+  | 'CollectionBehind'
+  | 'ResultsLost';
 
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 

@@ -20,6 +20,9 @@ export interface Settings {
   readonly foldQueue: string;
   readonly compactQueue: string;
   readonly planQueue: string;
+  /** Where sinks are told of results, and the outputs that have sinks; left out: there are none. */
+  readonly resultsQueue?: string | undefined;
+  readonly sinkOutputs?: readonly string[] | undefined;
   /** Of the block cache in `/tmp`; 0: none. */
   readonly cacheBytes: number;
   /** Spans are kept for `misa timeline`. */
@@ -41,6 +44,8 @@ export function readSettings(env: Environment): Settings {
     foldQueue: required(env, 'MISA_FOLD_QUEUE'),
     compactQueue: required(env, 'MISA_COMPACT_QUEUE'),
     planQueue: required(env, 'MISA_PLAN_QUEUE'),
+    resultsQueue: env.MISA_RESULTS_QUEUE,
+    sinkOutputs: env.MISA_SINK_OUTPUTS?.split(','),
     cacheBytes: env.MISA_CACHE_BYTES === undefined ? DEFAULT_CACHE_BYTES : number(env, 'MISA_CACHE_BYTES'),
     trace: env.MISA_TRACE === '1',
   };

@@ -44,6 +44,11 @@ export interface Names {
   outPrefix(output: string, partition: number): string;
   /** How far results are deleted. */
   deletedResults(): string;
+  /** What the sink function has taken, a note an invocation. */
+  taken(id: string): string;
+  takenPrefix(): string;
+  /** The same put together, by output and partition. */
+  delivered(): string;
   /** What `maintain` remembers; advisory. */
   maintain(): string;
   /** How far a consumer has taken the results. */
@@ -84,6 +89,9 @@ export function names(job: string, epoch: number): Names {
     out: (output, partition, n) => `${root}/out/${output}/p${partition}/${pad(n)}`,
     outPrefix: (output, partition) => `${root}/out/${output}/p${partition}/`,
     deletedResults: () => `${root}/deleted-results`,
+    taken: (id) => `${root}/taken/${id}`,
+    takenPrefix: () => `${root}/taken/`,
+    delivered: () => `${root}/delivered`,
     maintain: () => `${root}/maintain`,
     consumer: (name) => `${root}/consumer/${name}`,
     consumerPrefix: () => `${root}/consumer/`,

@@ -8,7 +8,7 @@ import type { SQSRecord } from 'aws-lambda';
 import type { FunctionEnvironment } from '../aws/function-environment.ts';
 import { DeadlineError, type Invocation } from '../aws/invocation.ts';
 import type { Report } from '../aws/report.ts';
-import { CorruptionError, MisaError } from '../errors.ts';
+import { CorruptionError, errorText, MisaError } from '../errors.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
@@ -16,6 +16,7 @@ import { createdObjects } from './created-objects.ts';
 import { openSinks, type Sinks } from './open-sinks.ts';
 import { parseResultName } from './result-name.ts';
 import { type ResultName, SinkError } from './sink.ts';
+import { type TakenResult, writeTaken } from './taken.ts';
 
 /** Kept back of the invocation's time: what is not delivered by then is left for the next. */
 const STOP_EARLY_MS = 1000;
@@ -28,6 +29,8 @@ export interface SinkServices {
   readonly sinks: Pick<Sinks, 'has' | 'deliver'>;
   readonly clock: Clock;
   readonly report: Report;
+  /** Writes down what was taken, so that what was not is found. */
+  readonly record?: ((taken: readonly TakenResult[], options: RequestOptions) => Promise<void>) | undefined;
 }
 
 interface Announced {
@@ -55,28 +58,45 @@ export class SinkFunction {
       () => {},
     );
     const signal = AbortSignal.any([stop.signal, invocation.signal]);
-    const lanes = this.#lanes(records, failed);
+    const taken: TakenResult[] = [];
+    const lanes = this.#lanes(records, failed, taken);
     await Promise.all(
       lanes.map(async (lane) => {
         for (const announced of lane) {
-          await this.#deliver(announced, { signal }).catch((error) => {
+          const { output, partition, n } = announced.result;
+          try {
+            await this.#deliver(announced, { signal });
+            taken.push([output, partition, n]);
+          } catch (error) {
             const why = signal.aborted ? signal.reason : error;
             for (const message of announced.messages) failed.set(message, why);
-          });
+          }
         }
       }),
     );
     done.abort();
     await timer;
+    await this.#record(taken, invocation);
     return failed;
   }
 
+  /** Best effort: what is not written down is announced once more. */
+  async #record(taken: readonly TakenResult[], { signal }: Invocation): Promise<void> {
+    const { record, report } = this.#services;
+    if (record === undefined || taken.length === 0) return;
+    try {
+      await record(taken, { signal });
+    } catch (error) {
+      report.warn('what was delivered was not written down, and may be delivered again', { error: errorText(error) });
+    }
+  }
+
   /** Each object once, by output and partition, in the order of their numbers. */
-  #lanes(records: readonly SQSRecord[], failed: Map<string, unknown>): Announced[][] {
+  #lanes(records: readonly SQSRecord[], failed: Map<string, unknown>, taken: TakenResult[]): Announced[][] {
     const announced = new Map<string, Announced>();
     for (const { messageId, body } of records) {
       try {
-        for (const object of this.#wanted(body)) {
+        for (const object of this.#wanted(body, taken)) {
           const known = announced.get(object.key);
           if (known === undefined) announced.set(object.key, { ...object, messages: new Set([messageId]) });
           else known.messages.add(messageId);
@@ -94,15 +114,20 @@ export class SinkFunction {
     return [...lanes.values()];
   }
 
-  #wanted(body: string): Omit<Announced, 'messages'>[] {
+  /** @param taken takes those that have nothing to deliver */
+  #wanted(body: string, taken: TakenResult[]): Omit<Announced, 'messages'>[] {
     const { place, sinks } = this.#services;
     const prefix = place.prefix === '' ? '' : `${place.prefix}/`;
     return createdObjects(body).flatMap(({ bucket, key, size }) => {
       const name = key.slice(prefix.length);
       const ours = bucket === place.bucket && key.startsWith(prefix);
       const result = ours ? parseResultName(name) : undefined;
+      if (result === undefined || !sinks.has(result.output)) return [];
       // Most batches of most outputs are empty; their notification says so.
-      if (result === undefined || size === 0 || !sinks.has(result.output)) return [];
+      if (size === 0) {
+        taken.push([result.output, result.partition, result.n]);
+        return [];
+      }
       return [{ key, name, result }];
     });
   }
@@ -124,7 +149,7 @@ export class SinkFunction {
 
 /** @param sinks `MISA_SINKS` @throws {SinkError} `BAD_SINKS` */
 export function openSinkFunction(env: FunctionEnvironment, sinks: string | undefined): SinkFunction {
-  const { settings, store, file, clock, random, report } = env;
+  const { settings, store, names, file, clock, random, report } = env;
   const spec = settings.store;
   if (sinks === undefined || spec.kind !== 's3') {
     throw new SinkError('BAD_SINKS', 'this function needs MISA_SINKS, and a store in S3. Deploy it by MisaJob');
@@ -136,6 +161,7 @@ export function openSinkFunction(env: FunctionEnvironment, sinks: string | undef
     sinks: openSinks(sinks, { store: spec, clock, random }),
     clock,
     report,
+    record: (taken, options) => writeTaken(store, names, random.id(), taken, options),
   });
 }
 

@@ -38,13 +38,23 @@ describe('sinks', () => {
     expect(Variables.MISA_RESULTS_QUEUE.Ref).toContain('ResultsQueue');
   });
 
-  test('give their function what they need, and nothing of the job to write', () => {
-    expect(
-      grantsOf(stack, 'SinkRole').filter((grant) => /Put|Send|Delete/.test(grant.replace(/^sqs:Delete.*/, ''))),
-    ).toEqual(expect.not.arrayContaining([expect.stringContaining('misa/departures')]));
+  test('give their function what they need, and nothing of the job to write but notes of what it has taken', () => {
+    const writes = grantsOf(stack, 'SinkRole').filter((grant) =>
+      /Put|Send|Delete/.test(grant.replace(/^sqs:Delete.*|^xray.*|^logs.*/, '')),
+    );
+    expect(writes).toEqual([expect.stringMatching(/^s3:PutObject on .*\/misa\/departures\/e\*\/taken\/\*$/)]);
     const granted = JSON.stringify(resourceOf(stack, 'AWS::IAM::Policy', 'SinkRole').Properties.PolicyDocument);
     expect(granted).toContain('sqs:SendMessage');
     expect(granted).toContain('bad/*');
+  });
+
+  test('let maintain announce again what did not come to them', () => {
+    const { Variables } = resourceOf(stack, 'AWS::Lambda::Function', 'JobMaintain').Properties.Environment;
+    expect(Variables.MISA_SINK_OUTPUTS).toBe('hourly,_quarantine');
+    expect(Variables.MISA_RESULTS_QUEUE.Ref).toContain('ResultsQueue');
+    const grants = grantsOf(stack, 'MaintainRole');
+    expect(grants.filter((grant) => /^sqs:SendMessage on .*-results$/.test(grant))).toHaveLength(1);
+    expect(grants.filter((grant) => /^s3:PutObject on .*e\*\/delivered$/.test(grant))).toHaveLength(1);
   });
 
   test('without them there is neither queue nor function', () => {

@@ -325,6 +325,28 @@ it('the cursor of a consumer', () => {
   expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
 });
 
+it('what sinks have taken, as a note and put together', () => {
+  const taken = [
+    ['hourly', 0, 41],
+    ['_quarantine', 0, 41],
+  ];
+  const note = matches('taken-v1.json', encodeEnvelope('taken', 1, { taken }));
+  expect(decodeEnvelope('taken', 1, note, 'golden')).toEqual({ taken });
+  const places = {
+    'hourly/p0': {
+      taken: [
+        [0, 17],
+        [19, 41],
+      ],
+      missing: { n: 18, sinceMs: 1_700_000_000_000 },
+      again: { 18: { sent: 2, sentMs: 1_700_014_400_000 } },
+    },
+    '_quarantine/p0': { taken: [[0, 41]] },
+  };
+  const whole = matches('delivered-v1.json', encodeEnvelope('delivered', 1, { places }));
+  expect(decodeEnvelope('delivered', 1, whole, 'golden')).toEqual({ places });
+});
+
 it('tries of a batch that was tried before', () => {
   const body = {
     starts: [

@@ -1,0 +1,185 @@
+/**
+ * Finds results that did not come to their sinks, and announces them again: S3's notification was lost, the results queue was
+ * purged, or a delivery failed so long that its message is among the dead. What is published is known from the manifests, and
+ * what was taken from the notes of the sink function, so as long as both agree nothing is listed. Sinks bear a result twice.
+ */
+import { quarantineOf } from '../batch/run-operators.ts';
+import { allOrFirstError } from '../commit/create-once.ts';
+import { loadResultsMark } from '../commit/results-mark.ts';
+import { loadManifest } from '../manifest/manifest-store.ts';
+import { numberOf, partitionPath } from '../object-store/names.ts';
+import type { StoreSpec } from '../object-store/store-spec.ts';
+import type { OutgoingMessage } from '../queue/queue.ts';
+import { namedOutput } from '../sinks/result-name.ts';
+import {
+  gapsOf,
+  loadDelivered,
+  type Place,
+  type Ranges,
+  readTaken,
+  saveDelivered,
+  withNumbers,
+} from '../sinks/taken.ts';
+import { smallest } from '../util/numbers.ts';
+import type { FunctionEnvironment } from './function-environment.ts';
+
+/** Longer than the queue tries a result before it is among the dead. */
+export const LOST_MS = 2 * 3_600_000;
+const MAX_WAIT_MS = 24 * 3_600_000;
+/** Notes that are read in one look, and side by side; results that are announced in one look. */
+const MOST_NOTES = 5000;
+const AT_ONCE = 16;
+const MOST_AGAIN = 1000;
+/** Gaps of one place that are listed in one look. */
+const MOST_GAPS = 100;
+
+type Again = NonNullable<Place['again']>[number];
+
+interface Output {
+  /** Of the objects. */
+  readonly name: string;
+  readonly stage: number;
+  readonly partition: number;
+}
+
+/**
+ * @param goOn false: time is up
+ * @returns results that were announced again
+ * @throws {CorruptionError} a manifest, or what is known of deliveries, cannot be read @throws {StoreError}
+ */
+export async function announceLost(env: FunctionEnvironment, goOn: () => boolean): Promise<number> {
+  const { store, names, settings, queue, clock, report } = env;
+  const { resultsQueue } = settings;
+  if (resultsQueue === undefined) return 0;
+  const nowMs = clock.now();
+  const [{ delivered, etag }, mark, { notes, taken }] = await Promise.all([
+    loadDelivered(store, names),
+    loadResultsMark(store, names),
+    readNotes(env, goOn),
+  ]);
+  const messages: OutgoingMessage[] = [];
+  // Without those whose sinks are gone: should they come back, they begin anew.
+  const places: Record<string, Place> = {};
+  const outputs = outputsOf(env);
+  const published = await publishedOf(env, outputs);
+  for (const [i, output] of outputs.entries()) {
+    if (!goOn()) return 0;
+    const id = placeId(output.name, output.partition);
+    const ns = taken.get(id) ?? [];
+    const last = published[i]!;
+    // Before the first that sinks were told of there may have been no sinks.
+    const before: Ranges = delivered[id]?.taken ?? [[0, smallest(ns, last + 1) - 1]];
+    const known = withNumbers([...before, [0, mark.through]], ns);
+    places[id] = await look(env, output, { ...delivered[id], taken: known }, { last, nowMs, messages });
+  }
+  // First it is known, then it is sent: one that dies in between sends later.
+  if (!(await saveDelivered(store, names, places, etag))) return 0;
+  if (notes.length > 0) await store.delete(notes);
+  if (messages.length === 0) return 0;
+  await queue(resultsQueue).send(messages);
+  report.metric('ResultsLost', messages.length);
+  report.warn('results that did not come to their sinks were announced again', { results: messages.length });
+  return messages.length;
+}
+
+function placeId(output: string, partition: number): string {
+  return `${output}/p${partition}`;
+}
+
+/** Objects of all outputs that have sinks. The quarantine of a stage is published by its partition 0 alone. */
+function outputsOf({ file, settings }: FunctionEnvironment): Output[] {
+  const wanted = new Set(settings.sinkOutputs);
+  const partitions = Array.from({ length: file.partitions }, (_, p) => p);
+  const quarantines = Array.from({ length: file.stages }, (_, stage) => ({ name: quarantineOf(stage), stage }));
+  return [
+    ...file.outputs.flatMap(({ name, stage }) => partitions.map((partition) => ({ name, stage, partition }))),
+    ...quarantines.map((one) => ({ ...one, partition: 0 })),
+  ].filter(({ name }) => wanted.has(namedOutput(name)));
+}
+
+/** How far each is published. */
+async function publishedOf({ store, names }: FunctionEnvironment, outputs: readonly Output[]): Promise<number[]> {
+  const paths = [...new Set(outputs.map(({ stage, partition }) => partitionPath(stage, partition)))];
+  const read = await allOrFirstError(paths.map((path) => loadManifest(store, names.manifest(path))));
+  const through = new Map(paths.map((path, i) => [path, read[i]!.manifest.publishedThrough]));
+  return outputs.map(({ stage, partition }) => through.get(partitionPath(stage, partition))!);
+}
+
+async function readNotes(
+  { store, names }: FunctionEnvironment,
+  goOn: () => boolean,
+): Promise<{ notes: string[]; taken: Map<string, number[]> }> {
+  const listed: string[] = [];
+  for await (const { name } of store.list(names.takenPrefix())) {
+    listed.push(name);
+    if (listed.length === MOST_NOTES) break;
+  }
+  const notes: string[] = [];
+  const taken = new Map<string, number[]>();
+  const left = listed.values();
+  const reading = async (): Promise<void> => {
+    for (const name of left) {
+      if (!goOn()) return;
+      for (const [output, partition, n] of await readTaken(store, name)) {
+        const id = placeId(output, partition);
+        const known = taken.get(id);
+        if (known === undefined) taken.set(id, [n]);
+        else known.push(n);
+      }
+      notes.push(name);
+    }
+  };
+  await allOrFirstError(Array.from({ length: AT_ONCE }, reading));
+  return { notes, taken };
+}
+
+/** Looks for what has been missing for long, and adds what is to be announced. */
+async function look(
+  { store, names, settings }: FunctionEnvironment,
+  { name, partition }: Output,
+  { taken, missing, again = {} }: Place,
+  { last, nowMs, messages }: { readonly last: number; readonly nowMs: number; readonly messages: OutgoingMessage[] },
+): Promise<Place> {
+  const gaps = gapsOf(taken, last);
+  if (gaps.length === 0) return { taken };
+  const [[first]] = gaps as [readonly [number, number]];
+  const since = missing?.n === first ? missing : { n: first, sinceMs: nowMs };
+  const noted = Object.entries(again).filter(([n]) => gaps.some(([from, to]) => Number(n) >= from && Number(n) <= to));
+  const sent = Object.fromEntries(noted) as Record<number, Again>;
+  if (nowMs - since.sinceMs < LOST_MS) return { taken, missing: since, again: sent };
+  const done: [number, number][] = [];
+  for (const [from, to] of gaps.slice(0, MOST_GAPS)) {
+    if (messages.length >= MOST_AGAIN) break;
+    if (from === to && !isDue(sent[from], nowMs)) continue;
+    let next = from;
+    const after = names.out(name, partition, from - 1);
+    for await (const { name: object, size, modifiedMs } of store.list(names.outPrefix(name, partition), { after })) {
+      const n = numberOf(object);
+      if (n > to || messages.length >= MOST_AGAIN) break;
+      if (n > next) done.push([next, n - 1]);
+      next = n + 1;
+      if (size === 0) {
+        done.push([n, n]);
+      } else if (nowMs - modifiedMs >= LOST_MS && isDue(sent[n], nowMs)) {
+        messages.push({ body: announcementOf(settings.store, object, size) });
+        sent[n] = { sent: (sent[n]?.sent ?? 0) + 1, sentMs: nowMs };
+      }
+    }
+    // What is published and not there was deleted by hand, or never made.
+    if (next <= to && messages.length < MOST_AGAIN) done.push([next, to]);
+  }
+  return { taken: withNumbers([...taken, ...done], []), missing: since, again: sent };
+}
+
+/** The queue tries each time for an hour; what fails for good is tried once a day. */
+function isDue(again: Again | undefined, nowMs: number): boolean {
+  return again === undefined || nowMs - again.sentMs >= Math.min(MAX_WAIT_MS, LOST_MS * 2 ** (again.sent - 1));
+}
+
+/** As S3 would. */
+function announcementOf(store: StoreSpec, name: string, size: number): string {
+  if (store.kind !== 's3') throw new TypeError('sinks are told of objects in S3');
+  const key = store.prefix === '' ? name : `${store.prefix}/${name}`;
+  const s3 = { bucket: { name: store.bucket }, object: { key, size } };
+  return JSON.stringify({ Records: [{ eventSource: 'aws:s3', eventName: 'ObjectCreated:Put', s3 }] });
+}
