@@ -20,15 +20,16 @@ import { systemRandom } from '../../lib/util/random.ts';
 import { services } from '../setup/services.ts';
 
 const CODE = `
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { basename, dirname } from 'node:path';
 let pending;
 const held = [];
 export async function handler({ act, file, mib }) {
   const facts = { pid: process.pid, tmp: tmpdir(), name: process.env.AWS_LAMBDA_FUNCTION_NAME };
   switch (act) {
     case 'leave': // something that goes on after the answer
-      pending = new Promise((resolve) => setTimeout(resolve, 100)).then(() => appendFileSync(file, 'done'));
+      pending = new Promise((resolve) => setTimeout(resolve, 3000)).then(() => appendFileSync(file, 'done'));
       return facts;
     case 'join':
       await pending;
@@ -40,6 +41,12 @@ export async function handler({ act, file, mib }) {
       for (let i = 0; i < mib; i += 8) {
         held.push(Buffer.alloc(8 * 2 ** 20, i + 1));
         await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      return facts;
+    case 'meet': // ends when two are there at once
+      appendFileSync(file + process.pid, 'here');
+      while (readdirSync(dirname(file)).filter((name) => name.startsWith(basename(file))).length < 2) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
       }
       return facts;
     case 'throw':
@@ -139,7 +146,7 @@ for (const { name, endpoint } of services) {
       const file = path.join(folder, 'left');
       const first = await invoke(usual, { act: 'leave', file });
       if (process.platform === 'linux') expect(stateOf(first.facts.pid)).toBe('T');
-      await sleep(1000);
+      await sleep(5000); // more than its timer takes
       expect(existsSync(file)).toBe(false);
       const second = await invoke(usual, { act: 'join' });
       expect(second.facts).toEqual(first.facts);
@@ -147,12 +154,12 @@ for (const { name, endpoint } of services) {
     });
 
     it('are killed at their time-out, even where they block, and the next invocation has a new environment', async () => {
-      const slow = await make({ Timeout: 2 });
+      const slow = await make({ Timeout: 6 });
       const before = await invoke(slow);
       const { failed, log } = await invoke(slow, { act: 'block' });
       expect(failed).toMatchObject({ errorType: 'Sandbox.Timedout' });
-      expect(failed!.errorMessage).toMatch(/Task timed out after 2\.00 seconds$/);
-      expect(log).toMatch(/Task timed out after 2\.00 seconds/);
+      expect(failed!.errorMessage).toMatch(/Task timed out after 6\.00 seconds$/);
+      expect(log).toMatch(/Task timed out after 6\.00 seconds/);
       const after = await invoke(slow);
       expect(after.failed).toBeUndefined();
       expect(after.facts.pid).not.toBe(before.facts.pid);
@@ -178,8 +185,9 @@ for (const { name, endpoint } of services) {
     // What ministack does not do: docs/aws.md.
     describe.runIf(name === 'LocalStack')('as ministack has them not', () => {
       it('have an environment each where they run side by side, with a folder for temporary files of its own', async () => {
-        const wide = await make({});
-        const both = await Promise.all([1, 2].map(() => invoke(wide, { act: 'hold', mib: 64 })));
+        const wide = await make({ Timeout: 300 });
+        const file = path.join(folder, 'here-');
+        const both = await Promise.all([1, 2].map(() => invoke(wide, { act: 'meet', file })));
         const [one, other] = both.map(({ facts }) => facts);
         expect(one!.pid).not.toBe(other!.pid);
         expect(one!.tmp).not.toBe(other!.tmp);
