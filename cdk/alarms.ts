@@ -85,11 +85,14 @@ export class Alarms {
       from: 1,
       text: `A partition of job ${job} has halted: a batch fails whenever it is tried. \`misa status\` names the partition and the error; repair the job and deploy it, then let the partition go on by \`misa resume\`.`,
     });
-    this.#add(scope, 'InputAge', {
-      metric: queues.input.queue.metricApproximateAgeOfOldestMessage({ period: MINUTE, statistic: 'Maximum' }),
-      from: (options.inputAge ?? DEFAULT_INPUT_AGE).toSeconds(),
-      text: `Input of job ${job} waits too long to be planned: the ingest function fails, is throttled, or more comes in than it can take.`,
-    });
+    for (const name of ['input', 'records'] as const) {
+      const { queue } = queues[name];
+      this.#add(scope, `${capital(name)}Age`, {
+        metric: queue.metricApproximateAgeOfOldestMessage({ period: MINUTE, statistic: 'Maximum' }),
+        from: (options.inputAge ?? DEFAULT_INPUT_AGE).toSeconds(),
+        text: `Input of job ${job} waits too long in the ${name} queue to be planned: the ingest function fails, is throttled, or more comes in than it can take.`,
+      });
+    }
     const period = Duration.minutes(Math.max(FIVE_MINUTES.toMinutes(), 2 * sweepEvery.toMinutes()));
     this.#add(scope, 'SweepStopped', {
       metric: functions.maintain.metricInvocations({ period, statistic: 'Sum' }),

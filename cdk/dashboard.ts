@@ -129,13 +129,14 @@ function progress({ job, maxLag, queues, queuePrefix }: DashboardOptions): IWidg
       left: [
         jobMetric(job, 'maintain', 'Backlog', 'Maximum', 'batches planned, not committed'),
         queues.input.queue.metricApproximateNumberOfMessagesVisible({ period: MINUTE, label: 'input messages' }),
-        searched(queuePrefix, 'ApproximateNumberOfMessagesVisible', 'fifo', 'batch and commit messages'),
+        queues.records.queue.metricApproximateNumberOfMessagesVisible({ period: MINUTE, label: 'record messages' }),
+        searched(queuePrefix, 'ApproximateNumberOfMessagesVisible', 'fifo', 'record, batch and commit messages'),
       ],
     }),
     graph('Oldest input message (s)', {
-      left: [
-        queues.input.queue.metricApproximateAgeOfOldestMessage({ period: MINUTE, statistic: 'Maximum', label: 'age' }),
-      ],
+      left: (['input', 'records'] as const).map((label) =>
+        queues[label].queue.metricApproximateAgeOfOldestMessage({ period: MINUTE, statistic: 'Maximum', label }),
+      ),
     }),
   ];
 }

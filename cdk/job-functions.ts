@@ -74,10 +74,13 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
     description: 'Decodes and plans the input',
     timeout,
     memorySize,
-    permissions: [...permissions.ingest(), permissions.receive(queues.input.queue)],
+    permissions: [...permissions.ingest(), permissions.receive(queues.input.queue, queues.records.queue)],
   });
   const planned = { batchSize: BATCH_SIZE, window, maxConcurrency: PLANNERS };
   invokeBy(ingest, 'Queue', queues.input.queue, planned, ...partitions);
+  // Of a FIFO queue there is no window; of a group one invocation at a time.
+  const inOrder = { batchSize: BATCH_SIZE, maxConcurrency: PLANNERS };
+  invokeBy(ingest, 'QueueRecords', queues.records.queue, inOrder, ...partitions);
 
   const fold = make('Fold', {
     handler: 'commit.fold',

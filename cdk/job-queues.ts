@@ -5,8 +5,10 @@ import type { JobQueue, QueueMaker } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
 
 export interface JobQueues {
-  /** Rows, and notifications of new objects. */
+  /** Notifications of new objects, and rows that need no order. */
   readonly input: JobQueue;
+  /** Rows in the order in which they were sent. */
+  readonly records: JobQueue;
   readonly fold: JobQueue;
   readonly compact: JobQueue;
   /** Notices of plans, for preloading. */
@@ -17,20 +19,23 @@ export interface JobQueues {
 
 export function makeJobQueues(scope: Construct, queues: QueueMaker, props: SettledProps): JobQueues {
   const { timeout, window, sinks } = props;
-  const commit = { fifo: true, manyGroups: true };
+  const manyGroups = { fifo: true, manyGroups: true };
   return {
     input: queues.make(scope, 'InputQueue', 'input', { timeout, batchingWindow: window }),
-    fold: queues.make(scope, 'FoldQueue', 'fold', { timeout, ...commit }),
-    compact: queues.make(scope, 'CompactQueue', 'compact', { timeout: COMPACT_TIMEOUT, ...commit }),
+    records: queues.make(scope, 'RecordsQueue', 'records', { timeout, ...manyGroups }),
+    fold: queues.make(scope, 'FoldQueue', 'fold', { timeout, ...manyGroups }),
+    compact: queues.make(scope, 'CompactQueue', 'compact', { timeout: COMPACT_TIMEOUT, ...manyGroups }),
     plan: queues.make(scope, 'PlanQueue', 'plan', { timeout: SHORT_TIMEOUT }),
     results: sinks.length === 0 ? undefined : queues.make(scope, 'ResultsQueue', 'results', { timeout }),
   };
 }
 
 /** What functions must know to send to them. */
-export function queueEnvironment(maker: QueueMaker, { input, fold, compact, plan }: JobQueues): Record<string, string> {
+export function queueEnvironment(maker: QueueMaker, queues: JobQueues): Record<string, string> {
+  const { input, records, fold, compact, plan } = queues;
   return {
     MISA_INPUT_QUEUE: input.queue.queueUrl,
+    MISA_RECORDS_QUEUE: records.queue.queueUrl,
     MISA_BATCH_QUEUES: maker.urlPrefix(fold.queue, 'fold.fifo'),
     MISA_FOLD_QUEUE: fold.queue.queueUrl,
     MISA_COMPACT_QUEUE: compact.queue.queueUrl,

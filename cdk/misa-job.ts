@@ -33,8 +33,10 @@ export class MisaJob extends Construct {
   readonly job: JobDescription;
   /** State, results and input. */
   readonly bucket: IBucket;
-  /** Takes rows, and notifications of new objects. */
+  /** Takes notifications of new objects, and rows in no order. */
   readonly inputQueue: IQueue;
+  /** Takes rows, and keeps their order: FIFO. Where producers send to. */
+  readonly recordsQueue: IQueue;
   /** Where state and results are: `s3://bucket/misa`. */
   readonly store: string;
   /** Objects under this and `{source}/` are input: `s3://bucket/in/job/`. */
@@ -101,6 +103,7 @@ export class MisaJob extends Construct {
     this.job = job;
     this.bucket = bucket;
     this.inputQueue = queues.input.queue;
+    this.recordsQueue = queues.records.queue;
     this.store = store;
     this.inputPrefix = `s3://${bucket.bucketName}/${inputPrefix(job.name)}`;
     this.functions = functions;
@@ -129,6 +132,7 @@ export class MisaJob extends Construct {
       JobName: job.name,
       Store: store,
       InputQueueUrl: queues.input.queue.queueUrl,
+      RecordsQueueUrl: queues.records.queue.queueUrl,
       InputPrefix: this.inputPrefix,
       MaintainFunction: functions.maintain.functionName,
       Dashboard: dashboard === undefined ? undefined : dashboardUrl(dashboard),

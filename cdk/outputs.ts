@@ -5,7 +5,15 @@
 import { CfnOutput, Stack } from 'aws-cdk-lib/core';
 import { Construct } from 'constructs';
 
-const KEYS = ['JobName', 'Store', 'InputQueueUrl', 'InputPrefix', 'MaintainFunction', 'Dashboard'] as const;
+const KEYS = [
+  'JobName',
+  'Store',
+  'InputQueueUrl',
+  'RecordsQueueUrl',
+  'InputPrefix',
+  'MaintainFunction',
+  'Dashboard',
+] as const;
 
 export type JobOutputs = Readonly<Record<(typeof KEYS)[number], string | undefined>>;
 

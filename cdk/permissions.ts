@@ -112,14 +112,14 @@ export class Permissions {
   }
 
   /** What an event source mapping does in the name of its function. */
-  receive(queue: IQueue): PolicyStatement {
+  receive(...queues: IQueue[]): PolicyStatement {
     const actions = [
       'sqs:ReceiveMessage',
       'sqs:DeleteMessage',
       'sqs:ChangeMessageVisibility',
       'sqs:GetQueueAttributes',
     ];
-    return new PolicyStatement({ sid: 'Receive', actions, resources: [queue.queueArn] });
+    return new PolicyStatement({ sid: 'Receive', actions, resources: queues.map((queue) => queue.queueArn) });
   }
 
   /** Use of the customer's key, where there is one. */

@@ -1,7 +1,7 @@
 /**
- * Sends an application's rows to a job's input queue, packed into messages (`misa/producer`). A send settles when its rows
+ * Sends an application's rows to a queue of a job, packed into messages (`misa/producer`). A send settles when its rows
  * are durable in the queue, so awaiting it is what keeps a fast application from outrunning the queue; rows of sends that
- * wait together share messages.
+ * wait together share messages. The job's FIFO queue gives them to the job in the order of their sends.
  *
  *     const flights = producer({ queueUrl, source: 'flights' });
  *     await flights.send({ event_time: 1357034400000, carrier: 'UA', dep_delay: 3 });
@@ -12,7 +12,7 @@
 import { MisaError } from './errors.ts';
 import { MAX_MESSAGE_BYTES } from './queue/batches.ts';
 import type { OutgoingMessage, Queue } from './queue/queue.ts';
-import { MAX_MESSAGE_ROWS, RowPack, rowText } from './queue/row-messages.ts';
+import { isFifoUrl, MAX_MESSAGE_ROWS, RowPack, type RowPackLimits, rowText } from './queue/row-messages.ts';
 import { SqsQueues } from './queue/sqs-queue.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { type Random, systemRandom } from './util/random.ts';
@@ -21,12 +21,18 @@ export { InputError, MisaError } from './errors.ts';
 export { QueueError } from './queue/queue-error.ts';
 export { type RowMessageOptions, rowMessages } from './queue/row-messages.ts';
 
-/** Messages on their way at once. */
+/** Messages on their way at once; to a FIFO queue one after the other, so that they keep their order. */
 const IN_FLIGHT = 4;
+/** Default of `lingerMs`. A plan takes ten messages of a FIFO queue, and one follows the other: fewer and fuller ones get further. */
+const LINGER_MS = 20;
+const FIFO_LINGER_MS = 100;
 
 /** Where a producer sends to, and how much it packs. */
 export interface ProducerOptions {
-  /** The job's input queue: the stack's output `InputQueueUrl`. */
+  /**
+   * The job's queue: the stack's output `RecordsQueueUrl`, which keeps the order of what is sent (its name ends with `.fifo`), or
+   * `InputQueueUrl`, which does not.
+   */
   readonly queueUrl: string;
   /** The job's source that the rows are for. */
   readonly source: string;
@@ -34,7 +40,7 @@ export interface ProducerOptions {
   readonly maxBatchRows?: number;
   /** Largest message, bytes. Default, and most: 1 MiB. */
   readonly maxBatchBytes?: number;
-  /** How long a row waits for others to share its message, ms. Default 20. */
+  /** How long a row waits for others to share its message, ms. Default 20; for a FIFO queue 100. */
   readonly lingerMs?: number;
   /** URL of a service other than AWS. Default: `AWS_ENDPOINT_URL_SQS`, then `AWS_ENDPOINT_URL`. */
   readonly endpoint?: string;
@@ -84,8 +90,9 @@ interface Batch {
 
 class QueueProducer<T> implements Producer<T> {
   readonly #source: string;
-  readonly #limits: { readonly maxRows: number; readonly maxBytes: number };
+  readonly #limits: RowPackLimits;
   readonly #lingerMs: number;
+  readonly #lanes: number;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #open: () => Promise<OpenedQueue>;
@@ -98,13 +105,16 @@ class QueueProducer<T> implements Producer<T> {
   #closed = false;
 
   constructor(options: ProducerOptions, parts: ProducerParts) {
-    const { maxBatchRows = MAX_MESSAGE_ROWS, maxBatchBytes = MAX_MESSAGE_BYTES, lingerMs = 20 } = options;
+    const fifo = isFifoUrl(options.queueUrl);
+    const { maxBatchRows = MAX_MESSAGE_ROWS, maxBatchBytes = MAX_MESSAGE_BYTES } = options;
+    const { lingerMs = fifo ? FIFO_LINGER_MS : LINGER_MS } = options;
     check('maxBatchRows', maxBatchRows, 1, Number.MAX_SAFE_INTEGER);
     check('maxBatchBytes', maxBatchBytes, 1024, MAX_MESSAGE_BYTES);
     check('lingerMs', lingerMs, 0, 60_000);
     const { clock = systemClock, random = systemRandom } = parts;
     this.#source = options.source;
-    this.#limits = { maxRows: maxBatchRows, maxBytes: maxBatchBytes };
+    this.#limits = { maxRows: maxBatchRows, maxBytes: maxBatchBytes, fifo };
+    this.#lanes = fifo ? 1 : IN_FLIGHT;
     this.#lingerMs = lingerMs;
     this.#clock = clock;
     this.#random = random;
@@ -168,7 +178,7 @@ class QueueProducer<T> implements Producer<T> {
   }
 
   async #deliver(message: OutgoingMessage): Promise<void> {
-    if (this.#inFlight >= IN_FLIGHT) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#inFlight >= this.#lanes) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#inFlight++;
     try {
       this.#opened ??= this.#open();

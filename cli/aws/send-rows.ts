@@ -1,4 +1,4 @@
-/** Sends rows as messages to a job's input queue, and the word that closes its windows. */
+/** Sends rows as messages to a queue of a job, and the word that closes its windows. */
 import { MisaError } from '../../lib/errors.ts';
 import { rowMessages } from '../../lib/producer.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
@@ -17,6 +17,8 @@ export interface SentRows {
 }
 
 export interface SendingRows {
+  /** The queue keeps their order. */
+  readonly fifo: boolean;
   readonly onProgress: (sent: { readonly rows: number; readonly messages: number }) => void;
   readonly onBad: (line: string) => void;
 }
@@ -43,7 +45,7 @@ export async function sendRows(
   queue: Queue,
   source: string,
   chunks: AsyncIterable<InputChunk & { readonly of: string }>,
-  { onProgress, onBad }: SendingRows,
+  { fifo, onProgress, onBad }: SendingRows,
 ): Promise<SentRows> {
   const sent = { rows: 0, messages: 0, bad: 0 };
   const names: string[] = [];
@@ -51,8 +53,9 @@ export async function sendRows(
     for (const { line, reason } of bad) onBad(`${of}, line ${line}: ${reason}`);
     sent.bad += bad.length;
     if (rows.length === 0) continue;
-    const messages = [...rowMessages(source, rows)];
-    await queue.send(messages);
+    const messages = [...rowMessages(source, rows, { fifo })];
+    // One a request: of several SQS may refuse one, and take those behind it.
+    for (const some of fifo ? messages.map((message) => [message]) : [messages]) await queue.send(some);
     for (const { body } of messages) pushAll(names, nameOf(body));
     sent.rows += rows.length;
     sent.messages += messages.length;

@@ -15,7 +15,14 @@ import { clientConfig, endpointOf } from './environment.ts';
 export { stackName };
 
 /** Keys of the outputs of a job's stack; the stack may have more. */
-export type OutputKey = 'JobName' | 'Store' | 'InputQueueUrl' | 'InputPrefix' | 'Dashboard' | 'MaintainFunction';
+export type OutputKey =
+  | 'JobName'
+  | 'Store'
+  | 'InputQueueUrl'
+  | 'RecordsQueueUrl'
+  | 'InputPrefix'
+  | 'Dashboard'
+  | 'MaintainFunction';
 
 export interface DeployedStack {
   readonly name: string;
@@ -160,6 +167,11 @@ function deployed({ StackName, StackId, StackStatus, StackStatusReason, Outputs 
     if (key !== undefined && value !== undefined) outputs[key] = value;
   }
   return { name: StackName ?? '', id: StackId ?? '', status: StackStatus ?? '', reason: StackStatusReason, outputs };
+}
+
+/** Where rows are sent to: the queue that keeps their order. A stack that was deployed by version 0.1 has none. */
+export function recordsQueueOf(stack: DeployedStack): string {
+  return stack.outputs.RecordsQueueUrl ?? outputOf(stack, 'InputQueueUrl');
 }
 
 /** An output that every job's stack has. @throws {MisaError} `STACK_INCOMPLETE` */

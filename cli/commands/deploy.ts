@@ -103,6 +103,7 @@ function deployedText(job: PhysicalJob, stack: DeployedStack, region: string): s
   const lines: [string, string | undefined][] = [
     ['state', stack.outputs.Store],
     ['input', `${outputOf(stack, 'InputPrefix')}${job.sources.length === 1 ? job.sources[0]!.name : '{source}'}/`],
+    ['rows', stack.outputs.RecordsQueueUrl],
     ['queue', stack.outputs.InputQueueUrl],
     ['dashboard', stack.outputs.Dashboard],
   ];

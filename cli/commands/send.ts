@@ -3,6 +3,7 @@
  * With `--flush` it then waits until all of it is planned, and closes the windows.
  */
 
+import { isFifoUrl } from '../../lib/queue/row-messages.ts';
 import { expandInputs, type FileRef } from '../../lib/source/index.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { awaitBatches, lateSoFar } from '../aws/await-batches.ts';
@@ -10,7 +11,7 @@ import { checkSource, type DeployedJob, openDeployedJob } from '../aws/deployed-
 import { openQueue } from '../aws/queues.ts';
 import { plannedNames, uploadFiles } from '../aws/send-files.ts';
 import { badRows, fileChunks, sendFlush, sendRows, standardInputChunks } from '../aws/send-rows.ts';
-import { outputOf } from '../aws/stack.ts';
+import { outputOf, recordsQueueOf } from '../aws/stack.ts';
 import { UsageError } from '../failure.ts';
 import { failuresAsEvents } from '../json-events.ts';
 import { type PlannedName, Unplanned } from '../state/planned-objects.ts';
@@ -101,13 +102,15 @@ async function sendAsRows(
   fromInput: boolean,
   steps: Steps,
 ): Promise<Sent> {
-  const queue = await openQueue(outputOf(job.stack, 'InputQueueUrl'));
+  const url = recordsQueueOf(job.stack);
+  const queue = await openQueue(url);
   steps.step('send', `Sending rows to ${job.file.name}`);
   const { rows, messages, bad, names } = await sendRows(
     queue,
     source,
     fromInput ? standardInputChunks() : fileChunks(files),
     {
+      fifo: isFifoUrl(url),
       onProgress: (sent) => steps.at(`${count(sent.rows, 'row')} in ${count(sent.messages, 'message')}`),
       onBad: (line) => steps.note(`not sent: ${line}`),
     },

@@ -5,17 +5,20 @@
 import job from 'misa-job';
 import { BatchFunction } from '../../lib/aws/batch-function.ts';
 import { deliveryOf } from '../../lib/aws/deliveries.ts';
+import { passedOver } from '../../lib/aws/in-order.ts';
 import { Ingest } from '../../lib/aws/ingest.ts';
 import { sqsLambda } from '../../lib/aws/lambda.ts';
 import { decodeMessage } from '../../lib/aws/messages.ts';
 import { openAnnounced } from '../../lib/aws/open-announced.ts';
 import { readPlace } from '../../lib/aws/settings.ts';
-import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
+import { eachRecord, isFifo, triesOf } from '../../lib/aws/sqs-function.ts';
 
 export const ingest = sqsLambda({
   name: 'ingest',
   job,
-  feed: () => process.env.MISA_INPUT_QUEUE,
+  feed: (_, [record]) =>
+    record !== undefined && isFifo(record) ? process.env.MISA_RECORDS_QUEUE : process.env.MISA_INPUT_QUEUE,
+  atOnce: passedOver,
   open: (env) => new Ingest(env, openAnnounced(env)),
   work: (state, records, invocation) => state.run(records.map(deliveryOf), invocation),
 });

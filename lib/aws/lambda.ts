@@ -11,7 +11,7 @@ import { type FunctionName, type Observed, observe } from './observe.ts';
 import { openServices } from './open-services.ts';
 import type { Fields } from './report.ts';
 import { readSettings, type Settings } from './settings.ts';
-import { answerSqs } from './sqs-function.ts';
+import { answerSqs, type SqsFunction } from './sqs-function.ts';
 import { keepTrace } from './trace.ts';
 
 export interface LambdaOptions<S> {
@@ -31,10 +31,11 @@ interface Opened<S> {
   readonly flushTrace: () => Promise<void>;
 }
 
-/** A function fed by a queue. @param feed URL of that queue */
+/** A function fed by a queue, or by several. @param feed URL of the queue that these records come from */
 export function sqsLambda<S>(
   options: LambdaOptions<S> & {
-    readonly feed: (settings: Settings) => string | undefined;
+    readonly feed: (settings: Settings, records: readonly SQSRecord[]) => string | undefined;
+    readonly atOnce?: SqsFunction['atOnce'];
     readonly work: (
       state: S,
       records: readonly SQSRecord[],
@@ -50,12 +51,13 @@ export function sqsLambda<S>(
     report.begin(context);
     try {
       const { env, state, flushTrace } = await opened();
-      const url = options.feed(env.settings);
+      const url = options.feed(env.settings, event.Records);
       const queue = url === undefined ? undefined : env.queue(url);
       const answer = await answerSqs(event, context, {
         clock: systemClock,
         report,
         queue,
+        atOnce: options.atOnce,
         work: (records, invocation) => options.work(state, records, invocation),
       });
       await options.ended?.(state);

@@ -20,6 +20,8 @@ export interface SqsFunction {
   readonly report: Report;
   /** The queue that feeds this function; without it, failed messages wait for their visibility time-out. */
   readonly queue?: Queue | undefined;
+  /** Failed messages that come again at once; the others wait, longer each time. */
+  readonly atOnce?: ((record: SQSRecord, error: unknown) => boolean) | undefined;
   /** @returns why a message must come again, by message id; those not in it are done */
   readonly work: (records: readonly SQSRecord[], invocation: Invocation) => Promise<ReadonlyMap<string, unknown>>;
 }
@@ -27,7 +29,7 @@ export interface SqsFunction {
 export async function answerSqs(
   event: SQSEvent,
   context: Pick<Context, 'getRemainingTimeInMillis'>,
-  { clock, report, queue, work }: SqsFunction,
+  { clock, report, queue, atOnce = () => false, work }: SqsFunction,
 ): Promise<SQSBatchResponse> {
   const remainingMs = context.getRemainingTimeInMillis();
   let failed: ReadonlyMap<string, unknown>;
@@ -44,7 +46,12 @@ export async function answerSqs(
       report.info('a flush is under way: the message comes again', { message });
     else report.error('a message failed and comes again', error, { message });
   }
-  if (queue !== undefined) await showAgain(event.Records, failed, queue, report);
+  const waitOf = (record: SQSRecord): number => {
+    const error = failed.get(record.messageId);
+    return atOnce(record, error) ? 0 : waitSeconds(error, triesOf(record));
+  };
+  const again = event.Records.filter(({ messageId }) => failed.has(messageId));
+  if (queue !== undefined) await showAgain(again, waitOf, queue, report);
   return { batchItemFailures: [...failed.keys()].map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
@@ -61,6 +68,11 @@ export async function eachRecord(
   return failed;
 }
 
+/** Whether it comes from a FIFO queue: only there a message has a number. */
+export function isFifo({ attributes, eventSourceARN }: SQSRecord): boolean {
+  return attributes.SequenceNumber !== undefined || (eventSourceARN ?? '').endsWith('.fifo');
+}
+
 /** How often a message was delivered, this time included. */
 export function triesOf(record: SQSRecord): number {
   return Number(record.attributes.ApproximateReceiveCount) || 1;
@@ -68,16 +80,14 @@ export function triesOf(record: SQSRecord): number {
 
 async function showAgain(
   records: readonly SQSRecord[],
-  failed: ReadonlyMap<string, unknown>,
+  waitOf: (record: SQSRecord) => number,
   queue: Queue,
   report: Report,
 ): Promise<void> {
   await Promise.all(
     records.map(async (record) => {
-      if (!failed.has(record.messageId)) return;
-      const seconds = waitSeconds(failed.get(record.messageId), triesOf(record));
       try {
-        await queue.changeVisibility(record.receiptHandle, seconds);
+        await queue.changeVisibility(record.receiptHandle, waitOf(record));
       } catch (error) {
         report.warn('a failed message waits for its visibility time-out', {
           message: record.messageId,

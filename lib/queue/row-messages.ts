@@ -16,8 +16,22 @@ export interface RowMessageOptions {
   readonly maxRows?: number | undefined;
   /** Largest message, bytes. Default, and most: 1 MiB. */
   readonly maxBytes?: number | undefined;
+  /** For a FIFO queue: messages of a source keep their order, and the queue drops a second one of the same id. Default false. */
+  readonly fifo?: boolean | undefined;
   /** Where ids come from. */
   readonly random?: Random | undefined;
+}
+
+/** How a {@link RowPack} is filled. */
+export interface RowPackLimits {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+  readonly fifo: boolean;
+}
+
+/** Whether a queue is FIFO, which is in its name. */
+export function isFifoUrl(url: string): boolean {
+  return url.endsWith('.fifo');
 }
 
 /**
@@ -27,9 +41,14 @@ export interface RowMessageOptions {
 export function* rowMessages(
   source: string,
   rows: Iterable<unknown>,
-  { maxRows = MAX_MESSAGE_ROWS, maxBytes = MAX_MESSAGE_BYTES, random = systemRandom }: RowMessageOptions = {},
+  {
+    maxRows = MAX_MESSAGE_ROWS,
+    maxBytes = MAX_MESSAGE_BYTES,
+    fifo = false,
+    random = systemRandom,
+  }: RowMessageOptions = {},
 ): Generator<OutgoingMessage, void, undefined> {
-  const pack = new RowPack(source, { maxRows, maxBytes }, random);
+  const pack = new RowPack(source, { maxRows, maxBytes, fifo }, random);
   let index = 0;
   for (const row of rows) {
     const text = rowText(row, index++, source, maxBytes);
@@ -62,12 +81,12 @@ export function rowText(row: unknown, index: number, source: string, maxBytes: n
 /** Rows that are put into one message. */
 export class RowPack {
   readonly #source: string;
-  readonly #limits: { readonly maxRows: number; readonly maxBytes: number };
+  readonly #limits: RowPackLimits;
   readonly #random: Random;
   #texts: string[] = [];
   #bytes: number;
 
-  constructor(source: string, limits: { readonly maxRows: number; readonly maxBytes: number }, random: Random) {
+  constructor(source: string, limits: RowPackLimits, random: Random) {
     this.#source = source;
     this.#limits = limits;
     this.#random = random;
@@ -91,10 +110,11 @@ export class RowPack {
 
   /** The message; the pack is empty then. */
   take(): OutgoingMessage {
-    const body = envelope(this.#source, this.#random.id(), this.#texts.join(','));
+    const id = this.#random.id();
+    const body = envelope(this.#source, id, this.#texts.join(','));
     this.#texts = [];
     this.#bytes = envelopeBytes(this.#source);
-    return { body };
+    return this.#limits.fifo ? { body, group: this.#source, dedupId: id } : { body };
   }
 }
 

@@ -75,7 +75,25 @@ describe('queues', () => {
       const window = Properties.MaximumBatchingWindowInSeconds ?? 0;
       expect(queue.Properties.VisibilityTimeout).toBeGreaterThanOrEqual(6 * reader.Properties.Timeout + window);
     }
-    expect(mappings).toHaveLength(8);
+    expect(mappings).toHaveLength(9);
+  });
+
+  test('rows have one that keeps their order, by group, beside the one for notifications', () => {
+    const records = queues.find(({ Properties }) => Properties.QueueName.endsWith('-records.fifo'))!;
+    expect(records.Properties).toMatchObject({
+      FifoQueue: true,
+      DeduplicationScope: 'messageGroup',
+      FifoThroughputLimit: 'perMessageGroupId',
+      RedrivePolicy: { maxReceiveCount: 20 },
+    });
+    const readers = mappings.filter(({ Properties }) => textOf(Properties.FunctionName).includes('Ingest'));
+    const ofRecords = readers.find(({ Properties }) => Properties.EventSourceArn['Fn::GetAtt'][0] === records.id)!;
+    expect(readers).toHaveLength(2);
+    expect(ofRecords.Properties).toMatchObject({ BatchSize: 10, FunctionResponseTypes: ['ReportBatchItemFailures'] });
+    // Lambda refuses a window on a FIFO queue.
+    expect(ofRecords.Properties.MaximumBatchingWindowInSeconds).toBeUndefined();
+    const env = resourceOf(stack, 'AWS::Lambda::Function', 'Ingest').Properties.Environment.Variables;
+    expect(env.MISA_RECORDS_QUEUE).toEqual({ Ref: records.id });
   });
 
   test('names have the prefix that functions form them from, and fit into 80 characters', () => {
@@ -277,8 +295,8 @@ describe('what watches', () => {
     const partitions = ['s0p0', 's0p1', 's0p2', 's0p3'];
     expect(ids.sort()).toEqual(
       [
-        ...['CollectionBehind', 'CommitLag', 'Halted', 'InputAge', 'LateRows', 'SweepStopped'],
-        ...each(['Input', 'Fold', 'Compact', 'Plan', ...partitions], ['DeadLetters']),
+        ...['CollectionBehind', 'CommitLag', 'Halted', 'InputAge', 'LateRows', 'RecordsAge', 'SweepStopped'],
+        ...each(['Input', 'Records', 'Fold', 'Compact', 'Plan', ...partitions], ['DeadLetters']),
         ...each(['Ingest', 'Fold', 'Compact', 'Maintain', 'Preload', ...partitions], ['Errors', 'Throttles']),
       ].sort(),
     );
@@ -392,6 +410,7 @@ describe('what watches', () => {
       'JobName',
       'Store',
       'InputQueueUrl',
+      'RecordsQueueUrl',
       'InputPrefix',
       'MaintainFunction',
       'Dashboard',

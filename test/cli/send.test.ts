@@ -80,9 +80,9 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     await stack.store.create(names('sent', 1).log(partitionPath(0, partition), n), bytes);
   }
 
-  async function received(): Promise<Record<string, unknown>[]> {
-    const messages = await stack.input.receive({ max: 10, waitSeconds: 1 });
-    await stack.input.delete(messages.map(({ receipt }) => receipt));
+  async function received(queue = stack.input): Promise<Record<string, unknown>[]> {
+    const messages = await queue.receive({ max: 10, waitSeconds: 1 });
+    await queue.delete(messages.map(({ receipt }) => receipt));
     return messages.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
   }
 
@@ -122,21 +122,30 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
       { at: 1000, user: 'ann' },
       { at: 2000, user: 'bob' },
     ];
-    expect(await received()).toMatchObject([{ misa: 1, source: 'clicks', rows }]);
+    expect(await received(stack.records)).toMatchObject([{ misa: 1, source: 'clicks', rows }]);
+    expect(await received()).toEqual([]);
+  });
+
+  it('send rows to the one queue of a stack that version 0.1 deployed', async () => {
+    const older = await makeStackOfJob(endpoint!, definition('older'), { records: false });
+    const { code } = await run('send', 'clicks', 'rows.csv', '--records', '--job', 'older');
+    expect(code).toBe(0);
+    expect(await received(older.input)).toMatchObject([{ misa: 1, source: 'clicks' }]);
+    await older.remove();
   });
 
   it('send rows of standard input as they come, and tell the lines that are none', async () => {
     const started = start('send', 'clicks', '-', '--json');
     started.child.stdin!.write('{"at":1}\n');
     await started.seen('1 row in 1 message');
-    expect(await received()).toMatchObject([{ rows: [{ at: 1 }] }]);
+    expect(await received(stack.records)).toMatchObject([{ rows: [{ at: 1 }] }]);
     started.child.stdin!.end('oops\n{"at":2}\n');
     const { code, stdout, stderr } = await started.finished;
     expect(code).toBe(1);
     expect(stderr).toContain('1 record was unreadable and not sent');
     expect(stdout).toContain('not sent: standard input, line 2: ');
     expect(parseLines(stdout).at(-1)).toMatchObject({ event: 'error', code: 'BAD_ROWS' });
-    expect(await received()).toMatchObject([{ rows: [{ at: 2 }] }]);
+    expect(await received(stack.records)).toMatchObject([{ rows: [{ at: 2 }] }]);
   });
 
   it('close the windows only when all that was sent is planned (⚑ flush-behind)', async () => {
@@ -156,7 +165,7 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     const started = start('send', 'clicks', '-', '--flush', '--json');
     started.child.stdin!.end('{"at":1}\n');
     await started.seen('"step":"plan"');
-    const [{ id } = {}] = await received();
+    const [{ id } = {}] = await received(stack.records);
     await plan(2, 'clicks', `message ${id}`);
     await started.seen('"step":"batches"');
     expect(await received()).toMatchObject([{ misa: 1, control: 'flush' }]);
@@ -193,7 +202,11 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     const { code, stdout } = await run('status', 'sent', '--stack', '--json');
     expect(code).toBe(0);
     expect(parseLines(stdout)).toMatchObject([
-      { job: 'sent', stack: 'Misa-sent', queues: [{ name: 'input', waiting: 1, inFlight: 0, delayed: 0, dead: 2 }] },
+      {
+        job: 'sent',
+        stack: 'Misa-sent',
+        queues: [{ name: 'input', waiting: 1, inFlight: 0, delayed: 0, dead: 2 }, { name: 'records' }],
+      },
     ]);
     const people = await run('status', 'sent', '--stack');
     expect(people.stdout).toMatch(/input +1 +0 +0 +2\n/);

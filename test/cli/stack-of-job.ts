@@ -28,6 +28,8 @@ export interface StackOfJob {
   readonly file: JobFile;
   readonly store: ObjectStore;
   readonly input: Queue;
+  /** Of rows, FIFO. */
+  readonly records: Queue;
   readonly deadInput: Queue;
   /** Keys of the bucket's objects, and their bytes. */
   objects(prefix: string): Promise<Map<string, Buffer>>;
@@ -44,23 +46,33 @@ export function awsEnvironment(endpoint: string): Record<string, string> {
   };
 }
 
-export async function makeStackOfJob(endpoint: string, definition: Job<unknown>): Promise<StackOfJob> {
+/** @param options `records: false`: as version 0.1 deployed it, without a queue that keeps order */
+export async function makeStackOfJob(
+  endpoint: string,
+  definition: Job<unknown>,
+  options: { readonly records?: boolean } = {},
+): Promise<StackOfJob> {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' });
   const compiled = compileJob(definition);
   const job = compiled.name;
   const stack = `Misa-${job}`;
   const bucket = `${job}-state`;
-  const queue = (name: string): object => ({ Type: 'AWS::SQS::Queue', Properties: { QueueName: `${stack}-${name}` } });
+  const queue = (name: string, more: object = {}): object => ({
+    Type: 'AWS::SQS::Queue',
+    Properties: { QueueName: `${stack}-${name}`, ...more },
+  });
   const template = {
     Resources: {
       Bucket: { Type: 'AWS::S3::Bucket', DeletionPolicy: 'Retain', Properties: { BucketName: bucket } },
       Input: queue('input'),
+      ...(options.records === false ? {} : { Records: queue('records.fifo', { FifoQueue: true }) }),
       InputDead: queue('input-dead'),
     },
     Outputs: {
       JobName: { Value: job },
       Store: { Value: `s3://${bucket}/misa` },
       InputQueueUrl: { Value: { Ref: 'Input' } },
+      ...(options.records === false ? {} : { RecordsQueueUrl: { Value: { Ref: 'Records' } } }),
       InputPrefix: { Value: `s3://${bucket}/in/${job}/` },
     },
   };
@@ -78,6 +90,7 @@ export async function makeStackOfJob(endpoint: string, definition: Job<unknown>)
     store,
     file: await openJobFile(store, compiled, systemRandom),
     input: queues.queue(url('input')),
+    records: queues.queue(url('records.fifo')),
     deadInput: queues.queue(url('input-dead')),
     async objects(prefix) {
       const { Contents = [] } = await s3.send(new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));

@@ -110,6 +110,33 @@ describe('a producer', () => {
     expect(sendings.flatMap(({ rows }) => rows)).toEqual(Array.from({ length: 30 }, (_, i) => i));
   });
 
+  it('sends to a FIFO queue one message after the other, in a group of the source, each with its own id', async () => {
+    const { sender, sendings } = heldProducer({ queueUrl: 'https://sqs/1/records.fifo', maxBatchRows: 1 });
+    const sent = sender.send([0, 1, 2, 3, 4]);
+    for (let i = 0; i < 5; i++) {
+      await settled();
+      expect(sendings).toHaveLength(i + 1);
+      sendings[i]!.succeed();
+    }
+    await sent;
+    expect(sendings.flatMap(({ rows }) => rows)).toEqual([0, 1, 2, 3, 4]);
+    const messages = sendings.flatMap((sending) => sending.messages);
+    expect(messages.map(({ group }) => group)).toEqual(Array(5).fill('flights'));
+    expect(messages.map(({ dedupId }) => dedupId)).toEqual(messages.map(({ body }) => JSON.parse(body).id));
+  });
+
+  it('lets rows for a FIFO queue wait longer for one another', async () => {
+    const { sender, sendings, clock } = heldProducer({ queueUrl: 'https://sqs/1/records.fifo' });
+    const sent = sender.send(1);
+    clock.advance(99);
+    await settled();
+    expect(sendings).toEqual([]);
+    clock.advance(1);
+    await settled();
+    sendings[0]!.succeed();
+    await sent;
+  });
+
   it('tells the sends whose rows did not go, and no others; goes on after', async () => {
     const { sender, sendings } = heldProducer({ maxBatchRows: 2 });
     const both = [sender.send(1), sender.send([2, 3, 4]), sender.send([5, 6])];

@@ -52,6 +52,15 @@ describe('rows as messages', () => {
     expect(parse(body!)).toMatchObject({ source: 's\uffff', rows: [row] });
   });
 
+  test('for a FIFO queue have the source as their group, and their own id for the queue to know them by', () => {
+    const rows = Array.from({ length: 5 }, (_, i) => i);
+    const messages = [...rowMessages('flights', rows, { fifo: true, maxRows: 2, random: seededRandom(1) })];
+    expect(messages.map(({ group }) => group)).toEqual(['flights', 'flights', 'flights']);
+    expect(messages.map(({ dedupId }) => dedupId)).toEqual(messages.map(({ body }) => parse(body).id));
+    const [standard] = rowMessages('flights', rows);
+    expect(Object.keys(standard!)).toEqual(['body']);
+  });
+
   test('fill a message to the byte, and refuse the row that is one byte larger', () => {
     const empty = bodiesOf('s', ['']).map((body) => Buffer.byteLength(body))[0]!;
     const fits = 'x'.repeat(1024 * 1024 - empty);

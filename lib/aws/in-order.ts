@@ -1,0 +1,16 @@
+/**
+ * Messages of the queue that keeps order. SQS gives a group's messages out in their order, and none while others of the group
+ * are under way; so ingest plans them in that order. Of those that are not planned none is done, so all come again, in order.
+ *
+ * A message that can never be planned is passed over at once, to the dead letters after its tries, or it
+ * would hold up its group for an hour and a half. What is behind it is planned: with all behind it charged a try, too, as
+ * a queue's consumers usually do, the healthy ones would die with it.
+ */
+import type { SQSRecord } from 'aws-lambda';
+import { InputError, UserFunctionError } from '../errors.ts';
+import { isFifo } from './sqs-function.ts';
+
+/** Whether a message that failed comes again at once. */
+export function passedOver(record: SQSRecord, error: unknown): boolean {
+  return isFifo(record) && (error instanceof UserFunctionError || (error instanceof InputError && !error.retryable));
+}
