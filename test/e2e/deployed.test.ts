@@ -8,13 +8,15 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
-import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodePlan } from '../../lib/batch/plan.ts';
 import { PlannerLog } from '../../lib/batch/planner-log.ts';
 import { sweep } from '../../lib/commit/sweep.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { LogHeader } from '../../lib/log/entry.ts';
-import { names } from '../../lib/object-store/names.ts';
+import { names, PLANNER } from '../../lib/object-store/names.ts';
+import { rowMessages } from '../../lib/queue/row-messages.ts';
 import { runEmbedded } from '../../lib/runtime/embedded.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
 import { fileRef } from '../../lib/source/index.ts';
@@ -49,7 +51,7 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     await aws.deploy('test/e2e/hours.job.ts');
     queues = await aws.queues();
     // What a crash leaves in flight comes back in seconds here, and poison gives up sooner, than a stack for AWS would have it.
-    for (const name of ['input', 's0p0.fifo', 's0p1.fifo', 'fold.fifo', 'compact.fifo']) {
+    for (const name of ['input', 'records.fifo', 's0p0.fifo', 's0p1.fifo', 'fold.fifo', 'compact.fifo']) {
       await aws.setQueue(queues.get(name)!, { VisibilityTimeout: '6' });
     }
     const deadLetterTargetArn = `arn:aws:sqs:us-east-1:000000000000:${queues.get('input-dead')!.split('/').at(-1)}`;
@@ -185,6 +187,33 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     await settled();
     await expect.poll(() => aws.depth(queues.get('input')!), { timeout: 20_000 }).toBe(0);
     await settled();
+  });
+
+  it('plans rows in the order of their messages, each once, though the sender repeats itself and ingest is killed', async () => {
+    const rows = fileOf(uploaded)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as unknown);
+    const before = (await progress()).planned;
+    const messages = [...rowMessages('flights', rows, { fifo: true, maxRows: Math.ceil(rows.length / 12) })];
+    for (const [i, { body, group, dedupId }] of messages.entries()) {
+      const QueueUrl = aws.outputs.RecordsQueueUrl!;
+      const message = { QueueUrl, MessageBody: body, MessageGroupId: group, MessageDeduplicationId: dedupId };
+      await aws.sqs.send(new SendMessageCommand(message));
+      await aws.sqs.send(new SendMessageCommand(message));
+      if (i % 5 === 4 && given === undefined) await aws.kill('Ingest');
+    }
+    uploaded++;
+    sent += ROWS;
+    await settled();
+    const pieces: string[] = [];
+    for (let n = before + 1; n <= (await progress()).planned; n++) {
+      const name = NAMES.log(PLANNER, n);
+      const read = await aws.store.get(name);
+      if (read.found) pieces.push(...decodePlan(read.body, name, n).plan.pieces.map((piece) => piece.name));
+    }
+    expect(pieces).toEqual(messages.map(({ dedupId }) => `message ${dedupId}`));
+    expect(await aws.depth(queues.get('records-dead.fifo')!)).toBe(0);
   });
 
   it('runs what triggers and hints were lost for, and what they were doubled for once', async () => {
