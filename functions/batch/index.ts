@@ -5,7 +5,7 @@
 import job from 'misa-job';
 import { BatchFunction } from '../../lib/aws/batch-function.ts';
 import { deliveryOf } from '../../lib/aws/deliveries.ts';
-import { passedOver } from '../../lib/aws/in-order.ts';
+import { inSentOrder, passedOver } from '../../lib/aws/in-order.ts';
 import { Ingest } from '../../lib/aws/ingest.ts';
 import { sqsLambda } from '../../lib/aws/lambda.ts';
 import { decodeMessage } from '../../lib/aws/messages.ts';
@@ -20,7 +20,7 @@ export const ingest = sqsLambda({
     record !== undefined && isFifo(record) ? process.env.MISA_RECORDS_QUEUE : process.env.MISA_INPUT_QUEUE,
   atOnce: passedOver,
   open: (env) => new Ingest(env, openAnnounced(env)),
-  work: (state, records, invocation) => state.run(records.map(deliveryOf), invocation),
+  work: (state, records, invocation) => state.run(inSentOrder(records).map(deliveryOf), invocation),
 });
 
 export const batch = sqsLambda({

@@ -10,6 +10,16 @@ import type { SQSRecord } from 'aws-lambda';
 import { InputError, UserFunctionError } from '../errors.ts';
 import { isFifo } from './sqs-function.ts';
 
+/**
+ * Records of one invocation in the order in which they are planned: those of a FIFO queue as they come, those of a standard
+ * queue, which come in any order, by the time they were sent.
+ */
+export function inSentOrder(records: readonly SQSRecord[]): readonly SQSRecord[] {
+  if (records.some(isFifo)) return records;
+  const sentMs = ({ attributes }: SQSRecord): number => Number(attributes.SentTimestamp) || 0;
+  return [...records].sort((a, b) => sentMs(a) - sentMs(b));
+}
+
 /** Whether a message that failed comes again at once. */
 export function passedOver(record: SQSRecord, error: unknown): boolean {
   return isFifo(record) && (error instanceof UserFunctionError || (error instanceof InputError && !error.retryable));

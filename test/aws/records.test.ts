@@ -2,10 +2,11 @@
  * Rows by way of the queue that keeps order: whatever becomes of the functions, the rows of a source are planned in the order
  * in which they were sent, each message once, and what can never be planned holds up nobody.
  */
+import type { SQSRecord } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { deliveryOf } from '../../lib/aws/deliveries.ts';
 import { openEnvironment } from '../../lib/aws/function-environment.ts';
-import { passedOver } from '../../lib/aws/in-order.ts';
+import { inSentOrder, passedOver } from '../../lib/aws/in-order.ts';
 import { Ingest } from '../../lib/aws/ingest.ts';
 import { NO_REPORT } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
@@ -120,7 +121,11 @@ class Records {
   /** In a new environment, with what the queue gives. @returns whether it gave any */
   async #invoke(): Promise<boolean> {
     const records = this.fifo.receive(1 + Math.floor(this.#random.next() * 10));
-    if (records.length === 0) return false;
+    if (records.length > 0) await this.invoke(records);
+    return records.length > 0;
+  }
+
+  async invoke(records: SQSRecord[]): Promise<void> {
     let left = this.#chance('kill') ? Math.floor(this.#random.next() * 10) : Number.POSITIVE_INFINITY;
     let killed = false;
     const store = hookedStore(this.#store, {
@@ -151,7 +156,7 @@ class Records {
         atOnce: passedOver,
         work: async (all, invocation) => {
           const env = await openEnvironment({ ...services, random, cache: undefined, retentionMs: 1_800_000 });
-          const failed = await new Ingest(env, NO_OBJECTS).run(all.map(deliveryOf), invocation);
+          const failed = await new Ingest(env, NO_OBJECTS).run(inSentOrder(all).map(deliveryOf), invocation);
           // Whoever is killed shows nothing again.
           if (killed) throw new CrashError('killed');
           return failed;
@@ -160,7 +165,6 @@ class Records {
     );
     if (killed) await Promise.all(records.map((r) => this.fifo.queue.changeVisibility(r.receiptHandle, 360)));
     else if (!this.#chance('undeleted')) this.fifo.answer(records, answer);
-    return true;
   }
 
   #chance(of: keyof Chances): boolean {
@@ -248,5 +252,27 @@ describe('the queue that keeps order', () => {
     await ones.close();
     await records.settle();
     expect(records.pieces.map(({ to }) => to)).toEqual([2, 2, 2, 2, 1]);
+  });
+});
+
+describe('the standard queue', () => {
+  const record = (id: string, sentMs: number, attributes: Record<string, string> = {}): SQSRecord =>
+    ({
+      messageId: id,
+      receiptHandle: id,
+      body: JSON.stringify({ misa: 1, source: 'ones', id, rows: [{ k: 'a', v: 1 }] }),
+      attributes: { ApproximateReceiveCount: '1', SentTimestamp: String(sentMs), ...attributes },
+      messageAttributes: {},
+    }) as unknown as SQSRecord;
+
+  it('gives messages that come in one invocation to plans by the time they were sent', async () => {
+    const records = new Records(1);
+    await records.invoke([record('c', 1_003), record('a', 999), record('d', 1_003), record('b', 1_002)]);
+    expect(records.planned('ones')).toEqual(['message a', 'message b', 'message c', 'message d']);
+  });
+
+  it('unlike a FIFO queue, whose are taken as they come, whatever the clocks of its servers say', () => {
+    const fifo = ['b', 'a'].map((id, i) => record(id, 1_000 - i, { SequenceNumber: String(i) }));
+    expect(inSentOrder(fifo)).toEqual(fifo);
   });
 });
