@@ -82,6 +82,7 @@ export class MisaJob extends Construct {
         POWERTOOLS_SERVICE_NAME: job.name,
         POWERTOOLS_METRICS_NAMESPACE: 'Misa',
         ...(props.partitions === undefined ? {} : { MISA_PARTITIONS: String(props.partitions) }),
+        ...(props.overwritten === 'read' ? { MISA_OVERWRITTEN: 'read' } : {}),
         ...(trace ? { MISA_TRACE: '1' } : {}),
         ...(settled.sourceMaps ? { NODE_OPTIONS: '--enable-source-maps' } : {}),
       },

@@ -41,7 +41,7 @@ export class Permissions {
   ingest(): PolicyStatement[] {
     const planner = [`${ANY_EPOCH}/planner/sst/*`, `${ANY_EPOCH}/planner/manifest`];
     return [
-      this.#list(),
+      ...this.#listInputs(),
       this.#readJob(),
       ...this.#readInputs(),
       this.#write(`${ANY_EPOCH}/seg/*`, `${ANY_EPOCH}/plan/*`, ...planner),
@@ -80,7 +80,7 @@ export class Permissions {
     const { bucket, job } = this.#context;
     const planned = [`${ANY_EPOCH}/seg/*`, `${ANY_EPOCH}/plan/*`];
     return [
-      this.#list(),
+      ...this.#listInputs(),
       this.#readJob(),
       this.#write(
         ...planned,
@@ -95,7 +95,7 @@ export class Permissions {
         actions: ['s3:DeleteObject'],
         resources: [bucket.arnForObjects(`${STORE_PREFIX}/${job}/${ANY_EPOCH}/*`)],
       }),
-      this.#send('s*.fifo', 'fold.fifo', ...(sinks ? ['results'] : [])),
+      this.#send('s*.fifo', 'fold.fifo', 'input', ...(sinks ? ['results'] : [])),
     ];
   }
 
@@ -135,14 +135,29 @@ export class Permissions {
    * Without it S3 answers 403 and not 404 for an object that is not there, and absence is half of the protocol. The prefix
    * is checked where the request has one: a GET has none.
    */
-  #list(): PolicyStatement {
+  #list(...prefixes: string[]): PolicyStatement {
     const { bucket, job } = this.#context;
     return new PolicyStatement({
       sid: 'TellAbsence',
       actions: ['s3:ListBucket'],
       resources: [bucket.bucketArn],
-      conditions: { StringLikeIfExists: { 's3:prefix': [`${STORE_PREFIX}/${job}/*`] } },
+      conditions: { StringLikeIfExists: { 's3:prefix': [`${STORE_PREFIX}/${job}/*`, ...prefixes] } },
     });
+  }
+
+  /** The listing of the input places is the truth about what there is to read. */
+  #listInputs(): PolicyStatement[] {
+    const { job, inputs } = this.#context;
+    const others = inputs.map(
+      ({ bucket, prefix = '' }, i) =>
+        new PolicyStatement({
+          sid: `ListOtherInput${i}`,
+          actions: ['s3:ListBucket'],
+          resources: [bucket.bucketArn],
+          conditions: { StringLike: { 's3:prefix': `${prefix}*` } },
+        }),
+    );
+    return [this.#list(`in/${job}/*`), ...others];
   }
 
   #readJob(): PolicyStatement {

@@ -49,6 +49,11 @@ export interface MisaJobProps {
   readonly dashboard?: boolean;
   /** Further objects to read, by source, beside `in/{job}/{source}/` of the job's bucket. */
   readonly inputs?: Readonly<Record<string, InputObjects | readonly InputObjects[]>>;
+  /**
+   * What to do with an object that is overwritten after its rows were planned. Its name is what it is known by, so default
+   * is `ignore`: a warning and the metric `Overwritten`. `read`: all of it is read as new rows.
+   */
+  readonly overwritten?: 'ignore' | 'read';
   /** Where results go beside the bucket, by output. */
   readonly sinks?: Readonly<Record<string, Sink | readonly Sink[]>>;
   /** Functions record spans for `misa timeline`, and X-Ray traces all invocations it samples. Default false: X-Ray alone. */

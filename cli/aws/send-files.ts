@@ -1,5 +1,6 @@
 /** Uploads the files of a job's sources, one after the other, with progress. */
 import type { FileRef } from '../../lib/source/index.ts';
+import { s3Path } from '../../lib/source/s3-object.ts';
 import type { PlannedName } from '../state/planned-objects.ts';
 import type { Steps } from '../steps.ts';
 import { bytes, count, number } from '../text.ts';
@@ -38,5 +39,5 @@ export async function uploadFiles(
 
 /** As the planner will know them. */
 export function plannedNames(uploaded: readonly Uploaded[]): PlannedName[] {
-  return uploaded.map(({ source, bucket, key, etag }) => ({ source, name: `s3://${bucket}/${key}@${etag}` }));
+  return uploaded.map(({ source, bucket, key }) => ({ source, name: s3Path(bucket, key) }));
 }

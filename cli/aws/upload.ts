@@ -28,8 +28,6 @@ export interface Uploaded {
   readonly bucket: string;
   readonly key: string;
   readonly bytes: number;
-  /** Of the object, without quotes; its version. */
-  readonly etag: string;
   /** It was there already, with this content. */
   readonly known: boolean;
 }
@@ -71,11 +69,10 @@ export class Uploader {
     const { bucket, prefix } = this.#place;
     const key = `${prefix}${source}/${objectName(file.path, await hashFile(file.path))}`;
     try {
-      const there = await this.#find(key, file.size, signal);
-      const etag = there ?? (await this.#upload(key, file, onBytes, signal));
+      const known = await this.#isThere(key, file.size, signal);
+      if (!known) await this.#upload(key, file, onBytes, signal);
       onBytes(file.size);
-      const known = there !== undefined;
-      return { source, file: file.path, bucket, key, bytes: file.size, etag: etag.replaceAll('"', ''), known };
+      return { source, file: file.path, bucket, key, bytes: file.size, known };
     } catch (error) {
       signal?.throwIfAborted();
       throw awsError(error, `sending ${file.path} to s3://${bucket}/${key}`, endpointOf('S3'));
@@ -86,25 +83,25 @@ export class Uploader {
     this.#client.destroy();
   }
 
-  /** The ETag of an object that is there with that size. */
-  async #find(key: string, size: number, abortSignal?: AbortSignal): Promise<string | undefined> {
+  /** Whether an object is there, with that size. */
+  async #isThere(key: string, size: number, abortSignal?: AbortSignal): Promise<boolean> {
     try {
       const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#place.bucket, Key: key });
-      const { ContentLength, ETag } = await this.#client.send(command, { ...(abortSignal && { abortSignal }) });
-      return ContentLength === size ? ETag : undefined;
+      const { ContentLength } = await this.#client.send(command, { ...(abortSignal && { abortSignal }) });
+      return ContentLength === size;
     } catch (error) {
       // Without the right to list, S3 answers 403 for what is not there.
       const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
-      if ($metadata?.httpStatusCode === 404 || $metadata?.httpStatusCode === 403) return undefined;
+      if ($metadata?.httpStatusCode === 404 || $metadata?.httpStatusCode === 403) return false;
       throw error;
     }
   }
 
-  async #upload(key: string, file: FileRef, onBytes: (sent: number) => void, signal?: AbortSignal): Promise<string> {
+  async #upload(key: string, file: FileRef, onBytes: (sent: number) => void, signal?: AbortSignal): Promise<void> {
     if (file.size > PART_BYTES) return this.#putParts(key, file, onBytes, signal);
     const Body = await readRange(file, 0, file.size);
     const command = new this.#sdk.PutObjectCommand({ Bucket: this.#place.bucket, Key: key, Body });
-    return (await this.#client.send(command, { ...(signal && { abortSignal: signal }) })).ETag ?? '';
+    await this.#client.send(command, { ...(signal && { abortSignal: signal }) });
   }
 
   async #putParts(
@@ -112,7 +109,7 @@ export class Uploader {
     file: FileRef,
     onBytes: (sent: number) => void,
     abortSignal?: AbortSignal,
-  ): Promise<string> {
+  ): Promise<void> {
     const about = { Bucket: this.#place.bucket, Key: key };
     const options = { ...(abortSignal && { abortSignal }) };
     const { UploadId } = await this.#client.send(new this.#sdk.CreateMultipartUploadCommand(about), options);
@@ -133,7 +130,7 @@ export class Uploader {
       await Promise.all(Array.from({ length: PARTS_AT_ONCE }, worker));
       const MultipartUpload = { Parts: parts };
       const complete = new this.#sdk.CompleteMultipartUploadCommand({ ...about, UploadId, MultipartUpload });
-      return (await this.#client.send(complete, options)).ETag ?? '';
+      await this.#client.send(complete, options);
     } catch (error) {
       // Parts cost storage until somebody drops them.
       next = Number.POSITIVE_INFINITY;

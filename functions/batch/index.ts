@@ -9,7 +9,7 @@ import { inSentOrder, passedOver } from '../../lib/aws/in-order.ts';
 import { Ingest } from '../../lib/aws/ingest.ts';
 import { sqsLambda } from '../../lib/aws/lambda.ts';
 import { decodeMessage } from '../../lib/aws/messages.ts';
-import { openAnnounced } from '../../lib/aws/open-announced.ts';
+import { s3InputObjects } from '../../lib/aws/s3-input-objects.ts';
 import { readPlace } from '../../lib/aws/settings.ts';
 import { eachRecord, isFifo, triesOf } from '../../lib/aws/sqs-function.ts';
 
@@ -19,7 +19,7 @@ export const ingest = sqsLambda({
   feed: (_, [record]) =>
     record !== undefined && isFifo(record) ? process.env.MISA_RECORDS_QUEUE : process.env.MISA_INPUT_QUEUE,
   atOnce: passedOver,
-  open: (env) => new Ingest(env, openAnnounced(env)),
+  open: (env) => new Ingest(env, s3InputObjects(env)),
   work: (state, records, invocation) => state.run(inSentOrder(records).map(deliveryOf), invocation),
 });
 

@@ -1,40 +1,38 @@
 /**
- * What came to the input queue, as things to plan: source objects that S3 announces, rows sent as messages, and the word to
- * close everything. ⚑ piece-identity: each has the identity of what it is (the object and its version, the message), never of the delivery
- * it came in, so that it is planned once however often it comes.
+ * What came to the input queue: rows sent as messages, the word to close everything, and hints about source objects, which a
+ * listing confirms. ⚑ piece-identity: each has the identity of what it is (the object's name, the message), never of the
+ * delivery it came in, so that it is planned once however often it comes.
  */
 import type { SQSRecord } from 'aws-lambda';
 import { InputError } from '../errors.ts';
+import { s3Path } from '../source/s3-object.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
 import type { InputPlace } from './settings.ts';
+import { triesOf } from './sqs-function.ts';
 
 /** A message as it came. */
 export interface Delivery {
   readonly id: string;
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** When it was sent, epoch ms, by the queue's clock. */
+  readonly sentMs?: number | undefined;
+  /** How often it was delivered, this time included. */
+  readonly tries?: number | undefined;
 }
 
-export function deliveryOf({ messageId, body, messageAttributes }: SQSRecord): Delivery {
+export function deliveryOf(record: SQSRecord): Delivery {
+  const { messageId, body, messageAttributes } = record;
   const attributes: Record<string, string> = {};
   for (const [name, { stringValue }] of Object.entries(messageAttributes ?? {})) {
     if (stringValue !== undefined) attributes[name] = stringValue;
   }
-  return { id: messageId, body, attributes };
+  const sentMs = Number(record.attributes.SentTimestamp);
+  return { id: messageId, body, attributes, ...(sentMs > 0 ? { sentMs } : {}), tries: triesOf(record) };
 }
 
-export type Arrival =
-  | {
-      readonly kind: 'object';
-      /** Index of the source in the job. */
-      readonly source: number;
-      /** Identity: bucket, key and version. */
-      readonly name: string;
-      readonly bucket: string;
-      readonly key: string;
-      readonly etag: string;
-      readonly size: number;
-    }
+/** Rows of a message, in the order sent. */
+export type MessageArrival =
   | { readonly kind: 'rows'; readonly source: number; readonly name: string; readonly rows: readonly unknown[] }
   /** A message that is no JSON: one bad row. */
   | {
@@ -45,6 +43,20 @@ export type Arrival =
       readonly reason: string;
     }
   | { readonly kind: 'flush'; readonly name: string };
+
+/** Something may be in the listing of a place that is not planned. */
+export type Hint =
+  | {
+      readonly kind: 'object';
+      readonly place: InputPlace;
+      readonly key: string;
+      /** Of the version that was written, where it is told. */
+      readonly etag?: string | undefined;
+    }
+  /** Objects behind this key are there, unannounced or given up. */
+  | { readonly kind: 'look'; readonly place: InputPlace; readonly after: string };
+
+export type Arrival = MessageArrival | Hint;
 
 /** @throws {InputError} `BAD_MESSAGE`, `UNKNOWN_SOURCE`: nobody knows what it is for */
 export function arrivalsOf(delivery: Delivery, job: PhysicalJob, inputs: readonly InputPlace[]): Arrival[] {
@@ -65,9 +77,10 @@ export function arrivalsOf(delivery: Delivery, job: PhysicalJob, inputs: readonl
   if (isS3Event(object)) return object.Records.flatMap((record) => announced(record, id, job, inputs));
   if (object['detail-type'] === 'Object Created' && object.source === 'aws.s3') {
     const { bucket, object: created } = object.detail as Detail;
-    return place({ bucket: bucket.name, key: created.key, etag: created.etag, size: created.size }, id, job, inputs);
+    const { key, etag, size } = created;
+    return hint({ bucket: bucket.name, key, etag, size }, id, job, inputs);
   }
-  if (object.misa !== undefined) return ours(object, delivery, job);
+  if (object.misa !== undefined) return ours(object, delivery, job, inputs);
   const rows = Array.isArray(value) ? value : [value];
   return [{ kind: 'rows', source: sourceOf(delivery, undefined, job), name: nameOf(id), rows }];
 }
@@ -82,7 +95,7 @@ interface S3Record {
 
 interface Detail {
   readonly bucket: { readonly name: string };
-  readonly object: { readonly key: string; readonly etag: string; readonly size: number };
+  readonly object: { readonly key: string; readonly etag?: string; readonly size?: number };
 }
 
 function isS3Event(value: Record<string, unknown>): value is { Records: S3Record[] } {
@@ -103,39 +116,55 @@ function announced(
   if (!/^(s3:)?ObjectCreated:/.test(eventName)) return [];
   // As in a form: a plus is a space.
   const key = decodeURIComponent(s3.object.key.replaceAll('+', ' '));
-  return place({ bucket: s3.bucket.name, key, etag: s3.object.eTag ?? '', size: s3.object.size ?? 0 }, id, job, inputs);
+  const { eTag: etag, size } = s3.object;
+  return hint({ bucket: s3.bucket.name, key, etag, size }, id, job, inputs);
 }
 
-function place(
-  object: { readonly bucket: string; readonly key: string; readonly etag: string; readonly size: number },
+function hint(
+  object: {
+    readonly bucket: string;
+    readonly key: string;
+    readonly etag?: string | undefined;
+    readonly size?: number | undefined;
+  },
   id: string,
   job: PhysicalJob,
   inputs: readonly InputPlace[],
-): Arrival[] {
+): Hint[] {
   const { bucket, key, size } = object;
-  const etag = object.etag.replaceAll('"', '');
+  const etag = object.etag?.replaceAll('"', '');
   // What consoles make for a folder.
   if (size === 0) return [];
-  const url = `s3://${bucket}/${key}`;
-  const input = inputs.find((i) => i.bucket === bucket && key.startsWith(i.prefix));
-  const source = job.sources.findIndex((s) => s.name === input?.source);
-  if (source < 0 || etag === '') {
-    throw new InputError(
-      'UNKNOWN_SOURCE',
-      `${url} is announced (message ${id}), and no source of job ${job.name} reads there. Put it under one of: ${inputs.map((i) => `s3://${i.bucket}/${i.prefix}`).join(', ')}`,
-      url,
-    );
+  const place = inputs.find((i) => i.bucket === bucket && key.startsWith(i.prefix));
+  if (place !== undefined && job.sources.some((s) => s.name === place.source)) {
+    return [{ kind: 'object', place, key, etag }];
   }
-  return [{ kind: 'object', source, name: `${url}@${etag}`, bucket, key, etag, size }];
+  const url = s3Path(bucket, key);
+  throw new InputError(
+    'UNKNOWN_SOURCE',
+    `${url} is announced (message ${id}), and no source of job ${job.name} reads there. Put it under one of: ${inputs.map((i) => s3Path(i.bucket, i.prefix)).join(', ')}`,
+    url,
+  );
 }
 
-function ours(message: Record<string, unknown>, delivery: Delivery, job: PhysicalJob): Arrival[] {
+function ours(
+  message: Record<string, unknown>,
+  delivery: Delivery,
+  job: PhysicalJob,
+  inputs: readonly InputPlace[],
+): Arrival[] {
   const { misa, control, source, rows, id = delivery.id } = message;
   if (misa !== 1 || typeof id !== 'string') {
     const what = `version ${String(misa)}: send with the Misa that deployed job ${job.name}, or deploy the newer one`;
     throw new InputError('BAD_MESSAGE', `message ${delivery.id} is of ${what}`, nameOf(delivery.id));
   }
   if (control === 'flush') return [{ kind: 'flush', name: nameOf(id) }];
+  if (control === 'look') {
+    const { bucket, prefix, after } = message as { bucket?: unknown; prefix?: unknown; after?: unknown };
+    // A place that the deployment has given up since is nobody's business.
+    const place = inputs.find((i) => i.bucket === bucket && i.prefix === prefix);
+    return place === undefined ? [] : [{ kind: 'look', place, after: typeof after === 'string' ? after : '' }];
+  }
   if (!Array.isArray(rows) || typeof source !== 'string') {
     const form = '{"misa":1,"source":"NAME","rows":[…]}';
     throw new InputError('BAD_MESSAGE', `message ${delivery.id} has no rows: write ${form}`, nameOf(delivery.id));
@@ -158,4 +187,9 @@ function sourceOf(delivery: Delivery, named: string | undefined, job: PhysicalJo
     `message ${delivery.id} ${what}; job ${job.name} has ${known}. Name it in the message attribute 'source'`,
     nameOf(delivery.id),
   );
+}
+
+/** A look at a place's listing, as a message. */
+export function encodeLook({ bucket, prefix }: InputPlace, after: string): string {
+  return JSON.stringify({ misa: 1, control: 'look', bucket, prefix, after });
 }

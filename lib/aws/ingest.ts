@@ -1,56 +1,57 @@
 /**
- * Ingest: takes what came to the input queue through the stateless head into segments and plans, and triggers the batches.
- * Large objects make several plans, small ones share one. ⚑ ack-after-plan: a message is done only when the plan that names
- * the last of its rows is durable; whoever is killed before leaves it to the next delivery, which goes on from the planner's
- * state.
+ * Ingest: takes what came to the input queue, and what the listings of the input places show, through the stateless head into
+ * segments and plans, and triggers the batches. Batches are cut as the embedded engine cuts them: objects in the order of
+ * their keys, of several sources the one that is furthest behind, so that the same rows are late.
  *
- * Several may run at once. Who finds plan n taken adopts it, drops what it planned, and tries n + 1.
+ * ⚑ ack-after-plan: a message with rows is done only when the plan that names the last of them is durable; whoever is killed
+ * before leaves it to the next delivery, which goes on from the planner's state. A notification of an object is a hint: it is
+ * done when its object is planned, or when another one keeps the reading going.
+ *
+ * Several may run at once. Who finds plan n taken adopts it, drops what it planned, and tries n + 1; with nothing but
+ * objects to plan it leaves them to the other.
  */
-import { addPiece, InputCursor } from '../batch/input-cursor.ts';
+import { furthestBehind } from '../batch/furthest-behind.ts';
+import { addPiece } from '../batch/input-cursor.ts';
 import type { Piece } from '../batch/plan.ts';
 import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
-import { InputError, UserFunctionError } from '../errors.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { gatheredFrom } from '../runtime/file-inputs.ts';
 import { noRows } from '../runtime/run-job.ts';
-import type { InputObject } from '../source/index.ts';
-import { type Arrival, arrivalsOf, type Delivery } from './deliveries.ts';
+import { s3Path } from '../source/s3-object.ts';
+import { compareUtf8 } from '../util/utf8-order.ts';
+import type { Delivery, Hint, MessageArrival } from './deliveries.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
+import { Inbox, type Work } from './inbox.ts';
+import type { InputObjects } from './input-objects.ts';
 import { DeadlineError, type Invocation } from './invocation.ts';
 import { encodeBytes, encodeMessage } from './messages.ts';
+import { isFinal, ObjectSource, type PlaceHints, placeUrl } from './object-source.ts';
 import { RESERVE_MS } from './reserves.ts';
+import type { InputPlace } from './settings.ts';
 import { triggerPlan } from './triggers.ts';
-
-/** Opens an announced object. */
-export type OpenObject = (arrival: Extract<Arrival, { kind: 'object' }>) => InputObject;
+import { Unreadable } from './unreadable.ts';
 
 /** How long is waited, in all and at first, for the batch functions to run a flush. */
 const FLUSH_WAIT_MS = 6000;
 const FLUSH_POLL_MS = 100;
 /** Plans that others made first, in a row, before the messages go back to the queue. */
 const MAX_TAKEN = 16;
-
-/** A delivery on its way into plans. */
-interface Work {
-  readonly delivery: Delivery;
-  readonly arrivals: readonly Arrival[];
-  /** Arrivals before this one are gathered. */
-  at: number;
-  /** Why it cannot be planned. */
-  failure?: unknown;
-}
+/** A hint that was delivered so often is done with: the look at the listing, each minute, goes on where it stops. */
+const HINT_TRIES = 15;
 
 export class Ingest {
   readonly #env: FunctionEnvironment;
-  readonly #openObject: OpenObject;
+  readonly #objects: InputObjects;
   readonly #planner: Planner;
+  readonly #unreadable: Unreadable;
   #opened = false;
 
-  constructor(env: FunctionEnvironment, openObject: OpenObject) {
+  constructor(env: FunctionEnvironment, objects: InputObjects) {
     this.#env = env;
-    this.#openObject = openObject;
+    this.#objects = objects;
     this.#planner = new Planner(env.engine);
+    this.#unreadable = new Unreadable(env.clock, env.report);
     env.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.#planner.adopt(loaded);
     });
@@ -58,86 +59,130 @@ export class Ingest {
 
   /** @returns why a delivery must come again, by its id */
   async run(deliveries: readonly Delivery[], invocation: Invocation): Promise<Map<string, unknown>> {
-    const works = deliveries.map((delivery) => this.#begin(delivery));
-    const done = new Set<Work>();
-    const reading = new Reading(this.#env, this.#planner, this.#openObject, invocation.signal);
-    let taken = 0;
-    let broken: unknown = new DeadlineError('there is more to read than one invocation can');
+    const { job, settings } = this.#env;
+    const inbox = new Inbox(deliveries, job, settings.inputs);
+    const sources = this.#sources(inbox.works, invocation);
+    let broken: unknown;
     try {
       if (!this.#opened) await this.#planner.open();
       this.#opened = true;
-      while (invocation.remainingMs > RESERVE_MS && taken < MAX_TAKEN) {
-        const gathered = await this.#gather(works, reading);
-        const ended = works.filter((work) => work.failure === undefined && work.at === work.arrivals.length);
-        if (gathered !== undefined) {
-          try {
-            await this.#plan(gathered, invocation);
-            taken = 0;
-          } catch (error) {
-            if (!(error instanceof PlanTakenError)) throw error;
-            taken++;
-            await reading.close();
-            await this.#planner.open();
-            for (const work of works) if (!done.has(work)) work.at = 0;
-            continue;
-          }
-        }
-        for (const work of ended) done.add(work);
-        if (works.every((work) => work.failure !== undefined || done.has(work))) break;
-      }
+      broken = await this.#planAll(inbox, sources, invocation);
     } catch (error) {
       // What is planned stays planned; all that is not done comes again.
       broken = error;
       this.#opened = false;
     } finally {
-      await reading.close();
+      await Promise.all(sources.map((source) => source.close()));
       await this.#env.committer.flush();
     }
-    const left = works.filter((work) => !done.has(work));
-    return new Map(left.map(({ delivery, failure }) => [delivery.id, failure ?? broken]));
+    return this.#left(inbox.works, broken);
   }
 
-  #begin(delivery: Delivery): Work {
+  /** All sources, as which is read first depends on what each has; none where only messages came. */
+  #sources(works: readonly Work[], { signal }: Invocation): ObjectSource[] {
     const { job, settings } = this.#env;
-    try {
-      return { delivery, arrivals: arrivalsOf(delivery, job, settings.inputs), at: 0 };
-    } catch (failure) {
-      return { delivery, arrivals: [], at: 0, failure };
-    }
+    const hints = works.flatMap((work) => work.hints);
+    for (const hint of hints) if (hint.kind === 'object') this.#unreadable.retry(s3Path(hint.place.bucket, hint.key));
+    if (hints.length === 0) return [];
+    const common = { env: this.#env, planner: this.#planner, objects: this.#objects, unreadable: this.#unreadable };
+    return job.sources.map(({ name }, index) => {
+      const places = settings.inputs.filter((place) => place.source === name);
+      return new ObjectSource({ ...common, index, hints: places.map((place) => hintsOf(place, hints)), signal });
+    });
   }
 
-  /** Rows for the next plan; `undefined`: there are none. An arrival that cannot be read is left out, with its delivery. */
-  async #gather(works: readonly Work[], reading: Reading): Promise<Gathered | undefined> {
-    for (;;) {
-      const before = works.map((work) => work.at);
-      let current: Work | undefined;
+  /** @returns why it ended before all was planned */
+  async #planAll(inbox: Inbox, sources: readonly ObjectSource[], invocation: Invocation): Promise<unknown> {
+    const timeIsShort = (): boolean => invocation.remainingMs <= RESERVE_MS;
+    let taken = 0;
+    for (let plans = 0; ; ) {
+      if (timeIsShort()) return new DeadlineError('there is more to read than one invocation can');
+      const gathered = await this.#gather(inbox, sources, timeIsShort, plans > 0);
+      if (gathered === 'later') return new DeadlineError('there is more to read than one invocation can');
+      if (gathered === undefined) return undefined;
       try {
-        const batch = new GatheredRows(this.#env);
-        for (const work of works) {
-          if (work.failure !== undefined) continue;
-          current = work;
-          while (work.at < work.arrivals.length) {
-            if (batch.full) return batch.finish();
-            const arrival = work.arrivals[work.at]!;
-            if (arrival.kind === 'flush') {
-              if (!batch.isEmpty) return batch.finish();
-              work.at++;
-              const flush = await this.#flush(arrival.name);
-              if (flush !== undefined) return flush;
-              continue;
-            }
-            if (await reading.take(arrival, batch)) work.at++;
-          }
-        }
-        return batch.isEmpty ? undefined : batch.finish();
+        await this.#plan(gathered, invocation);
+        inbox.commit();
+        plans++;
+        taken = 0;
       } catch (error) {
-        if (!(error instanceof InputError || error instanceof UserFunctionError) || current === undefined) throw error;
-        current.failure = error;
-        // Its rows are among those gathered: again, without it.
-        for (const [i, work] of works.entries()) work.at = before[i]!;
-        await reading.close();
+        if (!(error instanceof PlanTakenError)) throw error;
+        inbox.rollback();
+        // Objects alone: they are read by whoever was first.
+        if (++taken === MAX_TAKEN || !inbox.waits) return error;
+        for (const source of sources) await source.restart();
+        await this.#planner.open();
       }
     }
+  }
+
+  /**
+   * Rows for the next plan; `undefined`: there are none. What cannot be read is left out.
+   * @param patient a batch that is not full when the time is short is left to the next invocation, which cuts it as it should be
+   */
+  async #gather(
+    inbox: Inbox,
+    sources: readonly ObjectSource[],
+    timeIsShort: () => boolean,
+    patient: boolean,
+  ): Promise<Gathered | 'later' | undefined> {
+    for (;;) {
+      const batch = new GatheredRows(this.#env);
+      let work: Work | undefined;
+      let source: ObjectSource | undefined;
+      try {
+        for (let next = inbox.next(); next !== undefined && !batch.full; next = inbox.next()) {
+          if (next.message.kind === 'flush') break;
+          work = next.work;
+          await this.#takeMessage(next.message, batch);
+          work.at++;
+        }
+        work = undefined;
+        while (!batch.full) {
+          if (timeIsShort()) {
+            if (patient || batch.isEmpty) return 'later';
+            break;
+          }
+          source = await furthestBehind(sources, this.#env.job, this.#planner, batch.builder);
+          for (const note of sources.flatMap((each) => each.takeNotes())) addPiece(batch.pieces, note);
+          if (source === undefined) break;
+          const { piece, bytes } = await source.take(batch.builder, batch.room);
+          addPiece(batch.pieces, piece);
+          batch.bytes += bytes;
+        }
+        if (!batch.isEmpty) return batch.finish(sources);
+        // All that was gathered is planned already.
+        inbox.commit();
+        const next = inbox.next();
+        if (next?.message.kind !== 'flush') return undefined;
+        next.work.at++;
+        const flush = await this.#flush(next.message.name);
+        if (flush !== undefined) return flush;
+        inbox.commit();
+      } catch (error) {
+        if (!isFinal(error)) throw error;
+        if (work !== undefined) work.failure = error;
+        else if (source?.reading !== undefined) this.#unreadable.add(source.reading, error);
+        else throw error;
+        // Rows of it are among those gathered: again, without it.
+        inbox.rollback();
+        for (const each of sources) await each.restart();
+      }
+    }
+  }
+
+  async #takeMessage(message: Exclude<MessageArrival, { kind: 'flush' }>, batch: GatheredRows): Promise<void> {
+    const source = this.#env.job.sources[message.source]!.name;
+    const { name } = message;
+    // Doubled within this very plan, or planned before.
+    if (batch.pieces.some((p) => p.source === source && p.name === name)) return;
+    if ((await this.#planner.planned(source, name)) !== undefined) return;
+    batch.builder.open({ source: message.source, name });
+    const from = batch.builder.rows;
+    if (message.kind === 'bad') batch.builder.undecodable(1, message.reason, message.text);
+    else for (const [i, row] of message.rows.entries()) batch.builder.addGiven(row, i + 1);
+    const to = batch.builder.rows - from;
+    if (to > 0) batch.pieces.push({ source, name, version: '', from: 0, to, done: true });
   }
 
   async #flush(name: string): Promise<Gathered | undefined> {
@@ -180,6 +225,56 @@ export class Ingest {
     report.metric('Quarantined', counts.quarantined);
     report.info('a batch is planned', { batch: n, kind, pieces: gathered.pieces.length, ...counts });
   }
+
+  /**
+   * Why deliveries come again, by their id: messages that are not planned, objects that cannot be read, and of the other hints
+   * so many as keep the reading going.
+   */
+  #left(works: readonly Work[], broken: unknown): Map<string, unknown> {
+    const left = new Map<string, unknown>();
+    let goesOn = false;
+    for (const work of works) {
+      const { id } = work.delivery;
+      const unread = work.hints.map((hint) => this.#faultOf(hint)).find((fault) => fault !== undefined);
+      if (work.failure !== undefined) left.set(id, work.failure);
+      else if (work.planned < work.messages.length) left.set(id, broken);
+      else if (unread !== undefined) left.set(id, unread);
+      else if (broken !== undefined && work.hints.length > 0 && this.#keeps(work, broken, goesOn)) {
+        left.set(id, broken);
+        goesOn = true;
+      }
+    }
+    return left;
+  }
+
+  /** Whether a hint that may not be planned comes again. */
+  #keeps({ hints, delivery }: Work, broken: unknown, goesOn: boolean): boolean {
+    if ((delivery.tries ?? 1) >= HINT_TRIES) return false;
+    if (!goesOn || !(broken instanceof DeadlineError)) return true;
+    // Before the part of the listing that the next reading begins with.
+    const listed = this.#planner.progress?.listed;
+    return hints.some((hint) => {
+      const cursor = listed?.[placeUrl(hint.place)];
+      return cursor !== undefined && hint.kind === 'object' && compareUtf8(hint.key, cursor) <= 0;
+    });
+  }
+
+  #faultOf(hint: Hint): unknown {
+    if (hint.kind !== 'object') return undefined;
+    const name = s3Path(hint.place.bucket, hint.key);
+    return this.#unreadable.has(name) ? this.#unreadable.errorOf(name) : undefined;
+  }
+}
+
+function hintsOf(place: InputPlace, hints: readonly Hint[]): PlaceHints {
+  const keys = new Map<string, string | undefined>();
+  let after: string | undefined;
+  for (const hint of hints) {
+    if (hint.place !== place) continue;
+    if (hint.kind === 'object') keys.set(hint.key, hint.etag);
+    else if (after === undefined || compareUtf8(hint.after, after) < 0) after = hint.after;
+  }
+  return { place, keys, after };
 }
 
 /** Rows of one plan to be. */
@@ -206,72 +301,8 @@ class GatheredRows {
     return this.#trigger.maxRows - this.builder.rows;
   }
 
-  finish(): Gathered {
-    return gatheredFrom(this.builder, this.pieces, false);
-  }
-}
-
-/** Reads arrivals, objects by a cursor that stays open from one plan to the next. */
-class Reading {
-  readonly #env: FunctionEnvironment;
-  readonly #planner: Planner;
-  readonly #openObject: OpenObject;
-  readonly #signal: AbortSignal;
-  #open: { readonly name: string; readonly cursor: InputCursor } | undefined;
-
-  constructor(env: FunctionEnvironment, planner: Planner, openObject: OpenObject, signal: AbortSignal) {
-    this.#signal = signal;
-    this.#env = env;
-    this.#planner = planner;
-    this.#openObject = openObject;
-  }
-
-  /** Takes some rows. @returns whether those were the last */
-  async take(arrival: Exclude<Arrival, { kind: 'flush' }>, batch: GatheredRows): Promise<boolean> {
-    const sourceName = this.#env.job.sources[arrival.source]!.name;
-    const { name } = arrival;
-    // Doubled within this very plan.
-    if (batch.pieces.some((p) => p.source === sourceName && p.name === name && p.done)) return true;
-    if (arrival.kind === 'object') {
-      const cursor = await this.#cursor(arrival, sourceName);
-      if (cursor === undefined) return true;
-      const { piece, bytes } = await cursor.take(batch.builder, batch.room);
-      addPiece(batch.pieces, piece);
-      batch.bytes += bytes;
-      if (piece.done) await this.close();
-      return piece.done;
-    }
-    if ((await this.#planner.planned(sourceName, name)) !== undefined) return true;
-    batch.builder.open({ source: arrival.source, name });
-    const from = batch.builder.rows;
-    if (arrival.kind === 'bad') batch.builder.undecodable(1, arrival.reason, arrival.text);
-    else for (const [i, row] of arrival.rows.entries()) batch.builder.addGiven(row, i + 1);
-    const to = batch.builder.rows - from;
-    if (to > 0) batch.pieces.push({ source: sourceName, name, version: '', from: 0, to, done: true });
-    return true;
-  }
-
-  async close(): Promise<void> {
-    await this.#open?.cursor.close();
-    this.#open = undefined;
-  }
-
-  /** `undefined`: all of the object is planned, or is in this plan. */
-  async #cursor(arrival: Extract<Arrival, { kind: 'object' }>, sourceName: string): Promise<InputCursor | undefined> {
-    const { name } = arrival;
-    if (this.#open?.name === name) return this.#open.cursor;
-    await this.close();
-    const planned = await this.#planner.planned(sourceName, name);
-    if (planned?.done) return undefined;
-    const { source } = arrival;
-    const { csv } = this.#env.job.sources[source]!;
-    const options = { source, sourceName, name, version: arrival.etag, from: planned, csv, signal: this.#signal };
-    const cursor = await InputCursor.open(this.#openObject(arrival), options);
-    if (cursor.ended) {
-      await cursor.close();
-      return undefined;
-    }
-    this.#open = { name, cursor };
-    return cursor;
+  finish(sources: readonly ObjectSource[]): Gathered {
+    const listed = Object.assign({}, ...sources.map((source) => source.listed));
+    return { ...gatheredFrom(this.builder, this.pieces, false), listed };
   }
 }

@@ -18,6 +18,8 @@ export type MetricName =
   | 'Rows'
   | 'Late'
   | 'Quarantined'
+  | 'Overwritten'
+  | 'InputFound'
   | 'Halted'
   | 'Backlog'
   | 'Adopted'

@@ -13,6 +13,9 @@ export interface InputPlace {
 export interface Settings {
   readonly store: StoreSpec;
   readonly inputs: readonly InputPlace[];
+  /** What to do with an object that was overwritten after it was read: leave it, or read all of it as new rows. */
+  readonly overwritten: 'ignore' | 'read';
+  readonly inputQueue: string;
   /** In place of the job's own. */
   readonly partitions: number | undefined;
   /** URL of the queue of one partition of one stage. */
@@ -39,6 +42,8 @@ export function readSettings(env: Environment): Settings {
   return {
     store: parseStoreUrl(required(env, 'MISA_STORE'), env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL),
     inputs: JSON.parse(env.MISA_INPUTS ?? '[]') as InputPlace[],
+    overwritten: env.MISA_OVERWRITTEN === 'read' ? 'read' : 'ignore',
+    inputQueue: required(env, 'MISA_INPUT_QUEUE'),
     partitions: env.MISA_PARTITIONS === undefined ? undefined : number(env, 'MISA_PARTITIONS'),
     batchQueue: (stage, partition) => `${base}s${stage}p${partition}.fifo`,
     foldQueue: required(env, 'MISA_FOLD_QUEUE'),

@@ -36,6 +36,8 @@ export interface Piece {
   readonly prefix?: ContentPrefix | undefined;
   /** The name under which the rows before `from` were read. */
   readonly moved?: string | undefined;
+  /** The object is no longer there: what is known of it is forgotten. */
+  readonly gone?: boolean | undefined;
 }
 
 /** What became of the input rows before they reached a partition. */
@@ -69,6 +71,11 @@ export interface Plan {
    * out: there was no flush, or it found nothing open.
    */
   readonly closedTo?: number | undefined;
+  /**
+   * By place of input objects (`s3://bucket/prefix`): the key up to which its listing is planned. Objects with smaller keys that
+   * come later are found by their notification, or by a look at the whole listing. Left out: there is no such place.
+   */
+  readonly listed?: Readonly<Record<string, string>> | undefined;
   /** The planner's clock, epoch ms. */
   readonly processingTime: number;
   readonly headHash: string;

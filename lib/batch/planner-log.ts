@@ -20,7 +20,10 @@ export const PROGRESS_TABLE = 1;
 export const PROGRESS_KEY = encodeKey(null);
 
 /** What the next plan needs of the plans before. */
-export type Progress = Pick<Plan, 'inputs' | 'watermark' | 'closedTo' | 'kind' | 'processingTime' | 'headHash'>;
+export type Progress = Pick<
+  Plan,
+  'inputs' | 'watermark' | 'closedTo' | 'listed' | 'kind' | 'processingTime' | 'headHash'
+>;
 
 /** How far a source object is planned. */
 export interface PlannedObject {
@@ -47,8 +50,16 @@ export function plannedObject(piece: Piece): PlannedObject {
   return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash, prefix, moved };
 }
 
-export function progressOf({ inputs, watermark, closedTo, kind, processingTime, headHash }: Plan): Progress {
-  return { inputs, watermark, ...(closedTo === undefined ? {} : { closedTo }), kind, processingTime, headHash };
+export function progressOf({ inputs, watermark, closedTo, listed, kind, processingTime, headHash }: Plan): Progress {
+  return {
+    inputs,
+    watermark,
+    ...(closedTo === undefined ? {} : { closedTo }),
+    ...(listed === undefined ? {} : { listed }),
+    kind,
+    processingTime,
+    headHash,
+  };
 }
 
 /** The changes of the planner's state that a plan means, sorted. */
@@ -58,7 +69,7 @@ export function planChanges(plan: Plan): Entry[] {
   for (const piece of plan.pieces) byKey.set(prefix + objectKey(piece.source, piece.name), piece);
   const objects = [...byKey]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, piece]) => ({ key, value: packValue(plannedObject(piece)) }));
+    .map(([key, piece]) => ({ key, value: piece.gone ? null : packValue(plannedObject(piece)) }));
   const key = addressPrefix(PROGRESS_TABLE, 'keyed', 0) + PROGRESS_KEY;
   return [...objects, { key, value: packValue(progressOf(plan)) }];
 }

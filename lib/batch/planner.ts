@@ -9,15 +9,16 @@ import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
-import { tableRange } from '../state/address.ts';
+import { addressPrefix, tableRange } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError, noCost } from '../state/sst-reads.ts';
 import { decodeKey } from '../stream/key.ts';
 import { greatest } from '../util/numbers.ts';
 import { unpackValue } from '../util/pack.ts';
+import { compareUtf8 } from '../util/utf8-order.ts';
 import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
-import { decodePlan, encodePlan, type Piece, type PlanCounts, type StoredPlan } from './plan.ts';
+import { decodePlan, encodePlan, type Piece, type Plan, type PlanCounts, type StoredPlan } from './plan.ts';
 import {
   OBJECTS_TABLE,
   objectKey,
@@ -47,6 +48,8 @@ export interface Gathered {
   readonly inputs: readonly PartitionInput[];
   /** The pieces can be read again where they are, so that no segment is stored. */
   readonly byReference: boolean;
+  /** See {@link Plan.listed}: of places whose listing was read on. */
+  readonly listed?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A plan that is being made: known, and durable when `durable` settles. */
@@ -207,6 +210,23 @@ export class Planner {
     return found;
   }
 
+  /** How far objects of a source are planned, by name, from one name to another, both included. */
+  async plannedBetween(source: string, first: string, last: string): Promise<Map<string, PlannedObject>> {
+    const prefix = addressPrefix(OBJECTS_TABLE, 'keyed', 0);
+    const [from, to] = [objectKey(source, first), objectKey(source, last)];
+    const rows = await this.#pinned(async () => {
+      const found = new Map<string, PlannedObject>();
+      for (const { key, value } of await this.state.reads.scan(prefix + from, `${prefix}${to}\0`, noCost())) {
+        found.set(key.slice(prefix.length), unpackValue(value!) as PlannedObject);
+      }
+      for (const { table, key, row } of this.state.overlay.all()) {
+        if (table === OBJECTS_TABLE && key >= from && key <= to) found.set(key, row as PlannedObject);
+      }
+      return found;
+    });
+    return new Map([...rows].map(([key, planned]) => [(decodeKey(key) as [string, string])[1], planned]));
+  }
+
   /**
    * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
    * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
@@ -231,6 +251,7 @@ export class Planner {
       watermark: this.watermark(nowMs),
       previousWatermark: this.#progress?.watermark ?? null,
       ...(closedTo === null ? {} : { closedTo }),
+      ...listedBy(this.#progress?.listed, gathered.listed),
       processingTime: nowMs,
       headHash: job.headHash,
       previousHash: this.state.hash,
@@ -331,4 +352,17 @@ export class Planner {
       }
     }
   }
+}
+
+/** Listings are read on, never back. */
+function listedBy(
+  before: Plan['listed'],
+  now: Plan['listed'],
+): { readonly listed: NonNullable<Plan['listed']> } | Record<never, never> {
+  if (before === undefined && now === undefined) return {};
+  const listed = { ...before };
+  for (const [place, key] of Object.entries(now ?? {})) {
+    if (compareUtf8(key, listed[place] ?? '') > 0) listed[place] = key;
+  }
+  return { listed };
 }

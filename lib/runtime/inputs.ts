@@ -7,6 +7,7 @@
  * move together and little state waits.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { furthestBehind } from '../batch/furthest-behind.ts';
 import { addPiece } from '../batch/input-cursor.ts';
 import type { Piece, Plan } from '../batch/plan.ts';
 import type { Gathered, Planner } from '../batch/planner.ts';
@@ -205,30 +206,7 @@ export class Inputs {
    * @param begun a batch has rows: a source that cannot be read further fails with the next one
    */
   async #next(builder: SegmentBuilder, begun: boolean): Promise<SourceInput | undefined> {
-    let best: SourceInput | undefined;
-    let bestTime = Number.POSITIVE_INFINITY;
-    for (const source of this.#sources) {
-      if (begun && source instanceof StreamSource && source.failed) continue;
-      if ((await source.state()) !== 'rows') continue;
-      const time = this.#reached(source.index, builder);
-      if (best === undefined || time < bestTime) {
-        best = source;
-        bestTime = time;
-      }
-    }
-    return best;
-  }
-
-  /** The event time that a source's generators have reached. */
-  #reached(source: number, builder: SegmentBuilder): number {
-    let reached = Number.NEGATIVE_INFINITY;
-    for (const generator of this.#job.sources[source]!.watermarks) {
-      const { id } = this.#job.watermarks[generator]!;
-      reached = Math.max(
-        reached,
-        builder.seen.get(id) ?? this.#planner.progress?.inputs[id]?.maxEventTime ?? Number.NEGATIVE_INFINITY,
-      );
-    }
-    return reached;
+    const readable = begun ? this.#sources.filter((s) => !(s instanceof StreamSource && s.failed)) : this.#sources;
+    return furthestBehind(readable, this.#job, this.#planner, builder);
   }
 }

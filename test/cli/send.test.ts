@@ -154,9 +154,8 @@ describe.skipIf(endpoint === undefined)('commands for a deployed job', () => {
     await started.seen('"step":"plan"');
     await systemClock.sleep(1500);
     expect(await received()).toEqual([]);
-    const [key, body] = [...(await stack.objects('in/sent/clicks/last-'))][0]!;
-    const etag = createHash('md5').update(body).digest('hex');
-    await plan(1, 'clicks', `s3://${stack.bucket}/${key}@${etag}`);
+    const [key] = [...(await stack.objects('in/sent/clicks/last-'))][0]!;
+    await plan(1, 'clicks', `s3://${stack.bucket}/${key}`);
     expect((await started.finished).code).toBe(0);
     expect(await received()).toMatchObject([{ misa: 1, control: 'flush' }]);
   });

@@ -11,6 +11,7 @@ import { deliveryOf } from '../../lib/aws/deliveries.ts';
 import { foldRecords } from '../../lib/aws/fold-records.ts';
 import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
 import { Ingest } from '../../lib/aws/ingest.ts';
+import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { DeadlineError, Invocation } from '../../lib/aws/invocation.ts';
 import { Maintain } from '../../lib/aws/maintain.ts';
 import { decodeMessage } from '../../lib/aws/messages.ts';
@@ -30,7 +31,9 @@ import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
 import { noRows } from '../../lib/runtime/run-job.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { Clock } from '../../lib/util/clock.ts';
 import { type Random, seededRandom } from '../../lib/util/random.ts';
+import { compareUtf8 } from '../../lib/util/utf8-order.ts';
 import { FastClock, openEngine, outcomeOf } from './engine.ts';
 import { type CountingStore, CrashError, countingStore, hookedStore, type StoreCall } from './stores.ts';
 
@@ -82,6 +85,20 @@ class Life {
   }
 }
 
+/** An invocation whose time is nearly up as soon as something has happened. */
+class Short extends Invocation {
+  readonly #until: () => boolean;
+
+  constructor(clock: Clock, until: () => boolean) {
+    super(clock, Number.POSITIVE_INFINITY);
+    this.#until = until;
+  }
+
+  override get remainingMs(): number {
+    return this.#until() ? 1 : super.remainingMs;
+  }
+}
+
 const MAX_STEPS = 5000;
 /** Deliveries of a message before it is among the dead. */
 const MAX_TRIES = 30;
@@ -98,9 +115,14 @@ export class SimulatedAws {
   /** Sends by queue, and invocations by function. */
   readonly counts = new Map<string, number>();
   readonly job: PhysicalJob;
+  /** Objects of the bucket `inputs`, by key. */
   readonly objects = new Map<string, InputObject>();
   /** Requests at which a process is killed each time it comes there. */
   deadly: (call: StoreCall) => boolean = () => false;
+  /** Of those that are not in their first version. */
+  readonly etags = new Map<string, string>();
+  places: Settings['inputs'];
+  overwritten: Settings['overwritten'] = 'ignore';
   /** Accepted plans, kept beyond their collection. */
   readonly plans: Plan[] = [];
   readonly #random: Random;
@@ -114,6 +136,7 @@ export class SimulatedAws {
 
   constructor(job: PhysicalJob, seed: number, faults: Faults = {}, store?: ObjectStore) {
     this.job = job;
+    this.places = [{ bucket: 'inputs', prefix: '', source: job.sources[0]!.name }];
     this.#random = seededRandom(seed);
     this.#faults = faults;
     const inner = store ?? new MemoryStore({ clock: this.clock });
@@ -175,12 +198,14 @@ export class SimulatedAws {
     return this.#deliver();
   }
 
-  /** Invokes a function with these messages, whatever its queue holds. @returns whether it lived and did not throw */
-  async invoke(name: string, bodies: readonly string[]): Promise<boolean> {
-    return this.#invoke(
-      name,
-      bodies.map((body) => ({ id: `m${++this.#ids}`, body, tries: 1 })),
-    );
+  /**
+   * Invokes a function with these messages, whatever its queue holds.
+   * @param until its time is up when this holds
+   * @returns whether it lived and did not throw
+   */
+  async invoke(name: string, bodies: readonly string[], { until }: { until?: () => boolean } = {}): Promise<boolean> {
+    const messages = bodies.map((body) => ({ id: `m${++this.#ids}`, body, tries: 1 }));
+    return this.#invoke(name, messages, until);
   }
 
   /** Throws all environments away. */
@@ -227,7 +252,7 @@ export class SimulatedAws {
     return true;
   }
 
-  async #invoke(url: string, messages: readonly Message[]): Promise<boolean> {
+  async #invoke(url: string, messages: readonly Message[], until?: () => boolean): Promise<boolean> {
     this.#count(`invoke ${url}`);
     if (url === 'plan' && this.#faults.noPreload) return false;
     if (this.#chance(this.#faults.cold)) this.#running.delete(url);
@@ -239,7 +264,8 @@ export class SimulatedAws {
       this.#putBack(url, messages);
       return false;
     }
-    const invocation = new Invocation(this.clock, Number.POSITIVE_INFINITY);
+    const invocation =
+      until === undefined ? new Invocation(this.clock, Number.POSITIVE_INFINITY) : new Short(this.clock, until);
     const { life } = running;
     life.onDeath = () => invocation.end(new DeadlineError('killed'));
     if (this.#chance(this.#faults.kill)) {
@@ -321,7 +347,9 @@ export class SimulatedAws {
     });
     const settings: Settings = {
       store: { kind: 'directory', path: '' },
-      inputs: [{ bucket: 'inputs', prefix: '', source: this.job.sources[0]!.name }],
+      inputs: this.places,
+      overwritten: this.overwritten,
+      inputQueue: 'input',
       partitions: undefined,
       batchQueue: (stage, partition) => `s${stage}/p${partition}`,
       foldQueue: 'fold',
@@ -354,9 +382,33 @@ export class SimulatedAws {
     return running;
   }
 
+  /** Listed by pages of a few. */
+  #inputObjects(): InputObjects {
+    const { objects, etags } = this;
+    const count = (what: string): void => this.#count(what);
+    return {
+      async *list(_, prefix, after = '') {
+        const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && compareUtf8(key, after) > 0);
+        keys.sort(compareUtf8);
+        for (let at = 0; at === 0 || at < keys.length; at += 3) {
+          count('list');
+          await null;
+          yield keys.slice(at, at + 3).map((key) => ({
+            bucket: 'inputs',
+            key,
+            etag: etags.get(key) ?? 'v1',
+            size: objects.get(key)!.size,
+            modifiedMs: 0,
+          }));
+        }
+      },
+      open: ({ key }) => objects.get(key)!,
+    };
+  }
+
   #workOf(url: string, env: FunctionEnvironment): Running['work'] {
     if (url === 'input') {
-      const ingest = new Ingest(env, ({ key }) => this.objects.get(key)!);
+      const ingest = new Ingest(env, this.#inputObjects());
       return (records, invocation) => ingest.run(records.map(deliveryOf), invocation);
     }
     if (url === 'fold') {

@@ -1,0 +1,67 @@
+/**
+ * The messages of one invocation of ingest: rows, in the order in which they were sent as far as that is known, and what
+ * becomes of each delivery.
+ */
+import type { PhysicalJob } from '../stream/physical.ts';
+import { arrivalsOf, type Delivery, type Hint, type MessageArrival } from './deliveries.ts';
+import type { InputPlace } from './settings.ts';
+
+/** A delivery on its way into plans. */
+export interface Work {
+  readonly delivery: Delivery;
+  readonly messages: readonly MessageArrival[];
+  readonly hints: readonly Hint[];
+  /** Messages before this one are gathered. */
+  at: number;
+  /** Messages before this one are planned. */
+  planned: number;
+  /** Why it cannot be planned. */
+  failure?: unknown;
+}
+
+export class Inbox {
+  readonly works: readonly Work[];
+
+  constructor(deliveries: readonly Delivery[], job: PhysicalJob, inputs: readonly InputPlace[]) {
+    const sorted = [...deliveries].sort((a, b) => (a.sentMs ?? 0) - (b.sentMs ?? 0));
+    this.works = sorted.map((delivery) => workOf(delivery, job, inputs));
+  }
+
+  /** The next message that is to be gathered; `undefined`: there is none. */
+  next(): { readonly work: Work; readonly message: MessageArrival } | undefined {
+    for (const work of this.works) {
+      const message = work.failure === undefined ? work.messages[work.at] : undefined;
+      if (message !== undefined) return { work, message };
+    }
+    return undefined;
+  }
+
+  /** What is gathered is planned. */
+  commit(): void {
+    for (const work of this.works) work.planned = work.at;
+  }
+
+  /** What is gathered is not planned, and gathered again. */
+  rollback(): void {
+    for (const work of this.works) work.at = work.planned;
+  }
+
+  /** What is in no plan yet. */
+  get waits(): boolean {
+    return this.works.some((work) => work.failure === undefined && work.planned < work.messages.length);
+  }
+}
+
+function workOf(delivery: Delivery, job: PhysicalJob, inputs: readonly InputPlace[]): Work {
+  try {
+    const messages: MessageArrival[] = [];
+    const hints: Hint[] = [];
+    for (const arrival of arrivalsOf(delivery, job, inputs)) {
+      if (arrival.kind === 'object' || arrival.kind === 'look') hints.push(arrival);
+      else messages.push(arrival);
+    }
+    return { delivery, messages, hints, at: 0, planned: 0 };
+  } catch (failure) {
+    return { delivery, messages: [], hints: [], at: 0, planned: 0, failure };
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The objects of one source, found by listing its places, in the order of their keys: the order in which an embedded run
+ * reads files. Notifications only say where to look besides: at keys before those that the listing is planned to.
+ *
+ * A source is read anew by each invocation. What was taken and not planned is taken again after {@link ObjectSource.restart}.
+ */
+import { InputCursor } from '../batch/input-cursor.ts';
+import type { Piece } from '../batch/plan.ts';
+import type { Planner } from '../batch/planner.ts';
+import type { PlannedObject } from '../batch/planner-log.ts';
+import type { SegmentBuilder } from '../batch/segment-builder.ts';
+import { InputError, UserFunctionError } from '../errors.ts';
+import { s3Path } from '../source/s3-object.ts';
+import { compareUtf8 } from '../util/utf8-order.ts';
+import type { FunctionEnvironment } from './function-environment.ts';
+import { type InputObjects, isPlaceholder, type ListedObject } from './input-objects.ts';
+import type { InputPlace } from './settings.ts';
+import type { Unreadable } from './unreadable.ts';
+
+/** Where to look in one place. */
+export interface PlaceHints {
+  readonly place: InputPlace;
+  /** Announced keys, with the etag that was announced last. */
+  readonly keys: ReadonlyMap<string, string | undefined>;
+  /** List from here at the latest; `undefined`: from where the listing is planned to. */
+  readonly after: string | undefined;
+}
+
+export interface ObjectSourceOptions {
+  readonly env: FunctionEnvironment;
+  readonly planner: Planner;
+  readonly objects: InputObjects;
+  /** Index of the source in the job. */
+  readonly index: number;
+  readonly hints: readonly PlaceHints[];
+  /** Objects that cannot be read, for now. */
+  readonly unreadable: Unreadable;
+  readonly signal: AbortSignal;
+}
+
+/** An object that is not planned to its end. */
+interface Found {
+  readonly place: InputPlace;
+  readonly object: ListedObject;
+  readonly planned: PlannedObject | undefined;
+  /** When it is done with, the listing is planned to its key. */
+  readonly listed: boolean;
+}
+
+interface Opened {
+  readonly found: Found;
+  readonly cursor: InputCursor;
+}
+
+export class ObjectSource {
+  readonly index: number;
+  readonly #options: ObjectSourceOptions;
+  readonly #name: string;
+  #walk: AsyncGenerator<Found, void, undefined>;
+  #found: Found | undefined;
+  #opened: Opened | undefined;
+  #passed = new Map<string, string>();
+  /** Names that came up: places may overlap. */
+  readonly #seen = new Set<string>();
+  #notes: Piece[] = [];
+
+  constructor(options: ObjectSourceOptions) {
+    this.#options = options;
+    this.index = options.index;
+    this.#name = options.env.job.sources[options.index]!.name;
+    this.#walk = this.#unplanned();
+  }
+
+  /** The name of the object that was read last. */
+  get reading(): string | undefined {
+    return this.#found === undefined ? undefined : nameOf(this.#found.object);
+  }
+
+  /** By place: the key up to which the listing is planned, once all that was taken is. */
+  get listed(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#passed);
+  }
+
+  /** An object that cannot be opened is passed over. @throws {InputError} there is no listing, or S3 does not answer */
+  async state(): Promise<'rows' | 'ended'> {
+    while (this.#opened === undefined) {
+      const next = await this.#walk.next();
+      if (next.done) {
+        this.#found = undefined;
+        return 'ended';
+      }
+      this.#found = next.value;
+      const cursor = await this.#open(next.value).catch((error: unknown) => {
+        if (!isFinal(error)) throw error;
+        this.#options.unreadable.add(nameOf(next.value.object), error);
+      });
+      if (cursor === undefined) continue;
+      if (!cursor.ended) this.#opened = { found: next.value, cursor };
+      else {
+        await cursor.close();
+        this.#noteEnd(next.value);
+      }
+    }
+    return 'rows';
+  }
+
+  /** Takes up to `max` rows. Only after {@link state} said so. @throws {InputError} @throws {UserFunctionError} */
+  async take(builder: SegmentBuilder, max: number): Promise<{ readonly piece: Piece; readonly bytes: number }> {
+    const { cursor } = this.#opened!;
+    const taken = await cursor.take(builder, max);
+    if (cursor.ended) {
+      await cursor.close();
+      this.#opened = undefined;
+    }
+    return taken;
+  }
+
+  /** Pieces without rows that belong before those that are taken next. */
+  takeNotes(): readonly Piece[] {
+    return this.#notes.splice(0);
+  }
+
+  /** Goes back to what is planned. */
+  async restart(): Promise<void> {
+    await this.close();
+    this.#found = undefined;
+    this.#notes = [];
+    this.#passed = new Map();
+    this.#seen.clear();
+    this.#walk = this.#unplanned();
+  }
+
+  async close(): Promise<void> {
+    await this.#opened?.cursor.close();
+    this.#opened = undefined;
+    await this.#walk.return();
+  }
+
+  async *#unplanned(): AsyncGenerator<Found, void, undefined> {
+    for (const { place, keys, after } of this.#options.hints) {
+      const cursor = this.#options.planner.progress?.listed?.[placeUrl(place)] ?? '';
+      // Those that come by the listing anyway need no request of their own.
+      const from = after !== undefined && compareUtf8(after, cursor) < 0 ? after : cursor;
+      const before = [...keys.keys()].filter((key) => compareUtf8(key, from) <= 0).sort(compareUtf8);
+      for (const key of before) yield* this.#announced(place, key, keys.get(key));
+      for await (const page of this.#options.objects.list(place.bucket, place.prefix, from)) {
+        for (const object of page) {
+          const found = await this.#find(place, object, true);
+          if (found !== undefined) yield found;
+          if (compareUtf8(object.key, cursor) > 0) this.#passed.set(placeUrl(place), object.key);
+        }
+      }
+    }
+  }
+
+  /** One that the listing is past. That it is there no longer is no fault: then there is nothing to read. */
+  async *#announced(place: InputPlace, key: string, etag: string | undefined): AsyncGenerator<Found, void, undefined> {
+    const planned = await this.#options.planner.planned(this.#name, s3Path(place.bucket, key));
+    if (planned?.done && (etag === undefined || planned.version === etag)) return;
+    for await (const [object] of this.#options.objects.list(place.bucket, key)) {
+      if (object?.key !== key) return;
+      const found = await this.#find(place, object, false);
+      if (found !== undefined) yield found;
+      return;
+    }
+  }
+
+  /** @returns `undefined`: nothing more is to be read of it */
+  async #find(place: InputPlace, object: ListedObject, listed: boolean): Promise<Found | undefined> {
+    const { planner, unreadable, env } = this.#options;
+    const name = nameOf(object);
+    if (isPlaceholder(object) || unreadable.has(name) || this.#seen.has(name)) return undefined;
+    this.#seen.add(name);
+    const planned =
+      (await planner.planned(this.#name, name)) ??
+      (await planner.planned(this.#name, namedBefore(object)));
+    const overwritten = planned !== undefined && isOverwritten(planned, object);
+    if (overwritten && env.settings.overwritten === 'read') return { place, object, planned: undefined, listed };
+    if (planned?.done) {
+      if (overwritten) unreadable.tellOverwritten(name);
+      return undefined;
+    }
+    return { place, object, planned, listed };
+  }
+
+  async #open({ object, planned }: Found): Promise<InputCursor> {
+    const { env, objects, signal } = this.#options;
+    const name = nameOf(object);
+    if (planned !== undefined && isOverwritten(planned, object)) throw changedError(name, planned);
+    const { csv } = env.job.sources[this.index]!;
+    const source = { source: this.index, sourceName: this.#name };
+    return InputCursor.open(objects.open(object), {
+      ...source,
+      name,
+      version: object.etag,
+      from: planned,
+      csv,
+      signal,
+    });
+  }
+
+  /** It has no rows, or none behind those that are planned. */
+  #noteEnd({ object, planned }: Found): void {
+    const next = planned?.next ?? 0;
+    const piece = { source: this.#name, name: nameOf(object), version: object.etag, from: next, to: next, done: true };
+    this.#notes.push({ ...piece, toPosition: planned?.position });
+  }
+}
+
+/** How a place is named in plans. */
+export function placeUrl({ bucket, prefix }: InputPlace): string {
+  return s3Path(bucket, prefix);
+}
+
+/** An object's identity. */
+export function nameOf({ bucket, key }: ListedObject): string {
+  return s3Path(bucket, key);
+}
+
+/** Its name in plans of version 0.1, which took an object in another version for another object. */
+export function namedBefore(object: ListedObject): string {
+  return `${nameOf(object)}@${object.etag}`;
+}
+
+/** Notes of names, which say how far, have no version. */
+export function isOverwritten({ version }: PlannedObject, { etag }: ListedObject): boolean {
+  return version !== '' && version !== etag;
+}
+
+function changedError(name: string, planned: PlannedObject): InputError {
+  return new InputError(
+    'INPUT_CHANGED',
+    `${name} was overwritten after ${planned.next} of its rows were planned. Input objects must stay as they are: put it back as it was, or bring what is new under a new key (or deploy with \`overwritten: 'read'\`, to read all of it as new rows).`,
+    name,
+  );
+}
+
+/** Trying again changes nothing: it is the object's fault, or that of a function of the job. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof UserFunctionError || (error instanceof InputError && !error.retryable);
+}

@@ -1,0 +1,76 @@
+/** What a user would compare a deployed job with: the embedded run over the same objects, in the order of their names. */
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { names } from '../../lib/object-store/names.ts';
+import { runJob } from '../../lib/runtime/run-job.ts';
+import type { InputObject } from '../../lib/source/index.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { seededRandom } from '../../lib/util/random.ts';
+import { NO_TRACE } from '../../lib/util/trace.ts';
+import { compareUtf8 } from '../../lib/util/utf8-order.ts';
+import { FastClock, rowsOf, testCommitter } from './engine.ts';
+
+/** An object in memory, as an input. */
+export function objectOf(path: string, bytes: Uint8Array): InputObject {
+  const body = Buffer.from(bytes);
+  return {
+    path,
+    size: body.length,
+    open: async () => ({
+      async *blocks(offset) {
+        for (let at = offset; at < body.length; at += 1000) yield body.subarray(at, at + 1000);
+      },
+      read: async (offset, length) => body.subarray(offset, offset + length),
+      close: async () => {},
+    }),
+  };
+}
+
+/** Result rows by output, sorted, of a run to the end with `--flush`, and how many were late. */
+export async function embeddedResults(
+  job: PhysicalJob,
+  objects: ReadonlyMap<string, ReadonlyMap<string, InputObject>>,
+): Promise<{ readonly rows: Record<string, string[]>; readonly late: number }> {
+  const clock = new FastClock();
+  const store = new MemoryStore({ clock });
+  const random = seededRandom(1);
+  const inputs = new Map(
+    [...objects].map(([source, byKey]) => [
+      source,
+      [...byKey].sort(([a], [b]) => compareUtf8(a, b)).map(([, object]) => ({ ...object, etag: 'v1' })),
+    ]),
+  );
+  const all = [...inputs.values()].flat();
+  const retentionMs = 1e12;
+  const end = await runJob(job, {
+    store,
+    clock,
+    random,
+    trace: NO_TRACE,
+    cache: undefined,
+    retentionMs,
+    committer: (file) =>
+      testCommitter(
+        { store, clock, random, trace: NO_TRACE, names: names(file.name, 1), file, retentionMs },
+        { job, store },
+      ),
+    inputs,
+    lookAt: async (path) => all.find((object) => object.path === path)!,
+    flush: true,
+  });
+  return { rows: await sortedRows(store, job), late: end.totals.late };
+}
+
+/** By output, in an order that does not depend on batches. */
+export async function sortedRows(
+  store: Parameters<typeof rowsOf>[0],
+  job: PhysicalJob,
+): Promise<Record<string, string[]>> {
+  const rows: Record<string, string[]> = {};
+  for (const { name } of job.outputs) {
+    rows[name] = (await rowsOf(store, job, name))
+      .flat()
+      .map((row) => JSON.stringify(row))
+      .sort();
+  }
+  return rows;
+}
