@@ -76,7 +76,10 @@ export class ObjectSource {
     return this.#found === undefined ? undefined : nameOf(this.#found.object);
   }
 
-  /** By place: the key up to which the listing is planned, once all that was taken is. */
+  /**
+   * By place: the key up to which the listing is planned, once all that was taken is. ⚑ listed-when-planned: an object that is
+   * known and not read to its end is behind it.
+   */
   get listed(): Readonly<Record<string, string>> {
     return Object.fromEntries(this.#passed);
   }
@@ -172,8 +175,7 @@ export class ObjectSource {
     if (isPlaceholder(object) || unreadable.has(name) || this.#seen.has(name)) return undefined;
     this.#seen.add(name);
     const planned =
-      (await planner.planned(this.#name, name)) ??
-      (await planner.planned(this.#name, namedBefore(object)));
+      (await planner.planned(this.#name, name)) ?? (await planner.planned(this.#name, namedBefore(object)));
     const overwritten = planned !== undefined && isOverwritten(planned, object);
     if (overwritten && env.settings.overwritten === 'read') return { place, object, planned: undefined, listed };
     if (planned?.done) {

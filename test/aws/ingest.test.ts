@@ -168,6 +168,23 @@ describe('objects', () => {
     expect(aws.plans.at(-1)!.listed).toEqual({ 's3://inputs/': 'c.ndjson' });
   });
 
+  it('⚑ listed-when-planned: goes on with what it has not read, though only a later one is announced', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    for (const [key, rows] of [['a.ndjson', 50], ['b.ndjson', 250], ['c.ndjson', 10], ['d.ndjson', 10]] as const) {
+      aws.objects.set(key, objectOf(`s3://inputs/${key}`, ndjson(some(rows))));
+    }
+    await aws.invoke('input', [JSON.stringify(notification('a.ndjson', 9))], { until: () => aws.plans.length === 1 });
+    await aws.invoke('input', [JSON.stringify(notification('d.ndjson', 9))]);
+    expect(aws.plans.flatMap((plan) => plan.pieces.map(({ name, from, to }) => [name.at(12), from, to]))).toEqual([
+      ['a', 0, 50],
+      ['b', 0, 50],
+      ['b', 50, 150],
+      ['b', 150, 250],
+      ['c', 0, 10],
+      ['d', 0, 10],
+    ]);
+  });
+
   it('asks for one page of the listing a batch where names grow', async () => {
     const aws = new SimulatedAws(totals(), 1);
     for (let i = 100; i < 130; i++) {

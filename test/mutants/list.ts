@@ -360,8 +360,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: INGEST,
-    from: '        if (gathered !== undefined) {\n          try {',
-    to: '        for (const work of ended) done.add(work);\n        if (gathered !== undefined) {\n          try {',
+    from: '      try {\n        await this.#plan(gathered, invocation);\n        inbox.commit();',
+    to: '      inbox.commit();\n      try {\n        await this.#plan(gathered, invocation);',
     rule: '⚑ ack-after-plan: a message is done when its plan is durable',
     tests: [
       ingest('a message whose plan another made first is planned in the next'),
@@ -370,12 +370,26 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: INGEST,
-    from: 'if ((await this.#planner.planned(sourceName, name)) !== undefined) return true;',
+    from: 'if ((await this.#planner.planned(source, name)) !== undefined) return;',
     to: '',
     rule: '⚑ piece-identity: a message that comes again was planned',
     tests: [ingest('two deliveries of one message, long after one another, are planned once')],
   },
 
+  {
+    file: 'lib/aws/object-source.ts',
+    from: 'if (overwritten) unreadable.tellOverwritten(name);\n      return undefined;',
+    to: 'if (!overwritten) return undefined;',
+    rule: '⚑ piece-identity: an object is known by its name',
+    tests: [ingest('knows one by its name: copied onto itself, it is not read again')],
+  },
+  {
+    file: 'lib/aws/object-source.ts',
+    from: 'if (compareUtf8(object.key, cursor) > 0) this.#passed.set',
+    to: 'this.#passed.set(placeUrl(place), page.at(-1)!.key); if (false) this.#passed.set',
+    rule: '⚑ listed-when-planned: the listing is planned to what is done with, not to what is known',
+    tests: [ingest('goes on with what it has not read, though only a later one is announced')],
+  },
   {
     file: 'cli/commands/send.ts',
     from: 'if (length === 0) break;',
