@@ -170,7 +170,12 @@ describe('objects', () => {
 
   it('⚑ listed-when-planned: goes on with what it has not read, though only a later one is announced', async () => {
     const aws = new SimulatedAws(totals(), 1);
-    for (const [key, rows] of [['a.ndjson', 50], ['b.ndjson', 250], ['c.ndjson', 10], ['d.ndjson', 10]] as const) {
+    for (const [key, rows] of [
+      ['a.ndjson', 50],
+      ['b.ndjson', 250],
+      ['c.ndjson', 10],
+      ['d.ndjson', 10],
+    ] as const) {
       aws.objects.set(key, objectOf(`s3://inputs/${key}`, ndjson(some(rows))));
     }
     await aws.invoke('input', [JSON.stringify(notification('a.ndjson', 9))], { until: () => aws.plans.length === 1 });

@@ -48,7 +48,10 @@ describe('every role', () => {
     const listing = resourcesOf(stack, 'AWS::IAM::Role').filter(({ Properties }) =>
       JSON.stringify(Properties.Policies[0].PolicyDocument).includes('in/departures/*"]}'),
     );
-    expect(listing.map(({ id }) => id.replace(/^Job|[0-9A-F]{8}$/g, '')).sort()).toEqual(['IngestRole', 'MaintainRole']);
+    expect(listing.map(({ id }) => id.replace(/^Job|[0-9A-F]{8}$/g, '')).sort()).toEqual([
+      'IngestRole',
+      'MaintainRole',
+    ]);
   });
 
   test('only maintain may delete', () => {
