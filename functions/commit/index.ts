@@ -9,6 +9,7 @@ import { foldRecords } from '../../lib/aws/fold-records.ts';
 import { eventLambda, sqsLambda } from '../../lib/aws/lambda.ts';
 import { Maintain, type MaintainOptions } from '../../lib/aws/maintain.ts';
 import { decodeMessage } from '../../lib/aws/messages.ts';
+import { s3InputObjects } from '../../lib/aws/s3-input-objects.ts';
 import { eachRecord } from '../../lib/aws/sqs-function.ts';
 
 export const fold = sqsLambda({
@@ -31,7 +32,7 @@ export const compact = sqsLambda({
 export const maintain = eventLambda({
   name: 'maintain',
   job,
-  open: (env) => new Maintain(env),
+  open: (env) => new Maintain(env, s3InputObjects(env)),
   work: (state, event: MaintainOptions, invocation) => state.run(event, invocation),
 });
 

@@ -37,6 +37,7 @@ const FLUSH_WAIT_MS = 6000;
 const FLUSH_POLL_MS = 100;
 /** Plans that others made first, in a row, before the messages go back to the queue. */
 const MAX_TAKEN = 16;
+const MAX_TAKEN_OBJECTS = 2;
 /** A hint that was delivered so often is done with: the look at the listing, each minute, goes on where it stops. */
 const HINT_TRIES = 15;
 
@@ -64,7 +65,9 @@ export class Ingest {
     const sources = this.#sources(inbox.works, invocation);
     let broken: unknown;
     try {
-      if (!this.#opened) await this.#planner.open();
+      // Who sent a look may know of plans that this environment does not.
+      const looks = inbox.works.some(({ hints }) => hints.some(({ kind }) => kind === 'look'));
+      if (!this.#opened || looks) await this.#planner.open();
       this.#opened = true;
       broken = await this.#planAll(inbox, sources, invocation);
     } catch (error) {
@@ -108,8 +111,8 @@ export class Ingest {
       } catch (error) {
         if (!(error instanceof PlanTakenError)) throw error;
         inbox.rollback();
-        // Objects alone: they are read by whoever was first.
-        if (++taken === MAX_TAKEN || !inbox.waits) return error;
+        // Objects alone: they are left to whoever is always first.
+        if (++taken === (inbox.waits ? MAX_TAKEN : MAX_TAKEN_OBJECTS)) throw error;
         for (const source of sources) await source.restart();
         await this.#planner.open();
       }

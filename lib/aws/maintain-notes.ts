@@ -40,15 +40,25 @@ export interface CollectNotes {
   readonly cleanMs: number;
 }
 
+/** How far the listing of an input place is looked through. */
+export interface InputNotes {
+  /** Up to this key; '' at the beginning. */
+  readonly after: string;
+  /** Since when nothing was planned though objects wait; `n`: the last plan. */
+  readonly stuck?: Stuck | undefined;
+}
+
 export interface MaintainNotes {
   readonly batches: Readonly<Record<PartitionPath, Stuck>>;
   readonly folds: Readonly<Record<PartitionPath, Stuck>>;
+  /** By place, as plans name it. */
+  readonly inputs: Readonly<Record<string, InputNotes>>;
   readonly collect: CollectNotes | undefined;
   /** When results that were lost on the way to sinks were last looked for. */
   readonly lostMs?: number | undefined;
 }
 
-const NONE: MaintainNotes = { batches: {}, folds: {}, collect: undefined };
+const NONE: MaintainNotes = { batches: {}, folds: {}, inputs: {}, collect: undefined };
 
 /** @throws {StoreError} */
 export async function readNotes(store: ObjectStore, names: Names, trace: Trace): Promise<MaintainNotes> {

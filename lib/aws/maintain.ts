@@ -1,6 +1,7 @@
 /**
  * What is done by the clock: the sweep, which finds from the objects alone what lost messages left undone; empty plans, so
- * that windows close though no data comes; garbage collection. It is fed by no queue, so what it sends can make no loop.
+ * that windows close though no data comes; the look for input that nobody announced; garbage collection. It is fed by no queue,
+ * so what it sends can make no loop.
  */
 import { Planner, PlanTakenError } from '../batch/planner.ts';
 import { collectRound } from '../commit/gc.ts';
@@ -11,7 +12,9 @@ import { noRows, watermarkMoved } from '../runtime/run-job.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest, pushAll } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
+import type { InputObjects } from './input-objects.ts';
 import type { Invocation } from './invocation.ts';
+import { LookForInput } from './look-for-input.ts';
 import { announceLost } from './lost-results.ts';
 import { isDue, type MaintainNotes, readNotes, type Stuck, sentAgain, stuckAt, writeNotes } from './maintain-notes.ts';
 import { type BatchTrigger, encodeMessage } from './messages.ts';
@@ -39,10 +42,12 @@ export interface MaintainOptions {
 export class Maintain {
   readonly #env: FunctionEnvironment;
   readonly #planner: Planner;
+  readonly #input: LookForInput;
 
-  constructor(env: FunctionEnvironment) {
+  constructor(env: FunctionEnvironment, objects: InputObjects) {
     this.#env = env;
     this.#planner = new Planner(env.engine);
+    this.#input = new LookForInput(env, this.#planner, objects);
   }
 
   /** @throws the first failure, after everything was tried */
@@ -69,6 +74,7 @@ export class Maintain {
       };
       await keep(await attempt(() => this.#sweep(notes, force)));
       await keep(await attempt(() => this.#announceLost(notes, invocation)));
+      await keep(await attempt(() => this.#lookForInput(notes, force, invocation)));
       await keep(await attempt(() => this.#collect(notes, force, invocation, failures)));
     }
     if (failures.length > 0) throw failures[0];
@@ -80,10 +86,12 @@ export class Maintain {
     await this.#planner.open();
     const { progress } = this.#planner;
     const quiet = force || progress === undefined || clock.now() - progress.processingTime >= QUIET_MS;
-    if (!quiet || !watermarkMoved({ env: engine, planner: this.#planner })) return;
+    const wanted = this.#input.forgets || watermarkMoved({ env: engine, planner: this.#planner });
+    if (!quiet || !wanted) return;
     if (!(await this.#planner.learnFlush())) return;
     try {
-      const { stored, segment, durable } = this.#planner.plan(noRows('empty'));
+      const pieces = await this.#input.takeGone();
+      const { stored, segment, durable } = this.#planner.plan({ ...noRows('empty'), pieces });
       await durable;
       await triggerPlan(this.#env, stored, segment, { sender: random.id() });
       report.info('a batch without rows is planned', { batch: stored.plan.n });
@@ -92,6 +100,15 @@ export class Maintain {
       if (!(error instanceof PlanTakenError)) throw error;
     }
     await committer.flush();
+  }
+
+  async #lookForInput(
+    notes: MaintainNotes,
+    force: boolean,
+    invocation: Pick<Invocation, 'remainingMs'>,
+  ): Promise<MaintainNotes> {
+    const goOn = (): boolean => invocation.remainingMs > RESERVE_MS;
+    return { ...notes, inputs: await this.#input.run(notes.inputs, force, goOn) };
   }
 
   async #sweep(notes: MaintainNotes, force: boolean): Promise<MaintainNotes> {

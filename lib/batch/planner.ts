@@ -186,7 +186,8 @@ export class Planner {
 
   /** How far a source object is planned; `undefined`: not at all. */
   async planned(source: string, name: string): Promise<PlannedObject | undefined> {
-    return (await this.#read(OBJECTS_TABLE, objectKey(source, name))) as PlannedObject | undefined;
+    // What was forgotten is there as a tombstone.
+    return ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
   }
 
   /** How far all objects of a source are planned, by name. Reads the whole table. */
@@ -198,7 +199,9 @@ export class Planner {
         rows.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
       }
       for (const { table, key, row } of this.state.overlay.all()) {
-        if (table === OBJECTS_TABLE) rows.set(key, row as PlannedObject);
+        if (table !== OBJECTS_TABLE) continue;
+        if (row === null || row === undefined) rows.delete(key);
+        else rows.set(key, row as PlannedObject);
       }
       return rows;
     });
@@ -220,7 +223,9 @@ export class Planner {
         found.set(key.slice(prefix.length), unpackValue(value!) as PlannedObject);
       }
       for (const { table, key, row } of this.state.overlay.all()) {
-        if (table === OBJECTS_TABLE && key >= from && key <= to) found.set(key, row as PlannedObject);
+        if (table !== OBJECTS_TABLE || key < from || key > to) continue;
+        if (row === null || row === undefined) found.delete(key);
+        else found.set(key, row as PlannedObject);
       }
       return found;
     });

@@ -197,7 +197,7 @@ describe('objects', () => {
       await aws.settle();
     }
     expect(await counted(aws)).toBe(300);
-    expect(aws.counts.get('list')).toBeLessThanOrEqual(30);
+    expect(aws.counts.get('list input')).toBeLessThanOrEqual(30);
   });
 
   it('has no quarrel with one that was deleted before it was read, nor with places that hold nothing', async () => {

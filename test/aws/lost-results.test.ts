@@ -17,6 +17,7 @@ import { SinkFunction } from '../../lib/sinks/sink-function.ts';
 import { gapsOf, loadDelivered, type Ranges, withNumbers, writeTaken } from '../../lib/sinks/taken.ts';
 import { encodeNdjson } from '../../lib/util/ndjson.ts';
 import { seededRandom } from '../../lib/util/random.ts';
+import { NO_OBJECTS } from '../helpers/embedded-objects.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
 import { countingStore, listAll } from '../helpers/stores.ts';
 
@@ -35,6 +36,8 @@ async function deployed({ sinkOutputs = ['out'] as readonly string[] } = {}) {
   const settings: Settings = {
     store: { kind: 's3', bucket: 'state', prefix: 'misa' },
     inputs: [],
+    overwritten: 'ignore',
+    inputQueue: '',
     partitions: undefined,
     batchQueue: () => '',
     foldQueue: 'fold',
@@ -127,7 +130,7 @@ async function deployed({ sinkOutputs = ['out'] as readonly string[] } = {}) {
     async run(ms: number): Promise<void> {
       for (let at = 0; at < ms; at += 10 * MINUTE) {
         clock.advance(10 * MINUTE);
-        await new Maintain(await open()).run({}, new Invocation(clock, Number.POSITIVE_INFINITY));
+        await new Maintain(await open(), NO_OBJECTS).run({}, new Invocation(clock, Number.POSITIVE_INFINITY));
       }
     },
   };

@@ -15,6 +15,7 @@ import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
+import { NO_OBJECTS } from '../helpers/embedded-objects.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { SimulatedAws } from '../helpers/simulated-aws.ts';
@@ -185,6 +186,8 @@ async function slowMaintain(job: PhysicalJob, { requestMs = 0, broken = (_name: 
         settings: {
           store: { kind: 'directory', path: '' },
           inputs: [],
+          overwritten: 'ignore',
+          inputQueue: '',
           partitions: undefined,
           batchQueue: () => '',
           foldQueue: '',
@@ -203,6 +206,7 @@ async function slowMaintain(job: PhysicalJob, { requestMs = 0, broken = (_name: 
         cache: undefined,
         retentionMs: 30 * MINUTE,
       }),
+      NO_OBJECTS,
     );
   await open(memory);
   const file = await readJobFile(memory, 'sums');

@@ -4,7 +4,6 @@
  */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { encodeLook } from '../../lib/aws/deliveries.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
@@ -71,8 +70,6 @@ async function deliver(aws: SimulatedAws, inputs: readonly Input[], seed: number
     [announced[i], announced[j]] = [announced[j]!, announced[i]!];
   }
   for (const key of announced) aws.send(notification(key));
-  // As the look at the listing, each minute, finds what was lost.
-  for (const place of aws.places) aws.send(encodeLook(place, ''));
   await aws.settle();
   aws.send({ misa: 1, control: 'flush', id: 'end' });
   await aws.settle();

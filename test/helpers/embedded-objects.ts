@@ -1,4 +1,5 @@
 /** What a user would compare a deployed job with: the embedded run over the same objects, in the order of their names. */
+import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { runJob } from '../../lib/runtime/run-job.ts';
@@ -24,6 +25,14 @@ export function objectOf(path: string, bytes: Uint8Array): InputObject {
     }),
   };
 }
+
+/** A bucket that holds no input. */
+export const NO_OBJECTS: InputObjects = {
+  async *list() {},
+  open: () => {
+    throw new Error('there are none');
+  },
+};
 
 /** Result rows by output, sorted, of a run to the end with `--flush`, and how many were late. */
 export async function embeddedResults(

@@ -383,7 +383,7 @@ export class SimulatedAws {
   }
 
   /** Listed by pages of a few. */
-  #inputObjects(): InputObjects {
+  #inputObjects(who: string): InputObjects {
     const { objects, etags } = this;
     const count = (what: string): void => this.#count(what);
     return {
@@ -391,7 +391,7 @@ export class SimulatedAws {
         const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && compareUtf8(key, after) > 0);
         keys.sort(compareUtf8);
         for (let at = 0; at === 0 || at < keys.length; at += 3) {
-          count('list');
+          count(`list ${who}`);
           await null;
           yield keys.slice(at, at + 3).map((key) => ({
             bucket: 'inputs',
@@ -408,7 +408,7 @@ export class SimulatedAws {
 
   #workOf(url: string, env: FunctionEnvironment): Running['work'] {
     if (url === 'input') {
-      const ingest = new Ingest(env, this.#inputObjects());
+      const ingest = new Ingest(env, this.#inputObjects(url));
       return (records, invocation) => ingest.run(records.map(deliveryOf), invocation);
     }
     if (url === 'fold') {
@@ -425,7 +425,7 @@ export class SimulatedAws {
       return (records) => eachRecord(records, async ({ body }) => void (await state.run(decodeMessage(body, 'plan'))));
     }
     if (url === 'maintain') {
-      const state = new Maintain(env);
+      const state = new Maintain(env, this.#inputObjects(url));
       return async ([record], invocation) => {
         await state.run(record === undefined ? { force: true } : JSON.parse(record.body), invocation);
         return new Map();
