@@ -15,8 +15,6 @@ export interface Delivery {
   readonly id: string;
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
-  /** When it was sent, epoch ms, by the queue's clock. */
-  readonly sentMs?: number | undefined;
   /** How often it was delivered, this time included. */
   readonly tries?: number | undefined;
 }
@@ -27,8 +25,7 @@ export function deliveryOf(record: SQSRecord): Delivery {
   for (const [name, { stringValue }] of Object.entries(messageAttributes ?? {})) {
     if (stringValue !== undefined) attributes[name] = stringValue;
   }
-  const sentMs = Number(record.attributes.SentTimestamp);
-  return { id: messageId, body, attributes, ...(sentMs > 0 ? { sentMs } : {}), tries: triesOf(record) };
+  return { id: messageId, body, attributes, tries: triesOf(record) };
 }
 
 /** Rows of a message, in the order sent. */

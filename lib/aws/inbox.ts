@@ -1,6 +1,5 @@
 /**
- * The messages of one invocation of ingest: rows, in the order in which they were sent as far as that is known, and what
- * becomes of each delivery.
+ * The messages of one invocation of ingest, in the order given: rows, hints, and what becomes of each delivery.
  */
 import type { PhysicalJob } from '../stream/physical.ts';
 import { arrivalsOf, type Delivery, type Hint, type MessageArrival } from './deliveries.ts';
@@ -23,8 +22,7 @@ export class Inbox {
   readonly works: readonly Work[];
 
   constructor(deliveries: readonly Delivery[], job: PhysicalJob, inputs: readonly InputPlace[]) {
-    const sorted = [...deliveries].sort((a, b) => (a.sentMs ?? 0) - (b.sentMs ?? 0));
-    this.works = sorted.map((delivery) => workOf(delivery, job, inputs));
+    this.works = deliveries.map((delivery) => workOf(delivery, job, inputs));
   }
 
   /** The next message that is to be gathered; `undefined`: there is none. */
