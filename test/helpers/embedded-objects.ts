@@ -10,6 +10,11 @@ import { NO_TRACE } from '../../lib/util/trace.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';
 import { FastClock, rowsOf, testCommitter } from './engine.ts';
 
+/** Small blocks, at the same places wherever reading begins. */
+export function blockEnd(at: number): number {
+  return at - (at % 1000) + 1000;
+}
+
 /** An object in memory, as an input. */
 export function objectOf(path: string, bytes: Uint8Array): InputObject {
   const body = Buffer.from(bytes);
@@ -18,7 +23,7 @@ export function objectOf(path: string, bytes: Uint8Array): InputObject {
     size: body.length,
     open: async () => ({
       async *blocks(offset) {
-        for (let at = offset; at < body.length; at += 1000) yield body.subarray(at, at + 1000);
+        for (let at = offset; at < body.length; at = blockEnd(at)) yield body.subarray(at, blockEnd(at));
       },
       read: async (offset, length) => body.subarray(offset, offset + length),
       close: async () => {},

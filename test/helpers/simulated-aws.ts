@@ -5,20 +5,11 @@
  */
 
 import type { SQSRecord } from 'aws-lambda';
-import { BatchFunction } from '../../lib/aws/batch-function.ts';
-import { CommitFunction } from '../../lib/aws/commit-function.ts';
-import { deliveryOf } from '../../lib/aws/deliveries.ts';
-import { foldRecords } from '../../lib/aws/fold-records.ts';
 import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
-import { Ingest } from '../../lib/aws/ingest.ts';
 import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { DeadlineError, Invocation } from '../../lib/aws/invocation.ts';
-import { Maintain } from '../../lib/aws/maintain.ts';
-import { decodeMessage } from '../../lib/aws/messages.ts';
-import { PreloadFunction } from '../../lib/aws/preload-function.ts';
 import type { MetricName, Report } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
-import { eachRecord, triesOf } from '../../lib/aws/sqs-function.ts';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
@@ -35,6 +26,7 @@ import type { Clock } from '../../lib/util/clock.ts';
 import { type Random, seededRandom } from '../../lib/util/random.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';
 import { FastClock, openEngine, outcomeOf } from './engine.ts';
+import { type SimulatedWork, simulatedSettings, simulatedWork } from './simulated-functions.ts';
 import { type CountingStore, CrashError, countingStore, hookedStore, type StoreCall } from './stores.ts';
 
 /** Chances by kind of fault, 0 to 1. */
@@ -66,7 +58,7 @@ interface Message extends OutgoingMessage {
 
 interface Running {
   readonly env: FunctionEnvironment;
-  readonly work: (records: SQSRecord[], invocation: Invocation) => Promise<ReadonlyMap<string, unknown>>;
+  readonly work: SimulatedWork;
   readonly life: Life;
   busy: boolean;
 }
@@ -345,19 +337,7 @@ export class SimulatedAws {
           throw new StoreTimeoutError(`no answer to ${op} ${name}, which took effect`);
       },
     });
-    const settings: Settings = {
-      store: { kind: 'directory', path: '' },
-      inputs: this.places,
-      overwritten: this.overwritten,
-      inputQueue: 'input',
-      partitions: undefined,
-      batchQueue: (stage, partition) => `s${stage}/p${partition}`,
-      foldQueue: 'fold',
-      compactQueue: 'compact',
-      planQueue: 'plan',
-      cacheBytes: 0,
-      trace: false,
-    };
+    const settings = simulatedSettings(this.places, this.overwritten);
     const report: Report = {
       info() {},
       warn() {},
@@ -377,7 +357,7 @@ export class SimulatedAws {
       cache: undefined,
       retentionMs: 30 * 60_000,
     });
-    const running: Running = { env, life, busy: true, work: this.#workOf(url, env) };
+    const running: Running = { env, life, busy: true, work: simulatedWork(url, env, this.#inputObjects(url)) };
     pool.push(running);
     return running;
   }
@@ -403,42 +383,6 @@ export class SimulatedAws {
         }
       },
       open: ({ key }) => objects.get(key)!,
-    };
-  }
-
-  #workOf(url: string, env: FunctionEnvironment): Running['work'] {
-    if (url === 'input') {
-      const ingest = new Ingest(env, this.#inputObjects(url));
-      return (records, invocation) => ingest.run(records.map(deliveryOf), invocation);
-    }
-    if (url === 'fold') {
-      const state = new CommitFunction(env);
-      return (records) => foldRecords(state, records);
-    }
-    if (url === 'compact') {
-      const state = new CommitFunction(env);
-      return (records, invocation) =>
-        eachRecord(records, ({ body }) => state.compact(decodeMessage(body, 'compact'), invocation));
-    }
-    if (url === 'plan') {
-      const state = new PreloadFunction(env);
-      return (records) => eachRecord(records, async ({ body }) => void (await state.run(decodeMessage(body, 'plan'))));
-    }
-    if (url === 'maintain') {
-      const state = new Maintain(env, this.#inputObjects(url));
-      return async ([record], invocation) => {
-        await state.run(record === undefined ? { force: true } : JSON.parse(record.body), invocation);
-        return new Map();
-      };
-    }
-    const [stage, partition] = url.split('/').map((part) => Number(part.slice(1)));
-    const state = new BatchFunction(env, { stage: stage!, partition: partition! });
-    return async (records, invocation) => {
-      const failed = await eachRecord(records, (record) =>
-        state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record)),
-      );
-      if (invocation.live) await state.ended();
-      return failed;
     };
   }
 
