@@ -19,6 +19,7 @@ import { PLANNER } from '../object-store/names.ts';
 import { gatheredFrom } from '../runtime/file-inputs.ts';
 import { noRows } from '../runtime/run-job.ts';
 import { s3Path } from '../source/s3-object.ts';
+import type { Clock } from '../util/clock.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';
 import type { Delivery, Hint, MessageArrival } from './deliveries.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
@@ -38,6 +39,8 @@ const FLUSH_POLL_MS = 100;
 /** Plans that others made first, in a row, before the messages go back to the queue. */
 const MAX_TAKEN = 16;
 const MAX_TAKEN_OBJECTS = 2;
+/** An object that took so much of the time for reading, and gave nothing, is too slow for any invocation. */
+const WHOLE_TIME = 0.75;
 /** A hint that was delivered so often is done with: the look at the listing, each minute, goes on where it stops. */
 const HINT_TRIES = 15;
 
@@ -62,19 +65,21 @@ export class Ingest {
   async run(deliveries: readonly Delivery[], invocation: Invocation): Promise<Map<string, unknown>> {
     const { job, settings } = this.#env;
     const inbox = new Inbox(deliveries, job, settings.inputs);
-    const sources = this.#sources(inbox.works, invocation);
+    const reading = new ReadingTime(this.#env.clock, invocation);
+    const sources = this.#sources(inbox.works, reading.signal);
     let broken: unknown;
     try {
       // Who sent a look may know of plans that this environment does not.
       const looks = inbox.works.some(({ hints }) => hints.some(({ kind }) => kind === 'look'));
       if (!this.#opened || looks) await this.#planner.open();
       this.#opened = true;
-      broken = await this.#planAll(inbox, sources, invocation);
+      broken = await this.#planAll(inbox, sources, reading, invocation);
     } catch (error) {
       // What is planned stays planned; all that is not done comes again.
       broken = error;
       this.#opened = false;
     } finally {
+      reading.close();
       await Promise.all(sources.map((source) => source.close()));
       await this.#env.committer.flush();
     }
@@ -82,7 +87,7 @@ export class Ingest {
   }
 
   /** All sources, as which is read first depends on what each has; none where only messages came. */
-  #sources(works: readonly Work[], { signal }: Invocation): ObjectSource[] {
+  #sources(works: readonly Work[], signal: AbortSignal): ObjectSource[] {
     const { job, settings } = this.#env;
     const hints = works.flatMap((work) => work.hints);
     for (const hint of hints) if (hint.kind === 'object') this.#unreadable.retry(s3Path(hint.place.bucket, hint.key));
@@ -95,12 +100,16 @@ export class Ingest {
   }
 
   /** @returns why it ended before all was planned */
-  async #planAll(inbox: Inbox, sources: readonly ObjectSource[], invocation: Invocation): Promise<unknown> {
-    const timeIsShort = (): boolean => invocation.remainingMs <= RESERVE_MS;
+  async #planAll(
+    inbox: Inbox,
+    sources: readonly ObjectSource[],
+    reading: ReadingTime,
+    invocation: Invocation,
+  ): Promise<unknown> {
     let taken = 0;
     for (let plans = 0; ; ) {
-      if (timeIsShort()) return new DeadlineError('there is more to read than one invocation can');
-      const gathered = await this.#gather(inbox, sources, timeIsShort, plans > 0);
+      if (reading.isOver) return new DeadlineError('there is more to read than one invocation can');
+      const gathered = await this.#gather(inbox, sources, reading, plans > 0);
       if (gathered === 'later') return new DeadlineError('there is more to read than one invocation can');
       if (gathered === undefined) return undefined;
       try {
@@ -126,7 +135,7 @@ export class Ingest {
   async #gather(
     inbox: Inbox,
     sources: readonly ObjectSource[],
-    timeIsShort: () => boolean,
+    reading: ReadingTime,
     patient: boolean,
   ): Promise<Gathered | 'later' | undefined> {
     for (;;) {
@@ -142,10 +151,7 @@ export class Ingest {
         }
         work = undefined;
         while (!batch.full) {
-          if (timeIsShort()) {
-            if (patient || batch.isEmpty) return 'later';
-            break;
-          }
+          if (reading.isOver) return await this.#cut(batch, sources, reading, patient);
           source = await furthestBehind(sources, this.#env.job, this.#planner, batch.builder);
           for (const note of sources.flatMap((each) => each.takeNotes())) addPiece(batch.pieces, note);
           if (source === undefined) break;
@@ -163,6 +169,7 @@ export class Ingest {
         if (flush !== undefined) return flush;
         inbox.commit();
       } catch (error) {
+        if (work === undefined && reading.wasEnded(error)) return await this.#cut(batch, sources, reading, patient);
         if (!isFinal(error)) throw error;
         if (work !== undefined) work.failure = error;
         else if (source?.reading !== undefined) this.#unreadable.add(source.reading, error);
@@ -172,6 +179,23 @@ export class Ingest {
         for (const each of sources) await each.restart();
       }
     }
+  }
+
+  /** The time for reading is over: what is to be planned of what is gathered. An object that came to nothing is given up. */
+  async #cut(
+    batch: GatheredRows,
+    sources: readonly ObjectSource[],
+    reading: ReadingTime,
+    patient: boolean,
+  ): Promise<Gathered | 'later'> {
+    if (patient) return 'later';
+    for (const note of sources.flatMap((each) => each.takeNotes())) addPiece(batch.pieces, note);
+    // Of several sources some have rows, and which of them is furthest behind nobody can wait to know.
+    const ready = batch.isEmpty ? sources.find((source) => source.hasRows) : undefined;
+    if (ready !== undefined) addPiece(batch.pieces, (await ready.take(batch.builder, batch.room)).piece);
+    if (!batch.isEmpty) return batch.finish(sources);
+    sources.find((source) => source.openingMs > reading.spentMs * WHOLE_TIME)?.giveUp();
+    return 'later';
   }
 
   async #takeMessage(message: Exclude<MessageArrival, { kind: 'flush' }>, batch: GatheredRows): Promise<void> {
@@ -278,6 +302,47 @@ function hintsOf(place: InputPlace, hints: readonly Hint[]): PlaceHints {
     else if (after === undefined || compareUtf8(hint.after, after) < 0) after = hint.after;
   }
   return { place, keys, after };
+}
+
+/** The part of an invocation in which objects are read; the rest is for planning what was read. */
+class ReadingTime {
+  readonly signal: AbortSignal;
+  readonly #clock: Clock;
+  readonly #invocation: Invocation;
+  readonly #startMs: number;
+  readonly #over = new AbortController();
+  readonly #done = new AbortController();
+
+  constructor(clock: Clock, invocation: Invocation) {
+    this.#clock = clock;
+    this.#invocation = invocation;
+    this.#startMs = clock.monotonic();
+    this.signal = AbortSignal.any([invocation.signal, this.#over.signal]);
+    const ms = invocation.remainingMs - RESERVE_MS;
+    if (ms > 0 && ms < Number.POSITIVE_INFINITY) {
+      clock.sleep(ms, this.#done.signal).then(
+        () => this.#over.abort(new DeadlineError('the time for reading is over')),
+        () => {},
+      );
+    }
+  }
+
+  get isOver(): boolean {
+    return this.#over.signal.aborted || this.#invocation.remainingMs <= RESERVE_MS;
+  }
+
+  get spentMs(): number {
+    return this.#clock.monotonic() - this.#startMs;
+  }
+
+  /** Whether this is why something failed, and the invocation goes on. */
+  wasEnded(error: unknown): boolean {
+    return this.#invocation.live && this.#over.signal.aborted && error === this.#over.signal.reason;
+  }
+
+  close(): void {
+    this.#done.abort();
+  }
 }
 
 /** Rows of one plan to be. */

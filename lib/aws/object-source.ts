@@ -59,6 +59,8 @@ export class ObjectSource {
   #walk: AsyncGenerator<Found, void, undefined>;
   #found: Found | undefined;
   #opened: Opened | undefined;
+  /** When the object was begun that is being opened, by the monotonic clock. */
+  #openingMs: number | undefined;
   #passed = new Map<string, string>();
   /** Names that came up: places may overlap. */
   readonly #seen = new Set<string>();
@@ -84,6 +86,24 @@ export class ObjectSource {
     return Object.fromEntries(this.#passed);
   }
 
+  /** Rows are here to be taken. */
+  get hasRows(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  /** How long the object that is being opened has taken, ms; it has given no row that is not planned. */
+  get openingMs(): number {
+    return this.#openingMs === undefined ? 0 : this.#options.env.clock.monotonic() - this.#openingMs;
+  }
+
+  /** The object that was read last takes longer than an invocation has. @returns why, for people */
+  giveUp(): InputError {
+    const { object, planned } = this.#found!;
+    const error = tooSlowError(nameOf(object), planned?.next ?? 0);
+    this.#options.unreadable.add(nameOf(object), error);
+    return error;
+  }
+
   /** An object that cannot be opened is passed over. @throws {InputError} there is no listing, or S3 does not answer */
   async state(): Promise<'rows' | 'ended'> {
     while (this.#opened === undefined) {
@@ -93,10 +113,12 @@ export class ObjectSource {
         return 'ended';
       }
       this.#found = next.value;
+      this.#openingMs = this.#options.env.clock.monotonic();
       const cursor = await this.#open(next.value).catch((error: unknown) => {
         if (!isFinal(error)) throw error;
         this.#options.unreadable.add(nameOf(next.value.object), error);
       });
+      this.#openingMs = undefined;
       if (cursor === undefined) continue;
       if (!cursor.ended) this.#opened = { found: next.value, cursor };
       else {
@@ -126,6 +148,7 @@ export class ObjectSource {
   /** Goes back to what is planned. */
   async restart(): Promise<void> {
     await this.close();
+    this.#openingMs = undefined;
     this.#found = undefined;
     this.#notes = [];
     this.#passed = new Map();
@@ -233,6 +256,15 @@ function changedError(name: string, planned: PlannedObject): InputError {
   return new InputError(
     'INPUT_CHANGED',
     `${name} was overwritten after ${planned.next} of its rows were planned. Input objects must stay as they are: put it back as it was, or bring what is new under a new key (or deploy with \`overwritten: 'read'\`, to read all of it as new rows).`,
+    name,
+  );
+}
+
+function tooSlowError(name: string, rows: number): InputError {
+  const what = rows === 0 ? 'its first row' : `the ${rows} rows that are planned`;
+  return new InputError(
+    'INPUT_TOO_SLOW',
+    `${name} cannot be read: one invocation has not the time to come to ${rows === 0 ? what : `what follows ${what}`}. Split it into smaller objects, which need not be read from the beginning each time, or raise \`timeout\`.`,
     name,
   );
 }

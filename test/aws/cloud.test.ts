@@ -47,7 +47,7 @@ async function run(options: Case) {
   await cloud.settle();
   cloud.send({ misa: 1, control: 'flush', id: 'end' });
   await cloud.settle();
-  expect(cloud.dead).toEqual([]);
+  expect(cloud.dead.map(({ body }) => body)).toEqual([]);
   await expectSequential(cloud, objects);
   return { cloud, objects };
 }
