@@ -2,8 +2,9 @@
  * The functions in simulated time: deadlines, freezes, kills and slow objects. What comes out is what an embedded run gives of
  * the same objects, nothing healthy is given up, and a seed replays.
  */
-import { describe, expect, it } from 'vitest';
-import { encodeLook } from '../../lib/aws/deliveries.ts';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { InputError } from '../../lib/errors.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
 import { outcomeOf, physical } from '../helpers/engine.ts';
@@ -31,29 +32,36 @@ const jobOf = (kind: Kind, maxRows = 40): PhysicalJob =>
 
 interface Case extends Omit<CloudOptions, 'job'>, MonthOptions {
   readonly kind: Kind;
-  /** Of each object. */
-  readonly readMs: number;
+  /** How long an object takes to be read, ms. */
+  readonly readMs: number | ((key: string) => number);
   readonly maxRows?: number;
 }
 
-async function run(options: Case) {
+interface Ran {
+  readonly cloud: SimulatedCloud;
+  readonly objects: readonly MonthObject[];
+}
+
+/** To the end, with the word to close everything. */
+async function run(options: Case): Promise<Ran> {
   const { kind, readMs, maxRows, seed } = options;
   const job = jobOf(kind, maxRows);
   const cloud = new SimulatedCloud({ ...options, job });
   const objects = monthsOf(job, seed, { endings: ENDINGS, ...options });
-  for (const object of objects) cloud.put(object.key, { bytes: bytesOf(object), readMs });
+  for (const object of objects) {
+    const ms = typeof readMs === 'number' ? readMs : readMs(object.key);
+    cloud.put(object.key, { bytes: bytesOf(object), readMs: ms });
+  }
   for (const message of someNotifications(objects, seed)) cloud.send(message);
-  for (const place of cloud.places) cloud.send(encodeLook(place, ''));
   await cloud.settle();
   cloud.send({ misa: 1, control: 'flush', id: 'end' });
   await cloud.settle();
-  expect(cloud.dead.map(({ body }) => body)).toEqual([]);
-  await expectSequential(cloud, objects);
   return { cloud, objects };
 }
 
-/** Each row is planned once, and results and state are those of a sequential run of the plans. */
-async function expectSequential(cloud: SimulatedCloud, objects: readonly MonthObject[]): Promise<void> {
+/** Nothing is given up, each row is planned once, and results and state are those of a sequential run of the plans. */
+async function expectSequential({ cloud, objects }: Ran): Promise<void> {
+  expect(cloud.dead.map(({ body }) => body)).toEqual([]);
   const byName = new Map(objects.map(({ key, rows }) => [`s3://inputs/${key}`, rows]));
   const next = new Map<string, number>();
   for (const { name, from, to } of cloud.plans.flatMap((plan) => plan.pieces)) {
@@ -67,7 +75,8 @@ async function expectSequential(cloud: SimulatedCloud, objects: readonly MonthOb
   expect(await outcomeOf(cloud.store, cloud.job)).toEqual(outcome);
 }
 
-async function expectEmbedded({ cloud, objects }: Awaited<ReturnType<typeof run>>): Promise<number> {
+/** @returns how many rows were late */
+async function expectEmbedded({ cloud, objects }: Ran): Promise<number> {
   const bySource = cloud.job.sources.map(({ name }) => {
     const own = objects.filter(({ source }) => source === name);
     return [name, new Map(own.map((o) => [o.key, objectOf(`s3://inputs/${o.key}`, bytesOf(o))]))] as const;
@@ -77,26 +86,88 @@ async function expectEmbedded({ cloud, objects }: Awaited<ReturnType<typeof run>
   return late;
 }
 
-describe.each(KINDS)('job %s', (kind) => {
-  it('gives the embedded run’s rows where a batch can be read in one invocation', async () => {
-    let late = 0;
-    for (const seed of [1, 2]) late += await expectEmbedded(await run({ kind, seed, readMs: 3000 }));
-    for (const seed of [3, 4]) late += await expectEmbedded(await run({ kind, seed, readMs: 3000, faults: FAULTS }));
-    expect(late, 'a test without late rows proves nothing').toBeGreaterThan(10);
-  });
+it('gives the embedded run’s rows where a batch can be read in one invocation', async () => {
+  let late = 0;
+  for (const [i, kind] of KINDS.entries()) {
+    for (const faults of [{}, FAULTS]) {
+      const ran = await run({ kind, seed: i + 1, readMs: 3000, faults });
+      await expectSequential(ran);
+      late += await expectEmbedded(ran);
+    }
+  }
+  expect(late, 'a test without late rows proves nothing').toBeGreaterThan(10);
+});
 
-  it('gets over objects of which one takes most of an invocation', async () => {
-    await run({ kind, seed: 1, readMs: 45_000 });
-    await run({ kind, seed: 2, readMs: 45_000, faults: FAULTS });
-  });
+it.each(KINDS)('job %s gets over objects of which one takes most of an invocation', async (kind) => {
+  await expectSequential(await run({ kind, seed: 1, readMs: 45_000, faults: kind === 'union' ? FAULTS : {} }));
+});
+
+it('gives up nothing of many objects of which one takes most of an invocation', async () => {
+  const objects = Number(process.env.MISA_SLOW_OBJECTS ?? 100);
+  const startMs = performance.now();
+  const ran = await run({ kind: 'tumbling', seed: 3, readMs: 45_000, objects, rows: 3, page: 10 });
+  const { cloud } = ran;
+  if (process.env.MISA_SLOW_OBJECTS !== undefined) {
+    const minutes = Math.round(cloud.clock.now() / 60_000);
+    console.log(`${performance.now() - startMs} ms, ${minutes} simulated minutes; ${[...cloud.counts].join(' ')}`);
+  }
+  expect(cloud.dead.map(({ body }) => body)).toEqual([]);
+  const done = new Set(
+    cloud.plans.flatMap((plan) => plan.pieces.filter((piece) => piece.done)).map(({ name }) => name),
+  );
+  expect([...ran.objects.filter(({ key }) => !done.has(`s3://inputs/${key}`))]).toEqual([]);
+});
+
+it('refuses an object that no invocation has the time for, and reads the others', async () => {
+  const slow = 'events/2013-04.ndjson.zst';
+  const readMs = (key: string): number => (key === slow ? 300_000 : 2000);
+  const { cloud, objects } = await run({ kind: 'tumbling', seed: 2, readMs, rows: 200 });
+  const told = cloud.errors.filter((error) => error instanceof InputError && error.code === 'INPUT_TOO_SLOW');
+  expect(told.length).toBeGreaterThan(0);
+  expect(String(told[0])).toMatch(/s3:\/\/inputs\/events\/2013-04\.ndjson\.zst cannot be read.*Split it.*`timeout`/);
+  const names = new Set(
+    cloud.plans.flatMap((plan) => plan.pieces.filter((piece) => piece.done)).map(({ name }) => name),
+  );
+  const left = objects.map(({ key }) => key).filter((key) => !names.has(`s3://inputs/${key}`));
+  expect(left).toEqual([slow]);
+  expect(cloud.dead.filter(({ body }) => !body.includes(slow))).toEqual([]);
+  // It is tried again now and then, and not all the time.
+  expect(cloud.counts.get('invoke input')).toBeLessThan(100);
 });
 
 it('replays a seed', async () => {
-  const options = { kind: 'twoStages', seed: 7, readMs: 20_000, faults: FAULTS, traced: true } as const;
-  const first = await run(options);
-  const second = await run(options);
+  const options = { kind: 'twoStages', readMs: 20_000, faults: FAULTS, traced: true } as const;
+  const first = await run({ ...options, seed: 7 });
+  const second = await run({ ...options, seed: 7 });
   expect(first.cloud.trace.length).toBeGreaterThan(1000);
   expect(second.cloud.trace).toEqual(first.cloud.trace);
-  const other = await run({ ...options, seed: 8 });
-  expect(other.cloud.trace).not.toEqual(first.cloud.trace);
+});
+
+it('whatever the job, the objects, the time-out and the faults', async () => {
+  const chance = (max: number) => fc.double({ min: 0, max, noNaN: true });
+  const anyCase = fc.record({
+    kind: fc.constantFrom(...KINDS),
+    seed: fc.nat(1e6),
+    objects: fc.integer({ min: 1, max: 14 }),
+    rows: fc.integer({ min: 2, max: 65 }),
+    timeoutMs: fc.constantFrom(20_000, 60_000, 300_000),
+    /** Of the time-out: up to here one object can always be read. */
+    share: chance(0.5),
+    page: fc.integer({ min: 1, max: 6 }),
+    faults: fc.record({
+      drop: chance(0.2),
+      double: chance(0.3),
+      shuffle: chance(1),
+      kill: chance(0.2),
+      cold: chance(0.5),
+      busy: chance(0.02),
+      timeOut: chance(0.02),
+    }),
+  });
+  await fc.assert(
+    fc.asyncProperty(anyCase, async ({ share, ...options }) => {
+      await expectSequential(await run({ ...options, readMs: share * options.timeoutMs }));
+    }),
+    { numRuns: Number(process.env.MISA_RUNS ?? 8) },
+  );
 });

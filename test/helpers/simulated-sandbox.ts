@@ -3,6 +3,7 @@
  * invocation, and dies at any time. Whatever its code waits for comes through here: held while it is frozen, never once it
  * is dead. What it has sent takes effect nevertheless, or does not: the network does not know.
  */
+import { setMaxListeners } from 'node:events';
 import { errorText } from '../../lib/errors.ts';
 import type { Clock } from '../../lib/util/clock.ts';
 import type { Random } from '../../lib/util/random.ts';
@@ -95,6 +96,8 @@ export class Sandbox implements Clock {
     signal: AbortSignal | undefined,
     begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => Cancel,
   ): Promise<T> {
+    // An invocation may wait for any number of answers.
+    if (signal !== undefined) setMaxListeners(0, signal);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const done = (): void => signal?.removeEventListener('abort', aborted);
