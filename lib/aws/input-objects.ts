@@ -19,7 +19,7 @@ export interface InputObjects {
    * @param after only keys behind this one
    * @throws {InputError} `INPUT_UNREADABLE`, `INPUT_MISSING`
    */
-  list(bucket: string, prefix: string, after?: string): AsyncIterable<readonly ListedObject[]>;
+  list(bucket: string, prefix: string, after?: string, signal?: AbortSignal): AsyncIterable<readonly ListedObject[]>;
   open(object: ListedObject): InputObject;
 }
 

@@ -11,6 +11,7 @@ import { MisaError } from '../errors.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import type { OutgoingMessage, Queue, ReceivedMessage } from '../queue/queue.ts';
 import type { Clock } from '../util/clock.ts';
+import type { InputObjects } from './input-objects.ts';
 
 /** The invocation is over, or nearly: what was under way is given up, and done by the next one. */
 export class DeadlineError extends MisaError {
@@ -120,6 +121,22 @@ export function invocationQueue(queue: Queue): Queue {
     receive: async (options): Promise<ReceivedMessage[]> => queue.receive(bound(options)),
     delete: async (receipts: readonly string[], options?: RequestOptions) => queue.delete(receipts, bound(options)),
     depth: async (options?: RequestOptions) => queue.depth(bound(options)),
+  };
+}
+
+/** Input objects whose every listing belongs to the invocation of its caller; who reads one gives a signal. */
+export function invocationObjects(objects: InputObjects): InputObjects {
+  return {
+    async *list(bucket, prefix, after, signal) {
+      const pages = objects.list(bucket, prefix, after, boundSignal(signal))[Symbol.asyncIterator]();
+      for (;;) {
+        boundSignal(signal);
+        const page = await pages.next();
+        if (page.done) return;
+        yield page.value;
+      }
+    },
+    open: (object) => objects.open(object),
   };
 }
 

@@ -6,6 +6,7 @@ import { s3InputObject, s3Path } from '../source/s3-object.ts';
 import { backoffMs } from '../util/backoff.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { InputObjects, ListedObject } from './input-objects.ts';
+import { invocationObjects } from './invocation.ts';
 
 /** Requests for one page of a listing. */
 const TRIES = 4;
@@ -16,8 +17,8 @@ export function s3InputObjects({ clock, random, report }: FunctionEnvironment): 
     connection ??= connectS3({ onRequest: report.onRequest });
     return connection;
   };
-  return {
-    async *list(bucket, prefix, after) {
+  return invocationObjects({
+    async *list(bucket, prefix, after, signal) {
       const { sdk, client } = await s3();
       let ContinuationToken: string | undefined;
       do {
@@ -28,7 +29,10 @@ export function s3InputObjects({ clock, random, report }: FunctionEnvironment): 
           EncodingType: 'url',
           ...(ContinuationToken !== undefined ? { ContinuationToken } : after ? { StartAfter: after } : {}),
         });
-        const answer = await again(() => client.send(command)).catch((error: unknown) => {
+        const answer = await again(() =>
+          client.send(command, signal === undefined ? {} : { abortSignal: signal }),
+        ).catch((error: unknown) => {
+          signal?.throwIfAborted();
           throw listErrorOf(error, s3Path(bucket, prefix), bucket);
         });
         const keyOf = (key: string): string =>
@@ -47,7 +51,7 @@ export function s3InputObjects({ clock, random, report }: FunctionEnvironment): 
     },
     open: ({ bucket, key, etag, size }) =>
       s3InputObject({ s3, bucket, key, etag, size, seen: 'listed', clock, random }),
-  };
+  });
 
   async function again<T>(send: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {

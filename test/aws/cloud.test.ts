@@ -25,6 +25,7 @@ const FAULTS: CloudFaults = {
   cold: 0.2,
   busy: 0.005,
   timeOut: 0.005,
+  hang: 0.002,
 };
 
 const jobOf = (kind: Kind, maxRows = 40): PhysicalJob =>
@@ -35,6 +36,8 @@ interface Case extends Omit<CloudOptions, 'job'>, MonthOptions {
   /** How long an object takes to be read, ms. */
   readonly readMs: number | ((key: string) => number);
   readonly maxRows?: number;
+  /** Of an object that cannot be read. */
+  readonly unreadable?: string;
 }
 
 interface Ran {
@@ -44,7 +47,7 @@ interface Ran {
 
 /** To the end, with the word to close everything. */
 async function run(options: Case): Promise<Ran> {
-  const { kind, readMs, maxRows, seed } = options;
+  const { kind, readMs, maxRows, seed, unreadable } = options;
   const job = jobOf(kind, maxRows);
   const cloud = new SimulatedCloud({ ...options, job });
   const objects = monthsOf(job, seed, { endings: ENDINGS, ...options });
@@ -53,7 +56,8 @@ async function run(options: Case): Promise<Ran> {
     cloud.put(object.key, { bytes: bytesOf(object), readMs: ms });
   }
   for (const message of someNotifications(objects, seed)) cloud.send(message);
-  await cloud.settle();
+  const wanted = objects.filter(({ key }) => key !== unreadable).length;
+  await cloud.settle(() => cloud.read.size >= wanted);
   cloud.send({ misa: 1, control: 'flush', id: 'end' });
   await cloud.settle();
   return { cloud, objects };
@@ -62,6 +66,8 @@ async function run(options: Case): Promise<Ran> {
 /** Nothing is given up, each row is planned once, and results and state are those of a sequential run of the plans. */
 async function expectSequential({ cloud, objects }: Ran): Promise<void> {
   expect(cloud.dead.map(({ body }) => body)).toEqual([]);
+  // ⚑ live-invocation
+  expect(cloud.strays.join('\n')).toBe('');
   const byName = new Map(objects.map(({ key, rows }) => [`s3://inputs/${key}`, rows]));
   const next = new Map<string, number>();
   for (const { name, from, to } of cloud.plans.flatMap((plan) => plan.pieces)) {
@@ -105,30 +111,22 @@ it.each(KINDS)('job %s gets over objects of which one takes most of an invocatio
 it('gives up nothing of many objects of which one takes most of an invocation', async () => {
   const objects = Number(process.env.MISA_SLOW_OBJECTS ?? 100);
   const startMs = performance.now();
-  const ran = await run({ kind: 'tumbling', seed: 3, readMs: 45_000, objects, rows: 3, page: 10 });
-  const { cloud } = ran;
+  const { cloud } = await run({ kind: 'tumbling', seed: 3, readMs: 45_000, objects, rows: 3, page: 1000 });
   if (process.env.MISA_SLOW_OBJECTS !== undefined) {
     const minutes = Math.round(cloud.clock.now() / 60_000);
     console.log(`${performance.now() - startMs} ms, ${minutes} simulated minutes; ${[...cloud.counts].join(' ')}`);
   }
   expect(cloud.dead.map(({ body }) => body)).toEqual([]);
-  const done = new Set(
-    cloud.plans.flatMap((plan) => plan.pieces.filter((piece) => piece.done)).map(({ name }) => name),
-  );
-  expect([...ran.objects.filter(({ key }) => !done.has(`s3://inputs/${key}`))]).toEqual([]);
 });
 
 it('refuses an object that no invocation has the time for, and reads the others', async () => {
   const slow = 'events/2013-04.ndjson.zst';
   const readMs = (key: string): number => (key === slow ? 300_000 : 2000);
-  const { cloud, objects } = await run({ kind: 'tumbling', seed: 2, readMs, rows: 200 });
+  const { cloud, objects } = await run({ kind: 'tumbling', seed: 2, readMs, rows: 200, unreadable: slow });
   const told = cloud.errors.filter((error) => error instanceof InputError && error.code === 'INPUT_TOO_SLOW');
   expect(told.length).toBeGreaterThan(0);
   expect(String(told[0])).toMatch(/s3:\/\/inputs\/events\/2013-04\.ndjson\.zst cannot be read.*Split it.*`timeout`/);
-  const names = new Set(
-    cloud.plans.flatMap((plan) => plan.pieces.filter((piece) => piece.done)).map(({ name }) => name),
-  );
-  const left = objects.map(({ key }) => key).filter((key) => !names.has(`s3://inputs/${key}`));
+  const left = objects.map(({ key }) => key).filter((key) => !cloud.read.has(`s3://inputs/${key}`));
   expect(left).toEqual([slow]);
   expect(cloud.dead.filter(({ body }) => !body.includes(slow))).toEqual([]);
   // It is tried again now and then, and not all the time.
@@ -141,6 +139,7 @@ it('replays a seed', async () => {
   const second = await run({ ...options, seed: 7 });
   expect(first.cloud.trace.length).toBeGreaterThan(1000);
   expect(second.cloud.trace).toEqual(first.cloud.trace);
+  expect(first.cloud.thawed, 'a test in which nothing is thawed proves little').toBeGreaterThan(0);
 });
 
 it('whatever the job, the objects, the time-out and the faults', async () => {
@@ -162,6 +161,7 @@ it('whatever the job, the objects, the time-out and the faults', async () => {
       cold: chance(0.5),
       busy: chance(0.02),
       timeOut: chance(0.02),
+      hang: chance(0.01),
     }),
   });
   await fc.assert(

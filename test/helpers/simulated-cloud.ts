@@ -6,7 +6,13 @@
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
 import type { InputObjects, ListedObject } from '../../lib/aws/input-objects.ts';
-import { asInvocation, invocationClock, invocationQueue, invocationStore } from '../../lib/aws/invocation.ts';
+import {
+  asInvocation,
+  invocationClock,
+  invocationObjects,
+  invocationQueue,
+  invocationStore,
+} from '../../lib/aws/invocation.ts';
 import type { MetricName, Report } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
 import { answerSqs } from '../../lib/aws/sqs-function.ts';
@@ -41,6 +47,8 @@ export interface CloudFaults {
   readonly cold?: number;
   /** A request to the store is refused for now. */
   readonly busy?: number;
+  /** The answer to a request to the store takes minutes. */
+  readonly hang?: number;
   /** A request to the store has no answer, as often with effect as without. */
   readonly timeOut?: number;
 }
@@ -92,6 +100,8 @@ const COMPACT_TIMEOUT_MS = 300_000;
 const PLANNERS = 2;
 const RETENTION_MS = 30 * 60_000;
 const MINUTE_MS = 60_000;
+/** Two months. */
+const LONGEST_MS = 60 * 24 * 60 * MINUTE_MS;
 /** A killed one has so many answers left, at most. */
 const LIVES = 60;
 
@@ -105,7 +115,13 @@ export class SimulatedCloud {
   readonly counts = new Map<string, number>();
   /** Accepted plans, kept beyond their collection. */
   readonly plans: Plan[] = [];
+  /** Names of the objects that are planned to their end. */
+  readonly read = new Set<string>();
   readonly objects = new Map<string, SlowObject>();
+  /** Continuations that went on in a later invocation. */
+  thawed = 0;
+  /** Requests that an invocation made after it had ended. */
+  readonly strays: string[] = [];
   /** What happened, in order. */
   readonly trace: string[] = [];
   places: Settings['inputs'];
@@ -163,14 +179,14 @@ export class SimulatedCloud {
 
   /**
    * Goes on until nothing is left to do: no message waits, none is worked on, and maintain finds nothing.
-   * @param mostMs of simulated time
+   * @param done whether all is read that is to be: what waits is looked for with growing pauses
    */
-  async settle(mostMs = 24 * 60 * MINUTE_MS): Promise<void> {
-    const endMs = this.clock.now() + mostMs;
+  async settle(done: () => boolean = () => true): Promise<void> {
+    const endMs = this.clock.now() + LONGEST_MS;
     this.#quiet = 0;
     await this.clock.run(() => {
       if (this.clock.now() > endMs) throw new Error(`it does not come to rest: ${[...this.counts].join(' ')}`);
-      return this.#quiet >= 3;
+      return this.#quiet >= 3 && done();
     });
   }
 
@@ -271,9 +287,12 @@ export class SimulatedCloud {
       this.#count(`time-out of ${fn.name}`);
       sandbox.kill();
     });
-    sandbox.thaw();
     const getRemainingTimeInMillis = (): number => Math.max(0, startMs + fn.timeoutMs - this.clock.now());
-    this.#handle(fn, environment, { Records: records }, { getRemainingTimeInMillis }).then(
+    const thawed = sandbox.thawed;
+    const handle = () => this.#handle(fn, environment, { Records: records }, { getRemainingTimeInMillis });
+    const answered = sandbox.invoke(handle);
+    this.thawed += sandbox.thawed - thawed;
+    answered.then(
       ({ batchItemFailures }) => {
         if (!sandbox.dead) end(new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)));
       },
@@ -309,7 +328,7 @@ export class SimulatedCloud {
   }
 
   #environment(name: string): Environment {
-    const sandbox = new Sandbox(`${name}#${++this.#environments}`, this.clock, this.#random);
+    const sandbox = new Sandbox(`${name}#${++this.#environments}`, this.clock, this.#random, this.strays);
     const report: Report = {
       info() {},
       warn() {},
@@ -361,7 +380,7 @@ export class SimulatedCloud {
 
   #store(sandbox: Sandbox): ObjectStore {
     const { store } = this;
-    const { busy, timeOut = 0 } = this.#options.faults ?? {};
+    const { busy, hang, timeOut = 0 } = this.#options.faults ?? {};
     const ask = <T>(op: string, name: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> => {
       const fault = this.#chance(busy)
         ? 'busy'
@@ -370,14 +389,15 @@ export class SimulatedCloud {
           : this.#chance(timeOut / 2)
             ? 'late'
             : '';
-      return sandbox.request(`${op} ${name}`, signal, this.#log, async () => {
+      const done = async (): Promise<T> => {
         if (fault === 'busy') throw new StoreError('STORE_BUSY', `slow down: ${op} ${name}`, { retryable: true });
         if (fault === 'lost') throw new StoreTimeoutError(`no answer to ${op} ${name}, which had no effect`);
         if (!['get', 'list', 'delete'].includes(op) && !name.endsWith('/maintain')) this.#changes++;
         const result = await act();
         if (fault === 'late') throw new StoreTimeoutError(`no answer to ${op} ${name}, which took effect`);
         return result;
-      });
+      };
+      return sandbox.request(`${op} ${name}`, signal, this.#log, done, this.#chance(hang));
     };
     return {
       get: (name, options) => ask('get', name, options?.signal, () => store.get(name, { range: options?.range })),
@@ -385,7 +405,9 @@ export class SimulatedCloud {
         ask('create', name, options?.signal, async () => {
           const answer = await store.create(name, body);
           if (answer.ok && name.includes('/plan/') && numberOf(name) > this.plans.length) {
-            this.plans.push(decodePlan(body, name, numberOf(name)).plan);
+            const { plan } = decodePlan(body, name, numberOf(name));
+            this.plans.push(plan);
+            for (const piece of plan.pieces) if (piece.done) this.read.add(piece.name);
           }
           return answer;
         }),
@@ -412,20 +434,20 @@ export class SimulatedCloud {
       }
       return found;
     };
-    const ask = (prefix: string, after: string): Promise<ListedObject[]> => {
+    const ask = (prefix: string, after: string, signal: AbortSignal | undefined): Promise<ListedObject[]> => {
       this.#count('list');
-      return sandbox.request(`list ${prefix} after ${after}`, undefined, this.#log, async () => listed(prefix, after));
+      return sandbox.request(`list ${prefix} after ${after}`, signal, this.#log, async () => listed(prefix, after));
     };
-    return {
-      async *list(_, prefix, after = '') {
+    return invocationObjects({
+      async *list(_, prefix, after = '', signal = undefined) {
         for (let from: string | undefined = after; from !== undefined; ) {
-          const found: ListedObject[] = await ask(prefix, from);
+          const found: ListedObject[] = await ask(prefix, from, signal);
           yield found;
           from = found.length < page ? undefined : found.at(-1)!.key;
         }
       },
       open: ({ key }) => this.#slowly(key, sandbox),
-    };
+    });
   }
 
   /** Time goes by before each block. */

@@ -102,7 +102,10 @@ export class SimulatedQueue {
   delete(receipt: string, again: boolean): void {
     const message = this.#byReceipt.get(receipt);
     if (message === undefined) return;
-    if (again && !this.settings.fifo) return this.#hide(message, 1000);
+    if (again && !this.settings.fifo) {
+      this.#hide(message, 1000);
+      return;
+    }
     message.deleted = true;
     this.#byReceipt.delete(receipt);
     this.#messages.splice(this.#messages.indexOf(message), 1);

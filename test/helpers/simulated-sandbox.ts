@@ -3,23 +3,36 @@
  * invocation, and dies at any time. Whatever its code waits for comes through here: held while it is frozen, never once it
  * is dead. What it has sent takes effect nevertheless, or does not: the network does not know.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { errorText } from '../../lib/errors.ts';
 import type { Clock } from '../../lib/util/clock.ts';
 import type { Random } from '../../lib/util/random.ts';
 import type { Cancel, SimulatedClock } from './simulated-clock.ts';
 
+/** Whose code runs. */
+const caller = new AsyncLocalStorage<{ readonly sandbox: Sandbox; readonly invocation: number }>();
+
+/** Longer than most invocations. */
+const HANG_MS = 400_000;
+
 export class Sandbox implements Clock {
   readonly name: string;
   /** It dies when so much more has come back to it. */
   left = Number.POSITIVE_INFINITY;
   onDeath: () => void = () => {};
+  /** Continuations that were held while it was frozen. */
+  thawed = 0;
+  #invocation = 0;
+  readonly #strays: string[];
   readonly #clock: SimulatedClock;
   readonly #random: Random;
   #state: 'runs' | 'frozen' | 'dead' = 'runs';
   #held: (() => void)[] = [];
 
-  constructor(name: string, clock: SimulatedClock, random: Random) {
+  /** @param strays takes requests that an invocation makes after it has ended */
+  constructor(name: string, clock: SimulatedClock, random: Random, strays: string[]) {
+    this.#strays = strays;
     this.name = name;
     this.#clock = clock;
     this.#random = random;
@@ -37,11 +50,12 @@ export class Sandbox implements Clock {
     if (!this.dead) this.#state = 'frozen';
   }
 
-  /** What was under way goes on, soon. */
-  thaw(): void {
-    if (this.dead) return;
+  /** Runs an invocation; what was under way goes on, soon. */
+  invoke<T>(handler: () => T): T {
     this.#state = 'runs';
+    this.thawed += this.#held.length;
     for (const act of this.#held.splice(0)) this.#clock.after(this.#random.next() * 3, () => this.#enter(act));
+    return caller.run({ sandbox: this, invocation: ++this.#invocation }, handler);
   }
 
   kill(): void {
@@ -69,11 +83,15 @@ export class Sandbox implements Clock {
     signal: AbortSignal | undefined,
     log: (line: string) => void,
     act: () => Promise<T>,
+    hangs = false,
   ): Promise<T> {
     return this.#unlessAborted(signal, (resolve, reject) => {
+      const { sandbox, invocation } = caller.getStore()!;
       log(`${this.name} asks ${what}`);
+      if (sandbox !== this || invocation !== this.#invocation || this.frozen)
+        this.#strays.push(`${this.name}: ${what}`);
       const lost = this.#random.next() < 0.5;
-      const backMs = this.#wayMs();
+      const backMs = hangs ? HANG_MS * this.#random.next() : this.#wayMs();
       const answer = (give: () => void): void => void this.#clock.after(backMs, () => this.#enter(give));
       this.#clock.after(this.#wayMs(), () => {
         // Whoever asked is no longer there: it may have been on its way.
