@@ -28,7 +28,7 @@ import { type Random, seededRandom } from '../../lib/util/random.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';
 import { blockEnd } from './embedded-objects.ts';
 import { SimulatedClock } from './simulated-clock.ts';
-import { type SimulatedWork, simulatedSettings, simulatedWork } from './simulated-functions.ts';
+import { type SimulatedFunction, simulatedFunction, simulatedSettings } from './simulated-functions.ts';
 import { type SimulatedMessage, SimulatedQueue } from './simulated-queue.ts';
 import { Sandbox } from './simulated-sandbox.ts';
 import { listAll } from './stores.ts';
@@ -80,6 +80,8 @@ interface Fn {
   readonly batchSize: number;
   readonly concurrency: number;
   running: number;
+  /** The last invocation was to be. */
+  killed: boolean;
   readonly idle: Environment[];
 }
 
@@ -87,7 +89,7 @@ interface Environment {
   readonly sandbox: Sandbox;
   readonly queue: (url: string) => Queue;
   readonly report: Report;
-  opened: Promise<SimulatedWork> | undefined;
+  opened: Promise<SimulatedFunction> | undefined;
 }
 
 /** As the construct has them. */
@@ -154,7 +156,7 @@ export class SimulatedCloud {
       }
     }
     const maintain = { timeoutMs: SHORT_TIMEOUT_MS, queue: undefined, batchSize: 1, concurrency: 1, running: 0 };
-    this.#functions.set('maintain', { ...maintain, name: 'maintain', idle: [] });
+    this.#functions.set('maintain', { ...maintain, name: 'maintain', killed: false, idle: [] });
     this.#schedule();
   }
 
@@ -203,7 +205,7 @@ export class SimulatedCloud {
     const { fifo, maxReceives, timeoutMs, batchSize, concurrency = 10 } = options;
     const visibilityMs = timeoutMs * VISIBILITY_TIMEOUTS;
     const queue = new SimulatedQueue({ fifo, maxReceives, visibilityMs }, this.clock, this.#random);
-    const fn: Fn = { name, timeoutMs, queue, batchSize, concurrency, running: 0, idle: [] };
+    const fn: Fn = { name, timeoutMs, queue, batchSize, concurrency, running: 0, killed: false, idle: [] };
     this.#functions.set(name, fn);
     queue.onVisible = () => this.#poll(fn);
   }
@@ -268,7 +270,10 @@ export class SimulatedCloud {
     if (this.#chance(cold)) fn.idle.length = 0;
     const environment = fn.idle.pop() ?? this.#environment(fn.name);
     const { sandbox } = environment;
-    sandbox.left = this.#chance(kill) ? Math.floor(this.#random.next() * LIVES) : Number.POSITIVE_INFINITY;
+    // Who is killed again and again at one batch halts it, and is right.
+    const dies = this.#chance(kill) && !fn.killed;
+    fn.killed = dies;
+    sandbox.left = dies ? Math.floor(this.#random.next() * LIVES) : Number.POSITIVE_INFINITY;
     let open = true;
     const end = (failed: ReadonlySet<string> | undefined): void => {
       if (!open) return;
@@ -316,9 +321,12 @@ export class SimulatedCloud {
       environment.opened = undefined;
       throw error;
     });
-    const work = await environment.opened;
-    if (fn.queue !== undefined)
-      return answerSqs(event, context, { clock: sandbox, report, queue: queue(fn.name), work });
+    const { work, ended } = await environment.opened;
+    if (fn.queue !== undefined) {
+      const answer = await answerSqs(event, context, { clock: sandbox, report, queue: queue(fn.name), work });
+      await ended?.();
+      return answer;
+    }
     const remainingMs = context.getRemainingTimeInMillis();
     await asInvocation(sandbox, { remainingMs, marginMs: 2000 }, (invocation) =>
       work([{ body: '{}' } as SQSRecord], invocation),
@@ -342,7 +350,7 @@ export class SimulatedCloud {
     return { sandbox, report, queue: (url) => invocationQueue(this.#queue(url, sandbox)), opened: undefined };
   }
 
-  async #open(name: string, { sandbox, queue, report }: Environment): Promise<SimulatedWork> {
+  async #open(name: string, { sandbox, queue, report }: Environment): Promise<SimulatedFunction> {
     await sandbox.sleep(100 + this.#random.next() * 500);
     const env: FunctionEnvironment = await openEnvironment({
       job: this.job,
@@ -355,7 +363,7 @@ export class SimulatedCloud {
       cache: undefined,
       retentionMs: RETENTION_MS,
     });
-    return simulatedWork(name, env, this.#inputObjects(sandbox));
+    return simulatedFunction(name, env, this.#inputObjects(sandbox));
   }
 
   #queue(url: string, sandbox: Sandbox): Queue {

@@ -36,39 +36,59 @@ export function simulatedSettings(inputs: Settings['inputs'], overwritten: Setti
   };
 }
 
-/** What a function does in one environment. @param name its queue's, or `maintain`, which takes its event for a record */
-export function simulatedWork(name: string, env: FunctionEnvironment, objects: InputObjects): SimulatedWork {
+export interface SimulatedFunction {
+  readonly work: SimulatedWork;
+  /** After each invocation that ends in good order. */
+  readonly ended?: () => Promise<void>;
+}
+
+/** @param name its queue's, or `maintain`, which takes its event for a record */
+export function simulatedFunction(name: string, env: FunctionEnvironment, objects: InputObjects): SimulatedFunction {
   if (name === 'input') {
     const ingest = new Ingest(env, objects);
-    return (records, invocation) => ingest.run(records.map(deliveryOf), invocation);
+    return { work: (records, invocation) => ingest.run(records.map(deliveryOf), invocation) };
   }
   if (name === 'fold') {
     const state = new CommitFunction(env);
-    return (records) => foldRecords(state, records);
+    return { work: (records) => foldRecords(state, records) };
   }
   if (name === 'compact') {
     const state = new CommitFunction(env);
-    return (records, invocation) =>
-      eachRecord(records, ({ body }) => state.compact(decodeMessage(body, 'compact'), invocation));
+    return {
+      work: (records, invocation) =>
+        eachRecord(records, ({ body }) => state.compact(decodeMessage(body, 'compact'), invocation)),
+    };
   }
   if (name === 'plan') {
     const state = new PreloadFunction(env);
-    return (records) => eachRecord(records, async ({ body }) => void (await state.run(decodeMessage(body, 'plan'))));
+    return {
+      work: (records) => eachRecord(records, async ({ body }) => void (await state.run(decodeMessage(body, 'plan')))),
+    };
   }
   if (name === 'maintain') {
     const state = new Maintain(env, objects);
-    return async ([record], invocation) => {
-      await state.run(record === undefined ? { force: true } : JSON.parse(record.body), invocation);
-      return new Map();
+    return {
+      work: async ([record], invocation) => {
+        await state.run(record === undefined ? { force: true } : JSON.parse(record.body), invocation);
+        return new Map();
+      },
     };
   }
   const [stage, partition] = name.split('/').map((part) => Number(part.slice(1)));
   const state = new BatchFunction(env, { stage: stage!, partition: partition! });
+  return {
+    work: (records, invocation) =>
+      eachRecord(records, (record) => state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record))),
+    ended: () => state.ended(),
+  };
+}
+
+/** All that a function does in an invocation. */
+export function simulatedWork(name: string, env: FunctionEnvironment, objects: InputObjects): SimulatedWork {
+  const { work, ended } = simulatedFunction(name, env, objects);
   return async (records, invocation) => {
-    const failed = await eachRecord(records, (record) =>
-      state.run(decodeMessage(record.body, 'batch'), invocation, triesOf(record)),
-    );
-    if (invocation.live) await state.ended();
+    const failed = await work(records, invocation);
+    if (invocation.live) await ended?.();
     return failed;
   };
 }
