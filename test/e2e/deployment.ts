@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { InvokeCommand, LambdaClient, ListFunctionsCommand } from '@aws-sdk/client-lambda';
-import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { PutBucketNotificationConfigurationCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import {
   GetQueueAttributesCommand,
   ListQueuesCommand,
@@ -105,6 +105,12 @@ export class Deployment {
     const Key = `${prefix}${source}/${name}`;
     await this.#s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: body }));
     return `s3://${bucket}/${Key}`;
+  }
+
+  /** From now on nobody is told of new objects. */
+  async silence(): Promise<void> {
+    const [, Bucket] = /^s3:\/\/([^/]+)\//.exec(this.outputs.InputPrefix!)!;
+    await this.#s3.send(new PutBucketNotificationConfigurationCommand({ Bucket, NotificationConfiguration: {} }));
   }
 
   async send(queueUrl: string, body: unknown, group?: string): Promise<void> {
