@@ -1,5 +1,5 @@
 /**
- * `npm run test:localstack`: the end-to-end test on LocalStack. On the one whose endpoint is given by
+ * `npm run test:localstack`: the end-to-end tests on LocalStack, one after the other. On the one whose endpoint is given by
  * `MISA_TEST_LOCALSTACK_ENDPOINT` (its image, say), else on one without Docker that is installed and started here. Where that
  * cannot be installed the test is skipped, loudly; in CI that is a failure.
  */
@@ -12,10 +12,10 @@ import { CACHE_FOLDER } from '../setup/service.ts';
 
 const HEALTH = '/_localstack/health';
 const PATIENCE_MS = 60_000;
-const TEST = 'test/e2e/deployed.test.ts';
+const TESTS = 'test/e2e';
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 
-process.exitCode = await main(process.argv[2] ?? TEST);
+process.exitCode = await main(process.argv[2] ?? TESTS);
 
 async function main(test: string): Promise<number> {
   if (!existsSync(test)) return fail(`there is no ${test}; run this in the folder of the repository`);
@@ -45,7 +45,10 @@ async function unreachable(endpoint: string): Promise<string | undefined> {
 }
 
 function runTest(test: string, env: Record<string, string>): Promise<number> {
-  const vitest = spawn(process.execPath, [VITEST, 'run', test], { stdio: 'inherit', env: { ...process.env, ...env } });
+  const vitest = spawn(process.execPath, [VITEST, 'run', '--no-file-parallelism', test], {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
   return new Promise((resolve) => {
     vitest.once('exit', (code) => resolve(code ?? 1));
     vitest.once('error', (error) => resolve(fail(`vitest cannot be started: ${errorText(error)}`)));
