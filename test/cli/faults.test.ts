@@ -145,7 +145,7 @@ describe('input, store and output', () => {
     space.write('a.ndjson', ndjson(clicks(200)));
     await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out');
     const directory = space.path('.misa/clicks/job.json~');
-    const file = `${directory}/${readdirSync(directory)[0]}`;
+    const file = `${directory}/${readdirSync(directory).sort().at(-1)}`;
     const newer = readFileSync(file, 'utf8').replace('"version":1', '"version":99');
     writeFileSync(file, newer);
     const run = await space.run('run', 'job.ts', '-i', 'clicks=a.ndjson', '-o', 'out');
