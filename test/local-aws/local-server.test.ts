@@ -62,7 +62,7 @@ function isAlive(pid: number): boolean {
 
 const childOf = (folder: string): number => Number(readFileSync(path.join(folder, 'child.pid'), 'utf8'));
 
-describe.skipIf(!hasPython)('a local server', { concurrent: true }, () => {
+describe.skipIf(!hasPython)('a local server', () => {
   it('can be used once it has started, and is gone with its processes once it has stopped', async () => {
     for (const code of [POLITE, SERVER]) {
       const options = optionsOf(code);
