@@ -17,7 +17,7 @@ function makeFolder(): string {
   return path.join(folder, 'sub');
 }
 
-describe.skipIf(!hasPython)('Python packages', { concurrent: true }, () => {
+describe.skipIf(!hasPython)('Python packages', () => {
   it('are installed once by several at the same time, removing what a dead process left', async () => {
     const folder = makeFolder();
     const dead = spawnSync('true').pid;
