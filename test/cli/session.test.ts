@@ -65,8 +65,8 @@ describe('sessions of misa dev', () => {
       const port = await new Promise<string>((resolve) =>
         server.stdout.once('data', (data) => resolve(String(data).trim())),
       );
-      const left = { pid, job: 'clicks', awsPid: server.pid!, endpoint: `http://127.0.0.1:${port}` };
-      const reused = { pid, job: 'clacks', awsPid: other.pid!, endpoint: 'http://127.0.0.1:1' };
+      const left = { pid, job: 'clicks', awsPid: server.pid!, healthUrl: `http://127.0.0.1:${port}/` };
+      const reused = { pid, job: 'clacks', awsPid: other.pid!, healthUrl: 'http://127.0.0.1:1/' };
       for (const [i, facts] of [left, reused].entries()) {
         mkdirSync(path.join(sessions, `${pid}-00000${i}`), { recursive: true });
         writeFileSync(path.join(sessions, `${pid}-00000${i}/session.json`), JSON.stringify(facts));
