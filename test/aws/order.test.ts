@@ -32,9 +32,9 @@ function wanted(aws: SimulatedAws) {
 /** Announces each object, or not; shuffled, some twice */
 async function deliver(aws: SimulatedAws, inputs: readonly MonthObject[], seed: number): Promise<void> {
   for (const message of someNotifications(inputs, seed)) aws.send(message);
-  await aws.settle();
+  await aws.settleAndResume();
   aws.send({ misa: 1, control: 'flush', id: 'end' });
-  await aws.settle();
+  await aws.settleAndResume();
 }
 
 async function check(kind: Kind, inputs: readonly MonthObject[], seed: number, faults: Faults): Promise<number> {

@@ -13,12 +13,16 @@ import type { Settings } from '../../lib/aws/settings.ts';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError, StoreTimeoutError } from '../../lib/errors.ts';
+import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { numberOf } from '../../lib/object-store/names.ts';
+import { names, numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import type { OutgoingMessage, Queue } from '../../lib/queue/queue.ts';
+import { stagePaths } from '../../lib/runtime/commit-work.ts';
 import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
+import { readJobFile } from '../../lib/runtime/job-file.ts';
 import { noRows } from '../../lib/runtime/run-job.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
@@ -177,6 +181,30 @@ export class SimulatedAws {
       if (!looked) failed++;
       this.#calm = failed >= 2;
     }
+  }
+
+  /**
+   * As {@link settle}, beside someone who resumes what is halted because its process was killed: chance kills three tries in a
+   * row, too.
+   */
+  async settleAndResume(): Promise<void> {
+    do await this.settle();
+    while (await this.#resumeKilled());
+  }
+
+  /** @returns whether there was any */
+  async #resumeKilled(): Promise<boolean> {
+    const { store, job } = this;
+    const file = await readJobFile(store, job.name);
+    const jobNames = names(job.name, file.epoch);
+    let resumed = false;
+    for (const path of stagePaths(file).flat()) {
+      const { halted } = (await loadManifest(store, jobNames.manifest(path))).manifest;
+      if (halted?.code !== 'PROCESS_KILLED') continue;
+      await resumeHalted({ store, names: jobNames, path, random: this.#random });
+      resumed = true;
+    }
+    return resumed;
   }
 
   /** Requests that change the store, but for what maintain notes of its runs. */
