@@ -36,12 +36,16 @@ async function liveOn(name: string, form: Form, killsLeft: number): Promise<numb
   }
 }
 
+/** Where files end does not depend on time: beside an interval, which tables are written by, each batch's rows are enough for one. */
 const FORMS: Record<string, Form> = {
   'rolled by bytes, Parquet': { options: { format: 'parquet', rollBytes: 20_000, withBatch: true } },
   'a file a batch, CSV': { options: { format: 'csv' } },
-  'table of updates, Parquet': { options: { format: 'parquet', table: true, rollIntervalMs: 1 }, mode: 'update' },
-  'table of windows, CSV': { options: { format: 'csv', table: true, rollIntervalMs: 1 } },
-  'mode complete, NDJSON': { options: { layout: 'folders', rollIntervalMs: 1 }, mode: 'complete' },
+  'table of updates, Parquet': {
+    options: { format: 'parquet', table: true, rollBytes: 1, rollIntervalMs: 1 },
+    mode: 'update',
+  },
+  'table of windows, CSV': { options: { format: 'csv', table: true, rollBytes: 1, rollIntervalMs: 1 } },
+  'mode complete, NDJSON': { options: { layout: 'folders', rollBytes: 1, rollIntervalMs: 1 }, mode: 'complete' },
 };
 
 describe('SIGKILL while results are written', () => {
