@@ -8,11 +8,12 @@
 import type { Piece } from '../batch/plan.ts';
 import type { Planner } from '../batch/planner.ts';
 import { objectKey, type PlannedObject } from '../batch/planner-log.ts';
+import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import type { Clock } from '../util/clock.ts';
 import { encodeLook } from './deliveries.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
-import { type InputObjects, isPlaceholder, type ListedObject } from './input-objects.ts';
+import { type InputObjects, isPlaceholder } from './input-objects.ts';
 import { type InputNotes, isDue, type MaintainNotes, type Stuck, sentAgain, stuckAt } from './maintain-notes.ts';
 import { isOverwritten, namedBefore, nameOf, placeUrl } from './object-source.ts';
 import type { InputPlace } from './settings.ts';
@@ -109,7 +110,7 @@ export class LookForInput {
   }
 
   /** Notes of a page what waits, and what was overwritten or is gone. */
-  async #compare(place: InputPlace, page: readonly ListedObject[], look: Look, force: boolean): Promise<void> {
+  async #compare(place: InputPlace, page: readonly ListedInput[], look: Look, force: boolean): Promise<void> {
     const last = page.at(-1);
     if (last === undefined) return;
     const planned = await this.#findGone(place, look.after, last.key, new Set(page.map(nameOf)));

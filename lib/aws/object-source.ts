@@ -10,10 +10,11 @@ import type { Planner } from '../batch/planner.ts';
 import type { PlannedObject } from '../batch/planner-log.ts';
 import type { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, UserFunctionError } from '../errors.ts';
+import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
-import { type InputObjects, isPlaceholder, type ListedObject } from './input-objects.ts';
+import { type InputObjects, isPlaceholder } from './input-objects.ts';
 import type { InputPlace } from './settings.ts';
 import type { Unreadable } from './unreadable.ts';
 
@@ -40,16 +41,8 @@ export interface ObjectSourceOptions {
 
 /** An object that is not planned to its end. */
 interface Found {
-  readonly place: InputPlace;
-  readonly object: ListedObject;
+  readonly object: ListedInput;
   readonly planned: PlannedObject | undefined;
-  /** When it is done with, the listing is planned to its key. */
-  readonly listed: boolean;
-}
-
-interface Opened {
-  readonly found: Found;
-  readonly cursor: InputCursor;
 }
 
 export class ObjectSource {
@@ -58,7 +51,7 @@ export class ObjectSource {
   readonly #name: string;
   #walk: AsyncGenerator<Found, void, undefined>;
   #found: Found | undefined;
-  #opened: Opened | undefined;
+  #cursor: InputCursor | undefined;
   /** When the object was begun that is being opened, by the monotonic clock. */
   #openingMs: number | undefined;
   #passed = new Map<string, string>();
@@ -88,7 +81,7 @@ export class ObjectSource {
 
   /** Rows are here to be taken. */
   get hasRows(): boolean {
-    return this.#opened !== undefined;
+    return this.#cursor !== undefined;
   }
 
   /** How long the object that is being opened has taken, ms; it has given no row that is not planned. */
@@ -106,7 +99,7 @@ export class ObjectSource {
 
   /** An object that cannot be opened is passed over. @throws {InputError} there is no listing, or S3 does not answer */
   async state(): Promise<'rows' | 'ended'> {
-    while (this.#opened === undefined) {
+    while (this.#cursor === undefined) {
       const next = await this.#walk.next();
       if (next.done) {
         this.#found = undefined;
@@ -120,7 +113,7 @@ export class ObjectSource {
       });
       this.#openingMs = undefined;
       if (cursor === undefined) continue;
-      if (!cursor.ended) this.#opened = { found: next.value, cursor };
+      if (!cursor.ended) this.#cursor = cursor;
       else {
         await cursor.close();
         this.#noteEnd(next.value);
@@ -131,11 +124,11 @@ export class ObjectSource {
 
   /** Takes up to `max` rows. Only after {@link state} said so. @throws {InputError} @throws {UserFunctionError} */
   async take(builder: SegmentBuilder, max: number): Promise<{ readonly piece: Piece; readonly bytes: number }> {
-    const { cursor } = this.#opened!;
+    const cursor = this.#cursor!;
     const taken = await cursor.take(builder, max);
     if (cursor.ended) {
       await cursor.close();
-      this.#opened = undefined;
+      this.#cursor = undefined;
     }
     return taken;
   }
@@ -157,8 +150,8 @@ export class ObjectSource {
   }
 
   async close(): Promise<void> {
-    await this.#opened?.cursor.close();
-    this.#opened = undefined;
+    await this.#cursor?.close();
+    this.#cursor = undefined;
     await this.#walk.return();
   }
 
@@ -171,7 +164,7 @@ export class ObjectSource {
       for (const key of before) yield* this.#announced(place, key, keys.get(key));
       for await (const page of this.#options.objects.list(place.bucket, place.prefix, from)) {
         for (const object of page) {
-          const found = await this.#find(place, object, true);
+          const found = await this.#find(object);
           if (found !== undefined) yield found;
           if (compareUtf8(object.key, cursor) > 0) this.#passed.set(placeUrl(place), object.key);
         }
@@ -185,14 +178,14 @@ export class ObjectSource {
     if (planned?.done && (etag === undefined || planned.version === etag)) return;
     for await (const [object] of this.#options.objects.list(place.bucket, key)) {
       if (object?.key !== key) return;
-      const found = await this.#find(place, object, false);
+      const found = await this.#find(object);
       if (found !== undefined) yield found;
       return;
     }
   }
 
   /** @returns `undefined`: nothing more is to be read of it */
-  async #find(place: InputPlace, object: ListedObject, listed: boolean): Promise<Found | undefined> {
+  async #find(object: ListedInput): Promise<Found | undefined> {
     const { planner, unreadable, env } = this.#options;
     const name = nameOf(object);
     if (isPlaceholder(object) || unreadable.has(name) || this.#seen.has(name)) return undefined;
@@ -200,12 +193,12 @@ export class ObjectSource {
     const planned =
       (await planner.planned(this.#name, name)) ?? (await planner.planned(this.#name, namedBefore(object)));
     const overwritten = planned !== undefined && isOverwritten(planned, object);
-    if (overwritten && env.settings.overwritten === 'read') return { place, object, planned: undefined, listed };
+    if (overwritten && env.settings.overwritten === 'read') return { object, planned: undefined };
     if (planned?.done) {
       if (overwritten) unreadable.tellOverwritten(name);
       return undefined;
     }
-    return { place, object, planned, listed };
+    return { object, planned };
   }
 
   async #open({ object, planned }: Found): Promise<InputCursor> {
@@ -213,15 +206,16 @@ export class ObjectSource {
     const name = nameOf(object);
     if (planned !== undefined && isOverwritten(planned, object)) throw changedError(name, planned);
     const { csv } = env.job.sources[this.index]!;
-    const source = { source: this.index, sourceName: this.#name };
-    return InputCursor.open(objects.open(object), {
-      ...source,
+    const options = {
+      source: this.index,
+      sourceName: this.#name,
       name,
       version: object.etag,
       from: planned,
       csv,
       signal,
-    });
+    };
+    return InputCursor.open(objects.open(object), options);
   }
 
   /** It has no rows, or none behind those that are planned. */
@@ -238,17 +232,17 @@ export function placeUrl({ bucket, prefix }: InputPlace): string {
 }
 
 /** An object's identity. */
-export function nameOf({ bucket, key }: ListedObject): string {
+export function nameOf({ bucket, key }: ListedInput): string {
   return s3Path(bucket, key);
 }
 
 /** Its name in plans of version 0.1, which took an object in another version for another object. */
-export function namedBefore(object: ListedObject): string {
+export function namedBefore(object: ListedInput): string {
   return `${nameOf(object)}@${object.etag}`;
 }
 
 /** Notes of names, which say how far, have no version. */
-export function isOverwritten({ version }: PlannedObject, { etag }: ListedObject): boolean {
+export function isOverwritten({ version }: PlannedObject, { etag }: ListedInput): boolean {
   return version !== '' && version !== etag;
 }
 

@@ -2,7 +2,7 @@
 import type { LocalServer, LocalServerOptions } from './local-server.ts';
 import { installLocalStack, LOCALSTACK_VERSION, startLocalStack } from './localstack.ts';
 import { installMinistack, MINISTACK_VERSION, startMinistack } from './ministack.ts';
-import type { InstallOptions } from './python-packages.ts';
+import type { Install } from './python-packages.ts';
 
 export type LocalCloudName = 'ministack' | 'localstack';
 
@@ -20,7 +20,7 @@ export interface LocalCloud {
   readonly version: string;
   /** Of its first installation, about. */
   readonly installSeconds: number;
-  readonly install: (folder: string, onProgress?: InstallOptions['onProgress'], signal?: AbortSignal) => Promise<void>;
+  readonly install: Install;
   readonly start: (options: StartCloudOptions) => Promise<LocalServer>;
 }
 

@@ -7,14 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type LocalServer, type LocalServerOptions, startLocalServer } from './local-server.ts';
-import {
-  type InstallOptions,
-  installPython,
-  PYTHON_PATH,
-  type PythonPackages,
-  pipInstall,
-  pythonOf,
-} from './python-packages.ts';
+import { installer, PYTHON_PATH, type PythonPackages, pipInstall, pythonOf } from './python-packages.ts';
 
 export const LOCALSTACK_VERSION = '4.9.2';
 const UV_VERSION = '0.13.9';
@@ -36,13 +29,7 @@ const PACKAGES: PythonPackages = {
  * Installs LocalStack under `folder`, if it is not there: some 30 s, once. Safe in several processes at once.
  * @throws {MisaError} `NO_PYTHON`, `INSTALL_FAILED`
  */
-export async function installLocalStack(
-  folder: string,
-  onProgress?: InstallOptions['onProgress'],
-  signal?: AbortSignal,
-): Promise<void> {
-  await installPython(folder, PACKAGES, { onProgress, signal });
-}
+export const installLocalStack = installer(PACKAGES);
 
 export interface StartLocalStackOptions extends Pick<LocalServerOptions, 'clock' | 'port' | 'signal' | 'onOutput'> {
   /** Where it is installed. */

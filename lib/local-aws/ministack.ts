@@ -4,14 +4,7 @@
  * by Misa's own Python package, which freezes functions between invocations and keeps their memory limits.
  */
 import { type LocalServer, type LocalServerOptions, startLocalServer } from './local-server.ts';
-import {
-  type InstallOptions,
-  installPython,
-  PYTHON_PATH,
-  type PythonPackages,
-  pipInstall,
-  pythonOf,
-} from './python-packages.ts';
+import { installer, PYTHON_PATH, type PythonPackages, pipInstall, pythonOf } from './python-packages.ts';
 
 export const MINISTACK_VERSION = '1.5.33';
 const BOTO3_VERSION = '1.43.106';
@@ -26,13 +19,7 @@ const PACKAGES: PythonPackages = {
  * Installs ministack under `folder`, if it is not there: some 20 s, once. Safe in several processes at once.
  * @throws {MisaError} `NO_PYTHON`, `INSTALL_FAILED`
  */
-export async function installMinistack(
-  folder: string,
-  onProgress?: InstallOptions['onProgress'],
-  signal?: AbortSignal,
-): Promise<void> {
-  await installPython(folder, PACKAGES, { onProgress, signal });
-}
+export const installMinistack = installer(PACKAGES);
 
 export interface StartOptions extends Pick<LocalServerOptions, 'clock' | 'port' | 'signal' | 'onOutput'> {
   /** Where it is installed. */

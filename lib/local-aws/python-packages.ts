@@ -31,6 +31,19 @@ export interface InstallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Installs packages under a folder, if they are not there. Safe in several processes at once. */
+export type Install = (
+  folder: string,
+  onProgress?: InstallOptions['onProgress'],
+  signal?: AbortSignal,
+) => Promise<void>;
+
+export function installer(packages: PythonPackages): Install {
+  return async (folder, onProgress, signal) => {
+    await installPython(folder, packages, { onProgress, signal });
+  };
+}
+
 /** Steps of one `pip install`. */
 export function pipInstall(packages: readonly string[]): readonly string[] {
   return ['pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', ...packages];

@@ -7,12 +7,12 @@ import { isDynamicPattern } from 'tinyglobby';
 import { InputError } from '../errors.ts';
 import { connectS3, type S3Connection } from '../object-store/s3-client.ts';
 import { failureOf } from '../object-store/s3-errors.ts';
-import { backoffMs } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { detectFormat, knownExtensions } from './format.ts';
 import type { ObjectRef } from './input-ref.ts';
-import { answersOf, inputErrorOf, listErrorOf } from './s3-input-errors.ts';
+import { answersOf, inputErrorOf } from './s3-input-errors.ts';
+import { type ListedInput, listPages, resend } from './s3-listing.ts';
 import { s3InputObject, s3Path } from './s3-object.ts';
 
 /** Most objects of one pattern. */
@@ -26,12 +26,6 @@ export interface S3InputsOptions {
   readonly random: Random;
   /** Called with the name of each request. */
   readonly onRequest?: ((operation: string) => void) | undefined;
-}
-
-interface Listed {
-  readonly key: string;
-  readonly etag: string;
-  readonly size: number;
 }
 
 export function isS3Url(text: string): boolean {
@@ -64,7 +58,7 @@ export class S3Inputs {
       return [found];
     }
     const matches = picomatch(pattern, { nonegate: true });
-    const found: Listed[] = [];
+    const found: ListedInput[] = [];
     for await (const object of this.#list(url, bucket, fixedPart(pattern))) {
       if (object.key === pattern) return [this.#ref(bucket, object)];
       if (object.key.endsWith('/') || !matches(object.key)) continue;
@@ -90,7 +84,7 @@ export class S3Inputs {
     );
   }
 
-  #ref(bucket: string, { key, etag: quoted, size }: Listed): ObjectRef {
+  #ref(bucket: string, { key, etag: quoted, size }: Pick<ListedInput, 'key' | 'etag' | 'size'>): ObjectRef {
     const { clock, random } = this.#options;
     const etag = quoted.replaceAll('"', '');
     detectFormat(key);
@@ -109,7 +103,8 @@ export class S3Inputs {
     const path = s3Path(bucket, key);
     try {
       const command = new sdk.HeadObjectCommand({ Bucket: bucket, Key: key });
-      const { ETag, ContentLength } = await this.#request(() => client.send(command));
+      const { clock, random } = this.#options;
+      const { ETag, ContentLength } = await resend(() => client.send(command), { clock, random, tries: TRIES });
       return this.#ref(bucket, { key, etag: ETag ?? '', size: ContentLength ?? 0 });
     } catch (error) {
       if (error instanceof InputError) throw error;
@@ -123,35 +118,10 @@ export class S3Inputs {
     }
   }
 
-  async *#list(url: string, bucket: string, prefix: string): AsyncGenerator<Listed> {
-    const { sdk, client } = await this.#s3();
-    let ContinuationToken: string | undefined;
-    do {
-      // Keys come URL-encoded, as XML cannot hold all that a key may be.
-      const input = { Bucket: bucket, Prefix: prefix, ContinuationToken, EncodingType: 'url' as const };
-      const command = new sdk.ListObjectsV2Command(input);
-      const answer = await this.#request(() => client.send(command)).catch((error: unknown) => {
-        throw listErrorOf(error, url, bucket);
-      });
-      const encoded = answer.EncodingType === 'url';
-      for (const { Key = '', ETag = '', Size = 0 } of answer.Contents ?? []) {
-        const key = encoded ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
-        yield { key, etag: ETag, size: Size };
-      }
-      ContinuationToken = answer.NextContinuationToken;
-    } while (ContinuationToken !== undefined);
-  }
-
-  async #request<T>(send: () => Promise<T>): Promise<T> {
+  async *#list(url: string, bucket: string, prefix: string): AsyncGenerator<ListedInput> {
     const { clock, random } = this.#options;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await send();
-      } catch (error) {
-        if (answersOf(failureOf(error)) !== 'again' || tries >= TRIES) throw error;
-        await clock.sleep(backoffMs(tries, random));
-      }
-    }
+    for await (const page of listPages(await this.#s3(), { bucket, prefix, url, clock, random, tries: TRIES }))
+      yield* page;
   }
 
   /** Says where it was looked, and what is there instead. */

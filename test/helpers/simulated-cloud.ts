@@ -5,7 +5,7 @@
  */
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
-import type { InputObjects, ListedObject } from '../../lib/aws/input-objects.ts';
+import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import {
   asInvocation,
   invocationClock,
@@ -23,6 +23,7 @@ import { numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { InputObject } from '../../lib/source/index.ts';
+import type { ListedInput } from '../../lib/source/s3-listing.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { type Random, seededRandom } from '../../lib/util/random.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';
@@ -431,10 +432,10 @@ export class SimulatedCloud {
 
   #inputObjects(sandbox: Sandbox): InputObjects {
     const { page = 1000 } = this.#options;
-    const listed = (prefix: string, after: string): ListedObject[] => {
+    const listed = (prefix: string, after: string): ListedInput[] => {
       this.#keys ??= [...this.objects.keys()].sort(compareUtf8);
       const from = firstAfter(this.#keys, after);
-      const found: ListedObject[] = [];
+      const found: ListedInput[] = [];
       for (let i = from; i < this.#keys.length && found.length < page; i++) {
         const key = this.#keys[i]!;
         if (!key.startsWith(prefix)) continue;
@@ -442,14 +443,14 @@ export class SimulatedCloud {
       }
       return found;
     };
-    const ask = (prefix: string, after: string, signal: AbortSignal | undefined): Promise<ListedObject[]> => {
+    const ask = (prefix: string, after: string, signal: AbortSignal | undefined): Promise<ListedInput[]> => {
       this.#count('list');
       return sandbox.request(`list ${prefix} after ${after}`, signal, this.#log, async () => listed(prefix, after));
     };
     return invocationObjects({
       async *list(_, prefix, after = '', signal = undefined) {
         for (let from: string | undefined = after; from !== undefined; ) {
-          const found: ListedObject[] = await ask(prefix, from, signal);
+          const found: ListedInput[] = await ask(prefix, from, signal);
           yield found;
           from = found.length < page ? undefined : found.at(-1)!.key;
         }
