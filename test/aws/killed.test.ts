@@ -3,36 +3,21 @@ import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../lib/aws/messages.ts';
 import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError } from '../../lib/errors.ts';
-import { job, source } from '../../lib/index.ts';
 import type { Halt } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names, numberOf } from '../../lib/object-store/names.ts';
 import { readJobFile } from '../../lib/runtime/job-file.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
-import { FastClock, outcomeOf, physical } from '../helpers/engine.ts';
+import { FastClock, outcomeOf } from '../helpers/engine.ts';
+import { type Sum, sums } from '../helpers/engine-jobs.ts';
 import { SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
 import { hookedStore, type StoreCall } from '../helpers/stores.ts';
 
-interface Row {
-  readonly k: string;
-  readonly v: number;
-}
 const MINUTE = 60_000;
 const NAMES = names('sums', 1);
 const PATH = 's0/p0';
-const sums = (): PhysicalJob =>
-  physical(
-    job(
-      'sums',
-      source<Row>('rows')
-        .keyBy((r) => r.k)
-        .reduce((a, b) => ({ ...b, v: a.v + b.v })),
-      { outputMode: 'update', partitions: 2, noDataBatches: false },
-    ),
-  );
-const rows = (i: number): Row[] => [...'abcdefgh'].map((k) => ({ k, v: i }));
+const rows = (i: number): Sum[] => [...'abcdefgh'].map((k) => ({ k, v: i }));
 const send = (aws: SimulatedAws, i: number): void =>
   aws.send({ misa: 1, source: 'rows', id: `rows-${i}`, rows: rows(i) });
 
@@ -56,7 +41,7 @@ async function haltOf(aws: SimulatedAws, path = PATH): Promise<Halt | null> {
 }
 
 async function check(aws: SimulatedAws): Promise<void> {
-  const rowsOf = (name: string): Row[] => rows(Number(name.split('-')[1]));
+  const rowsOf = (name: string): Sum[] => rows(Number(name.split('-')[1]));
   expect(await outcomeOf(aws.store, aws.job)).toEqual(await sequentialOutcome(aws.plans, aws.job, rowsOf));
 }
 

@@ -6,7 +6,6 @@ import { Maintain } from '../../lib/aws/maintain.ts';
 import { type BatchTrigger, decodeMessage } from '../../lib/aws/messages.ts';
 import type { MetricName, Report } from '../../lib/aws/report.ts';
 import { StoreError } from '../../lib/errors.ts';
-import { job, source } from '../../lib/index.ts';
 import { editManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names, PLANNER } from '../../lib/object-store/names.ts';
@@ -17,7 +16,7 @@ import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { NO_OBJECTS } from '../helpers/embedded-objects.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
-import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
+import { JOBS, sampleScript, sums } from '../helpers/engine-jobs.ts';
 import { SimulatedAws } from '../helpers/simulated-aws.ts';
 import { hookedStore, listAll } from '../helpers/stores.ts';
 
@@ -25,21 +24,6 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const NAMES = names('sums', 1);
 
-interface Row {
-  readonly k: string;
-  readonly v: number;
-}
-const sums = (changes: Partial<PhysicalJob> = {}): PhysicalJob =>
-  physical(
-    job(
-      'sums',
-      source<Row>('rows')
-        .keyBy((r) => r.k)
-        .reduce((a, b) => ({ ...b, v: a.v + b.v })),
-      { outputMode: 'update', partitions: 2, noDataBatches: false },
-    ),
-    changes,
-  );
 const send = (aws: SimulatedAws, i: number): void =>
   aws.send({ misa: 1, source: 'rows', id: `rows-${i}`, rows: [...'abcdef'].map((k) => ({ k, v: i })) });
 

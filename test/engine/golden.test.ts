@@ -207,6 +207,11 @@ it('a warm pack', () => {
   expect(decodeWarmPack(bytes, 'golden', 5, 8)).toBeUndefined();
 });
 
+function sameJobFile(golden: string, file: JobFile): void {
+  const bytes = matches(golden, encodeEnvelope('job', 1, file));
+  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+}
+
 it('a job file', () => {
   const file: JobFile = {
     name: 'departures',
@@ -222,8 +227,7 @@ it('a job file', () => {
     ],
     layout: ['s0/o0 window#0 windows timed'],
   };
-  const bytes = matches('job-v1.json', encodeEnvelope('job', 1, file));
-  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+  sameJobFile('job-v1.json', file);
 });
 
 it('a job file that says what its outputs are', () => {
@@ -241,8 +245,7 @@ it('a job file that says what its outputs are', () => {
     ],
     layout: ['s0/o0 aggregate n:count table groups keyed'],
   };
-  const bytes = matches('job-v1-kinds.json', encodeEnvelope('job', 1, file));
-  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+  sameJobFile('job-v1-kinds.json', file);
 });
 
 it('a job file that has noted types of keys', () => {
@@ -258,8 +261,7 @@ it('a job file that has noted types of keys', () => {
     layout: ['s0/o0 aggregate n:count table groups keyed'],
     keyTypes: { 's0/o0': ['text', '[text, number]'] },
   };
-  const bytes = matches('job-v1-keys.json', encodeEnvelope('job', 1, file));
-  expect(decodeEnvelope('job', 1, bytes, 'golden')).toEqual(file);
+  sameJobFile('job-v1-keys.json', file);
 });
 
 it('a cursor of a directory with folders', async () => {

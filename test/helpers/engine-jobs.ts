@@ -1,7 +1,8 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
 import { avg, count, type Job, job, max, sliding, source, sum, tumbling } from '../../lib/index.ts';
-import { FLUSH, type ScriptBatch } from './engine.ts';
+import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { FLUSH, physical, type ScriptBatch } from './engine.ts';
 
 export interface Event {
   readonly t: number;
@@ -141,4 +142,18 @@ export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBa
   return fc
     .integer({ min: 1, max: maxBatches })
     .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => step(i))));
+}
+
+/** A row of {@link sums}. */
+export interface Sum {
+  readonly k: string;
+  readonly v: number;
+}
+
+/** Sums by key, of rows without event time: batches come of data alone. */
+export function sums(changes: Partial<PhysicalJob> = {}): PhysicalJob {
+  const summed = source<Sum>('rows')
+    .keyBy((r) => r.k)
+    .reduce((a, b) => ({ ...b, v: a.v + b.v }));
+  return physical(job('sums', summed, { outputMode: 'update', partitions: 2, noDataBatches: false }), changes);
 }
