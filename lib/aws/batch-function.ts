@@ -12,6 +12,7 @@ import { allOrFirstError } from '../commit/create-once.ts';
 import { halt } from '../commit/halt.ts';
 import { standingOf } from '../commit/sweep.ts';
 import { CorruptionError, errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
+import type { Halt } from '../manifest/manifest.ts';
 import { partitionPath } from '../object-store/names.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
@@ -95,8 +96,8 @@ export class BatchFunction {
    * halted before this one is, too
    */
   async #isDeadly(n: number, invocation: Invocation): Promise<boolean> {
-    const { store, names, random, clock, report, retentionMs } = this.#env;
-    const { path, state } = this.#runner;
+    const { store, names, clock, report, retentionMs } = this.#env;
+    const { path } = this.#runner;
     const { head, halted } = await standingOf(path, { store, names, retentionMs });
     if (halted || head >= n) return false;
     const next = head + 1;
@@ -117,12 +118,7 @@ export class BatchFunction {
       return false;
     }
     const reason = `the last ${kills} processes that tried it were killed before they could say why: out of memory, or over their time in code that waits for nothing. The function's log says which (REPORT lines). Raise memorySize or timeout, or correct the job, and deploy; then misa resume`;
-    report.error(`partition ${path} is halted at batch ${next}`, new MisaError('PROCESS_KILLED', reason), {
-      batch: next,
-    });
-    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
-    state.adopt(await halt({ store, names, path, random }, { n: next, code: 'PROCESS_KILLED', reason }));
-    report.metric('Halted', 1);
+    await this.#halt({ n: next, code: 'PROCESS_KILLED', reason }, new MisaError('PROCESS_KILLED', reason));
     // Whoever resumes it gets as many tries again.
     await writeStarts(store, names, path, []);
     return true;
@@ -176,10 +172,9 @@ export class BatchFunction {
 
   /** Throws what may pass; halts the partition for what cannot. */
   async #failed(error: unknown, invocation: Invocation, tries: number): Promise<void> {
-    const { report, store, names, random } = this.#env;
-    const { path, state } = this.#runner;
+    const { report } = this.#env;
     if (!invocation.live) throw error;
-    const n = state.position + 1;
+    const n = this.#runner.state.position + 1;
     if (error instanceof MisaError) {
       if (error.code === 'HALTED') {
         report.warn(`${error.message}: the trigger was dropped`, { batch: n });
@@ -191,11 +186,17 @@ export class BatchFunction {
     } else if (tries < TRIES_UNKNOWN) {
       throw error;
     }
-    report.error(`partition ${path} is halted at batch ${n}`, error, { batch: n });
     const code = error instanceof MisaError ? error.code : 'UNKNOWN';
-    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
     const at = error instanceof UserFunctionError ? { row: error.failed, planHash: error.at?.planHash } : {};
-    state.adopt(await halt({ store, names, path, random }, { n, code, reason: errorText(error), ...at }));
+    await this.#halt({ n, code, reason: errorText(error), ...at }, error);
+  }
+
+  async #halt(why: Halt, error: unknown): Promise<void> {
+    const { report, store, names, random } = this.#env;
+    const { path, state } = this.#runner;
+    report.error(`partition ${path} is halted at batch ${why.n}`, error, { batch: why.n });
+    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
+    state.adopt(await halt({ store, names, path, random }, why));
     report.metric('Halted', 1);
   }
 

@@ -7,7 +7,7 @@
  * a queue's consumers usually do, the healthy ones would die with it.
  */
 import type { SQSRecord } from 'aws-lambda';
-import { InputError, UserFunctionError } from '../errors.ts';
+import { isFinal } from './final-error.ts';
 import { isFifo } from './sqs-function.ts';
 
 /**
@@ -22,5 +22,5 @@ export function inSentOrder(records: readonly SQSRecord[]): readonly SQSRecord[]
 
 /** Whether a message that failed comes again at once. */
 export function passedOver(record: SQSRecord, error: unknown): boolean {
-  return isFifo(record) && (error instanceof UserFunctionError || (error instanceof InputError && !error.retryable));
+  return isFifo(record) && isFinal(error);
 }

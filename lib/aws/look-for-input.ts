@@ -140,7 +140,7 @@ export class LookForInput {
     const { source } = place;
     const first = after === '' ? placeUrl(place) : `${s3Path(place.bucket, after)}\0`;
     const end = last === undefined ? `${placeUrl(place)}${LAST}` : s3Path(place.bucket, last);
-    const planned = await this.#planner.plannedBetween(source, first, end);
+    const planned = await this.#planner.plannedObjects(source, first, end);
     for (const [name, { version }] of planned) {
       if (!there.has(name) && !NAMED_BEFORE.test(name))
         this.#gone.set(objectKey(source, name), { source, name, version });

@@ -9,10 +9,11 @@ import type { Piece } from '../batch/plan.ts';
 import type { Planner } from '../batch/planner.ts';
 import type { PlannedObject } from '../batch/planner-log.ts';
 import type { SegmentBuilder } from '../batch/segment-builder.ts';
-import { InputError, UserFunctionError } from '../errors.ts';
+import { InputError } from '../errors.ts';
 import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';
+import { isFinal } from './final-error.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { type InputObjects, isPlaceholder } from './input-objects.ts';
 import type { InputPlace } from './settings.ts';
@@ -261,9 +262,4 @@ function tooSlowError(name: string, rows: number): InputError {
     `${name} cannot be read: one invocation has not the time to come to ${rows === 0 ? what : `what follows ${what}`}. Split it into smaller objects, which need not be read from the beginning each time, or raise \`timeout\`.`,
     name,
   );
-}
-
-/** Trying again changes nothing: it is the object's fault, or that of a function of the job. */
-export function isFinal(error: unknown): boolean {
-  return error instanceof UserFunctionError || (error instanceof InputError && !error.retryable);
 }

@@ -45,6 +45,12 @@ export function objectKey(source: string, name: string): string {
   return encodeKey([source, name]);
 }
 
+/** Behind all keys of a source's objects: no text has this byte. */
+export function lastObjectKey(source: string): string {
+  const ends = 2; // of the name, and of the pair
+  return `${objectKey(source, '').slice(0, -ends)}\xff`;
+}
+
 export function plannedObject(piece: Piece): PlannedObject {
   const { version, to, toPosition, done, size, mtimeMs, contentHash, prefix, moved } = piece;
   return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash, prefix, moved };

@@ -9,7 +9,7 @@ import { mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
-import { addressPrefix, tableRange } from '../state/address.ts';
+import { addressPrefix } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError, noCost } from '../state/sst-reads.ts';
 import { decodeKey } from '../stream/key.ts';
@@ -20,6 +20,7 @@ import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type Plan, type PlanCounts, type StoredPlan } from './plan.ts';
 import {
+  lastObjectKey,
   OBJECTS_TABLE,
   objectKey,
   PLANNER_TABLES,
@@ -190,33 +191,14 @@ export class Planner {
     return ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
   }
 
-  /** How far all objects of a source are planned, by name. Reads the whole table. */
-  async plannedObjects(source: string): Promise<Map<string, PlannedObject>> {
-    const { from, to } = tableRange(OBJECTS_TABLE);
-    const values = await this.#pinned(async () => {
-      const rows = new Map<string, PlannedObject>();
-      for (const { key, value } of await this.state.reads.scan(from, to, noCost())) {
-        rows.set(key.slice(from.length), unpackValue(value!) as PlannedObject);
-      }
-      for (const { table, key, row } of this.state.overlay.all()) {
-        if (table !== OBJECTS_TABLE) continue;
-        if (row === null || row === undefined) rows.delete(key);
-        else rows.set(key, row as PlannedObject);
-      }
-      return rows;
-    });
-    const found = new Map<string, PlannedObject>();
-    for (const [key, planned] of values) {
-      const [of, name] = decodeKey(key) as [string, string];
-      if (of === source) found.set(name, planned);
-    }
-    return found;
-  }
-
-  /** How far objects of a source are planned, by name, from one name to another, both included. */
-  async plannedBetween(source: string, first: string, last: string): Promise<Map<string, PlannedObject>> {
+  /**
+   * How far objects of a source are planned, by name.
+   * @param first @param last names, both included; default: all
+   */
+  async plannedObjects(source: string, first = '', last?: string): Promise<Map<string, PlannedObject>> {
     const prefix = addressPrefix(OBJECTS_TABLE, 'keyed', 0);
-    const [from, to] = [objectKey(source, first), objectKey(source, last)];
+    const from = objectKey(source, first);
+    const to = last === undefined ? lastObjectKey(source) : objectKey(source, last);
     const rows = await this.#pinned(async () => {
       const found = new Map<string, PlannedObject>();
       for (const { key, value } of await this.state.reads.scan(prefix + from, `${prefix}${to}\0`, noCost())) {

@@ -67,7 +67,7 @@ describe('a look', () => {
       position: 7,
       progress: { processingTime: 0 },
       planned: async (_: string, name: string) => (names.includes(name) ? row : undefined),
-      plannedBetween: async (source: string, first: string, last: string) =>
+      plannedObjects: async (source: string, first: string, last: string) =>
         new Map(
           names
             .filter(
