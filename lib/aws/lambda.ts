@@ -11,7 +11,7 @@ import { type FunctionName, type Observed, observe } from './observe.ts';
 import { openServices } from './open-services.ts';
 import type { Fields } from './report.ts';
 import { readSettings, type Settings } from './settings.ts';
-import { answerSqs, type SqsFunction } from './sqs-function.ts';
+import { afterWork, answerSqs, type SqsFunction } from './sqs-function.ts';
 import { keepTrace } from './trace.ts';
 
 export interface LambdaOptions<S> {
@@ -41,7 +41,7 @@ export function sqsLambda<S>(
       records: readonly SQSRecord[],
       invocation: Invocation,
     ) => Promise<ReadonlyMap<string, unknown>>;
-    /** After each invocation that ends in good order, beyond its deadline too. */
+    /** After each invocation that ends in good order, beyond its deadline too. Best effort. */
     readonly ended?: (state: S) => Promise<void>;
   },
 ): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
@@ -53,16 +53,16 @@ export function sqsLambda<S>(
       const { env, state, flushTrace } = await opened();
       const url = options.feed(env.settings, event.Records);
       const queue = url === undefined ? undefined : env.queue(url);
-      const answer = await answerSqs(event, context, {
+      return await answerSqs(event, context, {
         clock: systemClock,
         report,
         queue,
         atOnce: options.atOnce,
         work: (records, invocation) => options.work(state, records, invocation),
+        ended: async () => {
+          await Promise.all([options.ended?.(state), flushTrace()]);
+        },
       });
-      await options.ended?.(state);
-      await flushTrace();
-      return answer;
     } finally {
       report.end();
     }
@@ -83,7 +83,7 @@ export function eventLambda<S, E>(
       await asInvocation(systemClock, { remainingMs, marginMs: 2000 }, (invocation) =>
         options.work(state, event, invocation),
       );
-      await flushTrace();
+      await afterWork(systemClock, context, report, flushTrace);
     } finally {
       report.end();
     }

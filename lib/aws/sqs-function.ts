@@ -5,12 +5,12 @@
  */
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { FlushUnderWayError } from '../batch/planner.ts';
-import { MisaError } from '../errors.ts';
+import { errorText, MisaError } from '../errors.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Clock } from '../util/clock.ts';
 import { asInvocation, DeadlineError, type Invocation } from './invocation.ts';
 import type { Report } from './report.ts';
-import { MARGIN_MS } from './reserves.ts';
+import { ANSWER_MS, MARGIN_MS } from './reserves.ts';
 
 /** Longest wait before a message is delivered again, s. */
 const MAX_WAIT_S = 300;
@@ -24,12 +24,14 @@ export interface SqsFunction {
   readonly atOnce?: ((record: SQSRecord, error: unknown) => boolean) | undefined;
   /** @returns why a message must come again, by message id; those not in it are done */
   readonly work: (records: readonly SQSRecord[], invocation: Invocation) => Promise<ReadonlyMap<string, unknown>>;
+  /** After the work, beyond its deadline too, in what is left of the platform's time. Best effort. */
+  readonly ended?: (() => Promise<void>) | undefined;
 }
 
 export async function answerSqs(
   event: SQSEvent,
   context: Pick<Context, 'getRemainingTimeInMillis'>,
-  { clock, report, queue, atOnce = () => false, work }: SqsFunction,
+  { clock, report, queue, atOnce = () => false, work, ended }: SqsFunction,
 ): Promise<SQSBatchResponse> {
   const remainingMs = context.getRemainingTimeInMillis();
   let failed: ReadonlyMap<string, unknown>;
@@ -51,7 +53,9 @@ export async function answerSqs(
     return atOnce(record, error) ? 0 : waitSeconds(error, triesOf(record));
   };
   const again = event.Records.filter(({ messageId }) => failed.has(messageId));
-  if (queue !== undefined) await showAgain(again, waitOf, queue, report);
+  await afterWork(clock, context, report, async () => {
+    await Promise.all([queue && showAgain(again, waitOf, queue, report), ended?.()]);
+  });
   return { batchItemFailures: [...failed.keys()].map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
@@ -76,6 +80,24 @@ export function isFifo({ attributes, eventSourceARN }: SQSRecord): boolean {
 /** How often a message was delivered, this time included. */
 export function triesOf(record: SQSRecord): number {
   return Number(record.attributes.ApproximateReceiveCount) || 1;
+}
+
+/**
+ * What follows the work of an invocation, best effort: it is given up when the platform's time is nearly over, or the function would be
+ * killed before its answer, and all that is done would come again.
+ */
+export async function afterWork(
+  clock: Clock,
+  context: Pick<Context, 'getRemainingTimeInMillis'>,
+  report: Report,
+  work: () => Promise<void>,
+): Promise<void> {
+  const remainingMs = context.getRemainingTimeInMillis();
+  try {
+    await asInvocation(clock, { remainingMs, marginMs: Math.min(ANSWER_MS, remainingMs / 2) }, work);
+  } catch (error) {
+    report.warn('what follows the work was not done in time', { error: errorText(error) });
+  }
 }
 
 async function showAgain(

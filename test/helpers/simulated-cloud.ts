@@ -324,9 +324,7 @@ export class SimulatedCloud {
     });
     const { work, ended } = await environment.opened;
     if (fn.queue !== undefined) {
-      const answer = await answerSqs(event, context, { clock: sandbox, report, queue: queue(fn.name), work });
-      await ended?.();
-      return answer;
+      return answerSqs(event, context, { clock: sandbox, report, queue: queue(fn.name), work, ended });
     }
     const remainingMs = context.getRemainingTimeInMillis();
     await asInvocation(sandbox, { remainingMs, marginMs: 2000 }, (invocation) =>

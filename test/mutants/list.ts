@@ -13,6 +13,7 @@ const maintainRules = at('test/aws/maintain.test.ts');
 const killed = at('test/aws/killed.test.ts');
 const ingest = at('test/aws/ingest.test.ts');
 const invocation = at('test/aws/invocation.test.ts');
+const frame = at('test/aws/sqs-function.test.ts');
 const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
@@ -652,6 +653,14 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'map((start) => ({ ...start, n: next }));',
     rule: '⚑ killed-starts: of one batch',
     tests: [killed('a catch-up in which every process is killed')],
+  },
+
+  {
+    file: 'lib/aws/sqs-function.ts',
+    from: 'await asInvocation(clock, { remainingMs, marginMs: Math.min(ANSWER_MS, remainingMs / 2) }, work);',
+    to: 'await work();',
+    rule: 'what follows the work of an invocation may hang, and its answer comes in time',
+    tests: [frame('answers which messages come again before the platform kills it')],
   },
 
   // Results, and reads, again.
