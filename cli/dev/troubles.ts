@@ -3,6 +3,7 @@
  * again does not help, or nothing that moves for long. Each becomes an error with what the functions said of it.
  */
 import { MisaError } from '../../lib/errors.ts';
+import { PLANNER } from '../../lib/object-store/names.ts';
 import { cutText } from '../../lib/util/text.ts';
 import type { JobQueues } from '../aws/queues.ts';
 import { messagesIn } from '../aws/queues.ts';
@@ -98,5 +99,6 @@ function errorsText(errors: readonly FunctionError[]): string {
 
 function haltedError(job: string, { path, n, reason }: Halted): MisaError {
   const next = 'Correct the job or its input and run again';
-  return new MisaError('HALTED', `partition ${path} of job ${job} is halted at batch ${n}: ${reason}. ${next}`);
+  const what = path === PLANNER ? 'planning' : `partition ${path}`;
+  return new MisaError('HALTED', `${what} of job ${job} is halted at batch ${n}: ${reason}. ${next}`);
 }

@@ -7,14 +7,21 @@
  * before leaves it to the next delivery, which goes on from the planner's state. A notification of an object is a hint: it is
  * done when its object is planned, or when another one keeps the reading going.
  *
+ * A row that the job refuses (`onError: 'fail'`, `onBadRow: 'fail'`) halts planning, as it stops an embedded run: behind it
+ * other rows would be late. Objects wait in their listing, messages in their queue.
+ *
  * Several may run at once. Who finds plan n taken adopts it, drops what it planned, and tries n + 1; with nothing but
  * objects to plan it leaves them to the other.
  */
+import { isOfRow, type RowError } from '../batch/failed-row.ts';
 import { furthestBehind } from '../batch/furthest-behind.ts';
 import { addPiece } from '../batch/input-cursor.ts';
 import type { Piece } from '../batch/plan.ts';
 import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
+import { HaltedError, halt } from '../commit/halt.ts';
+import { errorText, MisaError } from '../errors.ts';
+import type { Skip } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { gatheredFrom } from '../runtime/file-inputs.ts';
 import { noRows } from '../runtime/run-job.ts';
@@ -87,12 +94,16 @@ export class Ingest {
     return this.#left(inbox.works, broken);
   }
 
-  /** All sources, as which is read first depends on what each has; none where only messages came. */
+  /**
+   * All sources, as which is read first depends on what each has; none where only rows came. Before windows are closed all that is
+   * listed is read, whatever was announced.
+   */
   #sources(works: readonly Work[], signal: AbortSignal): ObjectSource[] {
     const { job, settings } = this.#env;
     const hints = works.flatMap((work) => work.hints);
     for (const hint of hints) if (hint.kind === 'object') this.#unreadable.retry(s3Path(hint.place.bucket, hint.key));
-    if (hints.length === 0) return [];
+    const flushes = works.some(({ messages }) => messages.some(({ kind }) => kind === 'flush'));
+    if (hints.length === 0 && !flushes) return [];
     const common = { env: this.#env, planner: this.#planner, objects: this.#objects, unreadable: this.#unreadable };
     return job.sources.map(({ name }, index) => {
       const places = settings.inputs.filter((place) => place.source === name);
@@ -110,7 +121,9 @@ export class Ingest {
     let taken = 0;
     for (let plans = 0; ; ) {
       if (reading.isOver) return new DeadlineError('there is more to read than one invocation can');
-      const gathered = await this.#gather(inbox, sources, reading, plans > 0);
+      const { halted } = this.#planner;
+      if (halted !== null) throw new HaltedError(PLANNER, halted);
+      const gathered = await this.#gather(inbox, sources, reading, plans > 0, invocation);
       if (gathered === 'later') return new DeadlineError('there is more to read than one invocation can');
       if (gathered === undefined) return undefined;
       try {
@@ -138,9 +151,11 @@ export class Ingest {
     sources: readonly ObjectSource[],
     reading: ReadingTime,
     patient: boolean,
+    invocation: Invocation,
   ): Promise<Gathered | 'later' | undefined> {
     for (;;) {
-      const batch = new GatheredRows(this.#env);
+      const { manifest } = this.#planner.state;
+      const batch = new GatheredRows(this.#env, manifest.skips);
       let work: Work | undefined;
       let source: ObjectSource | undefined;
       try {
@@ -171,8 +186,12 @@ export class Ingest {
         inbox.commit();
       } catch (error) {
         if (work === undefined && reading.wasEnded(error)) return await this.#cut(batch, sources, reading, patient);
-        if (!isFinal(error)) throw error;
-        if (work !== undefined) work.failure = error;
+        if (isOfRow(error)) {
+          await this.#planner.open();
+          // Unless somebody has said meanwhile to skip it.
+          if (this.#planner.state.manifest.version === manifest.version) await this.#halt(error, invocation);
+        } else if (!isFinal(error)) throw error;
+        else if (work !== undefined) work.failure = error;
         else if (source?.reading !== undefined) this.#unreadable.add(source.reading, error);
         else throw error;
         // Rows of it are among those gathered: again, without it.
@@ -197,6 +216,29 @@ export class Ingest {
     if (!batch.isEmpty) return batch.finish(sources);
     sources.find((source) => source.openingMs > reading.spentMs * WHOLE_TIME)?.giveUp();
     return 'later';
+  }
+
+  /**
+   * Stops planning at a row, until people have seen to it. ⚑ halt-stops: whoever does not know of it, and plans on, finds the
+   * next plan taken: an empty one, made behind the word that there is a halt.
+   */
+  async #halt(error: RowError, invocation: Invocation): Promise<never> {
+    const { store, names, random, report } = this.#env;
+    for (;;) {
+      await this.#awaitFlush(invocation);
+      const why = { n: this.#planner.position + 2, code: error.code, reason: errorText(error), row: error.failed };
+      this.#planner.adopt(await halt({ store, names, path: PLANNER, random }, why, { again: true }));
+      try {
+        await this.#plan({ ...noRows('empty'), byReference: false }, invocation);
+      } catch (taken) {
+        if (!(taken instanceof PlanTakenError)) throw taken;
+        await this.#planner.open();
+        continue;
+      }
+      report.error(`planning is halted at batch ${why.n}`, error, { batch: why.n });
+      report.metric('Halted', 1);
+      throw new HaltedError(PLANNER, why);
+    }
   }
 
   async #takeMessage(message: Exclude<MessageArrival, { kind: 'flush' }>, batch: GatheredRows): Promise<void> {
@@ -265,7 +307,7 @@ export class Ingest {
       const { id } = work.delivery;
       const unread = work.hints.map((hint) => this.#faultOf(hint)).find((fault) => fault !== undefined);
       if (work.failure !== undefined) left.set(id, work.failure);
-      else if (work.planned < work.messages.length) left.set(id, broken);
+      else if (work.planned < work.messages.length) left.set(id, waitsFor(work, broken));
       else if (unread !== undefined) left.set(id, unread);
       else if (broken !== undefined && work.hints.length > 0 && this.#keeps(work, broken, goesOn)) {
         left.set(id, broken);
@@ -277,7 +319,8 @@ export class Ingest {
 
   /** Whether a hint that may not be planned comes again. */
   #keeps({ hints, delivery }: Work, broken: unknown, goesOn: boolean): boolean {
-    if ((delivery.tries ?? 1) >= HINT_TRIES) return false;
+    // Who resumes is looked after by maintain.
+    if (broken instanceof HaltedError || (delivery.tries ?? 1) >= HINT_TRIES) return false;
     if (!goesOn || !(broken instanceof DeadlineError)) return true;
     // Before the part of the listing that the next reading begins with.
     const listed = this.#planner.progress?.listed;
@@ -292,6 +335,12 @@ export class Ingest {
     const name = s3Path(hint.place.bucket, hint.key);
     return this.#unreadable.has(name) ? this.#unreadable.errorOf(name) : undefined;
   }
+}
+
+/** Why a delivery comes again: a flush behind input that takes many invocations must not be asked for at once each time. */
+function waitsFor({ messages, planned }: Work, broken: unknown): unknown {
+  if (!(broken instanceof DeadlineError) || messages[planned]!.kind !== 'flush') return broken;
+  return new MisaError('INPUT_AHEAD', 'input that is there is read before the windows are closed', { retryable: true });
 }
 
 function hintsOf(place: InputPlace, hints: readonly Hint[]): PlaceHints {
@@ -353,8 +402,8 @@ class GatheredRows {
   bytes = 0;
   readonly #trigger: { readonly maxRows: number; readonly maxBytes: number };
 
-  constructor({ job }: FunctionEnvironment) {
-    this.builder = new SegmentBuilder(job);
+  constructor({ job }: FunctionEnvironment, skips: readonly Skip[] | undefined) {
+    this.builder = new SegmentBuilder(job, skips);
     this.#trigger = job.trigger;
   }
 

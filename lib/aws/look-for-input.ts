@@ -152,6 +152,8 @@ export class LookForInput {
   async #tell(place: InputPlace, after: string, known: Stuck | undefined, force: boolean): Promise<Stuck> {
     const { queue, settings, report } = this.#env;
     const nowMs = this.#clock.now();
+    // Looked for as soon as planning goes on.
+    if (this.#planner.halted !== null) return stuckAt(undefined, this.#planner.position, nowMs);
     const stuck = stuckAt(known, this.#planner.position, nowMs);
     const quietMs = nowMs - (this.#planner.progress?.processingTime ?? 0);
     if ((!force && quietMs < FRESH_MS) || !isDue(stuck, nowMs, 0)) return stuck;

@@ -84,7 +84,8 @@ export class Maintain {
   async #emptyPlan(force: boolean): Promise<void> {
     const { engine, clock, random, report, committer } = this.#env;
     await this.#planner.open();
-    const { progress } = this.#planner;
+    const { progress, halted } = this.#planner;
+    if (halted !== null) return;
     const quiet = force || progress === undefined || clock.now() - progress.processingTime >= QUIET_MS;
     const wanted = this.#input.forgets || watermarkMoved({ env: engine, planner: this.#planner });
     if (!quiet || !wanted) return;

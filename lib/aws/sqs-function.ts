@@ -4,7 +4,7 @@
  * be long, since it must outlast a function that hangs).
  */
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
-import { FlushUnderWayError } from '../batch/planner.ts';
+import { HaltedError } from '../commit/halt.ts';
 import { errorText, MisaError } from '../errors.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Clock } from '../util/clock.ts';
@@ -14,6 +14,11 @@ import { ANSWER_MS, MARGIN_MS } from './reserves.ts';
 
 /** Longest wait before a message is delivered again, s. */
 const MAX_WAIT_S = 300;
+/** Nothing is wrong: it is not yet its turn. */
+const WAITS = new Set(['FLUSH_UNDER_WAY', 'INPUT_AHEAD']);
+/** While planning is halted: people need hours, and a message has twenty tries: 17 hours. */
+const HALTED_WAIT_S = 300;
+const MAX_HALTED_WAIT_S = 3600;
 
 export interface SqsFunction {
   readonly clock: Clock;
@@ -44,8 +49,9 @@ export async function answerSqs(
   }
   for (const [message, error] of failed) {
     if (error instanceof DeadlineError) report.info('time is up: the message comes again at once', { message });
-    else if (error instanceof FlushUnderWayError)
-      report.info('a flush is under way: the message comes again', { message });
+    else if (error instanceof MisaError && WAITS.has(error.code))
+      report.info(`${error.message}: the message comes again`, { message });
+    else if (error instanceof HaltedError) report.warn(`${error.message}: the message comes again later`, { message });
     else report.error('a message failed and comes again', error, { message });
   }
   const waitOf = (record: SQSRecord): number => {
@@ -123,6 +129,7 @@ async function showAgain(
 /** The time was up: at once. A fault that passes: 1, 2, 4 … s. One that stays: longer, until it is in the DLQ. */
 function waitSeconds(error: unknown, tries: number): number {
   if (error instanceof DeadlineError) return 0;
+  if (error instanceof HaltedError) return Math.min(MAX_HALTED_WAIT_S, HALTED_WAIT_S * 2 ** (tries - 1));
   const base = error instanceof MisaError && error.retryable ? 2 : 4;
   return Math.min(MAX_WAIT_S, base ** (tries - 1));
 }

@@ -2,10 +2,18 @@
  * A row that stopped a batch, as people and `misa resume --skip-row` need it: where it is, what was thrown, and its text. It
  * travels with the error, and is written down where the batch halts.
  */
-import { type FailedRow, UserFunctionError } from '../errors.ts';
+import { type FailedRow, InputError, UserFunctionError } from '../errors.ts';
 import type { OperatorFailure } from '../stream/operator.ts';
 
 export type { FailedRow } from '../errors.ts';
+
+/** A row is to blame, which could be set aside. */
+export type RowError = (UserFunctionError | InputError) & { readonly failed: FailedRow };
+
+/** Whether a row is to blame, one that could be set aside. */
+export function isOfRow(error: unknown): error is RowError {
+  return (error instanceof UserFunctionError || error instanceof InputError) && error.failed !== undefined;
+}
 
 /** What the user's function threw. */
 export function failureText({ cause }: OperatorFailure): string {

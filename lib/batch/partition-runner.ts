@@ -6,6 +6,7 @@
  * one synchronous step; what another attempt has committed is adopted and never computed into different effects.
  */
 import type { Committer } from '../commit/committer.ts';
+import { HaltedError } from '../commit/halt.ts';
 import { SyncCommit } from '../commit/sync-commit.ts';
 import { CorruptionError, MisaError, UserFunctionError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
@@ -192,7 +193,7 @@ export class PartitionRunner {
       state.adopt(loaded);
       const { halted, publishedThrough } = loaded.manifest;
       if (halted !== null && this.#env.triesHalted !== true) {
-        throw new MisaError('HALTED', `partition ${this.path} is halted at batch ${halted.n}: ${halted.reason}`);
+        throw new HaltedError(this.path, halted);
       }
       this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
       const warm = this.#warmPack(n, loaded.manifest.version);

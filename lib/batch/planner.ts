@@ -6,7 +6,7 @@ import { createOnce } from '../commit/create-once.ts';
 import { MisaError } from '../errors.ts';
 import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
-import type { LoadedManifest } from '../manifest/manifest.ts';
+import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { addressPrefix } from '../state/address.ts';
@@ -114,6 +114,12 @@ export class Planner {
 
   get progress(): Progress | undefined {
     return this.#progress;
+  }
+
+  /** Why nothing is planned any more; `null`: it is not halted, as far as is known here. */
+  get halted(): Halt | null {
+    const { halted } = this.state.manifest;
+    return halted !== null && halted.n > this.position ? halted : null;
   }
 
   /** The watermark that the next batch would use now; `null`: none yet. */

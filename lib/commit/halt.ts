@@ -4,14 +4,24 @@
  * it is seen and not lost.
  */
 
+import { MisaError } from '../errors.ts';
 import type { Halt, LoadedManifest, Skip } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
+import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { cutText } from '../util/text.ts';
 import type { CommitPartition } from './partition.ts';
 
 type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;
 
 const REASON_CHARS = 2000;
+
+/** People have to act before this partition, or the planning, goes on. */
+export class HaltedError extends MisaError {
+  constructor(path: PartitionPath, { n, reason }: Halt) {
+    const what = path === PLANNER ? 'planning' : `partition ${path}`;
+    super('HALTED', `${what} is halted at batch ${n}: ${reason}`);
+  }
+}
 
 /** One that is halted already stays as it is; `again`: a newer failure takes the place of an older one. */
 export async function halt(

@@ -3,8 +3,9 @@
  * resume`, and no plan, where nobody has committed it: the next run plans its rows again, so that a corrected job or a
  * corrected file is all that it takes. Best effort: killed before, the plan stays, and is run again.
  */
+import { isOfRow } from '../batch/failed-row.ts';
 import { halt } from '../commit/halt.ts';
-import { errorText, InputError, UserFunctionError } from '../errors.ts';
+import { errorText, UserFunctionError } from '../errors.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Engine } from './engine.ts';
 
@@ -29,8 +30,4 @@ export async function recordFailure({ env, planner, stages, failures }: Engine, 
   const at = first instanceof UserFunctionError ? first.at : undefined;
   const paths = stages.flat().map((runner) => runner.path);
   if (at !== undefined && planner.progress?.kind === 'data') await planner.takeBack(at.n, paths);
-}
-
-function isOfRow(error: unknown): error is UserFunctionError | InputError {
-  return (error instanceof UserFunctionError || error instanceof InputError) && error.failed !== undefined;
 }

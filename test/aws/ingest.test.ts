@@ -331,26 +331,34 @@ describe('messages', () => {
     strict.send('{"k":"a", oops');
     strict.send({ k: 'a', v: 1 });
     await strict.settle();
-    expect(strict.dead).toHaveLength(1);
+    expect(strict.plans.filter(({ counts }) => counts.rows > 0)).toEqual([]);
+    expect(await strict.resume({ skipRow: true })).toMatchObject([{ code: 'BAD_ROW' }]);
+    await strict.settle();
+    expect(strict.dead).toEqual([]);
     expect(await counted(strict)).toBe(1);
   });
 
-  it('leaves one in the dead letters whose rows make a function throw, and goes on with others', async () => {
+  it('leaves one in the dead letters that nobody knows a source for, and goes on with others', async () => {
     const aws = new SimulatedAws(totals(), 1);
-    aws.send([
-      { k: 'a', v: 1 },
-      { k: 'a', v: 13 },
-    ]);
+    aws.send({ misa: 1, source: 'who?', id: 'lost', rows: some(2) });
     for (let i = 0; i < 5; i++) aws.send({ k: 'b', v: i });
     await aws.settle();
-    expect(aws.dead.map((message) => JSON.parse(message.body))).toEqual([
-      [
-        { k: 'a', v: 1 },
-        { k: 'a', v: 13 },
-      ],
-    ]);
-    expect(String(aws.errors.at(-1))).toMatch(/thirteen/);
+    expect(aws.dead.map((message) => JSON.parse(message.body).id)).toEqual(['lost']);
+    expect(String(aws.errors.at(-1))).toMatch(/is for a source 'who\?'; job totals has 'rows'/);
     expect(await counted(aws)).toBe(5);
+  });
+
+  it('flushes behind all that is listed, though nobody announced it', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    aws.objects.set('a.ndjson', objectOf('s3://inputs/a.ndjson', ndjson(some(250))));
+    aws.send({ misa: 1, control: 'flush', id: 'end' });
+    await aws.deliverOne();
+    expect(aws.plans.map(({ kind, counts }) => [kind, counts.rows])).toEqual([
+      ['data', 100],
+      ['data', 100],
+      ['data', 50],
+      ['flush', 0],
+    ]);
   });
 });
 

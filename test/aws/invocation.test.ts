@@ -7,6 +7,11 @@ import {
   invocationQueue,
   invocationStore,
 } from '../../lib/aws/invocation.ts';
+import type { Report } from '../../lib/aws/report.ts';
+import { answerSqs } from '../../lib/aws/sqs-function.ts';
+import { FlushUnderWayError } from '../../lib/batch/planner.ts';
+import { HaltedError } from '../../lib/commit/halt.ts';
+import { InputError, MisaError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
@@ -80,4 +85,32 @@ it('answers what the work answers, and throws what it throws', async () => {
   const clock = new ManualClock();
   expect(await asInvocation(clock, long, async (invocation) => invocation.remainingMs)).toBe(59_000);
   await expect(asInvocation(clock, long, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+});
+
+it('has a message come again the later the longer it has failed: at once for want of time, within hours while people are needed', async () => {
+  const report = new Proxy({}, { get: () => () => {} }) as Report;
+  const waits = async (error: unknown): Promise<number[]> => {
+    const seen: number[] = [];
+    const queue = {
+      changeVisibility: async (_: string, seconds: number) => void seen.push(seconds),
+    } as unknown as Queue;
+    for (let tries = 1; tries <= 20; tries++) {
+      const record = { messageId: 'm', receiptHandle: 'r', attributes: { ApproximateReceiveCount: String(tries) } };
+      const answer = await answerSqs(
+        { Records: [record] } as unknown as Parameters<typeof answerSqs>[0],
+        { getRemainingTimeInMillis: () => 60_000 },
+        { clock: new ManualClock(), report, queue, work: async () => new Map([['m', error]]) },
+      );
+      expect(answer.batchItemFailures).toEqual([{ itemIdentifier: 'm' }]);
+    }
+    return seen;
+  };
+  const hours = (seconds: readonly number[]): number => seconds.slice(0, 19).reduce((a, b) => a + b) / 3600;
+  expect(new Set(await waits(new DeadlineError('over')))).toEqual(new Set([0]));
+  expect((await waits(new FlushUnderWayError(3))).slice(0, 5)).toEqual([1, 2, 4, 8, 16]);
+  expect((await waits(new InputError('BAD', 'never', 'a'))).slice(0, 5)).toEqual([1, 4, 16, 64, 256]);
+  expect(hours(await waits(new MisaError('BUSY', 'for now', { retryable: true })))).toBeLessThan(1.1);
+  const halted = await waits(new HaltedError('planner', { n: 1, code: 'USER_FUNCTION', reason: 'it throws' }));
+  expect(halted.slice(0, 6)).toEqual([300, 600, 1200, 2400, 3600, 3600]);
+  expect(hours(halted)).toBeGreaterThan(15);
 });

@@ -13,11 +13,12 @@ import type { Settings } from '../../lib/aws/settings.ts';
 import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
-import { resumeHalted } from '../../lib/commit/halt.ts';
+import { HaltedError, resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError, StoreTimeoutError } from '../../lib/errors.ts';
+import type { Halt } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names, numberOf } from '../../lib/object-store/names.ts';
+import { names, numberOf, PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import type { OutgoingMessage, Queue } from '../../lib/queue/queue.ts';
 import { stagePaths } from '../../lib/runtime/commit-work.ts';
@@ -110,7 +111,8 @@ export class SimulatedAws {
   readonly dead: Message[] = [];
   /** Sends by queue, and invocations by function. */
   readonly counts = new Map<string, number>();
-  readonly job: PhysicalJob;
+  /** Another one is deployed with the next environments: {@link SimulatedAws.allCold}. */
+  job: PhysicalJob;
   /** Objects of the bucket `inputs`, by key. */
   readonly objects = new Map<string, InputObject>();
   /** Requests at which a process is killed each time it comes there. */
@@ -129,6 +131,8 @@ export class SimulatedAws {
   #calm = false;
   /** Messages that wait for the clock to move on: input behind a flush. */
   #hidden: { readonly url: string; readonly message: Message }[] = [];
+  /** Messages that wait for the planning to be resumed. */
+  #parked: { readonly url: string; readonly message: Message }[] = [];
 
   constructor(job: PhysicalJob, seed: number, faults: Faults = {}, store?: ObjectStore) {
     this.job = job;
@@ -189,21 +193,22 @@ export class SimulatedAws {
    */
   async settleAndResume(): Promise<void> {
     do await this.settle();
-    while (await this.#resumeKilled());
+    while ((await this.resume({}, ({ code }) => code === 'PROCESS_KILLED')).length > 0);
   }
 
-  /** @returns whether there was any */
-  async #resumeKilled(): Promise<boolean> {
+  /** As `misa resume`. @returns what was halted */
+  async resume(options: { readonly skipRow?: boolean } = {}, which = (_: Halt): boolean => true): Promise<Halt[]> {
     const { store, job } = this;
     const file = await readJobFile(store, job.name);
     const jobNames = names(job.name, file.epoch);
-    let resumed = false;
-    for (const path of stagePaths(file).flat()) {
+    const resumed: Halt[] = [];
+    for (const path of [PLANNER, ...stagePaths(file).flat()]) {
       const { halted } = (await loadManifest(store, jobNames.manifest(path))).manifest;
-      if (halted?.code !== 'PROCESS_KILLED') continue;
-      await resumeHalted({ store, names: jobNames, path, random: this.#random });
-      resumed = true;
+      if (halted === null || !which(halted)) continue;
+      await resumeHalted({ store, names: jobNames, path, random: this.#random }, options);
+      resumed.push(halted);
     }
+    for (const { url, message } of this.#parked.splice(0)) this.queues.get(url)!.push(message);
     return resumed;
   }
 
@@ -315,7 +320,9 @@ export class SimulatedAws {
       for (const error of failed.values()) this.errors.push(error);
       if (thrown !== undefined && messages.length === 0) this.errors.push(thrown);
     }
-    const again = messages.filter((message) => failed.has(message.id));
+    const halted = (message: Message): boolean => failed.get(message.id) instanceof HaltedError;
+    for (const message of messages.filter(halted)) this.#parked.push({ url, message });
+    const again = messages.filter((message) => failed.has(message.id) && !halted(message));
     const flushing = (message: Message): boolean => failed.get(message.id) instanceof FlushUnderWayError;
     // As the queue does: what fails again and again is shown later, and the clock goes on meanwhile.
     const waits = (message: Message): boolean =>

@@ -8,6 +8,7 @@ const engineRules = at('test/engine/rules.test.ts');
 const damage = at('test/engine/damage.test.ts');
 const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
+const refusedRow = at('test/aws/refused-row.test.ts');
 const awsRules = at('test/aws/rules.test.ts');
 const maintainRules = at('test/aws/maintain.test.ts');
 const killed = at('test/aws/killed.test.ts');
@@ -172,6 +173,41 @@ export const MUTANTS: readonly Mutant[] = [
     rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
     endless: true,
+  },
+  {
+    file: 'lib/aws/ingest.ts',
+    from: "await this.#plan({ ...noRows('empty'), byReference: false }, invocation);",
+    to: '',
+    rule: '⚑ halt-stops: whoever does not know that planning is halted plans on',
+    tests: [refusedRow('halts also whoever does not know of it')],
+  },
+  {
+    file: 'lib/aws/ingest.ts',
+    from: 'if (this.#planner.state.manifest.version === manifest.version) await this.#halt(error, invocation);',
+    to: 'await this.#halt(error, invocation);',
+    rule: '⚑ halt-stops: a row that was skipped meanwhile halts it again',
+    tests: [refusedRow('a row that somebody has skipped meanwhile')],
+  },
+  {
+    file: 'lib/aws/ingest.ts',
+    from: 'if (halted !== null) throw new HaltedError(PLANNER, halted);',
+    to: '',
+    rule: '⚑ halt-stops: planning goes on though it is halted',
+    tests: [refusedRow('halts planning: nothing behind'), refusedRow('those behind it wait')],
+  },
+  {
+    file: 'lib/aws/maintain.ts',
+    from: 'if (halted !== null) return;',
+    to: '',
+    rule: '⚑ halt-stops: windows close by the clock though planning is halted',
+    tests: [refusedRow('makes no empty plans meanwhile')],
+  },
+  {
+    file: 'lib/aws/ingest.ts',
+    from: 'if (hints.length === 0 && !flushes) return [];',
+    to: 'if (hints.length === 0) return [];',
+    rule: 'a flush reads what is listed',
+    tests: [refusedRow('a flush waits with it')],
   },
 
   // The planner.
