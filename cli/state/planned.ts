@@ -1,5 +1,6 @@
 /** How far the planner is, from its state and its last plans. */
 import {
+  forgottenMs,
   OBJECTS_TABLE,
   type PlannedObject,
   PROGRESS_KEY,
@@ -20,14 +21,18 @@ export interface PlannedStatus {
 }
 
 export async function planned(planner: PartitionView): Promise<PlannedStatus> {
+  const packed = await planner.get(addressPrefix(PROGRESS_TABLE, 'keyed', 0) + PROGRESS_KEY);
+  const progress = packed === undefined || packed === null ? undefined : (unpackValue(packed) as Progress);
   let objects = 0;
   let unfinished = 0;
   const { from, to } = tableRange(OBJECTS_TABLE);
   for await (const { value } of planner.scan(from, to)) {
+    const object = unpackValue(value!) as PlannedObject;
+    // Forgotten, and not compacted away yet.
+    if (progress !== undefined && (forgottenMs(object) ?? Number.POSITIVE_INFINITY) <= progress.processingTime)
+      continue;
     objects++;
-    if (!(unpackValue(value!) as PlannedObject).done) unfinished++;
+    if (!object.done) unfinished++;
   }
-  const packed = await planner.get(addressPrefix(PROGRESS_TABLE, 'keyed', 0) + PROGRESS_KEY);
-  const progress = packed === undefined || packed === null ? undefined : (unpackValue(packed) as Progress);
   return { plans: planner.position, objects, unfinished, watermark: progress?.watermark ?? null };
 }

@@ -252,12 +252,12 @@ export class Ingest {
     if (message.kind === 'bad') batch.builder.undecodable(1, message.reason, message.text);
     else for (const [i, row] of message.rows.entries()) batch.builder.addGiven(row, i + 1);
     const to = batch.builder.rows - from;
-    if (to > 0) batch.pieces.push({ source, name, version: '', from: 0, to, done: true });
+    if (to > 0) batch.pieces.push({ source, name, version: '', from: 0, to, done: true, message: true });
   }
 
   async #flush(name: string): Promise<Gathered | undefined> {
     if ((await this.#planner.planned('', name)) !== undefined) return undefined;
-    const piece: Piece = { source: '', name, version: '', from: 0, to: 0, done: true };
+    const piece: Piece = { source: '', name, version: '', from: 0, to: 0, done: true, message: true };
     return { ...noRows('flush'), pieces: [piece], byReference: false };
   }
 

@@ -36,6 +36,8 @@ export interface Piece {
   readonly prefix?: ContentPrefix | undefined;
   /** The name under which the rows before `from` were read. */
   readonly moved?: string | undefined;
+  /** A message, not an object: what is known of it is forgotten after a time (`MESSAGE_MEMORY_MS`). */
+  readonly message?: boolean | undefined;
   /** The object is no longer there: what is known of it is forgotten. */
   readonly gone?: boolean | undefined;
 }

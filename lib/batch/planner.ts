@@ -1,6 +1,6 @@
 /**
  * The planner: decides what each micro-batch is. It is a partition of its own, with plans for a log and one row a source
- * object for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
+ * object or message for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
  */
 import { createOnce } from '../commit/create-once.ts';
 import { MisaError } from '../errors.ts';
@@ -20,6 +20,7 @@ import { flushedTo, later } from './flushed.ts';
 import { brokenChain, type Environment } from './partition-runner.ts';
 import { decodePlan, encodePlan, type Piece, type Plan, type PlanCounts, type StoredPlan } from './plan.ts';
 import {
+  forgottenMs,
   lastObjectKey,
   OBJECTS_TABLE,
   objectKey,
@@ -191,10 +192,13 @@ export class Planner {
     this.#overtaken = true;
   }
 
-  /** How far a source object is planned; `undefined`: not at all. */
+  /** How far a source object or a message is planned; `undefined`: not at all, or it is forgotten. */
   async planned(source: string, name: string): Promise<PlannedObject | undefined> {
-    // What was forgotten is there as a tombstone.
-    return ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
+    // What is gone is there as a tombstone.
+    const row = ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
+    if (row === undefined) return undefined;
+    // ⚑ log-time: what a compaction has left out was forgotten before, here.
+    return (forgottenMs(row) ?? Number.POSITIVE_INFINITY) <= this.#nextMs() ? undefined : row;
   }
 
   /**
@@ -232,7 +236,7 @@ export class Planner {
     const n = this.state.position + 1;
     if (this.#progress?.kind === 'flush' && this.#flush?.n !== n - 1) throw new FlushUnderWayError(n - 1);
     const closedTo = this.#closedTo();
-    const nowMs = Math.max(clock.now(), this.#progress?.processingTime ?? 0);
+    const nowMs = this.#nextMs();
     const segment = gathered.byReference || gathered.counts.rows === 0 ? null : encodeSegment(gathered.inputs);
     const stored = encodePlan({
       n,
@@ -294,6 +298,11 @@ export class Planner {
     }
     await store.delete([this.log.nameOf(n)]);
     return true;
+  }
+
+  /** The time of the next plan, if it were made now: never before that of the last. */
+  #nextMs(): number {
+    return Math.max(this.#env.clock.now(), this.#progress?.processingTime ?? 0);
   }
 
   #closedTo(): number | null {

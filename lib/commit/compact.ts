@@ -1,16 +1,16 @@
 /**
  * Carries out a compaction: reads its inputs, merges them newest first, writes the outputs, and makes them count by one
- * compare-and-set that holds only if all inputs are still there in order. The state stays the same. Folds go on
- * meanwhile: they add newer L0 SSTs, which does not concern the inputs.
+ * compare-and-set that holds only if all inputs are still there in order. The state stays the same: what it leaves out has
+ * ended. Folds go on meanwhile: they add newer L0 SSTs, which does not concern the inputs.
  */
 import { type LoadedManifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { SstBuilder } from '../sst/builder.ts';
 import { mergeRuns } from '../sst/merge.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 import { createOnce } from './create-once.ts';
+import { expiredBy, StateSstBuilder } from './expiry.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { COMPACTION, type Compaction, type CompactionOptions, olderThan, pickCompaction } from './pick-compaction.ts';
@@ -91,7 +91,7 @@ async function merge(
   compaction: Compaction,
   options: CompactOptions,
 ): Promise<SstRef[]> {
-  const { store, names, path, random } = partition;
+  const { store, names, path, random, expiry } = partition;
   const { inputs, level } = compaction;
   const { sstBytes = COMPACTION.sstBytes, yieldNow, signal } = options;
   const older = olderThan(base.manifest, compaction);
@@ -101,7 +101,7 @@ async function merge(
   const limitBytes = level === 0 ? Number.POSITIVE_INFINITY : sstBytes;
 
   const outputs: SstRef[] = [];
-  let builder: SstBuilder | undefined;
+  let builder: StateSstBuilder | undefined;
   const finish = async (): Promise<void> => {
     if (builder === undefined) return;
     const { info, body } = builder.finish();
@@ -109,11 +109,12 @@ async function merge(
     await createOnce(store, names.sst(path, info.id), body, { signal });
     outputs.push({ ...info, from, to });
   };
+  const isExpired = expiredBy(base, expiry);
   const runs = runsOf(base, inputs).map((ssts) => readRun(partition, ssts, { signal }));
   for await (const chunk of mergeRuns(runs, { dropTombstones: older.length === 0 })) {
     for (const { key, value } of chunk) {
-      if (value === null && !mayHold(older, key)) continue;
-      builder ??= new SstBuilder({ id: random.id(), compression: 'lz4' });
+      if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;
+      builder ??= new StateSstBuilder(random.id(), expiry);
       builder.add(key, value);
       if (builder.bytes >= limitBytes) await finish();
     }

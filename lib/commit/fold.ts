@@ -10,11 +10,11 @@ import { sstsOf } from '../manifest/manifest.ts';
 import { type Decide, editManifest } from '../manifest/manifest-store.ts';
 import { totalsOf } from '../manifest/totals.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { SstBuilder } from '../sst/builder.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeSorted } from '../sst/merge.ts';
 import { greatest } from '../util/numbers.ts';
 import { allOrFirstError, createOnce } from './create-once.ts';
+import { StateSstBuilder } from './expiry.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { type PublishOptions, publishOutputs } from './publish-outputs.ts';
@@ -82,7 +82,7 @@ export function startFold(
   entries: readonly FoldableEntry[],
   options?: RequestOptions,
 ): StartedFold {
-  const { store, names, path, random } = partition;
+  const { store, names, path, random, expiry } = partition;
   const { through, logHash } = base.manifest;
   if (entries.length === 0) throw new MisaError('NO_ENTRIES', `nothing to fold in ${path}`);
   let hash = logHash;
@@ -93,7 +93,7 @@ export function startFold(
   }
   const changes = foldedChanges(base, entries);
   if (changes.length === 0) return { base, entries, sst: null, stored: Promise.resolve() };
-  const builder = new SstBuilder({ id: random.id(), compression: 'lz4' });
+  const builder = new StateSstBuilder(random.id(), expiry);
   for (const { key, value } of changes) builder.add(key, value);
   const { info, body } = builder.finish();
   const stored = createOnce(store, names.sst(path, info.id), body, options).then(() => {});
@@ -134,6 +134,7 @@ export async function publishFold(
         logHash: last.hash,
         sst: current.sst,
         publishedThrough: options?.publishedThrough ?? last.n,
+        ...(last.timeMs === undefined ? {} : { timeMs: last.timeMs }),
         ...closedBy(entries),
         ...countedBy(entries),
       };

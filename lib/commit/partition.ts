@@ -5,6 +5,7 @@ import { loadManifest } from '../manifest/manifest-store.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import type { Random } from '../util/random.ts';
+import type { Expiry } from './expiry.ts';
 
 export interface CommitPartition {
   readonly store: ObjectStore;
@@ -16,6 +17,8 @@ export interface CommitPartition {
   readonly random: Random;
   /** R: how long folded log entries and dropped SSTs are kept, ms. The same for everyone who works on this job. */
   readonly retentionMs: number;
+  /** Of its state; left out: all of it stays until it is deleted. */
+  readonly expiry?: Expiry | undefined;
 }
 
 export function manifestOf(partition: CommitPartition, options?: RequestOptions): Promise<LoadedManifest> {

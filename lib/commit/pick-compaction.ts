@@ -1,6 +1,6 @@
 /**
- * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels. A pure
- * function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
+ * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels; then what
+ * has ended for the greater part, so that state with an end stays small however little comes in. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
  * `docs/decisions/0010-compaction.md`.
  */
 import type { Manifest, SstRef } from '../manifest/manifest.ts';
@@ -44,7 +44,7 @@ export function pickCompaction(manifest: Manifest, options: CompactionOptions = 
     // Over its size only: a level that is full is as it should be.
     if (score > 1 && score > highest) [due, highest] = [i + 1, score];
   }
-  if (highest < 1) return undefined;
+  if (highest < 1) return expired(manifest, options);
   return due === 0 ? intoL1(manifest, options) : down(manifest, due, options);
 }
 
@@ -86,6 +86,17 @@ function down(manifest: Manifest, from: number, options: CompactionOptions): Com
     best = { inputs: [sst, ...below], level: from + 1, move: below.length === 0 && !anyTombstones([sst]) };
   }
   return best!;
+}
+
+/** An SST of a level of which half has ended, where it is: what L0 holds comes down soon enough. */
+function expired({ levels, timeMs }: Manifest, options: CompactionOptions): Compaction | undefined {
+  const { sstBytes = COMPACTION.sstBytes } = options;
+  if (timeMs === undefined) return undefined;
+  for (const [i, ssts] of levels.entries()) {
+    const half = ssts.find(({ halfExpiredMs }) => halfExpiredMs !== undefined && halfExpiredMs <= timeMs);
+    if (half !== undefined) return { inputs: overlapping(ssts, [half], sstBytes), level: i + 1, move: false };
+  }
+  return undefined;
 }
 
 /** The newest L0 SSTs alone, merged into one, where all of L0 with what it overlaps is too much for a batch to wait for. */

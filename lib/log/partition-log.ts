@@ -13,6 +13,8 @@ export interface FoldableEntry {
   readonly previousHash: string;
   readonly bytes: number;
   readonly publishedThrough: number;
+  /** By its maker's clock, never before that of the entry before; `undefined`: it has none. */
+  readonly timeMs?: number | undefined;
   /** In a flush: the greatest time that was closed; `undefined`: none. */
   readonly closedTo?: number | undefined;
   /** What became of its rows; of a plan the rows that it plans. */

@@ -1,6 +1,6 @@
 /**
  * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
- * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `publishedThrough` and `closedTo` only grow; a condemned SST
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `publishedThrough`, `timeMs` and `closedTo` only grow; a condemned SST
  * is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
  * ⚑ late-stamps: every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that
@@ -75,6 +75,7 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     publishedThrough: Math.max(publishedThrough, edit.publishedThrough),
     // What it could not run it has run by now.
     ...(manifest.halted !== null && manifest.halted.n <= edit.through ? { halted: null } : {}),
+    ...(edit.timeMs === undefined ? {} : { timeMs: Math.max(manifest.timeMs ?? edit.timeMs, edit.timeMs) }),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
     ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),
   };

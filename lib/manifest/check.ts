@@ -20,6 +20,12 @@ const shape =
   (v) =>
     isObject(v) && Object.entries(fields).every(([name, check]) => check(v[name]));
 
+const optional =
+  (check: Check): Check =>
+  (v) =>
+    v === undefined || check(v);
+const isNumber: Check = (v) => v !== null && isTime(v);
+
 const isStamped = shape({ id: isText, atMs: isTime });
 const isSst = shape({
   id: isText,
@@ -31,11 +37,8 @@ const isSst = shape({
   maxKey: isText,
   from: isCount,
   to: isCount,
+  halfExpiredMs: optional(isNumber),
 });
-const optional =
-  (check: Check): Check =>
-  (v) =>
-    v === undefined || check(v);
 const ROW: Readonly<Record<string, Check>> = {
   message: isText,
   text: isText,
@@ -79,7 +82,8 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
       emitted: isCount,
     }),
   ),
-  closedTo: (v) => v === undefined || (v !== null && isTime(v)),
+  timeMs: optional(isNumber),
+  closedTo: optional(isNumber),
   roots: list(shape({ name: isText, ssts: list(isText) })),
 };
 

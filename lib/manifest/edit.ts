@@ -12,6 +12,8 @@ export type Edit =
       readonly logHash: string;
       readonly sst: SstRef | null;
       readonly publishedThrough: number;
+      /** Of log entry `through`; left out: it has none. */
+      readonly timeMs?: number | undefined;
       /** The greatest time that flushes among these entries have closed; `undefined`: none. */
       readonly closedTo?: number | undefined;
       /** What became of the rows of these entries. */
@@ -19,7 +21,7 @@ export type Edit =
     }
   /**
    * `outputs` take the place of `inputs`. What is both is moved as it is.
-   * Level 0: a run of adjacent L0 SSTs becomes one. Level i: from L(i−1) and Li (from all L0 SSTs but newer ones, if i = 1).
+   * Level 0: a run of adjacent L0 SSTs becomes one. Level i: from L(i−1) and Li, or Li alone (from all L0 SSTs but newer ones, if i = 1).
    */
   | {
       readonly type: 'compact';

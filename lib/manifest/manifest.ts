@@ -13,6 +13,8 @@ import type { SstInfo } from '../sst/entry.ts';
 export interface SstRef extends SstInfo {
   readonly from: number;
   readonly to: number;
+  /** When half of its entries, or more, have ended, by the log's time. Left out: they never do. */
+  readonly halfExpiredMs?: number | undefined;
 }
 
 export interface Stamped {
@@ -81,6 +83,8 @@ export interface Manifest {
   readonly publishedThrough: number;
   /** What became of the rows of batches up to `through`. Left out: folded before 0.2, or nothing was folded yet. */
   readonly totals?: RowTotals | undefined;
+  /** The time of log entry `through`, where entries have one: the planner's do. It never goes back. */
+  readonly timeMs?: number | undefined;
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
   readonly closedTo?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */

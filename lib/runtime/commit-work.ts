@@ -1,5 +1,5 @@
 /** The commit work of one job: its partitions, and what to fold, compact and collect in them. */
-import { PlannerLog } from '../batch/planner-log.ts';
+import { PlannerLog, plannerExpiry } from '../batch/planner-log.ts';
 import { quarantineOf } from '../batch/run-operators.ts';
 import type { ResultRetention } from '../commit/collect-results.ts';
 import type { CommitWork } from '../commit/commit-loop.ts';
@@ -85,8 +85,10 @@ export function resultRetention(env: CommitEnvironment): ResultRetention | undef
 export function commitPartition(env: CommitEnvironment, path: PartitionPath): CommitPartition {
   const { store, names, random, retentionMs } = env;
   const place = placeOf(path);
-  const log = place === undefined ? new PlannerLog(store, names) : new DataLog(store, names, path);
-  return { store, names, random, retentionMs, path, partition: place?.partition ?? 0, log };
+  const shared = { store, names, random, retentionMs, path };
+  return place === undefined
+    ? { ...shared, partition: 0, log: new PlannerLog(store, names), expiry: plannerExpiry }
+    : { ...shared, partition: place.partition, log: new DataLog(store, names, path) };
 }
 
 export function stagePaths({ stages, partitions }: JobFile): PartitionPath[][] {

@@ -317,6 +317,28 @@ describe('messages', () => {
     expect(await counted(aws)).toBe(7);
   });
 
+  it('⚑ log-time: one that comes again within 30 days of its plan is planned once, and after that it is a new one', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    const DAY_MS = 86_400_000;
+    const days = async (n: number): Promise<void> => {
+      aws.clock.advance(n * DAY_MS);
+      aws.send({ misa: 1, source: 'rows', id: 'the same', rows: some(5) });
+      aws.send({ misa: 1, control: 'flush', id: 'the same flush' });
+      await aws.settle();
+    };
+    await days(0);
+    await days(14);
+    await days(15.5);
+    aws.allCold();
+    await days(0.4);
+    const planned = (): number => aws.plans.reduce((rows, { counts }) => rows + counts.rows, 0);
+    const flushes = (): number => aws.plans.filter(({ kind }) => kind === 'flush').length;
+    expect([planned(), flushes()]).toEqual([5, 1]);
+    await days(0.2);
+    await days(1);
+    expect([planned(), flushes()]).toEqual([10, 2]);
+  });
+
   it('sets aside what is no JSON, or stops there, by the policy of the job', async () => {
     const lenient = new SimulatedAws(totals(), 1);
     lenient.send('{"k":"a", oops');

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { PREFIX_BLOCK_BYTES, PrefixHasher } from '../../lib/batch/content-prefix.ts';
 import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/batch/plan.ts';
+import { objectKey, planChanges, plannerExpiry } from '../../lib/batch/planner-log.ts';
 import { encodeInput, type PartitionInput } from '../../lib/batch/rows.ts';
 import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
 import { writeChange } from '../../lib/log/changes.ts';
@@ -18,7 +19,7 @@ import { readTableState, writeTableState } from '../../lib/runtime/output/table-
 import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
-import { packValue } from '../../lib/util/pack.ts';
+import { packValue, unpackValue } from '../../lib/util/pack.ts';
 
 const folder = new URL('../golden/', import.meta.url);
 
@@ -129,6 +130,33 @@ it('a plan behind a flush', () => {
   };
   const bytes = matches('plan-v1-closed.json', encodePlan(plan).bytes);
   expect(decodePlan(bytes, 'golden', 8).plan).toEqual(plan);
+});
+
+it('a plan of messages', () => {
+  const message = { version: '', from: 0, done: true, message: true } as const;
+  const pieces: Piece[] = [
+    { ...message, source: 'events', name: 'message 2c7f9d1e-8a0b-4c3d-9e5f-60718293a4b5', to: 10 },
+    { ...message, source: '', name: 'message 00112233445566778899', to: 0 },
+  ];
+  const plan: Plan = { ...PLAN, pieces };
+  const bytes = matches('plan-v1-messages.json', encodePlan(plan).bytes);
+  expect(decodePlan(bytes, 'golden', 7).plan).toEqual(plan);
+  const row = { version: '', next: 10, done: true, plannedMs: PLAN.processingTime };
+  const rows = planChanges(plan).filter(({ key }) => key.includes('2c7f9d1e'));
+  expect(rows.map(({ value }) => Buffer.from(value!).toString('hex'))).toEqual([
+    Buffer.from(packValue(row)).toString('hex'),
+  ]);
+});
+
+it('a row of the planner of before, which knows a message for good', () => {
+  const key = Buffer.from('0007066576656e747300066d65737361676520370000', 'hex').toString('latin1');
+  expect(key.slice(1)).toBe(objectKey('events', 'message 7'));
+  const before =
+    '89a776657273696f6ea0a46e6578740aa8706f736974696f6ed40000a4646f6e65c3a473697a65d40000a76d74696d654d73d40000ab636f6e74656e7448617368d40000a6707265666978d40000a56d6f766564d40000';
+  expect(unpackValue(Buffer.from(before, 'hex'))).toEqual({ version: '', next: 10, done: true });
+  expect(plannerExpiry(key, Buffer.from(before, 'hex'))).toBeUndefined();
+  const now = packValue({ version: '', next: 10, done: true, plannedMs: 1_700_000_000_002 });
+  expect(plannerExpiry(key, now)).toBe(1_702_592_000_002);
 });
 
 it('a segment', () => {

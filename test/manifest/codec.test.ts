@@ -65,6 +65,18 @@ describe('codec', () => {
     expect(manifestFault({ ...FULL, totals: { ...totals, late: -1 } })).toMatch(/totals/);
   });
 
+  it('reads and writes when state ends, which older ones leave out', () => {
+    const [first, ...others] = FULL.levels[1]!;
+    const levels = [FULL.levels[0]!, [{ ...first!, halfExpiredMs: 1_702_592_000_000 }, ...others]];
+    const ending: Manifest = { ...FULL, levels, timeMs: 1_700_000_000_002 };
+    const golden = new URL('../golden/manifest-v1-expiry.json', import.meta.url);
+    const bytes = readFileSync(golden);
+    expect(decodeManifest(bytes, NAME)).toEqual(ending);
+    expect(Buffer.from(encodeManifest(ending)).equals(bytes)).toBe(true);
+    expect(manifestFault({ ...ending, timeMs: null })).toMatch(/timeMs/);
+    expect(manifestFault({ ...ending, l0: [{ ...first!, halfExpiredMs: 'soon' }] })).toMatch(/l0/);
+  });
+
   it('notices every changed byte', () => {
     const bytes = Buffer.from(encodeManifest(FULL));
     for (let i = 0; i < bytes.length; i++) {

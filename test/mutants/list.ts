@@ -18,6 +18,7 @@ const frame = at('test/aws/sqs-function.test.ts');
 const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
+const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
 const keptResults = at('test/runtime/results-retention.test.ts');
@@ -37,6 +38,35 @@ const GC = 'lib/commit/gc.ts';
 const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 
 export const MUTANTS: readonly Mutant[] = [
+  // State with an end.
+  {
+    file: 'lib/commit/expiry.ts',
+    from: 'const { timeMs } = loaded.manifest;',
+    to: 'const timeMs = loaded.dateMs;',
+    rule: '⚑ log-time: state ends by the time of the log, not by the clock of the store',
+    tests: [expiry('ends by the time of the last folded entry')],
+  },
+  {
+    file: PLANNER,
+    from: '(forgottenMs(row) ?? Number.POSITIVE_INFINITY) <= this.#nextMs() ? undefined : row',
+    to: 'row',
+    rule: '⚑ log-time: what a compaction may have left out is unknown already',
+    tests: [ingest('one that comes again within 30 days of its plan is planned once')],
+  },
+  {
+    file: 'lib/commit/pick-compaction.ts',
+    from: 'return expired(manifest, options);',
+    to: 'return undefined;',
+    rule: 'what has ended goes from a level that nothing else touches',
+    tests: [expiry('goes from a level that nothing else touches')],
+  },
+  {
+    file: 'lib/commit/compact.ts',
+    from: 'if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;',
+    to: 'if (value === null && !mayHold(older, key)) continue;',
+    rule: 'what has ended goes',
+    tests: [expiry('goes from a level that nothing else touches')],
+  },
   // Reads.
   {
     file: RUNNER,
@@ -604,8 +634,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: 'if (value === null && !mayHold(older, key)) continue;',
-    to: 'if (value === null) continue;',
+    from: 'if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;',
+    to: 'if (value === null || isExpired(key, value)) continue;',
     rule: '⚑ tombstones: kept by a compaction',
     tests: [compact('keeps a tombstone as long as something older may hold its key')],
   },
