@@ -30,6 +30,7 @@ export type {
   TierReads,
 } from './runtime/run-events.ts';
 export type { CsvLayout } from './source/csv-layout.ts';
+export type { FieldDeclaration, Fields, FieldType, RowOfFields } from './source/fields.ts';
 export type { Aggregate, AggregateSpec, Sortable } from './stream/aggregates/aggregate.ts';
 export { type AggregatorFunctions, aggregator } from './stream/aggregates/aggregator.ts';
 export { collect } from './stream/aggregates/collect.ts';

@@ -206,14 +206,14 @@ export class ObjectSource {
     const { env, objects, signal } = this.#options;
     const name = nameOf(object);
     if (planned !== undefined && isOverwritten(planned, object)) throw changedError(name, planned);
-    const { csv } = env.job.sources[this.index]!;
+    const { form } = env.job.sources[this.index]!;
     const options = {
       source: this.index,
       sourceName: this.#name,
       name,
       version: object.etag,
       from: planned,
-      csv,
+      form,
       signal,
     };
     return InputCursor.open(objects.open(object), options);

@@ -21,7 +21,7 @@ export interface CursorOptions {
   readonly version: string;
   /** How far it is planned. */
   readonly from?: { readonly next: number; readonly position?: RowPosition | undefined } | undefined;
-  readonly csv?: OpenOptions['csv'];
+  readonly form?: OpenOptions['form'];
   readonly onBytes?: OpenOptions['onBytes'];
   /** Hashes the text as it is read, so that pieces have a `prefix`; stands where the reading begins. */
   readonly hasher?: PrefixHasher | undefined;
@@ -53,14 +53,14 @@ export class InputCursor {
   #sha256: string | undefined;
 
   private constructor(object: Readable, options: CursorOptions) {
-    const { from, csv, onBytes, signal, hasher, growing } = options;
+    const { from, form, onBytes, signal, hasher, growing } = options;
     this.#options = options;
     this.#position = from?.position;
     this.#rows = openRows(object, {
       // The whole chunk again, so that it ends, and weighs, as it did; text that is hashed begins where its hasher stands.
       fromRow: (hasher === undefined ? from?.position?.row : undefined) ?? from?.next ?? 0,
       near: from?.position,
-      csv,
+      form,
       chunkRows: CHUNK_ROWS,
       // Of text that is hashed as it is read no second hash is wanted.
       onEnd:

@@ -5,7 +5,8 @@
  */
 import { InputError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
-import { rowFault } from '../source/row-limits.ts';
+import { givenRow } from '../source/given-row.ts';
+import { BadRecord } from '../source/text-format.ts';
 import { changesArguments } from '../stream/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operator.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/physical.ts';
@@ -137,11 +138,11 @@ export class SegmentBuilder implements HeadCollector {
     this.#quarantined.push({ source, object, line, operator, reason: `${operator}: ${message}`, text });
   }
 
-  /** As {@link add}, for a row that no decoder of ours has made: sets it aside if it is no plain data, or beyond the limits. */
+  /** As {@link add}, for a row that no decoder of ours has made. */
   addGiven(row: unknown, line: number): void {
-    const fault = rowFault(row);
-    if (fault === undefined) this.add(row, line);
-    else this.undecodable(line, fault, shownRow(row));
+    const taken = givenRow(row, this.#job.sources[this.#object!.source]!.form);
+    if (taken instanceof BadRecord) this.undecodable(line, taken.reason, shownRow(row));
+    else this.add(taken, line);
   }
 
   /** As {@link bad}, for a row that never got as far as {@link add}. */

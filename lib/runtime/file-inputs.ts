@@ -14,7 +14,7 @@ import type { PartitionInput } from '../batch/rows.ts';
 import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { InputError, JobError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
-import type { CsvLayout } from '../source/csv-layout.ts';
+import type { InputForm } from '../source/input-form.ts';
 import { type InputRef, isObject, type LookAt } from '../source/input-ref.ts';
 import { openRows } from '../source/open-rows.ts';
 import type { PhysicalJob } from '../stream/physical.ts';
@@ -67,8 +67,8 @@ export async function replayFiles(
       if (renamed === undefined) throw error;
       return renamed;
     });
-    const { csv } = job.sources[source]!;
-    const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, csv };
+    const { form } = job.sources[source]!;
+    const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, form };
     for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
   }
   if (builder.rows !== plan.counts.rows || builder.quarantined !== plan.counts.quarantined) {
@@ -129,7 +129,7 @@ export interface SourceFilesOptions {
   /** Index of the source in the job, and its name. */
   readonly index: number;
   readonly name: string;
-  readonly csv?: CsvLayout | undefined;
+  readonly form?: InputForm | undefined;
   readonly planner: Planner;
   readonly files: readonly InputRef[];
   /** `undefined`: refuse it, and ask. */
@@ -354,8 +354,8 @@ export class SourceFiles implements SourceInput {
     const hasher = new PrefixHasher();
     let next = 0;
     const growing = this.#growing(ref);
-    const { signal, csv } = this.#options;
-    for await (const chunk of openRows(ref, { growing, csv, signal, onText: (block) => hasher.push(block) })) {
+    const { signal, form } = this.#options;
+    for await (const chunk of openRows(ref, { growing, form, signal, onText: (block) => hasher.push(block) })) {
       next += chunk.rows.length;
       hasher.toLine(chunk.end.line ?? Number.POSITIVE_INFINITY);
     }
@@ -414,7 +414,7 @@ export class SourceFiles implements SourceInput {
       name: path,
       version: versionOf(ref),
       from: planned,
-      csv: this.#options.csv,
+      form: this.#options.form,
       ...(isText(path)
         ? { hasher: await hasherFor(ref, planned) }
         : { prefix: planned?.prefix ?? (await wholePrefix(ref)) }),

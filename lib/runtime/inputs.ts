@@ -77,16 +77,16 @@ export class Inputs {
     const { files, moved, watch, lookAt = fileRef, signal } = options;
     const following = watch !== undefined;
     this.#files = job.sources.map(
-      ({ name, csv }, index) =>
-        new SourceFiles({ index, name, csv, planner, files: files.get(name) ?? [], moved, following, lookAt, signal }),
+      ({ name, form }, index) =>
+        new SourceFiles({ index, name, form, planner, files: files.get(name) ?? [], moved, following, lookAt, signal }),
     );
     const { clock } = options;
     const { maxRows, maxBytes } = job.trigger;
     const bell = this.#bell;
-    this.#streams = job.sources.flatMap(({ name: source, csv }, index) => {
+    this.#streams = job.sources.flatMap(({ name: source, form }, index) => {
       const spec = streams.get(source);
       if (spec === undefined) return [];
-      return new StreamSource({ index, source, csv, spec, planner, clock, bell, maxRows, maxBytes });
+      return new StreamSource({ index, source, form, spec, planner, clock, bell, maxRows, maxBytes });
     });
     this.#sources = [...this.#files.filter(({ name }) => !streams.has(name)), ...this.#streams];
     for (const end of [options.stop, options.signal]) {

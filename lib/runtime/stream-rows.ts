@@ -4,9 +4,9 @@
  */
 import { InputError } from '../errors.ts';
 import { csvFormat } from '../source/csv.ts';
-import type { CsvLayout } from '../source/csv-layout.ts';
 import { decompress } from '../source/decompress.ts';
 import type { Compression } from '../source/format.ts';
+import type { InputForm } from '../source/input-form.ts';
 import { ndjsonFormat } from '../source/ndjson.ts';
 import { decodeRecords } from '../source/records.ts';
 import type { RowChunk } from '../source/rows.ts';
@@ -18,7 +18,7 @@ export interface StreamReading {
   readonly name: string;
   readonly items: AsyncIterable<unknown> | Iterable<unknown>;
   readonly format: StreamFormat;
-  readonly csv?: CsvLayout | undefined;
+  readonly form?: InputForm | undefined;
   readonly compression: Compression;
   /** Rows before this are passed over; the first item is row `firstRow`. */
   readonly firstRow: number;
@@ -58,10 +58,11 @@ export async function* streamParts(reading: StreamReading): AsyncGenerator<Strea
   }
 }
 
-function formatOf({ format, csv, name }: StreamReading) {
-  if (format === 'ndjson') return ndjsonFormat({ path: name, plainJson: false });
-  const { delimiter = format === 'tsv' ? '\t' : ',', header } = csv ?? {};
-  return csvFormat({ path: name, delimiter, header });
+function formatOf({ format, form, name }: StreamReading) {
+  const fields = form?.fields;
+  if (format === 'ndjson') return ndjsonFormat({ path: name, plainJson: false, fields });
+  const { delimiter = format === 'tsv' ? '\t' : ',', header } = form?.csv ?? {};
+  return csvFormat({ path: name, delimiter, header, fields });
 }
 
 function iteratorOf({ items }: StreamReading): AsyncIterator<unknown> | Iterator<unknown> {

@@ -12,10 +12,11 @@ import type { Planner } from '../batch/planner.ts';
 import type { SegmentBuilder } from '../batch/segment-builder.ts';
 import { shownRow } from '../batch/shown-row.ts';
 import { errorText, InputError, MisaError } from '../errors.ts';
-import type { CsvLayout } from '../source/csv-layout.ts';
 import type { Compression } from '../source/format.ts';
-import { rowFault } from '../source/row-limits.ts';
+import { givenRow } from '../source/given-row.ts';
+import type { InputForm } from '../source/input-form.ts';
 import { BAD_ROW, BAD_TEXT_CHARS, type BadRow, type RowChunk } from '../source/rows.ts';
+import { BadRecord } from '../source/text-format.ts';
 import { copyPlain } from '../stream/plain.ts';
 import type { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
@@ -37,7 +38,7 @@ export interface StreamSpec {
 export interface StreamSourceOptions {
   readonly index: number;
   readonly source: string;
-  readonly csv?: CsvLayout | undefined;
+  readonly form?: InputForm | undefined;
   readonly spec: StreamSpec;
   readonly planner: Planner;
   readonly clock: Clock;
@@ -147,7 +148,7 @@ export class StreamSource implements SourceInput {
   }
 
   async #read(): Promise<void> {
-    const { spec, csv, planner, maxRows, maxBytes, bell } = this.#options;
+    const { spec, form, planner, maxRows, maxBytes, bell } = this.#options;
     try {
       const planned = (await planner.planned(this.name, spec.name))?.next ?? 0;
       this.#next = planned;
@@ -157,7 +158,7 @@ export class StreamSource implements SourceInput {
       const { name, format, compression } = spec;
       const skip = { firstRow: opened ? planned : 0, skipRows: opened ? 0 : planned };
       if (this.#stopped) return;
-      this.#reading = streamParts({ name, items, format, csv, compression, ...skip });
+      this.#reading = streamParts({ name, items, format, form, compression, ...skip });
       for await (const part of this.#reading) {
         if ('row' in part) this.#addRow(part.row);
         else this.#addChunk(part.chunk);
@@ -178,8 +179,9 @@ export class StreamSource implements SourceInput {
 
   /** Takes a row that no decoder of ours has made. It waits here as it is now: what gave it may change it meanwhile. */
   #addRow(row: unknown): void {
-    const fault = rowFault(row);
-    const bytes = fault === undefined ? roughBytes(row, 0) : BAD_TEXT_CHARS;
+    const taken = givenRow(row, this.#options.form);
+    const bad = taken instanceof BadRecord ? taken : undefined;
+    const bytes = bad === undefined ? roughBytes(row, 0) : BAD_TEXT_CHARS;
     let last = this.#queue.at(-1);
     if (last?.open !== true || last.chunk.rows.length >= CHUNK_ROWS) {
       const start = { row: this.#next };
@@ -187,10 +189,12 @@ export class StreamSource implements SourceInput {
       last = { chunk, cameMs: this.#options.clock.monotonic(), open: true };
       this.#queue.push(last);
     }
-    const { rows, bad } = last.chunk;
-    if (fault !== undefined) (bad as BadRow[]).push({ index: rows.length, reason: fault, text: shownRow(row) });
-    rows.push(fault === undefined ? copyPlain(row) : BAD_ROW);
-    (last.chunk as { bytes: number }).bytes += bytes;
+    const { chunk } = last;
+    const { rows } = chunk;
+    if (bad !== undefined)
+      (chunk.bad as BadRow[]).push({ index: rows.length, reason: bad.reason, text: shownRow(row) });
+    rows.push(bad === undefined ? copyPlain(taken) : BAD_ROW);
+    (chunk as { bytes: number }).bytes += bytes;
     this.#next++;
     this.#rows++;
     this.#bytes += bytes;

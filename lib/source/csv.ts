@@ -4,8 +4,10 @@
  * are passed over undecoded, and one damaged quote must cost one line, not the rest of the file.
  */
 import { InputError } from '../errors.ts';
+import { cellValue, declaredCell } from './csv-cells.ts';
 import type { CsvLayout } from './csv-layout.ts';
-import { MAX_PROPERTIES } from './row-limits.ts';
+import type { DeclaredFields } from './declared-fields.ts';
+import { HARMLESS_CHARS, MAX_PROPERTIES, rowFault } from './row-limits.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
 /** Longest record, bytes. Also how far a quote that is never closed is followed. */
@@ -17,6 +19,7 @@ export interface CsvOptions {
   readonly delimiter: string;
   /** See {@link CsvLayout}. Default: the first line is the header. */
   readonly header?: CsvLayout['header'];
+  readonly fields?: DeclaredFields | undefined;
   readonly maxBytes?: number;
 }
 
@@ -24,10 +27,18 @@ export interface CsvOptions {
  * Rows are objects by the header's names. Empty lines are no rows. A row with more or fewer cells than there are names is a
  * bad one; where nothing names the columns, a row has as many as it has cells.
  */
-export function csvFormat({ path, delimiter, header, maxBytes = MAX_CSV_RECORD_BYTES }: CsvOptions): TextFormat {
+export function csvFormat(options: CsvOptions): TextFormat {
+  const { path, delimiter, header, fields, maxBytes = MAX_CSV_RECORD_BYTES } = options;
   let columns = header === false ? undefined : header;
   const unnamed = header === false;
   const namedBy = header === undefined ? 'the header has' : 'the job names';
+  /** Of the declared fields. */
+  let places: readonly number[] | undefined;
+  const countFault = (cells: number): string | undefined => {
+    if (columns === undefined)
+      return cells > MAX_PROPERTIES ? `${cells} cells; at most ${MAX_PROPERTIES} are read` : undefined;
+    return cells === columns.length ? undefined : `${cells} cells, but ${namedBy} ${columns.length}`;
+  };
   return {
     maxBytes,
     framesBytes: true,
@@ -55,41 +66,17 @@ export function csvFormat({ path, delimiter, header, maxBytes = MAX_CSV_RECORD_B
     parse(record) {
       const cells = splitRecord(record, delimiter);
       if (cells instanceof BadRecord) return cells;
+      const fault = countFault(cells.length);
+      if (fault !== undefined) return new BadRecord(fault);
+      if (fields !== undefined) {
+        places ??= fields.list.map(({ name }) => columns?.indexOf(name) ?? placeOf(name));
+        return declaredRow(record, cells, places, fields);
+      }
       const row: Record<string, unknown> = {};
-      if (columns === undefined) {
-        if (cells.length > MAX_PROPERTIES) {
-          return new BadRecord(`${cells.length} cells; at most ${MAX_PROPERTIES} are read`);
-        }
-        for (let i = 0; i < cells.length; i++) row[unnamedColumn(i)] = cellValue(cells[i]!);
-        return row;
-      }
-      const names = columns;
-      if (cells.length !== names.length) {
-        return new BadRecord(`${cells.length} cells, but ${namedBy} ${names.length}`);
-      }
-      for (let i = 0; i < names.length; i++) row[names[i]!] = cellValue(cells[i]!);
+      for (let i = 0; i < cells.length; i++) row[columns?.[i] ?? unnamedColumn(i)] = cellValue(cells[i]!);
       return row;
     },
   };
-}
-
-/**
- * The value of a cell, by the cell alone:
- * empty → null; `true`, `True`, `TRUE` (and false) → boolean; a decimal number without leading zeros or plus sign →
- * number, unless it is an integer beyond ±(2^53 − 1) or overflows; all else → text as it stands.
- */
-export function cellValue(cell: string): string | number | boolean | null {
-  if (cell === '') return null;
-  const first = cell.charCodeAt(0);
-  if (first <= 57) {
-    if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(cell)) return cell;
-    const value = Number(cell) + 0; // -0 → 0
-    const exact = Number.isSafeInteger(value) || /[.eE]/.test(cell);
-    return exact && Number.isFinite(value) ? value : cell;
-  }
-  if (cell === 'true' || cell === 'True' || cell === 'TRUE') return true;
-  if (cell === 'false' || cell === 'False' || cell === 'FALSE') return false;
-  return cell;
 }
 
 function crOnly(path: string): InputError {
@@ -147,9 +134,30 @@ function splitRecord(record: string, delimiter: string): string[] | BadRecord {
   }
 }
 
+/** The row of the cells at `places`. */
+function declaredRow(
+  record: string,
+  cells: readonly string[],
+  places: readonly number[],
+  fields: DeclaredFields,
+): unknown {
+  const row = fields.rowOf(({ type }, i) => {
+    const cell = cells[places[i]!];
+    return cell === undefined ? undefined : declaredCell(cell, type);
+  });
+  // What JSON in a cell holds has limits, too.
+  const fault = record.length > HARMLESS_CHARS && !(row instanceof BadRecord) ? rowFault(row) : undefined;
+  return fault === undefined ? row : new BadRecord(fault);
+}
+
 /** The name of a column that has none. @param i its place, from 0 */
 function unnamedColumn(i: number): string {
   return `column${i}`;
+}
+
+/** The place of a column that is named by it; -1: it is none. */
+function placeOf(name: string): number {
+  return /^column(0|[1-9]\d{0,5})$/.test(name) ? Number(name.slice('column'.length)) : -1;
 }
 
 /** Names of the columns; an empty one becomes `columnN`, from 0. */

@@ -3,6 +3,7 @@
  * then damage in one line can pair with damage in another and give rows that no line holds.
  */
 import { errorText, InputError } from '../errors.ts';
+import type { DeclaredFields } from './declared-fields.ts';
 import { HARMLESS_CHARS, MAX_ROW_BYTES, rowFault } from './row-limits.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
@@ -13,11 +14,12 @@ export interface NdjsonOptions {
   readonly path: string;
   /** The name (`.json`) allows one JSON document as well, which is refused. */
   readonly plainJson: boolean;
+  readonly fields?: DeclaredFields | undefined;
   readonly maxBytes?: number;
 }
 
-/** Lines of whitespace are no rows; any JSON value is one. */
-export function ndjsonFormat({ path, plainJson, maxBytes = MAX_LINE_BYTES }: NdjsonOptions): TextFormat {
+/** Lines of whitespace are no rows; any JSON value is one, where no fields are declared. */
+export function ndjsonFormat({ path, plainJson, fields, maxBytes = MAX_LINE_BYTES }: NdjsonOptions): TextFormat {
   return {
     maxBytes,
     framesBytes: false,
@@ -42,7 +44,8 @@ export function ndjsonFormat({ path, plainJson, maxBytes = MAX_LINE_BYTES }: Ndj
         return new BadRecord(`not valid JSON: ${errorText(error)}`);
       }
       const fault = record.length > HARMLESS_CHARS ? rowFault(row) : undefined;
-      return fault === undefined ? row : new BadRecord(fault);
+      if (fault !== undefined) return new BadRecord(fault);
+      return fields === undefined ? row : fields.pick(row);
     },
   };
 }

@@ -5,10 +5,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { errorText, InputError } from '../errors.ts';
 import { csvFormat } from './csv.ts';
-import type { CsvLayout } from './csv-layout.ts';
 import { DamagedStreamError, decompress } from './decompress.ts';
 import type { FileRef } from './file-blocks.ts';
 import { detectFormat, type InputFormat } from './format.ts';
+import type { InputForm } from './input-form.ts';
 import { type InputObject, inputObject, type ObjectReader } from './input-object.ts';
 import { ndjsonFormat } from './ndjson.ts';
 import { decodeParquet } from './parquet.ts';
@@ -23,8 +23,8 @@ export interface OpenOptions {
   readonly toRow?: number | undefined;
   /** A position at or before `fromRow` that an earlier reading of this version of the file gave: seeks there if it can. */
   readonly near?: RowPosition | undefined;
-  /** How CSV is laid out, where it is not as its name says. */
-  readonly csv?: CsvLayout | undefined;
+  /** What the job says of the input's form. */
+  readonly form?: InputForm | undefined;
   /** Most rows of a chunk. Default 4096. */
   readonly chunkRows?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -68,7 +68,11 @@ export async function* openRows(
     const range: RowRange = { fromRow, toRow, chunkRows };
     const chunks =
       format.rows === 'parquet'
-        ? decodeParquet({ path: object.path, size: object.size, reader, signal }, range, progress)
+        ? decodeParquet(
+            { path: object.path, size: object.size, reader, signal, fields: options.form?.fields },
+            range,
+            progress,
+          )
         : decodeText(reader, object.path, format, { ...options, range, start, progress, hash });
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
@@ -91,7 +95,7 @@ interface TextReading {
   readonly onBytes?: OpenOptions['onBytes'];
   readonly onText?: OpenOptions['onText'];
   readonly growing?: boolean | undefined;
-  readonly csv?: CsvLayout | undefined;
+  readonly form?: InputForm | undefined;
 }
 
 async function* decodeText(
@@ -100,9 +104,13 @@ async function* decodeText(
   format: InputFormat,
   reading: TextReading,
 ): AsyncGenerator<RowChunk> {
-  const { range, start, progress, hash, signal, onBytes, onText, growing, csv } = reading;
-  const { delimiter = format.delimiter, header } = csv ?? {};
-  const text = format.rows === 'csv' ? csvFormat({ path, delimiter, header }) : ndjsonFormat({ ...format, path });
+  const { range, start, progress, hash, signal, onBytes, onText, growing, form } = reading;
+  const { delimiter = format.delimiter, header } = form?.csv ?? {};
+  const fields = form?.fields;
+  const text =
+    format.rows === 'csv'
+      ? csvFormat({ path, delimiter, header, fields })
+      : ndjsonFormat({ path, plainJson: format.plainJson, fields });
   if (text.needsHeader && start.row > 0) await readHeader(reader, path, text, signal);
   const raw = watched(reader.blocks(start.offset ?? 0, hash, signal), (block) => onBytes?.(block.length));
   const blocks = watched(decompress(raw, format.compression), onText);

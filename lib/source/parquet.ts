@@ -14,9 +14,11 @@ import { compressors } from 'hyparquet-compressors';
 import { errorText, InputError } from '../errors.ts';
 import { setProperty } from '../util/plain-data.ts';
 import { cutText } from '../util/text.ts';
+import type { DeclaredFields, DeclaredRow } from './declared-fields.ts';
 import type { ObjectReader } from './input-object.ts';
 import { MAX_ROW_DEPTH } from './row-limits.ts';
 import { ChunkBuilder, type RowChunk, type RowRange } from './rows.ts';
+import { BadRecord } from './text-format.ts';
 
 /** Largest row group, decoded bytes. */
 export const MAX_ROW_GROUP_BYTES = 1024 ** 3;
@@ -83,6 +85,8 @@ export interface ParquetInput {
   readonly size: number;
   readonly reader: ObjectReader;
   readonly signal?: AbortSignal | undefined;
+  /** Only their columns are read. */
+  readonly fields?: DeclaredFields | undefined;
 }
 
 /**
@@ -96,10 +100,11 @@ export async function* decodeParquet(
   { fromRow, toRow, chunkRows }: RowRange,
   progress: { rows: number },
 ): AsyncGenerator<RowChunk> {
-  const { path } = input;
+  const { path, fields } = input;
   const file = await bufferOf(input);
   const metadata = await readMetadata(path, file);
-  const decimals = decimalScales(metadata);
+  const columns = columnsOf(metadata, fields);
+  const names = fields?.list.map(({ name }) => name).filter((name) => columns.has(name));
   let groupStart = 0;
   for (const group of metadata.row_groups) {
     const groupRows = Number(group.num_rows);
@@ -118,14 +123,15 @@ export async function* decodeParquet(
         parsers,
         utf8: false,
         geoparquet: false,
+        ...(names === undefined ? {} : { columns: names }),
       };
-      const records = await parquetReadObjects(range).catch((error) => {
+      const records = await readRecords(range, names).catch((error) => {
         throw unreadable(path, first, error);
       });
       const rowBytes = Number(group.total_byte_size) / groupRows;
       for (let at = 0; at < records.length; at += chunkRows) {
         const chunk = new ChunkBuilder({ row: first + at });
-        for (const record of records.slice(at, at + chunkRows)) addRow(chunk, record, decimals);
+        for (const record of records.slice(at, at + chunkRows)) addRow(chunk, record, columns, fields);
         progress.rows = first + at + chunk.rows.length;
         yield chunk.build({ row: progress.rows }, Math.round(rowBytes * chunk.rows.length));
       }
@@ -203,25 +209,45 @@ function nameTwice({ schema }: FileMetaData): string | undefined {
   return found;
 }
 
-function addRow(chunk: ChunkBuilder, record: Record<string, unknown>, decimals: ReadonlyMap<string, number>): void {
-  let bad: string | undefined;
-  let why = '';
+/** A range without columns has rows all the same. */
+async function readRecords(
+  range: Parameters<typeof parquetReadObjects>[0] & { readonly rowStart: number; readonly rowEnd: number },
+  names: readonly string[] | undefined,
+): Promise<Record<string, unknown>[]> {
+  if (names?.length === 0) return Array.from({ length: range.rowEnd - range.rowStart }, () => ({}));
+  return parquetReadObjects(range);
+}
+
+function addRow(
+  chunk: ChunkBuilder,
+  record: Record<string, unknown>,
+  columns: ReadonlyMap<string, Column>,
+  fields: DeclaredFields | undefined,
+): void {
+  let fault: string | undefined;
   for (const name of Object.keys(record)) {
-    const scale = decimals.get(name);
-    const value = record[name];
-    record[name] =
-      scale !== undefined && typeof value === 'number' ? Number(value.toFixed(scale)) : plain(value, MAX_ROW_DEPTH - 1);
-    const given = record[name];
-    if (given instanceof Unreadable && bad === undefined) {
-      bad = name;
-      why = given.why;
-    }
+    const given = columnValue(record[name], columns.get(name)!);
+    record[name] = given;
+    if (given instanceof Unreadable) fault ??= `column ${JSON.stringify(name)} ${given.why}`;
   }
-  if (bad === undefined) chunk.add(record, 0);
-  else {
-    const shown = JSON.stringify(record, (_, value) => (value instanceof Unreadable ? '\ufffd' : value));
-    chunk.addBad(`column ${JSON.stringify(bad)} ${why}`, shown, 0);
-  }
+  let row: DeclaredRow | BadRecord = record;
+  if (fault !== undefined) row = new BadRecord(fault);
+  else if (fields !== undefined) row = fields.pick(record);
+  if (row instanceof BadRecord) chunk.addBad(row.reason, shown(record), 0);
+  else chunk.add(row, 0);
+}
+
+function shown(record: Record<string, unknown>): string {
+  return JSON.stringify(record, (_, value) =>
+    value instanceof Unreadable ? '\ufffd' : typeof value === 'bigint' ? plain(value, 0) : value,
+  );
+}
+
+function columnValue(value: unknown, { scale, exact, isTime }: Column): unknown {
+  if (scale !== undefined && typeof value === 'number') return Number(value.toFixed(scale));
+  if (exact && typeof value === 'bigint') return value;
+  if (isTime && typeof value === 'number') return new Date(value);
+  return plain(value, MAX_ROW_DEPTH - 1);
 }
 
 /**
@@ -245,19 +271,36 @@ function plain(value: unknown, levels: number): unknown {
   return copy;
 }
 
-/** Scales of decimal columns at the top level; they come as products with a binary rounding error. */
-function decimalScales({ schema }: FileMetaData): Map<string, number> {
-  const scales = new Map<string, number>();
+/** What is to be known of a column at the top level. */
+interface Column {
+  /** Of decimals: they come as products with a binary rounding error. */
+  readonly scale: number | undefined;
+  /** 64-bit integers are given as they are: the declared field makes of them what it is. */
+  readonly exact: boolean;
+  /** For a declared timestamp: its values are milliseconds, whatever numbers of the source are. */
+  readonly isTime: boolean;
+}
+
+function columnsOf({ schema }: FileMetaData, fields: DeclaredFields | undefined): Map<string, Column> {
+  const types = new Map(fields?.list.map(({ name, type }) => [name, type]));
+  const columns = new Map<string, Column>();
   let at = 1;
   const skip = (): void => {
     for (let children = schema[at++]?.num_children ?? 0; children > 0; children--) skip();
   };
   while (at < schema.length) {
-    const { name, converted_type, scale } = schema[at]!;
-    if (converted_type === 'DECIMAL') scales.set(name, scale ?? 0);
+    const { name, type, converted_type, logical_type, scale } = schema[at]!;
+    const declared = types.get(name);
+    const isTime =
+      type === 'INT96' || logical_type?.type === 'TIMESTAMP' || converted_type?.startsWith('TIMESTAMP') === true;
+    columns.set(name, {
+      scale: converted_type === 'DECIMAL' ? (scale ?? 0) : undefined,
+      exact: declared !== undefined && declared !== 'json',
+      isTime: isTime && declared === 'timestamp',
+    });
     skip();
   }
-  return scales;
+  return columns;
 }
 
 function floorDivide(value: bigint, by: bigint): bigint {

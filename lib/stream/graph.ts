@@ -4,6 +4,7 @@
  * so that it does not matter which copy of the package built them.
  */
 import type { CsvLayout } from '../source/csv-layout.ts';
+import type { Fields } from '../source/fields.ts';
 import type { AggregateDefinition } from './aggregates/aggregate.ts';
 import type { StandardSchema } from './source.ts';
 import type { EventTimeUnit } from './time.ts';
@@ -19,6 +20,7 @@ export interface SourceNode {
   readonly schema: StandardSchema | undefined;
   readonly eventTime: UserFunction | undefined;
   readonly csv?: CsvLayout | undefined;
+  readonly fields?: Fields | undefined;
   readonly eventTimeUnit?: EventTimeUnit | undefined;
   /** `undefined`: event time, if any, but no watermark. */
   readonly delayMs: number | undefined;
@@ -123,9 +125,9 @@ export function hasEventTime(node: StreamNode): boolean {
   }
 }
 
-/** The units of the sources that a stream is of. */
+/** The units of event times that are numbers, of the sources that a stream is of: declared timestamps are in ms by then. */
 export function eventTimeUnitsOf(node: StreamNode): ReadonlySet<EventTimeUnit | undefined> {
-  if (node.kind === 'source') return new Set([node.eventTimeUnit]);
+  if (node.kind === 'source') return new Set([node.fields === undefined ? node.eventTimeUnit : undefined]);
   return new Set(inputsOf(node).flatMap((input) => [...eventTimeUnitsOf(input)]));
 }
 

@@ -36,6 +36,7 @@ function optionsOf(node: StreamNode): unknown[] {
         node.idleAfterMs ?? null,
         // Only where they are given, so that the hash of other jobs is what it was.
         ...(node.csv === undefined ? [] : [{ csv: [node.csv.delimiter ?? null, node.csv.header ?? null] }]),
+        ...(node.fields === undefined ? [] : [{ fields: Object.entries(node.fields) }]),
         ...(node.eventTimeUnit === undefined ? [] : [{ eventTimeUnit: node.eventTimeUnit }]),
       ];
     case 'event-time':

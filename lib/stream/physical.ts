@@ -3,7 +3,7 @@
  * stages, the stateful operators of each stage, and named outputs. `job()` builds this from the pipeline; the engine knows
  * nothing of builders.
  */
-import type { CsvLayout } from '../source/csv-layout.ts';
+import type { InputForm } from '../source/input-form.ts';
 import type { Operator } from './operator.ts';
 
 /** Where rows go when they leave the head or an operator. */
@@ -24,8 +24,8 @@ export type Push<C extends Collector = Collector> = (row: unknown, time: number,
 
 export interface PhysicalSource {
   readonly name: string;
-  /** How its CSV is laid out. */
-  readonly csv?: CsvLayout | undefined;
+  /** What the job says of the form of its input. */
+  readonly form?: InputForm | undefined;
   /**
    * Takes one decoded input row through schema, event time and the stateless operators.
    * @throws {BadRow} the row cannot be used @throws {OperatorFailure} a function of the user threw

@@ -4,6 +4,8 @@
  * affair. What a user's function throws is wrapped where it is called, once, so that what comes behind it keeps its own
  * name.
  */
+import { DeclaredFields } from '../source/declared-fields.ts';
+import type { InputForm } from '../source/input-form.ts';
 import { assertPlain } from '../util/plain-data.ts';
 import type { Calls } from './calls.ts';
 import {
@@ -68,7 +70,7 @@ export class PushCompiler {
     const push = schema === undefined ? timed : validated(schema, `schema of source ${name}`, timed);
     return {
       name,
-      csv: node.csv,
+      form: formOf(node),
       push: (row, to) => push(row, Number.NaN, to),
       watermarks: this.#generatorsOf(node),
     };
@@ -144,6 +146,10 @@ export class PushCompiler {
     visit(source);
     return [...found].sort((a, b) => a - b);
   }
+}
+
+function formOf({ csv, fields, eventTimeUnit }: SourceNode): InputForm {
+  return { csv, fields: fields === undefined ? undefined : new DeclaredFields(fields, eventTimeUnit) };
 }
 
 /** Each gets a row of its own, copied before the first can change it. */

@@ -91,6 +91,36 @@ describe('objects', () => {
     }
   });
 
+  it('takes declared fields out of objects and messages alike', async () => {
+    const rows = source('rows', { fields: { k: 'string', v: 'integer' } });
+    const declared = physical(
+      job(
+        'totals',
+        { all: rows, sums: rows.keyBy((r) => r.k).aggregate({ n: count(), s: sum((r) => r.v) }) },
+        { outputMode: 'update' },
+      ),
+      { trigger: { maxRows: 100, maxBytes: 1 << 20, maxWaitMs: 0 }, partitions: 2 },
+    );
+    const aws = new SimulatedAws(declared, 1);
+    const more = (row: Row) => ({ more: [row], ...row });
+    announce(aws, 'a.ndjson', ndjson([...some(50).map(more), { k: 1, v: 1 }]));
+    announce(
+      aws,
+      'b.csv',
+      Buffer.from(
+        `x,v,k\n${some(50)
+          .map(({ k, v }) => `1,${v},${k}\n`)
+          .join('')}1,x,k\n`,
+      ),
+    );
+    aws.send([...some(50).map(more), { k: 'k' }, { k: 'k', v: '7' }]);
+    await aws.settle();
+    const all = (await rowsOf(aws.store, aws.job, 'all')).flat();
+    const byValue = (a: unknown, b: unknown): number => (a as Row).v - (b as Row).v;
+    expect(all.sort(byValue)).toEqual([...some(50), ...some(50), ...some(50)].sort(byValue));
+    expect(aws.plans.reduce((quarantined, plan) => quarantined + plan.counts.quarantined, 0)).toBe(4);
+  });
+
   it('goes on in the middle of a compressed one after being killed, whatever request that was', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const aws = new SimulatedAws(totals(), seed, { kill: 0.4 });

@@ -1,7 +1,8 @@
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cellValue, csvFormat } from '../../lib/source/csv.ts';
+import { csvFormat } from '../../lib/source/csv.ts';
+import { cellValue } from '../../lib/source/csv-cells.ts';
 import { fileRef, openRows, type RowChunk } from '../../lib/source/index.ts';
 import { decode, makeFile, readRows, seen } from './helpers.ts';
 
@@ -87,7 +88,7 @@ describe('CSV', () => {
     }
     for (const delimiter of ['\t', '|', ' ', '\x01']) {
       const path = await makeFile('x.csv', `a${delimiter}1\n`);
-      expect(await readRows(path, { csv: { delimiter, header: ['s', 'n'] } })).toMatchObject([
+      expect(await readRows(path, { form: { csv: { delimiter, header: ['s', 'n'] } } })).toMatchObject([
         { line: 1, value: { s: 'a', n: 1 } },
       ]);
     }

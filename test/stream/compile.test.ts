@@ -353,8 +353,24 @@ describe('what identifies a job', () => {
       { eventTimeUnit: 's' },
       { eventTimeUnit: 'us' },
     ] as const;
-    expect(new Set(all.map(hash)).size).toBe(all.length);
+    const fields = [
+      { k: 'string', t: 'number' },
+      { k: 'string', t: 'number?' },
+      { k: 'string', t: 'integer' },
+      { t: 'number', k: 'string' },
+      { k: 'string', t: 'number', more: 'json' },
+    ] as const;
+    const declared = fields.map((some) => compileJob(job('j', source('in', { fields: some }))).headHash);
+    expect(new Set([...all.map(hash), ...declared]).size).toBe(all.length + fields.length);
     expect(hash({})).toBe('e01c1b44adfa057f556fbf8e4cd32279');
+  });
+
+  test('declared timestamps are in milliseconds behind their source, whatever their unit', () => {
+    const seconds = source('in', { fields: { t: 'timestamp' }, eventTimeUnit: 's', eventTime: (r) => r.t, delay: 0 });
+    const windows = seconds.keyBy(() => 0).window(tumbling(5));
+    const physical = compileJob(job('j', windows.aggregate({ n: count() })));
+    expect(push(physical, { t: 1500 }).seen).toEqual([[0, 1500]]);
+    expect(physical.sources[0]!.form!.fields!.pick({ t: 1.5 })).toEqual({ t: 1500 });
   });
 
   test('event times behind a source are in its unit', () => {

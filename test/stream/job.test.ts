@@ -161,6 +161,17 @@ const refusals: [what: string, code: string, make: () => unknown, message?: RegE
     () => source('in', { csv: { header: ['a', 'b', 'a'] } }),
     /two columns "a"/,
   ],
+  ['fields that are none', 'BAD_SOURCE', () => source('in', any({ fields: ['a'] })), /an object of names and types/],
+  ['no fields', 'BAD_SOURCE', () => source('in', any({ fields: {} })), /names no field/],
+  ['a field of no type', 'BAD_SOURCE', () => source('in', any({ fields: { a: 'text' } })), /"a".*"text".*'string'/],
+  ['a field of a type that is no text', 'BAD_SOURCE', () => source('in', any({ fields: { a: null } })), /type null/],
+  ['a field __proto__', 'BAD_SOURCE', () => source('in', any({ fields: { ['__proto__']: 'string' } })), /__proto__/],
+  [
+    'a unit where no time is declared',
+    'BAD_SOURCE',
+    () => source('in', { fields: { a: 'number' }, eventTimeUnit: 's' }),
+    /declare the time as 'timestamp'/,
+  ],
   ['a column __proto__', 'BAD_SOURCE', () => source('in', { csv: { header: ['__proto__'] } }), /__proto__/],
   [
     'event times of two units in one',

@@ -3,7 +3,7 @@
 // biome-ignore-all assist: as above
 /** What must and must not compile against the public API; checked by `tsc`, never run. */
 import { job, source, tumbling, sliding, session, table, count, sum, avg, min, max, maxBy, first, last, countDistinct, quantile, collect, topN, aggregator, duration } from 'misa';
-import type { Stream, RowOf, StandardSchema, Job } from 'misa';
+import type { Stream, RowOf, RowOfFields, StandardSchema, Job } from 'misa';
 import { testJob } from 'misa/testing';
 
 type Eq<A, B> = (<X>() => X extends A ? 1 : 2) extends (<X>() => X extends B ? 1 : 2) ? true : false;
@@ -20,6 +20,22 @@ source<Flight>('csv', { csv: { header: false }, eventTimeUnit: 'ns' });
 source<Flight>('csv', { eventTimeUnit: 'sec' });
 // @ts-expect-error the header is named, or not there
 source<Flight>('csv', { csv: { header: true } });
+
+const events = source('events', {
+  fields: { user: 'string', amount: 'number', n: 'integer', at: 'timestamp', ok: 'boolean', tag: 'string?', seen: 'timestamp?', extra: 'json', more: 'json?' },
+  eventTime: (e) => e.at,
+  delay: '1 min',
+});
+is<Eq<RowOf<typeof events>, { user: string; amount: number; n: number; at: number; ok: boolean; tag: string | null; seen: number | null; extra: unknown; more: unknown }>>();
+// @ts-expect-error there is no such field
+source('events', { fields: { user: 'string' }, eventTime: (e) => e.at });
+// @ts-expect-error there is no such type
+source('events', { fields: { user: 'text' } });
+// @ts-expect-error it may be null
+events.keyBy((e) => e.user).aggregate({ x: sum((e) => e.tag) });
+const declaredFields = { user: 'string', at: 'timestamp' } as const;
+const events2 = source('events', { fields: declaredFields });
+is<Eq<RowOf<typeof events2>, RowOfFields<typeof declaredFields>>>();
 
 const hourly = flights.filter((f) => f.dep_delay > 0).keyBy((f) => f.carrier).window(tumbling('1 hour'));
 const agg = hourly.aggregate({ departures: count(), meanDelay: avg((f) => f.dep_delay), worst: max((f) => f.dep_delay) });
@@ -93,6 +109,8 @@ l.process({ init: () => 0, onRow(row, ctx) { ctx.state += row.t; ctx.emit(1); } 
 declare const schema: StandardSchema<unknown, Flight>;
 const s2 = source('s2', { schema, eventTime: (f) => f.event_time });
 is<Eq<RowOf<typeof s2>, Flight>>();
+const s3 = source('s3', { fields: { carrier: 'string' }, schema, eventTime: (f) => f.event_time });
+is<Eq<RowOf<typeof s3>, Flight>>();
 
 job('kept', agg, { results: { retention: '7 days' } });
 job('kept', agg, { results: { retention: 1000 } });

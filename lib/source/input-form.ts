@@ -1,0 +1,10 @@
+/** What a job says of the form of a source's input; without a word the name of the input, and its rows, say it. */
+import type { CsvLayout } from './csv-layout.ts';
+import type { DeclaredFields } from './declared-fields.ts';
+
+export interface InputForm {
+  /** How CSV is laid out, where it is not as its name says. */
+  readonly csv?: CsvLayout | undefined;
+  /** What rows are made of; `undefined`: of all that they hold. */
+  readonly fields?: DeclaredFields | undefined;
+}
