@@ -4,12 +4,14 @@ import { measureCommit } from './commit-run.ts';
 import { benchCompaction } from './compaction.ts';
 import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
+import { measureSmall } from './small-run.ts';
 import { benchSst } from './sst.ts';
 
 const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   batch: measureBatches,
   commit: measureCommit,
   memory: measureMemory,
+  small: measureSmall,
   sst: benchSst,
   compaction: benchCompaction,
 };

@@ -12,6 +12,7 @@ import { benchFiles } from './files.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
 import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
+import { benchSmall } from './small.ts';
 
 export interface BenchOptions {
   /** Fewer and shorter runs: to see that all works, not to quote. */
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   batch: benchBatch,
   sst: benchFiles,
   commit: benchCommit,
+  small: benchSmall,
   memory: benchMemory,
   deployed: benchDeployed,
 };

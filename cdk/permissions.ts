@@ -85,6 +85,7 @@ export class Permissions {
       this.#write(
         ...planned,
         `${ANY_EPOCH}/*/manifest`,
+        `${ANY_EPOCH}/*/unnamed`,
         `${ANY_EPOCH}/*/sst/*`,
         `${ANY_EPOCH}/deleted-results`,
         `${ANY_EPOCH}/maintain`,

@@ -35,7 +35,7 @@ export type CompactResult =
       readonly compaction: Compaction;
       readonly outputs: readonly SstRef[];
     }
-  /** Another compaction took the inputs, or this one took longer than half the retention: its outputs are for GC. */
+  /** Another compaction took the inputs, or this one took so long that its outputs may be condemned: they are for GC. */
   | { readonly outcome: 'overtaken'; readonly loaded: LoadedManifest };
 
 /**
@@ -66,15 +66,15 @@ async function publishCompaction(
   outputs: readonly SstRef[],
   { signal }: RequestOptions,
 ): Promise<CompactResult> {
-  const { store, names, path, random, retentionMs } = partition;
+  const { store, names, path, random } = partition;
   const { inputs, level, move } = compaction;
   const result = await editManifest(
     store,
     names.manifest(path),
     (loaded) => {
       // ⚑ may-name: own SSTs may be on their way out, and were built in vain. The next compaction reads the manifest anew.
-      if (!move && !mayName(outputs, base, loaded, retentionMs)) return undefined;
-      return { type: 'compact', inputs: inputs.map((sst) => sst.id), outputs, level };
+      if (!move && !mayName(base, loaded)) return undefined;
+      return { type: 'compact', inputs: inputs.map((sst) => sst.id), outputs, writtenAfterMs: base.dateMs, level };
     },
     { nonce: random.id(), signal },
   );

@@ -111,7 +111,7 @@ export async function publishFold(
   started: StartedFold,
   options?: PublishOptions,
 ): Promise<FoldResult> {
-  const { store, names, path, random, retentionMs } = partition;
+  const { store, names, path, random } = partition;
   const { entries } = started;
   const after = started.base.manifest.through;
   const last = entries.at(-1)!;
@@ -122,8 +122,8 @@ export async function publishFold(
     names.manifest(path),
     async (loaded) => {
       if (loaded.manifest.through !== after) return undefined;
-      // ⚑ may-name: levels alone have changed. the SST stands as it is, unless it may be on its way out.
-      if (current.sst !== null && !mayName([current.sst], current.base, loaded, retentionMs)) {
+      // ⚑ may-name: levels alone have changed. The SST stands as it is, unless it may be on its way out.
+      if (current.sst !== null && !mayName(current.base, loaded)) {
         current = startFold(partition, loaded, entries, options);
         await current.stored;
       }
@@ -133,6 +133,7 @@ export async function publishFold(
         through: last.n,
         logHash: last.hash,
         sst: current.sst,
+        writtenAfterMs: current.base.dateMs,
         publishedThrough: options?.publishedThrough ?? last.n,
         ...(last.timeMs === undefined ? {} : { timeMs: last.timeMs }),
         ...closedBy(entries),

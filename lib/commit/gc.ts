@@ -1,8 +1,7 @@
 /**
  * Garbage collection, and the only code that deletes (results: `collect-results.ts`). ⚑ condemn-first: first the manifest says
  * what goes, by compare-and-set; then it is deleted, so that no edit can name what is going. What a dead collector left over,
- * the next one finds: condemned SSTs by their listing, log entries by their numbers. Whatever cannot be read stops it before
- * anything is deleted.
+ * the next one finds by listing. A manifest that cannot be read stops it before anything is deleted.
  */
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { editManifest, loadManifest } from '../manifest/manifest-store.ts';
@@ -12,7 +11,8 @@ import { greatest, smallest } from '../util/numbers.ts';
 import { collectResults, type ResultRetention } from './collect-results.ts';
 import { allOrFirstError } from './create-once.ts';
 import { type CommitPartition, manifestOf } from './partition.ts';
-import { planCollect, type StoredSst, settledThrough } from './plan-collect.ts';
+import { planCollect, planDelete, type StoredSst, settledThrough } from './plan-collect.ts';
+import { loadUnnamed, saveUnnamed } from './unnamed.ts';
 
 /** Names in one delete request. */
 const DELETE_AT_ONCE = 1000;
@@ -68,9 +68,7 @@ export async function collect(partition: CommitPartition, options: CollectOption
   );
   const { manifest, dateMs } = loaded;
 
-  const condemned = new Set(manifest.condemned.map((sst) => sst.id));
-  const going = stored.filter((sst) => condemned.has(sst.id)).map((sst) => names.sst(path, sst.id));
-  const done = [await deleteBounded(store, going, options)];
+  const done = [await collectSsts(partition, loaded, stored, options)];
   const numbered = path === PLANNER ? [names.logPrefix(path), names.segmentPrefix()] : [names.logPrefix(path)];
   for (const prefix of numbered) done.push(await deleteThrough(store, prefix, manifest.collectedThrough, options));
   if (path !== PLANNER) {
@@ -220,6 +218,31 @@ export async function collectEpoch(
     options,
   );
   return { outcome: 'collected', deleted: going.length };
+}
+
+/** Deletes what is condemned and has been unnamed for a retention, and notes what else is condemned. */
+async function collectSsts(
+  { store, names, path, retentionMs }: CommitPartition,
+  loaded: LoadedManifest,
+  stored: readonly StoredSst[],
+  options: CollectBounds,
+): Promise<{ deleted: number; left: boolean }> {
+  const none = new Map<string, number>();
+  if (planDelete(loaded, stored, none, retentionMs).unnamed.size === 0) return { deleted: 0, left: false };
+  const known = await loadUnnamed(store, names, path, options);
+  const { due, unnamed } = planDelete(loaded, stored, known, retentionMs);
+  const done = await deleteBounded(
+    store,
+    due.map((id) => names.sst(path, id)),
+    options,
+  );
+  const gone = new Set(due.slice(0, done.deleted));
+  const kept = new Map([...unnamed].filter(([id]) => !gone.has(id)));
+  // Nothing new, and nothing of it gone: as it is noted.
+  if (kept.size !== known.size || [...kept.keys()].some((id) => !known.has(id))) {
+    await saveUnnamed(store, names, path, kept, options);
+  }
+  return done;
 }
 
 async function listSsts({ store, names, path }: CommitPartition, options: RequestOptions): Promise<StoredSst[]> {

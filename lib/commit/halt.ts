@@ -14,6 +14,8 @@ import type { CommitPartition } from './partition.ts';
 type Halting = Pick<CommitPartition, 'store' | 'names' | 'path' | 'random'>;
 
 const REASON_CHARS = 2000;
+/** Rows of one partition, or of all input, that may be set aside one by one. */
+export const MAX_SKIPS = 100;
 
 /** People have to act before this partition, or the planning, goes on. */
 export class HaltedError extends MisaError {
@@ -42,6 +44,7 @@ export async function halt(
 /**
  * @param skipRow sets the row aside that it was halted at, if it was one
  * @returns what it was halted for; `null`: it was not
+ * @throws {MisaError} `TOO_MANY_SKIPS`
  */
 export async function resumeHalted(
   { store, names, path, random }: Halting,
@@ -53,11 +56,21 @@ export async function resumeHalted(
     names.manifest(path),
     ({ manifest }) => {
       was = manifest.halted;
-      return was === null ? undefined : { type: 'resume', skip: skipRow ? skipOf(was) : undefined };
+      if (was === null) return undefined;
+      const skip = skipRow ? skipOf(was) : undefined;
+      if (skip !== undefined && (manifest.skips?.length ?? 0) >= MAX_SKIPS) throw tooMany(path);
+      return { type: 'resume', skip };
     },
     { nonce: random.id() },
   );
   return was;
+}
+
+function tooMany(path: string): MisaError {
+  return new MisaError(
+    'TOO_MANY_SKIPS',
+    `${MAX_SKIPS} rows of ${path} are set aside by hand already. Let the job set such rows aside itself: onBadRow: 'quarantine', or onError: 'quarantine'`,
+  );
 }
 
 function skipOf({ n, row, planHash }: Halt): Skip | undefined {

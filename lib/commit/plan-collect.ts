@@ -1,10 +1,13 @@
 /**
- * What garbage collection may do to a partition's manifest, as data. There is one way out for an SST: condemned by an edit,
- * then deleted, then forgotten. So an SST that an edit could still name is never deleted, and one that is to be deleted is
- * never lost sight of, wherever a collector dies.
+ * What garbage collection may do in a partition, as data. An SST is condemned when the manifest does not name it and it was
+ * written before the time that the manifest says; so one that an edit could still name is never deleted, however long a
+ * committer sleeps. Then it stays a retention longer, for those who read an older manifest, counted from a collection
+ * that found it condemned: it was replaced before that. Nothing else has to be remembered of it: what is in the store and not
+ * in the manifest is found by listing, wherever a committer or a collector died.
  */
 import type { Edit } from '../manifest/edit.ts';
-import { type LoadedManifest, type Stamped, sstsOf } from '../manifest/manifest.ts';
+import { type LoadedManifest, namedBy } from '../manifest/manifest.ts';
+import type { Unnamed } from './unnamed.ts';
 
 /** An SST that is in the store. */
 export interface StoredSst {
@@ -25,7 +28,7 @@ export interface CollectLimits {
  * manifest in time goes back there.
  */
 export function settledThrough({ manifest, dateMs }: LoadedManifest, retentionMs: number): number {
-  const settled = manifest.folds.findLast((fold) => isPast(fold.atMs, dateMs, retentionMs));
+  const settled = manifest.folds.findLast(({ atMs }) => atMs !== null && dateMs - atMs > retentionMs);
   return Math.max(manifest.collectedThrough, settled?.through ?? 0);
 }
 
@@ -39,34 +42,55 @@ export function planCollect(
   { retentionMs, keepLogsAfter }: CollectLimits,
 ): (Edit & { type: 'collect' }) | undefined {
   const { manifest, dateMs } = loaded;
-  const past = ({ atMs }: { readonly atMs: number | null }): boolean => isPast(atMs, dateMs, retentionMs);
-  const idOf = ({ id }: { readonly id: string }): string => id;
-
-  const rooted = new Set(manifest.roots.flatMap((root) => root.ssts));
-  const known = new Set([...sstsOf(manifest), ...manifest.dropped, ...manifest.condemned].map(idOf));
-  const expired = manifest.dropped.filter((sst) => past(sst) && !rooted.has(sst.id));
-  const orphans = stored.filter((sst) => !known.has(sst.id) && isPast(sst.modifiedMs, dateMs, retentionMs));
-  const condemn = [...expired, ...orphans].map(idOf);
-
-  const there = new Set(stored.map(idOf));
-  const forget = manifest.condemned.filter((sst) => past(sst) && !there.has(sst.id)).map(idOf);
-
+  // Half a retention: that long a committer has to write SSTs and to name them.
+  const condemnedMs = Math.floor(dateMs - retentionMs / 2);
+  const condemnable = condemnedAt({ ...manifest, condemnedMs }, stored, retentionMs);
+  const more = condemnable.length > condemnedAt(manifest, stored, retentionMs).length;
   const settled = settledThrough(loaded, retentionMs);
   const collectedThrough = Math.max(
     manifest.collectedThrough,
     Math.min(settled, manifest.publishedThrough, keepLogsAfter),
   );
-
-  const unstamped = ({ atMs }: Pick<Stamped, 'atMs'>): boolean => atMs === null;
   const due =
-    condemn.length > 0 ||
-    forget.length > 0 ||
+    more ||
     collectedThrough > manifest.collectedThrough ||
-    // Nothing to do but to start the clock: without it, an idle partition would keep everything for ever.
-    [...manifest.folds, ...manifest.dropped, ...manifest.condemned].some(unstamped);
-  return due ? { type: 'collect', condemn, forget, collectedThrough } : undefined;
+    // Nothing to do but to start the clock: without it, an idle partition would keep its log for ever.
+    manifest.folds.some(({ atMs }) => atMs === null);
+  if (!due) return undefined;
+  return { type: 'collect', condemnedMs: more ? condemnedMs : manifest.condemnedMs, collectedThrough };
 }
 
-function isPast(atMs: number | null, nowMs: number, retentionMs: number): boolean {
-  return atMs !== null && nowMs - atMs > retentionMs;
+export interface SstsToCollect {
+  /** To be deleted: condemned, and known for a retention to be so. */
+  readonly due: readonly string[];
+  /** All that are condemned, with the time since when that is known. */
+  readonly unnamed: Unnamed;
+}
+
+/**
+ * @param loaded as it was before `stored` was listed, or newer
+ * @param known what earlier collections have noted
+ */
+export function planDelete(
+  loaded: LoadedManifest,
+  stored: readonly StoredSst[],
+  known: Unnamed,
+  retentionMs: number,
+): SstsToCollect {
+  const { manifest, dateMs } = loaded;
+  const ids = condemnedAt(manifest, stored, retentionMs);
+  // ⚑ late-stamps: this manifest does not name it, so the edit that replaced it came before.
+  const unnamed = new Map(ids.map((id) => [id, known.get(id) ?? dateMs]));
+  return { due: ids.filter((id) => dateMs - unnamed.get(id)! > retentionMs), unnamed };
+}
+
+/** SSTs that are not named and surely condemned: an eighth of a retention lies between, should the store's clocks differ. */
+function condemnedAt(
+  manifest: LoadedManifest['manifest'],
+  stored: readonly StoredSst[],
+  retentionMs: number,
+): string[] {
+  const named = namedBy(manifest);
+  const before = manifest.condemnedMs - retentionMs / 8;
+  return stored.filter(({ id, modifiedMs }) => modifiedMs < before && !named.has(id)).map(({ id }) => id);
 }

@@ -1,13 +1,13 @@
 /**
  * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
- * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `publishedThrough`, `timeMs` and `closedTo` only grow; a condemned SST
- * is never named; compaction and collection leave the state that the SSTs mean as it is.
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `condemnedMs`, `publishedThrough`, `timeMs` and `closedTo` only
+ * grow; a condemned SST is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
  * ⚑ late-stamps: every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that
  * showed it, and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, never before.
  */
 import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
-import { type Manifest, type Skip, type SstRef, type Stamped, sstsOf } from './manifest.ts';
+import { type Manifest, namedBy, type Skip, sstsOf } from './manifest.ts';
 import { addTotals } from './totals.ts';
 
 /** Nonces kept. A committer that slept through more edits than this finds its edit's effect instead. */
@@ -33,8 +33,6 @@ export function applyEdit(manifest: Manifest, edit: Edit, { nonce, seenAtMs }: E
     version: manifest.version + 1,
     nonces: [...manifest.nonces, nonce].slice(-MAX_NONCES),
     folds: manifest.folds.map(stamp),
-    condemned: manifest.condemned.map(stamp),
-    dropped: manifest.dropped.map(stamp),
   };
   const changes = change(stamped, edit);
   return isConflict(changes) ? changes : { ...stamped, ...changes };
@@ -66,7 +64,7 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
   const { through, publishedThrough } = manifest;
   if (through !== edit.after) return no('through', `folded through ${through}, not ${edit.after}`);
   if (edit.through <= edit.after) return no('through', `nothing to fold after ${edit.after}`);
-  if (edit.sst !== null && isCondemned(manifest, edit.sst)) return no('condemned', `SST ${edit.sst.id} is condemned`);
+  if (edit.sst !== null && edit.writtenAfterMs < manifest.condemnedMs) return condemned(edit.sst.id);
   return {
     through: edit.through,
     logHash: edit.logHash,
@@ -76,16 +74,19 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     // What it could not run it has run by now.
     ...(manifest.halted !== null && manifest.halted.n <= edit.through ? { halted: null } : {}),
     ...(edit.timeMs === undefined ? {} : { timeMs: Math.max(manifest.timeMs ?? edit.timeMs, edit.timeMs) }),
+    ...(manifest.skips === undefined ? {} : { skips: manifest.skips.filter((s) => isAhead(s, edit.through)) }),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
     ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),
   };
 }
 
+function resume({ skips = [] }: Manifest, skip: Skip | undefined): Changes {
+  return skip === undefined ? { halted: null } : { halted: null, skips: [...skips, skip] };
+}
+
 /** Rows that are skipped: in a partition those of batches to come; in the planner's manifest all, as files may be read again. */
-function resume({ skips = [], through }: Manifest, skip: Skip | undefined): Changes {
-  if (skip === undefined) return { halted: null };
-  const kept = skips.filter((s) => s.place === undefined || s.n > through);
-  return { halted: null, skips: [...kept, skip] };
+function isAhead({ place, n }: Skip, through: number): boolean {
+  return place === undefined || n > through;
 }
 
 /** Half as many, if they are too many: the newest stays, and what goes was to be kept shorter than its successor. */
@@ -95,14 +96,14 @@ function thinned(folds: Manifest['folds']): Manifest['folds'] {
 }
 
 function compact(manifest: Manifest, edit: Edit & { type: 'compact' }): Changes | Conflict {
-  const { inputs, outputs, level } = edit;
+  const { inputs, outputs, writtenAfterMs, level } = edit;
   const isInput = idSet(inputs);
   const found = sstsOf(manifest).filter(isInput);
   if (found.length !== inputs.length || found.some((sst, i) => sst.id !== inputs[i])) {
     return no('inputs', `of ${inputs.length} inputs ${found.length} are there in order`);
   }
-  const condemned = outputs.find((sst) => isCondemned(manifest, sst));
-  if (condemned !== undefined) return no('condemned', `SST ${condemned.id} is condemned`);
+  const written = outputs.find((sst) => !isInput(sst));
+  if (written !== undefined && writtenAfterMs < manifest.condemnedMs) return condemned(written.id);
 
   const first = manifest.l0.findIndex(isInput);
   const fromL0 = manifest.l0.filter(isInput).length;
@@ -113,7 +114,6 @@ function compact(manifest: Manifest, edit: Edit & { type: 'compact' }): Changes 
   const ordered = level === 0 ? adjacent && outputs.length <= 1 : oldest && (fromL0 === 0 || level === 1);
   if (elsewhere || !ordered) return no('inputs', `these inputs cannot go to L${level} in this order`);
 
-  const isKept = idSet(outputs.map((sst) => sst.id));
   const others = manifest.l0.filter((sst) => !isInput(sst));
   const l0 = level === 0 ? [...others.slice(0, first), ...outputs, ...others.slice(first)] : others;
   const levels = manifest.levels.map((ssts) => ssts.filter((sst) => !isInput(sst)));
@@ -127,46 +127,28 @@ function compact(manifest: Manifest, edit: Edit & { type: 'compact' }): Changes 
     levels[level - 1] = merged;
   }
   while (levels.at(-1)?.length === 0) levels.pop();
-  const gone: Stamped[] = found.filter((sst) => !isKept(sst)).map(({ id }) => ({ id, atMs: null }));
-  return { l0, levels, dropped: [...manifest.dropped, ...gone] };
+  return { l0, levels };
 }
 
-function collect(manifest: Manifest, edit: Edit & { type: 'collect' }): Changes | Conflict {
-  const used = new Set([...sstsOf(manifest).map((sst) => sst.id), ...manifest.roots.flatMap((root) => root.ssts)]);
-  const dying = new Set(manifest.condemned.map((c) => c.id));
-  const wanted = edit.condemn.find((id) => used.has(id));
-  if (wanted !== undefined) return no('in-use', `SST ${wanted} is needed`);
-  const unknown = edit.forget.find((id) => !dying.has(id));
-  if (unknown !== undefined) return no('in-use', `SST ${unknown} is not condemned`);
-  const forgotten = idSet(edit.forget);
-  const condemn = idSet(edit.condemn);
+function collect(manifest: Manifest, edit: Edit & { type: 'collect' }): Changes {
   const collectedThrough = Math.max(manifest.collectedThrough, Math.min(edit.collectedThrough, manifest.through));
   return {
-    condemned: [
-      ...manifest.condemned.filter((c) => !forgotten(c)),
-      ...edit.condemn.filter((id) => !dying.has(id)).map((id) => ({ id, atMs: null })),
-    ],
-    dropped: manifest.dropped.filter((d) => !condemn(d)),
+    condemnedMs: Math.max(manifest.condemnedMs, edit.condemnedMs),
     collectedThrough,
     folds: manifest.folds.filter((f) => f.through > collectedThrough),
   };
 }
 
-/** What only the root before kept alive counts as dropped by this edit: its readers get a retention, too. */
 function setRoot(manifest: Manifest, name: string, ssts: readonly string[] | undefined): Changes | Conflict {
+  const named = namedBy(manifest);
+  const lost = ssts?.find((id) => !named.has(id));
+  if (lost !== undefined) return no('gone', `SST ${lost} is not named any more`);
   const others = manifest.roots.filter((root) => root.name !== name);
-  const roots = ssts === undefined ? others : [...others, { name, ssts }];
-  const kept = new Set([...sstsOf(manifest).map((sst) => sst.id), ...manifest.dropped.map((d) => d.id)]);
-  const lost = ssts?.find((id) => !kept.has(id));
-  if (lost !== undefined) return no('in-use', `SST ${lost} is not kept any more`);
-  const wasKept = idSet(manifest.roots.find((root) => root.name === name)?.ssts ?? []);
-  const isKept = idSet(roots.flatMap((root) => root.ssts));
-  const dropped = manifest.dropped.map((d) => (wasKept(d) && !isKept(d) ? { ...d, atMs: null } : d));
-  return { roots, dropped };
+  return { roots: ssts === undefined ? others : [...others, { name, ssts }] };
 }
 
-function isCondemned(manifest: Manifest, { id }: SstRef): boolean {
-  return manifest.condemned.some((c) => c.id === id);
+function condemned(id: string): Conflict {
+  return no('condemned', `SST ${id} may have been condemned since it was written`);
 }
 
 function idSet(ids: readonly string[]): (of: { readonly id: string }) => boolean {

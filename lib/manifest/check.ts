@@ -25,8 +25,6 @@ const optional =
   (v) =>
     v === undefined || check(v);
 const isNumber: Check = (v) => v !== null && isTime(v);
-
-const isStamped = shape({ id: isText, atMs: isTime });
 const isSst = shape({
   id: isText,
   size: isCount,
@@ -66,8 +64,7 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   logHash: isText,
   l0: list(isSst),
   levels: list(list(isSst)),
-  condemned: list(isStamped),
-  dropped: list(isStamped),
+  condemnedMs: isCount,
   halted: (v) => v === null || isHalt(v),
   skips: optional(list(isSkip)),
   publishedThrough: isCount,
@@ -97,7 +94,7 @@ export function manifestFault(value: unknown): string | undefined {
 }
 
 function meaningFault(manifest: Manifest): string | undefined {
-  const { through, collectedThrough, folds, levels, condemned, dropped, roots } = manifest;
+  const { through, collectedThrough, folds, levels, roots } = manifest;
   if (collectedThrough > through)
     return `it collected the log up to ${collectedThrough} and folded it up to ${through}`;
   let last = collectedThrough;
@@ -118,17 +115,10 @@ function meaningFault(manifest: Manifest): string | undefined {
         return `SSTs ${level[k - 1]!.id} and ${level[k]!.id} of L${i + 1} overlap`;
     }
   }
-  const going = new Set<string>();
-  for (const { id } of [...condemned, ...dropped]) {
-    if (live.has(id)) return `SST ${id} is named and on its way out`;
-    if (going.has(id)) return `SST ${id} is on its way out twice`;
-    going.add(id);
-  }
-  const dying = new Set(condemned.map((c) => c.id));
-  const kept = new Set([...live, ...dropped.map((d) => d.id)]);
-  for (const { name, ssts } of roots) {
-    const lost = ssts.find((id) => dying.has(id) || !kept.has(id));
-    if (lost !== undefined) return `root ${name} needs SST ${lost}, which is not kept`;
+  const names = new Set<string>();
+  for (const { name } of roots) {
+    if (names.has(name)) return `it has root ${name} twice`;
+    names.add(name);
   }
   return undefined;
 }

@@ -8,7 +8,8 @@ import { manifestFault } from './check.ts';
 import type { Manifest } from './manifest.ts';
 
 const KIND = 'manifest';
-const VERSION = 1;
+/** Version 1 also listed the SSTs that wait to be deleted. */
+const VERSION = 2;
 
 /** @throws {MisaError} `BAD_MANIFEST`: a bug of the caller; nothing was written */
 export function encodeManifest(manifest: Manifest): Uint8Array {
@@ -19,10 +20,10 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
 
 /**
  * @param object the object's name, for errors
- * @throws {CorruptionError} @throws {MisaError} `NEWER_FORMAT`
+ * @throws {CorruptionError} @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT`
  */
 export function decodeManifest(bytes: Uint8Array, object: string): Manifest {
-  const manifest = decodeEnvelope<unknown>(KIND, VERSION, bytes, object);
+  const manifest = decodeEnvelope<unknown>(KIND, VERSION, bytes, object, VERSION);
   const fault = manifestFault(manifest);
   if (fault !== undefined) throw new CorruptionError(object, fault);
   return manifest as Manifest;

@@ -11,6 +11,8 @@ export type Edit =
       /** Hash of log entry `through`. */
       readonly logHash: string;
       readonly sst: SstRef | null;
+      /** `sst` was written after this, by the store's clock. */
+      readonly writtenAfterMs: number;
       readonly publishedThrough: number;
       /** Of log entry `through`; left out: it has none. */
       readonly timeMs?: number | undefined;
@@ -29,35 +31,31 @@ export type Edit =
       readonly inputs: readonly string[];
       /** Sorted by key, without overlap. */
       readonly outputs: readonly SstRef[];
+      /** Outputs that are no inputs were written after this, by the store's clock. */
+      readonly writtenAfterMs: number;
       readonly level: number;
     }
-  /** GC: condemns SSTs, forgets condemned ones that are deleted, announces that the log up to `collectedThrough` goes. */
-  | {
-      readonly type: 'collect';
-      /** Orphans, and dropped SSTs whose retention has passed: deleted after this edit, and only after it. */
-      readonly condemn: readonly string[];
-      readonly forget: readonly string[];
-      readonly collectedThrough: number;
-    }
+  /** GC: condemns what was written before a time and is not named, and announces that the log up to `collectedThrough` goes. */
+  | { readonly type: 'collect'; readonly condemnedMs: number; readonly collectedThrough: number }
   | { readonly type: 'halt'; readonly halt: Halt }
   /** Takes the halt out; `skip`: and sets the row aside that it was halted at. */
   | { readonly type: 'resume'; readonly skip?: Skip | undefined }
   | { readonly type: 'published'; readonly through: number }
-  /** Replaces the root of that name if there is one. */
+  /** Replaces the root of that name if there is one. Only of SSTs that this manifest names. */
   | { readonly type: 'setRoot'; readonly name: string; readonly ssts: readonly string[] }
   | { readonly type: 'removeRoot'; readonly name: string };
 
 export type ConflictKind =
   /** Another fold went through. */
   | 'through'
-  /** An SST that it names is condemned. */
+  /** An SST that it names is or may be condemned. */
   | 'condemned'
   /** The inputs of a compaction are not all there in order. */
   | 'inputs'
   /** The outputs overlap what is at that level by now. */
   | 'overlap'
-  /** An SST to be condemned or forgotten is in use, or one that a root needs is gone. */
-  | 'in-use';
+  /** An SST that a root needs is not named any more. */
+  | 'gone';
 
 /** Why an edit cannot be applied to this manifest: a value, because losing a race is no error. */
 export interface Conflict {

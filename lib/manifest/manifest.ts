@@ -1,6 +1,7 @@
 /**
  * A partition's root: which SSTs and how much of the log make up its state. Plain JSON data, changed only by
- * compare-and-set, by commit code, through `applyEdit`.
+ * compare-and-set, by commit code, through `applyEdit`. Its size follows the state, never how many edits there were: what
+ * waits to be deleted is listed elsewhere (`commit/unnamed.ts`).
  *
  * Times: `atMs: null` means "not seen by a later edit yet". The next edit stamps it with the store's clock as of the read
  * that showed it, which is certainly after the compare-and-set that made it; so a retention that runs from the stamp never
@@ -15,11 +16,6 @@ export interface SstRef extends SstInfo {
   readonly to: number;
   /** When half of its entries, or more, have ended, by the log's time. Left out: they never do. */
   readonly halfExpiredMs?: number | undefined;
-}
-
-export interface Stamped {
-  readonly id: string;
-  readonly atMs: number | null;
 }
 
 export interface Halt {
@@ -71,10 +67,11 @@ export interface Manifest {
   readonly l0: readonly SstRef[];
   /** `levels[0]` is L1. Each sorted by `minKey`, without overlap. */
   readonly levels: readonly (readonly SstRef[])[];
-  /** Orphans that are being deleted: no edit may name them any more. */
-  readonly condemned: readonly Stamped[];
-  /** SSTs that compaction replaced; deleted when a retention has passed. */
-  readonly dropped: readonly Stamped[];
+  /**
+   * SSTs that were written before this, by the store's clock, and are not named here are condemned: no edit names them ever
+   * again, and they are deleted. Epoch ms, only grows; 0: none.
+   */
+  readonly condemnedMs: number;
   /** A batch that cannot run; the partition waits until it is repaired. */
   readonly halted: Halt | null;
   /** Rows that a person has said to skip. */
@@ -100,8 +97,7 @@ export const EMPTY_MANIFEST: Manifest = {
   logHash: '',
   l0: [],
   levels: [],
-  condemned: [],
-  dropped: [],
+  condemnedMs: 0,
   halted: null,
   publishedThrough: 0,
   roots: [],
@@ -118,4 +114,9 @@ export interface LoadedManifest {
 /** All SSTs a manifest names for reading, newest first. */
 export function sstsOf(manifest: Manifest): SstRef[] {
   return [...manifest.l0, ...manifest.levels.flat()];
+}
+
+/** Ids of all SSTs that a manifest keeps, for reading or for its roots. */
+export function namedBy(manifest: Manifest): Set<string> {
+  return new Set([...sstsOf(manifest).map(({ id }) => id), ...manifest.roots.flatMap(({ ssts }) => ssts)]);
 }

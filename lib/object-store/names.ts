@@ -36,6 +36,8 @@ export interface Names {
   sst(path: PartitionPath, id: string): string;
   sstPrefix(path: PartitionPath): string;
   manifest(path: PartitionPath): string;
+  /** SSTs that wait to be deleted; advisory. */
+  unnamed(path: PartitionPath): string;
   /** Tries of a batch that was tried before; advisory. */
   starts(path: PartitionPath): string;
   warm(path: PartitionPath, n: number, version: number): string;
@@ -83,6 +85,7 @@ export function names(job: string, epoch: number): Names {
     sst: (path, id) => `${root}/${path}/sst/${id}`,
     sstPrefix: (path) => `${root}/${path}/sst/`,
     manifest: (path) => `${root}/${path}/manifest`,
+    unnamed: (path) => `${root}/${path}/unnamed`,
     starts: (path) => `${root}/${path}/starts`,
     warm: (path, n, version) => `${root}/${path}/warm/${pad(n)}-${version}`,
     warmPrefix: (path) => `${root}/${path}/warm/`,

@@ -20,10 +20,11 @@ export function encodeEnvelope(kind: string, version: number, body: unknown): Ui
 
 /**
  * @param object the object's name, for errors
+ * @param oldest the oldest version that is still read
  * @throws {CorruptionError} not such an object, or damaged
- * @throws {MisaError} `NEWER_FORMAT`: written by a newer Misa
+ * @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT`: written by another Misa
  */
-export function decodeEnvelope<T>(kind: string, version: number, bytes: Uint8Array, object: string): T {
+export function decodeEnvelope<T>(kind: string, version: number, bytes: Uint8Array, object: string, oldest = 1): T {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const header = HEADER.exec(text);
   if (header === null || !text.endsWith('}')) throw new CorruptionError(object, `it is no Misa ${kind}`);
@@ -32,6 +33,7 @@ export function decodeEnvelope<T>(kind: string, version: number, bytes: Uint8Arr
   const body = text.slice(prefix.length, -1);
   if (hex8(crc32(body)) !== crc) throw new CorruptionError(object, 'its checksum is wrong');
   if (Number(foundVersion) > version) throw newerFormat(object, Number(foundVersion), version);
+  if (Number(foundVersion) < oldest) throw olderFormat(object, Number(foundVersion), oldest);
   return JSON.parse(body) as T;
 }
 
@@ -40,5 +42,13 @@ export function newerFormat(object: string, found: number, known: number): MisaE
   return new MisaError(
     'NEWER_FORMAT',
     `${object} has format version ${found}, and this Misa reads up to ${known}. Use the newer Misa that wrote it.`,
+  );
+}
+
+/** What to throw for an object of a version that this program knows no more. */
+export function olderFormat(object: string, found: number, known: number): MisaError {
+  return new MisaError(
+    'OLDER_FORMAT',
+    `${object} has format version ${found}, and this Misa reads from ${known} on. Use the Misa that wrote it, or start with a new store.`,
   );
 }

@@ -114,7 +114,15 @@ async function deployed({ sinkOutputs = ['out'] as readonly string[] } = {}) {
         }
       }
       published = n;
-      const fold = { type: 'fold', after, through: n, logHash: '', sst: null, publishedThrough: n } as const;
+      const fold = {
+        type: 'fold',
+        after,
+        through: n,
+        logHash: '',
+        sst: null,
+        writtenAfterMs: 0,
+        publishedThrough: n,
+      } as const;
       for (const path of ['s0/p0', 's0/p1', PLANNER]) {
         await editManifest(store, NAMES.manifest(path), () => fold, { nonce: `fold-${edits++}` });
       }

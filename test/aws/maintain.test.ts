@@ -216,7 +216,15 @@ describe('garbage collection', () => {
   async function fill(memory: ObjectStore, paths: readonly string[], logs: number): Promise<void> {
     for (const path of paths) {
       for (let n = 1; n <= logs; n++) await memory.create(NAMES.log(path, n), new Uint8Array(1));
-      const fold = { type: 'fold', after: 0, through: logs, logHash: '', sst: null, publishedThrough: logs } as const;
+      const fold = {
+        type: 'fold',
+        after: 0,
+        through: logs,
+        logHash: '',
+        sst: null,
+        writtenAfterMs: 0,
+        publishedThrough: logs,
+      } as const;
       await editManifest(memory, NAMES.manifest(path), () => fold, { nonce: 'fill' });
     }
   }

@@ -69,7 +69,10 @@ describe('what a function writes', () => {
     ['FoldRole', ['e*/*/sst/*', 'e*/*/manifest', 'e*/out/*']],
     ['CompactRole', ['e*/*/sst/*', 'e*/*/manifest']],
     ['PreloadRole', ['e*/*/warm/*']],
-    ['MaintainRole', ['e*/seg/*', 'e*/plan/*', 'e*/*/manifest', 'e*/*/sst/*', 'e*/deleted-results', 'e*/maintain']],
+    [
+      'MaintainRole',
+      ['e*/seg/*', 'e*/plan/*', 'e*/*/manifest', 'e*/*/unnamed', 'e*/*/sst/*', 'e*/deleted-results', 'e*/maintain'],
+    ],
   ])('%s', (role, names) => {
     expect(objectsOf(role, 'PutObject')).toEqual(names.map((name) => `misa/departures/${name}`));
   });

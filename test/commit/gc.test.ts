@@ -3,7 +3,9 @@ import { compact } from '../../lib/commit/compact.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import { collect, collectEpoch, collectJob, keepLogsAfter } from '../../lib/commit/gc.ts';
 import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
-import { planCollect, settledThrough } from '../../lib/commit/plan-collect.ts';
+import { settledThrough } from '../../lib/commit/plan-collect.ts';
+import { loadUnnamed, saveUnnamed } from '../../lib/commit/unnamed.ts';
+import { StoreError } from '../../lib/errors.ts';
 import type { Edit } from '../../lib/manifest/edit.ts';
 import { editManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, PLANNER } from '../../lib/object-store/names.ts';
@@ -75,6 +77,7 @@ describe('log entries', () => {
       through: 2,
       logHash: read.entry.hash,
       sst: null,
+      writtenAfterMs: 0,
       publishedThrough: 1,
     };
     expect(manifest.through).toBe(1);
@@ -122,56 +125,179 @@ describe('log entries', () => {
   });
 });
 
+/** An SST of this age is condemned where the manifest does not name it. */
+const CONDEMNED = R / 2 + R / 8;
+
 describe('SSTs (invariant 6)', () => {
-  it('that were replaced stay a retention, are condemned, deleted and then forgotten', async () => {
+  /** What waits to be deleted, by when it was found. */
+  async function waiting(world: World): Promise<[string, number][]> {
+    return [...(await loadUnnamed(world.memory, NAMES, PATH))];
+  }
+
+  it('that were replaced stay a retention after they were found to be, and nothing is left of them', async () => {
     const world = await folded(4);
-    await compact(world.partition());
-    expect(await world.stored()).toHaveLength(5);
+    const replaced = (await world.manifest()).l0.map(({ id }) => id).sort();
+    // However old they are by then.
+    world.clock.advance(10 * R);
     await collect(world.partition(), noReaders);
+    await compact(world.partition());
+    await collect(world.partition(), noReaders);
+    expect(await waiting(world)).toEqual(replaced.map((id) => [id, world.clock.now()]));
     world.clock.advance(R);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toHaveLength(5);
+    world.clock.advance(1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toEqual((await world.manifest()).levels[0]!.map(({ id }) => id));
+    expect(await listAll(world.memory, NAMES.unnamed(PATH))).toEqual([]);
+    expect(await world.state()).toEqual(world.expectedState());
+  });
+
+  it('stay a retention after the compare-and-set that replaced them, however long the compaction slept before (⚑ late-stamps)', async () => {
+    const world = await folded(4);
+    world.clock.advance(10 * R);
+    const { hooks, asleep, wake } = sleepAt((call) => call.op === 'compareAndSet', 'before');
+    const compacting = compact(world.partition(hookedStore(world.memory, hooks)));
+    await asleep;
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R / 4);
+    wake();
+    expect(await compacting).toMatchObject({ outcome: 'compacted' });
+    for (let i = 0; i < 4; i++) {
+      await collect(world.partition(), noReaders);
+      expect(await world.stored()).toHaveLength(5);
+      world.clock.advance(R / 4);
+    }
     await collect(world.partition(), noReaders);
     expect(await world.stored()).toHaveLength(5);
     world.clock.advance(1);
     await collect(world.partition(), noReaders);
     expect(await world.stored()).toHaveLength(1);
-    expect(await world.manifest()).toMatchObject({ dropped: [], condemned: [{}, {}, {}, {}] });
-    for (let i = 0; i < 2; i++) {
-      world.clock.advance(R + 1);
-      await collect(world.partition(), noReaders);
-    }
-    expect(await world.manifest()).toMatchObject({ condemned: [] });
     expect(await world.state()).toEqual(world.expectedState());
   });
 
-  it('that no manifest names are condemned before they are deleted, when they are a retention old (⚑ condemn-first)', async () => {
+  it('that were named once more after a collection saw them not are counted from their end (⚑ late-stamps)', async () => {
+    const world = await folded(3);
+    await world.append({ a: '4' });
+    const { hooks, asleep, wake } = sleepAt((call) => call.op === 'compareAndSet', 'before');
+    const folding = fold(world.partition(hookedStore(world.memory, hooks)));
+    await asleep;
+    // Its SST is in the store, and no manifest names it.
+    world.clock.advance(R / 4);
+    await collect(world.partition(), noReaders);
+    expect(await waiting(world)).toEqual([]);
+    wake();
+    expect(await folding).toMatchObject({ outcome: 'folded' });
+    world.clock.advance(2 * R);
+    await compact(world.partition());
+    await collect(world.partition(), noReaders);
+    expect((await waiting(world)).map(([, atMs]) => atMs)).toEqual([1, 2, 3, 4].map(() => world.clock.now()));
+    expect(await world.stored()).toHaveLength(5);
+  });
+
+  it('that no manifest names are condemned before they are deleted, a retention later (⚑ condemn-first)', async () => {
     const world = await folded(1);
     const orphan = NAMES.sst(PATH, 'orphan');
     await world.memory.create(orphan, new Uint8Array(1));
-    const store = countingStore(world.memory);
-    world.clock.advance(R);
-    await collect(world.partition(store), noReaders);
-    expect(store.count('delete')).toBe(0);
+    world.clock.advance(CONDEMNED);
+    await collect(world.partition(), noReaders);
+    expect(await world.manifest()).toMatchObject({ condemnedMs: 0 });
     world.clock.advance(1);
-    store.reset();
-    await collect(world.partition(store), noReaders);
-    const cas = store.calls.find((call) => call.op === 'compareAndSet')!;
-    const deleted = store.calls.find((call) => call.op === 'delete' && call.names.includes(orphan))!;
-    expect(cas.index).toBeLessThan(deleted.index);
-    expect((await world.manifest()).condemned.map((sst) => sst.id)).toEqual(['orphan']);
+    await collect(world.partition(), noReaders);
+    expect(await world.manifest()).toMatchObject({ condemnedMs: world.clock.now() - R / 2 });
+    expect(await waiting(world)).toEqual([['orphan', world.clock.now()]]);
+    world.clock.advance(R);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toContain('orphan');
+    world.clock.advance(1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).not.toContain('orphan');
   });
 
-  it('are forgotten a retention after they were condemned, and not while they are in the store', async () => {
+  it('are not noted before the edit that condemns them, nor are they where it is lost (⚑ condemn-first)', async () => {
     const world = await folded(1);
-    const base = await manifestOf(world.partition());
-    const plan = (agoMs: number, stored: string[]) => {
-      const condemned = [{ id: 'orphan', atMs: base.dateMs - agoMs }];
-      const loaded = { ...base, manifest: { ...base.manifest, condemned } };
-      const listed = stored.map((id) => ({ id, modifiedMs: 0 }));
-      return planCollect(loaded, listed, { retentionMs: R, keepLogsAfter: 0 });
+    await world.memory.create(NAMES.sst(PATH, 'orphan'), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    const store = countingStore(world.memory);
+    await collect(world.partition(store), noReaders);
+    const edits = store.calls.filter((call) => call.op === 'compareAndSet');
+    const noted = store.calls.find((call) => call.op === 'put')!;
+    expect(edits).toHaveLength(1);
+    expect(edits[0]!.index).toBeLessThan(noted.index);
+
+    await world.memory.delete([NAMES.unnamed(PATH)]);
+    await world.memory.create(NAMES.sst(PATH, 'second'), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    const lost = hookedStore(world.memory, {
+      before: (call) => {
+        if (call.op === 'compareAndSet') throw new StoreError('DOWN', 'it is down');
+      },
+    });
+    await expect(collect(world.partition(lost), noReaders)).rejects.toThrow('it is down');
+    expect(await waiting(world)).toEqual([]);
+  });
+
+  it('wait a retention longer where the note of them is lost or damaged', async () => {
+    const world = await folded(1);
+    await world.memory.create(NAMES.sst(PATH, 'orphan'), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    await collect(world.partition(), noReaders);
+    await world.memory.put(NAMES.unnamed(PATH), Buffer.from('no envelope'));
+    world.clock.advance(R + 1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).toContain('orphan');
+    expect(await waiting(world)).toEqual([['orphan', world.clock.now()]]);
+    world.clock.advance(R + 1);
+    await collect(world.partition(), noReaders);
+    expect(await world.stored()).not.toContain('orphan');
+  });
+
+  it('a note that is older than they are, or of SSTs that are gone, does no harm', async () => {
+    const world = await folded(1);
+    const [live] = await world.stored();
+    await saveUnnamed(
+      world.memory,
+      NAMES,
+      PATH,
+      new Map([
+        ['gone', 1],
+        [live!, 1],
+      ]),
+    );
+    await world.memory.create(NAMES.sst(PATH, 'orphan'), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    await collect(world.partition(), noReaders);
+    expect(await waiting(world)).toEqual([['orphan', world.clock.now()]]);
+    expect(await world.stored()).toEqual([live, 'orphan'].sort());
+  });
+
+  it('of which there are more than there is time for wait for the next turn', async () => {
+    const world = await folded(1);
+    for (let i = 0; i < 2500; i++) await world.memory.create(NAMES.sst(PATH, `orphan${i}`), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    await collect(world.partition(), noReaders);
+    world.clock.advance(R + 1);
+    expect(await collect(world.partition(), { ...noReaders, most: 1000 })).toMatchObject({ left: true });
+    expect(await world.stored()).toHaveLength(1501);
+    expect(await waiting(world)).toHaveLength(1500);
+    expect(await collect(world.partition(), noReaders)).toMatchObject({ left: false });
+    expect(await world.stored()).toHaveLength(1);
+    expect(await waiting(world)).toEqual([]);
+  });
+
+  it('however many wait, the manifest is as large as before', async () => {
+    const world = await folded(1);
+    const sizeOf = async (): Promise<number> => {
+      const answer = await world.memory.get(NAMES.manifest(PATH));
+      return answer.found ? answer.size : 0;
     };
-    expect(plan(R + 1, [])).toMatchObject({ forget: ['orphan'] });
-    expect(plan(R, [])).toMatchObject({ forget: [] });
-    expect(plan(R + 1, ['orphan'])).toMatchObject({ condemn: [], forget: [] });
+    await collect(world.partition(), noReaders);
+    const before = await sizeOf();
+    for (let i = 0; i < 2500; i++) await world.memory.create(NAMES.sst(PATH, `orphan${i}`), new Uint8Array(1));
+    world.clock.advance(CONDEMNED + 1);
+    await collect(world.partition(), noReaders);
+    expect(await waiting(world)).toHaveLength(2500);
+    expect(await sizeOf()).toBeLessThan(before + 100);
   });
 
   it('are not deleted when the edit that condemns them is lost to one that names them (⚑ condemn-first)', async () => {
@@ -188,6 +314,9 @@ describe('SSTs (invariant 6)', () => {
     expect(await folding).toMatchObject({ outcome: 'folded' });
     collector.wake();
     await collecting;
+    expect(await waiting(world)).toEqual([]);
+    world.clock.advance(R + 1);
+    await collect(world.partition(), noReaders);
     expect(await world.stored()).toHaveLength(2);
     expect(await world.state()).toEqual({ a: '2', k1: 'v' });
   });
@@ -242,7 +371,7 @@ describe('SSTs (invariant 6)', () => {
     expect(await collect(world.partition(store), noReaders)).toMatchObject({ deleted: 0 });
     expect(store.report().replaceAll('job/e0/s0/p0/', '')).toBe('get manifest\nlist sst/\nlist log/\nlist warm/');
     const { nonces: _, ...rest } = await world.manifest();
-    expect(rest).toMatchObject({ folds: [], dropped: [], condemned: [], collectedThrough: 6 });
+    expect(rest).toMatchObject({ folds: [], collectedThrough: 6 });
   });
 });
 
@@ -273,7 +402,15 @@ it('plans and segments go when every partition of every stage has folded them fo
     path: PLANNER,
     log: { read: async () => ({ found: false, dateMs: world.clock.now() }) },
   };
-  const change: Edit = { type: 'fold', after: 0, through: 3, logHash: '', sst: null, publishedThrough: 3 };
+  const change: Edit = {
+    type: 'fold',
+    after: 0,
+    through: 3,
+    logHash: '',
+    sst: null,
+    writtenAfterMs: 0,
+    publishedThrough: 3,
+  };
   await editManifest(world.memory, NAMES.manifest(PLANNER), () => change, { nonce: 'n' });
   const left = async (): Promise<[number, number]> => [
     (await listAll(world.memory, NAMES.logPrefix(PLANNER))).length,

@@ -8,9 +8,9 @@ import { compact } from '../../lib/commit/compact.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import { collect } from '../../lib/commit/gc.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
-import { sstsOf } from '../../lib/manifest/manifest.ts';
-import { crashAfter, hookedStore } from '../helpers/stores.ts';
-import { R, World } from './helpers.ts';
+import { namedBy, sstsOf } from '../../lib/manifest/manifest.ts';
+import { crashAfter, hookedStore, listAll } from '../helpers/stores.ts';
+import { NAMES, PATH, R, World } from './helpers.ts';
 
 const SMALL = { l0Trigger: 2, baseBytes: 400, ratio: 2, sstBytes: 250 };
 const key = fc.integer({ min: 0, max: 25 }).map((n) => String.fromCharCode(97 + n));
@@ -59,6 +59,7 @@ it('invariant 5: fold, compaction and gc do not change State(n), whoever crashes
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const world = new World();
       const sleepers: { wake: () => void; work: Promise<void> }[] = [];
+      const read: { atMs: number; ids: string[] }[] = [];
       let last = { version: 0, through: 0, collectedThrough: 0 };
       const check = async (): Promise<void> => {
         expect(await world.state()).toEqual(world.expectedState());
@@ -68,6 +69,12 @@ it('invariant 5: fold, compaction and gc do not change State(n), whoever crashes
         expect(manifest.collectedThrough).toBeGreaterThanOrEqual(last.collectedThrough);
         expect(await world.folded(manifest)).toEqual(world.history[manifest.through]);
         last = manifest;
+        // Invariant 6: whoever has read a manifest has a retention to read its SSTs.
+        const nowMs = world.clock.now();
+        read.push({ atMs: nowMs, ids: [...namedBy(manifest)] });
+        const stored = new Set(await world.stored());
+        const needed = read.filter(({ atMs }) => nowMs - atMs <= R).flatMap(({ ids }) => ids);
+        expect(needed.filter((id) => !stored.has(id))).toEqual([]);
       };
       const asleepAt = (one: Job, at: number, after: boolean): void => {
         let wake = (): void => {};
@@ -101,13 +108,14 @@ it('invariant 5: fold, compaction and gc do not change State(n), whoever crashes
       await check();
 
       while ((await fold(world.partition())).outcome !== 'nothing');
-      for (let i = 0; i < 4; i++) {
+      for (let i = 0; i < 5; i++) {
         await perform(world.partition(), { job: 'collect' });
         world.clock.advance(R + 1);
       }
       await check();
       const manifest = await world.manifest();
-      expect(manifest).toMatchObject({ through: world.head, condemned: [], dropped: [], folds: [] });
+      expect(manifest).toMatchObject({ through: world.head, folds: [] });
+      expect(await listAll(world.memory, NAMES.unnamed(PATH))).toEqual([]);
       expect(await world.stored()).toEqual(
         sstsOf(manifest)
           .map((sst) => sst.id)

@@ -124,13 +124,19 @@ function run(seed: number, batches: number, keys: number, batchBytes: number) {
     const [a, b] = random.next() < 0.8 ? [0, keys] : [random.next() * keys, random.next() * keys];
     const ref = sst(Math.floor(Math.min(a, b)), Math.ceil(Math.max(a, b)), batchBytes, { from: n, to: n });
     written += ref.size;
-    apply({ type: 'fold', after: n - 1, through: n, logHash: '', sst: ref, publishedThrough: n });
+    apply({ type: 'fold', after: n - 1, through: n, logHash: '', sst: ref, writtenAfterMs: 1, publishedThrough: n });
     for (let due = pickCompaction(settled); due !== undefined; due = pickCompaction(settled)) {
       steps++;
       const outputs = due.move ? due.inputs : split(due.inputs);
       if (!due.move) written += bytesOf(outputs);
       const inOrder = [...outputs].sort((x, y) => (x.minKey < y.minKey ? -1 : 1));
-      apply({ type: 'compact', inputs: due.inputs.map((s) => s.id), outputs: inOrder, level: due.level });
+      apply({
+        type: 'compact',
+        inputs: due.inputs.map((s) => s.id),
+        outputs: inOrder,
+        writtenAfterMs: 1,
+        level: due.level,
+      });
     }
     const named = sstsOf(settled).map((s) => s.id);
     expect(new Set(named).size).toBe(named.length);

@@ -22,7 +22,15 @@ function world(stages: number, partitions: number) {
       for (let n = from; n <= to; n++) await store.create(NAMES.log(path, n), new Uint8Array(1));
     },
     async fold(path: string, after: number, through: number) {
-      const edit = { type: 'fold', after, through, logHash: '', sst: null, publishedThrough: through } as const;
+      const edit = {
+        type: 'fold',
+        after,
+        through,
+        logHash: '',
+        sst: null,
+        writtenAfterMs: 0,
+        publishedThrough: through,
+      } as const;
       await editManifest(store, NAMES.manifest(path), () => edit, { nonce: String(edits++) });
       for (let n = after + 1; n <= through; n++) await store.delete([NAMES.log(path, n)]);
     },

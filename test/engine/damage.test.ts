@@ -130,10 +130,9 @@ describe('damaged objects', () => {
         const bytes = Uint8Array.from(body);
         bytes[i >> 3]! ^= 1 << (i & 7);
         try {
-          // Format version 0 instead of 1 means the same.
           expect(JSON.stringify(decode(bytes)), `${name}: bit ${i} went unnoticed`).toBe(original);
         } catch (error) {
-          expect(['CORRUPT', 'NEWER_FORMAT'], `${name}, bit ${i}: ${error}`).toContain(
+          expect(['CORRUPT', 'NEWER_FORMAT', 'OLDER_FORMAT'], `${name}, bit ${i}: ${error}`).toContain(
             (error as { code?: string }).code,
           );
         }
@@ -244,11 +243,24 @@ describe('damaged objects', () => {
   it('a store of a newer version is refused, whichever object shows it', async () => {
     for (const name of ['running/job.json', `running/e1/plan/${pad(3)}`, 'running/e1/s0/p0/manifest']) {
       const { store, clock } = await written();
-      await overwrite(store, name, (b) => Buffer.from(b.toString('utf8').replace('"version":1', '"version":2')));
+      await overwrite(store, name, (b) => Buffer.from(b.toString('utf8').replace(/"version":\d/, '"version":9')));
       const before = await bytesOf(store);
       await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
         code: 'NEWER_FORMAT',
         message: expect.stringContaining(name),
+      });
+      expect(await bytesOf(store)).toEqual(before);
+    }
+  });
+
+  it('a store of an older version is refused by its number, and nothing is overwritten', async () => {
+    for (const name of ['running/e1/s0/p0/manifest', 'running/e1/planner/manifest']) {
+      const { store, clock } = await written();
+      await overwrite(store, name, (b) => Buffer.from(b.toString('utf8').replace(/"version":\d/, '"version":1')));
+      const before = await bytesOf(store);
+      await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
+        code: 'OLDER_FORMAT',
+        message: expect.stringMatching(`${name} has format version 1, and this Misa reads from 2 on`),
       });
       expect(await bytesOf(store)).toEqual(before);
     }

@@ -11,6 +11,7 @@ import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/batch/p
 import { objectKey, planChanges, plannerExpiry } from '../../lib/batch/planner-log.ts';
 import { encodeInput, type PartitionInput } from '../../lib/batch/rows.ts';
 import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
+import { decodeUnnamed, encodeUnnamed } from '../../lib/commit/unnamed.ts';
 import { writeChange } from '../../lib/log/changes.ts';
 import { decodeLogEntry, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
 import type { JobFile } from '../../lib/runtime/job-file.ts';
@@ -403,4 +404,14 @@ it('the mark of results that are deleted', () => {
   const body = { through: 17, retentionMs: 604_800_000 };
   const bytes = matches('deleted-results-v1.json', encodeEnvelope('deleted-results', 1, body));
   expect(decodeEnvelope('deleted-results', 1, bytes, 'golden')).toEqual(body);
+});
+
+it('SSTs that wait to be deleted', () => {
+  const unnamed = new Map([
+    ['0123456789abcdef0123', 1_700_000_000_000],
+    ['123456789abcdef01234', 1_700_000_000_000],
+    ['23456789abcdef012345', 1_700_000_060_000],
+  ]);
+  const bytes = matches('unnamed-v1.json', encodeUnnamed(unnamed));
+  expect(decodeUnnamed(bytes, 'job/e1/s0/p0/unnamed')).toEqual(unnamed);
 });

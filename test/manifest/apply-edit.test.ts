@@ -3,11 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { applyEdit } from '../../lib/manifest/apply-edit.ts';
 import { manifestFault } from '../../lib/manifest/check.ts';
 import { type Conflict, type Edit, isConflict } from '../../lib/manifest/edit.ts';
-import { EMPTY_MANIFEST, type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
+import { EMPTY_MANIFEST, type Manifest, namedBy, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 
 function sst(id: string, minKey: string, maxKey: string, more: Partial<SstRef> = {}): SstRef {
   return { id, size: 100, metaOffset: 80, entries: 2, tombstones: 0, minKey, maxKey, from: 1, to: 1, ...more };
 }
+
+/** When the SSTs of these edits were written. */
+const WRITTEN_MS = 500;
 
 let nonces = 0;
 function apply(manifest: Manifest, edit: Edit, seenAtMs = 1000): Manifest | Conflict {
@@ -25,7 +28,15 @@ function applied(manifest: Manifest, ...edits: Edit[]): Manifest {
 
 function foldEdit(after: number, through: number, ref: SstRef | null): Edit {
   const stamped = ref === null ? null : { ...ref, from: after + 1, to: through };
-  return { type: 'fold', after, through, logHash: `hash ${through}`, sst: stamped, publishedThrough: through };
+  return {
+    type: 'fold',
+    after,
+    through,
+    logHash: `hash ${through}`,
+    sst: stamped,
+    writtenAfterMs: WRITTEN_MS,
+    publishedThrough: through,
+  };
 }
 
 const three = (): Manifest =>
@@ -35,7 +46,13 @@ const three = (): Manifest =>
     foldEdit(1, 2, sst('s2', 'b', 'd')),
     foldEdit(2, 3, sst('s3', 'c', 'e')),
   );
-const intoL1 = (inputs: string[], ...outputs: SstRef[]): Edit => ({ type: 'compact', inputs, outputs, level: 1 });
+const intoL1 = (inputs: string[], ...outputs: SstRef[]): Edit => compactEdit(inputs, outputs, 1);
+function compactEdit(inputs: string[], outputs: SstRef[], level: number): Edit {
+  return { type: 'compact', inputs, outputs, writtenAfterMs: WRITTEN_MS, level };
+}
+const collectEdit = (condemnedMs: number, collectedThrough = 0): Edit => {
+  return { type: 'collect', condemnedMs, collectedThrough };
+};
 
 describe('fold', () => {
   it('puts the newest SST first and moves through', () => {
@@ -43,23 +60,24 @@ describe('fold', () => {
     expect(three().l0.map((s) => s.id)).toEqual(['s3', 's2', 's1']);
   });
 
-  it('conflicts when through is another, and when its SST is condemned', () => {
+  it('conflicts when through is another, and when its SST may be condemned (⚑ may-name)', () => {
     expect(apply(three(), foldEdit(2, 4, null))).toMatchObject({ conflict: 'through' });
     expect(apply(three(), foldEdit(3, 3, null))).toMatchObject({ conflict: 'through' });
-    const collected = applied(three(), { type: 'collect', condemn: ['orphan'], forget: [], collectedThrough: 0 });
+    const before = applied(three(), collectEdit(WRITTEN_MS));
+    expect(applied(before, foldEdit(3, 4, sst('s4', 'a', 'b'))).l0).toHaveLength(4);
+    const collected = applied(three(), collectEdit(WRITTEN_MS + 1));
     expect(apply(collected, foldEdit(3, 4, sst('orphan', 'a', 'b')))).toMatchObject({ conflict: 'condemned' });
+    expect(applied(collected, foldEdit(3, 4, null)).through).toBe(4);
   });
 
   it('adds up what became of rows, also when the log is collected', () => {
     const totals = (from: number, rows: number, late: number) => {
       return { from, rows, late, skipped: 0, quarantined: 1, setAside: 0, emitted: 2 };
     };
-    const folded = applied(
-      three(),
-      { ...foldEdit(3, 5, null), totals: totals(4, 100, 1) } as Edit,
-      { type: 'collect', condemn: [], forget: [], collectedThrough: 5 },
-      { ...foldEdit(5, 6, null), totals: totals(6, 10, 5) } as Edit,
-    );
+    const folded = applied(three(), { ...foldEdit(3, 5, null), totals: totals(4, 100, 1) } as Edit, collectEdit(0, 5), {
+      ...foldEdit(5, 6, null),
+      totals: totals(6, 10, 5),
+    } as Edit);
     // The first three were folded before there were totals.
     expect(folded.totals).toEqual({ ...totals(4, 110, 6), quarantined: 2, emitted: 4 });
   });
@@ -104,13 +122,12 @@ describe('stamps and nonces', () => {
 });
 
 describe('compact', () => {
-  it('replaces its inputs, and drops them', () => {
+  it('replaces its inputs', () => {
     const after = applied(
       three(),
       intoL1(['s3', 's2', 's1'], sst('o1', 'a', 'b', { to: 3 }), sst('o2', 'c', 'e', { to: 3 })),
     );
     expect(after).toMatchObject({ l0: [], levels: [[{ id: 'o1' }, { id: 'o2' }]] });
-    expect(after.dropped).toEqual(['s3', 's2', 's1'].map((id) => ({ id, atMs: null })));
   });
 
   it('holds when a newer fold came in between', () => {
@@ -128,63 +145,46 @@ describe('compact', () => {
     ]) {
       expect(apply(three(), intoL1(inputs, sst('o', 'a', 'e')))).toMatchObject({ conflict: 'inputs' });
     }
-    expect(apply(three(), { type: 'compact', inputs: ['s1'], outputs: [], level: 2 })).toMatchObject({
-      conflict: 'inputs',
-    });
+    expect(apply(three(), compactEdit(['s1'], [], 2))).toMatchObject({ conflict: 'inputs' });
     expect(apply(three(), intoL1(['s2', 's1'], sst('o', 'a', 'd')))).toMatchObject({ version: 4 });
   });
 
   it('merges a run of L0 in its place, into one SST', () => {
-    const edit: Edit = { type: 'compact', inputs: ['s3', 's2'], outputs: [sst('o', 'b', 'e', { to: 3 })], level: 0 };
-    expect(applied(three(), edit).l0.map((s) => s.id)).toEqual(['o', 's1']);
-    expect(apply(three(), { ...edit, inputs: ['s3', 's1'] })).toMatchObject({ conflict: 'inputs' });
-    expect(apply(three(), { ...edit, outputs: [sst('o', 'b', 'c'), sst('p', 'd', 'e')] })).toMatchObject({
-      conflict: 'inputs',
-    });
+    const output = sst('o', 'b', 'e', { to: 3 });
+    expect(applied(three(), compactEdit(['s3', 's2'], [output], 0)).l0.map((s) => s.id)).toEqual(['o', 's1']);
+    expect(apply(three(), compactEdit(['s3', 's1'], [output], 0))).toMatchObject({ conflict: 'inputs' });
+    const two = [sst('o', 'b', 'c'), sst('p', 'd', 'e')];
+    expect(apply(three(), compactEdit(['s3', 's2'], two, 0))).toMatchObject({ conflict: 'inputs' });
   });
 
-  it('conflicts when outputs overlap what stays in their level, or are condemned', () => {
+  it('conflicts when outputs overlap what stays in their level, or may be condemned (⚑ may-name)', () => {
     const first = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'c', 'e')), foldEdit(3, 4, sst('s4', 'a', 'd')));
     expect(apply(first, intoL1(['s4'], sst('p', 'a', 'd')))).toMatchObject({ conflict: 'overlap' });
     expect(apply(first, intoL1(['s4'], sst('p', 'a', 'b')))).toMatchObject({ version: 6 });
-    const condemned = applied(first, { type: 'collect', condemn: ['p'], forget: [], collectedThrough: 0 });
+    const condemned = applied(first, collectEdit(WRITTEN_MS + 1));
     expect(apply(condemned, intoL1(['s4'], sst('p', 'a', 'b')))).toMatchObject({ conflict: 'condemned' });
   });
 
-  it('moves an SST without dropping it', () => {
-    const first = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'c', 'e')));
-    const moved = applied(first, { type: 'compact', inputs: ['o'], outputs: [sst('o', 'c', 'e')], level: 2 });
+  it('moves an SST as it is, however old it is', () => {
+    const first = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'c', 'e')), collectEdit(WRITTEN_MS + 1));
+    const moved = applied(first, compactEdit(['o'], [sst('o', 'c', 'e')], 2));
     expect(moved.levels.map((level) => level.map((s) => s.id))).toEqual([[], ['o']]);
-    expect(moved.dropped.map((d) => d.id)).toEqual(['s3', 's2', 's1']);
   });
 });
 
 describe('collect', () => {
-  const collectEdit = (more: Partial<Edit & { type: 'collect' }>): Edit => ({
-    type: 'collect',
-    condemn: [],
-    forget: [],
-    collectedThrough: 0,
-    ...more,
-  });
-
-  it('condemns and forgets, and never what is in use', () => {
-    const base = applied(three(), intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')));
-    expect(apply(base, collectEdit({ condemn: ['o'] }))).toMatchObject({ conflict: 'in-use' });
-    expect(apply(base, collectEdit({ forget: ['s1'] }))).toMatchObject({ conflict: 'in-use' });
-    const rooted = applied(base, { type: 'setRoot', name: 'r', ssts: ['s1'] });
-    expect(apply(rooted, collectEdit({ condemn: ['s1'] }))).toMatchObject({ conflict: 'in-use' });
-    const condemned = applied(base, collectEdit({ condemn: ['s1', 'orphan'] }));
-    expect(condemned.dropped.map((d) => d.id)).toEqual(['s3', 's2']);
-    expect(condemned.condemned.map((c) => c.id)).toEqual(['s1', 'orphan']);
-    expect(applied(condemned, collectEdit({ forget: ['s1'] })).condemned.map((c) => c.id)).toEqual(['orphan']);
+  it('condemns more and more, and never less', () => {
+    const base = applied(three(), collectEdit(40));
+    expect(base.condemnedMs).toBe(40);
+    expect(applied(base, collectEdit(30)).condemnedMs).toBe(40);
+    expect(sstsOf(base).map(({ id }) => id)).toEqual(['s3', 's2', 's1']);
   });
 
   it('never announces more than is folded, and never takes back', () => {
-    const base = applied(three(), collectEdit({ collectedThrough: 2 }));
+    const base = applied(three(), collectEdit(0, 2));
     expect(base).toMatchObject({ collectedThrough: 2, folds: [{ through: 3 }] });
-    expect(applied(base, collectEdit({ collectedThrough: 1 })).collectedThrough).toBe(2);
-    expect(applied(base, collectEdit({ collectedThrough: 9 })).collectedThrough).toBe(3);
+    expect(applied(base, collectEdit(0, 1)).collectedThrough).toBe(2);
+    expect(applied(base, collectEdit(0, 9)).collectedThrough).toBe(3);
   });
 });
 
@@ -196,21 +196,35 @@ describe('halts and roots', () => {
     expect(apply(three(), { type: 'halt', halt: { ...halt, n: 3 } })).toMatchObject({ conflict: 'through' });
   });
 
-  it('roots only what is kept, and restarts the retention of what only they kept', () => {
-    expect(apply(three(), { type: 'setRoot', name: 'r', ssts: ['gone'] })).toMatchObject({ conflict: 'in-use' });
+  it('keeps rows that are skipped as long as their batch may run, and those of input for good', () => {
+    const row = { message: 'm', text: 't', reason: 'r' };
+    const halt = { n: 4, code: 'USER_FUNCTION', reason: 'it threw' };
+    const skipped = applied(
+      three(),
+      { type: 'halt', halt },
+      { type: 'resume', skip: { ...row, place: 'p', n: 4 } },
+      { type: 'resume', skip: { ...row, place: 'p', n: 5 } },
+      { type: 'resume', skip: { ...row, object: 'file', line: 7, n: 4 } },
+    );
+    expect(skipped.skips?.map((skip) => skip.n)).toEqual([4, 5, 4]);
+    expect(applied(skipped, foldEdit(3, 4, null)).skips).toMatchObject([{ n: 5 }, { object: 'file' }]);
+    expect(applied(skipped, foldEdit(3, 6, null)).skips).toMatchObject([{ object: 'file' }]);
+    expect(applied(three(), foldEdit(3, 4, null))).not.toHaveProperty('skips');
+  });
+
+  it('roots only what is named, and keeps it until the root is removed', () => {
+    expect(apply(three(), { type: 'setRoot', name: 'r', ssts: ['gone'] })).toMatchObject({ conflict: 'gone' });
     const rooted = applied(
       three(),
       { type: 'setRoot', name: 'r', ssts: ['s1', 's2'] },
       { type: 'setRoot', name: 'q', ssts: ['s1'] },
     );
-    const compacted = applied(rooted, intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')), { type: 'resume' });
-    const removed = applied(compacted, { type: 'removeRoot', name: 'r' });
-    expect(removed.roots.map((root) => root.name)).toEqual(['q']);
-    expect(removed.dropped).toEqual([
-      { id: 's3', atMs: 1000 },
-      { id: 's2', atMs: null },
-      { id: 's1', atMs: 1000 },
-    ]);
+    const compacted = applied(rooted, intoL1(['s3', 's2', 's1'], sst('o', 'a', 'e')));
+    expect([...namedBy(compacted)].sort()).toEqual(['o', 's1', 's2']);
+    expect(apply(compacted, { type: 'setRoot', name: 'p', ssts: ['s3'] })).toMatchObject({ conflict: 'gone' });
+    const removed = applied(compacted, { type: 'setRoot', name: 'p', ssts: ['s2'] }, { type: 'removeRoot', name: 'r' });
+    expect([...namedBy(removed)].sort()).toEqual(['o', 's1', 's2']);
+    expect([...namedBy(applied(removed, { type: 'removeRoot', name: 'p' }))].sort()).toEqual(['o', 's1']);
   });
 });
 
@@ -218,9 +232,9 @@ describe('properties', () => {
   const keys = 'abcdefghij';
   const range = fc.tuple(fc.nat(9), fc.nat(9)).map(([a, b]) => [keys[Math.min(a, b)]!, keys[Math.max(a, b)]!] as const);
   const step = fc.oneof(
-    fc.record({ kind: fc.constant('fold'), range, empty: fc.boolean() }),
-    fc.record({ kind: fc.constant('compact'), pick: fc.array(fc.nat(20)), level: fc.nat(4), range }),
-    fc.record({ kind: fc.constant('collect'), pick: fc.array(fc.nat(20)), through: fc.nat(30) }),
+    fc.record({ kind: fc.constant('fold'), range, empty: fc.boolean(), slept: fc.nat(10) }),
+    fc.record({ kind: fc.constant('compact'), pick: fc.array(fc.nat(20)), level: fc.nat(4), range, slept: fc.nat(10) }),
+    fc.record({ kind: fc.constant('collect'), through: fc.nat(30) }),
     fc.record({ kind: fc.constant('root'), pick: fc.array(fc.nat(20)), name: fc.constantFrom('r', 'q') }),
     fc.record({ kind: fc.constant('unroot'), name: fc.constantFrom('r', 'q') }),
     fc.record({ kind: fc.constant('halt'), n: fc.nat(30) }),
@@ -231,21 +245,25 @@ describe('properties', () => {
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let manifest = EMPTY_MANIFEST;
         const condemnedEver = new Set<string>();
+        const writtenAt = new Map<string, number>();
         for (const [i, one] of steps.entries()) {
-          const after = apply(manifest, toEdit(manifest, one, i), i);
+          const edit = toEdit(manifest, one, i);
+          if ('sst' in edit && edit.sst !== null) writtenAt.set(edit.sst.id, edit.writtenAfterMs);
+          if ('outputs' in edit) for (const { id } of edit.outputs) writtenAt.set(id, edit.writtenAfterMs);
+          const after = apply(manifest, edit, i);
           if (isConflict(after)) continue;
           expect(manifestFault(after)).toBeUndefined();
           expect(after.version).toBe(manifest.version + 1);
-          for (const field of ['through', 'collectedThrough', 'publishedThrough'] as const) {
+          for (const field of ['through', 'collectedThrough', 'condemnedMs', 'publishedThrough'] as const) {
             expect(after[field]).toBeGreaterThanOrEqual(manifest[field]);
           }
           if (one.kind !== 'fold') expect([after.through, after.logHash]).toEqual([manifest.through, manifest.logHash]);
-          for (const { id } of after.condemned) condemnedEver.add(id);
-          expect(sstsOf(after).filter((s) => condemnedEver.has(s.id))).toEqual([]);
-          // What was named is named, dropped or condemned: never lost sight of.
-          const known = new Set([...sstsOf(after), ...after.dropped, ...after.condemned].map((s) => s.id));
-          const before = [...sstsOf(manifest), ...manifest.dropped].map((s) => s.id);
-          expect(before.filter((id) => !known.has(id))).toEqual([]);
+          // What is condemned is not named and was written before that time: never named again.
+          const named = namedBy(after);
+          for (const [id, writtenMs] of writtenAt) {
+            if (named.has(id)) expect(condemnedEver.has(id), id).toBe(false);
+            else if (writtenMs < after.condemnedMs) condemnedEver.add(id);
+          }
           manifest = after;
         }
       }),
@@ -257,38 +275,34 @@ describe('properties', () => {
   function toEdit(manifest: Manifest, one: Step, i: number): Edit {
     const from = <T>(all: readonly T[], pick: readonly number[]): T[] => all.filter((_, k) => pick.includes(k));
     switch (one.kind) {
-      case 'fold':
-        return foldEdit(
-          manifest.through,
-          manifest.through + 1,
-          'empty' in one && one.empty ? null : sst(`f${i}`, ...rangeOf(one)),
-        );
+      case 'fold': {
+        const empty = 'empty' in one && one.empty;
+        const edit = foldEdit(manifest.through, manifest.through + 1, empty ? null : sst(`f${i}`, ...rangeOf(one)));
+        return { ...edit, writtenAfterMs: i - sleptOf(one) } as Edit;
+      }
       case 'compact': {
         const { pick, level } = one as { pick: number[]; level: number };
         const inputs = from(sstsOf(manifest), pick).map((s) => s.id);
         const to = manifest.through;
         const outputs = to === 0 ? [] : [sst(`c${i}`, ...rangeOf(one), { from: 1, to })];
-        return { type: 'compact', inputs, outputs, level };
+        return { type: 'compact', inputs, outputs, writtenAfterMs: i - sleptOf(one), level };
       }
-      case 'collect': {
-        const { pick, through } = one as { pick: number[]; through: number };
-        const condemn = from([...manifest.dropped.map((d) => d.id), `orphan${i}`], pick);
-        return {
-          type: 'collect',
-          condemn,
-          forget: from(manifest.condemned, pick).map((c) => c.id),
-          collectedThrough: through,
-        };
-      }
+      case 'collect':
+        return collectEdit(Math.max(0, i - 5), (one as { through: number }).through);
       case 'root': {
         const { pick, name } = one as { pick: number[]; name: string };
-        return { type: 'setRoot', name, ssts: from([...sstsOf(manifest), ...manifest.dropped], pick).map((s) => s.id) };
+        return { type: 'setRoot', name, ssts: from([...namedBy(manifest)], pick) };
       }
       case 'unroot':
         return { type: 'removeRoot', name: (one as { name: string }).name };
       default:
         return { type: 'halt', halt: { n: (one as { n: number }).n, code: 'C', reason: 'r' } };
     }
+  }
+
+  /** Edits between the writing of an SST and the one that names it. */
+  function sleptOf(one: Step): number {
+    return (one as { slept: number }).slept;
   }
 
   function rangeOf(one: Step): readonly [string, string] {

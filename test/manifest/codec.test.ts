@@ -24,8 +24,7 @@ const FULL: Manifest = {
   logHash: '0123456789abcdef0123456789abcdef',
   l0: [sst('l0b', 'a', 'z'), sst('l0a', 'c', 'd')],
   levels: [[], [sst('l2a', '\u0000\u00ff"\\', 'a'), sst('l2b', 'b', 'q')]],
-  condemned: [{ id: 'orphan', atMs: null }],
-  dropped: [{ id: 'old', atMs: 1_700_000_000_001 }],
+  condemnedMs: 1_700_000_000_001,
   halted: { n: 10, code: 'USER_FUNCTION', reason: 'it threw' },
   publishedThrough: 9,
   roots: [{ name: 'checkpoint', ssts: ['old', 'l2a'] }],
@@ -38,8 +37,8 @@ describe('codec', () => {
     }
   });
 
-  it('reads the golden file of version 1, and writes the same bytes', () => {
-    const golden = new URL('../golden/manifest-v1.json', import.meta.url);
+  it('reads the golden file of version 2, and writes the same bytes', () => {
+    const golden = new URL('../golden/manifest-v2.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(FULL);
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
@@ -47,7 +46,7 @@ describe('codec', () => {
 
   it('reads and writes what flushes have closed, which older ones leave out', () => {
     const closed: Manifest = { ...FULL, closedTo: 1_700_000_040_000 };
-    const golden = new URL('../golden/manifest-v1-closed.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v2-closed.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(closed);
     expect(Buffer.from(encodeManifest(closed)).equals(bytes)).toBe(true);
@@ -58,7 +57,7 @@ describe('codec', () => {
   it('reads and writes totals of rows, which older ones leave out', () => {
     const totals = { from: 1, rows: 900, late: 7, skipped: 2, quarantined: 3, setAside: 1, emitted: 60 };
     const counted: Manifest = { ...FULL, totals };
-    const golden = new URL('../golden/manifest-v1-totals.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v2-totals.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(counted);
     expect(Buffer.from(encodeManifest(counted)).equals(bytes)).toBe(true);
@@ -69,7 +68,7 @@ describe('codec', () => {
     const [first, ...others] = FULL.levels[1]!;
     const levels = [FULL.levels[0]!, [{ ...first!, halfExpiredMs: 1_702_592_000_000 }, ...others]];
     const ending: Manifest = { ...FULL, levels, timeMs: 1_700_000_000_002 };
-    const golden = new URL('../golden/manifest-v1-expiry.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v2-expiry.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(ending);
     expect(Buffer.from(encodeManifest(ending)).equals(bytes)).toBe(true);
@@ -88,7 +87,13 @@ describe('codec', () => {
   });
 
   it('says that a newer Misa wrote it', () => {
-    expect(() => decodeManifest(encodeEnvelope('manifest', 2, FULL), NAME)).toThrow(/format version 2/);
+    expect(() => decodeManifest(encodeEnvelope('manifest', 3, FULL), NAME)).toThrow(/format version 3/);
+  });
+
+  it('refuses version 1 by its number', () => {
+    const before = readFileSync(new URL('../golden/manifest-v1.json', import.meta.url));
+    expect(() => decodeManifest(before, NAME)).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
+    expect(() => decodeManifest(before, NAME)).toThrow(/manifest has format version 1, and this Misa reads from 2 on/);
   });
 
   it('refuses to write and to read what breaks a rule, and says which', () => {
@@ -98,9 +103,8 @@ describe('codec', () => {
       [{ roots: undefined }, /field "roots"/],
       [{ l0: [sst('l2a', 'a', 'b')] }, /SST l2a twice/],
       [{ levels: [[sst('x', 'a', 'c'), sst('y', 'c', 'd')]], roots: [] }, /x and y of L1 overlap/],
-      [{ condemned: [{ id: 'l0a', atMs: 1 }] }, /l0a is named and on its way out/],
-      [{ condemned: [{ id: 'old', atMs: 1 }] }, /old is on its way out twice/],
-      [{ roots: [{ name: 'r', ssts: ['orphan'] }] }, /root r needs SST orphan/],
+      [{ condemnedMs: null }, /field "condemnedMs"/],
+      [{ roots: [...FULL.roots, ...FULL.roots] }, /root checkpoint twice/],
       [{ collectedThrough: 10 }, /collected the log up to 10/],
       [{ folds: [{ through: 3, atMs: 1 }] }, /folds are out of order/],
       [{ through: 6, folds: [] }, /holds batches 1 to 7/],
@@ -109,7 +113,7 @@ describe('codec', () => {
     for (const [change, message] of broken) {
       const manifest = { ...FULL, ...change } as Manifest;
       expect(() => encodeManifest(manifest)).toThrow(message);
-      expect(() => decodeManifest(encodeEnvelope('manifest', 1, manifest), NAME)).toThrow(message);
+      expect(() => decodeManifest(encodeEnvelope('manifest', 2, manifest), NAME)).toThrow(message);
     }
     for (const value of [null, [], 'text', 7]) expect(manifestFault(value)).toBe('it is no object');
   });

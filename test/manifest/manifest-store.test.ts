@@ -12,7 +12,7 @@ const memory = (): MemoryStore => new MemoryStore({ clock });
 
 const next: Decide = ({ manifest: { through } }) => foldEdit(through, through + 1);
 function foldEdit(after: number, through: number): Edit {
-  return { type: 'fold', after, through, logHash: '', sst: null, publishedThrough: 0 };
+  return { type: 'fold', after, through, logHash: '', sst: null, writtenAfterMs: 0, publishedThrough: 0 };
 }
 
 describe('editManifest', () => {

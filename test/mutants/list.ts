@@ -35,6 +35,7 @@ const MAINTAIN = 'lib/aws/maintain.ts';
 const INVOCATION = 'lib/aws/invocation.ts';
 const FOLD = 'lib/commit/fold.ts';
 const GC = 'lib/commit/gc.ts';
+const PLAN_COLLECT = 'lib/commit/plan-collect.ts';
 const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -483,23 +484,41 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/partition.ts',
-    from: 'if (loaded.dateMs - base.dateMs >= retentionMs / 2) return false;',
-    to: '',
-    rule: '⚑ may-name: an SST that was written long ago may be gone and forgotten',
+    from: 'return base.dateMs >= loaded.manifest.condemnedMs;',
+    to: 'return base.dateMs > 0 || loaded.dateMs > 0;',
+    rule: '⚑ may-name: an SST that was written long ago may be condemned',
     tests: [
       fold('rebuilds when it slept so long that its SST was condemned'),
-      compact('does not name outputs that may be condemned, deleted and forgotten'),
+      fold('rebuilds when its SST was condemned while it slept'),
     ],
   },
   {
-    file: 'lib/commit/partition.ts',
-    from: 'return !ssts.some((sst) => condemned.has(sst.id));',
-    to: 'return condemned.size >= 0;',
-    rule: '⚑ may-name: nor what is condemned',
-    tests: [
-      fold('rebuilds when its SST was condemned while it slept'),
-      compact('does not name outputs that are condemned'),
-    ],
+    file: 'lib/manifest/apply-edit.ts',
+    from: 'edit.sst !== null && edit.writtenAfterMs < manifest.condemnedMs',
+    to: 'edit.sst !== null && edit.writtenAfterMs < -1',
+    rule: '⚑ may-name: no fold names what may be condemned',
+    tests: [edits('conflicts when through is another, and when its SST may be condemned')],
+  },
+  {
+    file: 'lib/manifest/apply-edit.ts',
+    from: 'written !== undefined && writtenAfterMs < manifest.condemnedMs',
+    to: 'written !== undefined && writtenAfterMs < 0',
+    rule: '⚑ may-name: nor does a compaction',
+    tests: [edits('conflicts when outputs overlap what stays in their level, or may be condemned')],
+  },
+  {
+    file: PLAN_COLLECT,
+    from: 'Math.floor(dateMs - retentionMs / 2)',
+    to: 'dateMs',
+    rule: '⚑ may-name: half a retention to write an SST and to name it',
+    tests: [gc('that were named once more after a collection saw them not')],
+  },
+  {
+    file: PLAN_COLLECT,
+    from: 'known.get(id) ?? dateMs',
+    to: 'known.get(id) ?? 0',
+    rule: '⚑ late-stamps: of an SST that was replaced',
+    tests: [gc('stay a retention after the compare-and-set that replaced them')],
   },
   {
     file: 'lib/manifest/manifest-store.ts',
@@ -520,17 +539,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: GC,
-    from: 'const condemned = new Set(manifest.condemned.map((sst) => sst.id));',
-    to: 'const decided = planCollect(base, stored, { retentionMs, keepLogsAfter })?.condemn ?? [];\n  const condemned = new Set([...manifest.condemned.map((sst) => sst.id), ...decided]);',
+    from: 'collectSsts(partition, loaded, stored, options)',
+    to: 'collectSsts(partition, { ...base, manifest: { ...base.manifest, condemnedMs: dateMs } }, stored, options)',
     rule: '⚑ condemn-first: an edit that was lost condemns nothing',
     tests: [gc('are not deleted when the edit that condemns them is lost')],
   },
   {
     file: GC,
     from: 'const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
-    to: 'for (const id of planCollect(base, stored, { retentionMs, keepLogsAfter })?.condemn ?? []) await store.delete([names.sst(path, id)]);\n  const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
-    rule: '⚑ condemn-first: the edit, then the deletion',
-    tests: [gc('that no manifest names are condemned before they are deleted')],
+    to: 'await collectSsts(partition, { ...base, manifest: { ...base.manifest, condemnedMs: base.dateMs } }, stored, options);\n  const { loaded } = await editManifest(\n    store,\n    names.manifest(path),\n    (newest)',
+    rule: '⚑ condemn-first: the edit, then what follows from it',
+    tests: [gc('are not noted before the edit that condemns them')],
   },
   {
     file: COLLECT_RESULTS,

@@ -1,0 +1,73 @@
+/** A job of very many small batches, run as `misa run` does: what grows with the number of batches shows here. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { names, PLANNER } from '../lib/object-store/names.ts';
+import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
+import { partitionPaths, runEmbedded } from '../lib/runtime/embedded.ts';
+import { expandInputs } from '../lib/source/index.ts';
+import { systemClock as clock } from '../lib/util/clock.ts';
+import { systemRandom as random } from '../lib/util/random.ts';
+import { spendingJob } from './batch-run.ts';
+import { writeEvents } from './events.ts';
+
+export interface SmallArgs {
+  readonly batches: number;
+  /** Of a batch. */
+  readonly rows: number;
+  readonly keys: number;
+}
+
+export interface SmallResult {
+  /** From one batch that is done to the next, ms. */
+  readonly batchMs: number[];
+  /** The largest that was seen, bytes: looked at after every hundred batches. */
+  readonly largestManifest: number;
+  /** What is in the store when it ends. */
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+const LOOK_EVERY = 100;
+
+export async function measureSmall({ batches, rows, keys }: SmallArgs): Promise<SmallResult> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'misa-bench-'));
+  try {
+    const file = path.join(directory, 'events.ndjson');
+    writeEvents({ path: file, rows: batches * rows, seed: 1, keys, order: 'uniform' });
+    const spec: StoreSpec = { kind: 'directory', path: path.join(directory, 'store') };
+    const store = await openStore(spec, { clock, random });
+    const batchMs: number[] = [];
+    const looks: Promise<number>[] = [];
+    let manifests: string[] = [];
+    let lastMs = clock.monotonic();
+    const job = spendingJob('append', { rows });
+    const sizeOf = async (name: string): Promise<number> => {
+      const answer = await store.get(name, { range: { offset: 0, length: 1 } });
+      return answer.found ? answer.size : 0;
+    };
+    await runEmbedded(job, {
+      store: spec,
+      inputs: new Map([['events', await expandInputs([file])]]),
+      onOpen: ({ file: jobFile }) => {
+        const jobNames = names(jobFile.name, jobFile.epoch);
+        manifests = [PLANNER, ...partitionPaths(jobFile).flat()].map((p) => jobNames.manifest(p));
+        lastMs = clock.monotonic();
+      },
+      onBatch: () => {
+        const nowMs = clock.monotonic();
+        batchMs.push(nowMs - lastMs);
+        lastMs = nowMs;
+        if (batchMs.length % LOOK_EVERY === 0) looks.push(...manifests.map(sizeOf));
+      },
+    });
+    let [objects, bytes] = [0, 0];
+    for await (const { size } of store.list('')) {
+      objects++;
+      bytes += size;
+    }
+    return { batchMs, largestManifest: Math.max(...(await Promise.all(looks))), objects, bytes };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
