@@ -5,6 +5,7 @@
 import { errorText, InputError } from '../errors.ts';
 import type { DeclaredFields } from './declared-fields.ts';
 import { HARMLESS_CHARS, MAX_ROW_BYTES, rowFault } from './row-limits.ts';
+import { RowScanner } from './scan/row-scanner.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
 /** Longest line, bytes without its newline; a longer one is a bad row, and is not held in memory. */
@@ -23,6 +24,7 @@ export function ndjsonFormat({ path, plainJson, fields, maxBytes = MAX_LINE_BYTE
   return {
     maxBytes,
     framesBytes: false,
+    scanner: fields === undefined ? undefined : new RowScanner(fields),
     needsHeader: false,
     checkStart(text) {
       if (plainJson && /^\s*(\[|\{\s*\n)/.test(text)) throw notLines(path);

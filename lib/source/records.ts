@@ -6,7 +6,16 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { InputError } from '../errors.ts';
 import { ChunkBuilder, type RowChunk, type RowPosition, type RowRange } from './rows.ts';
-import { BAD_TEXT_BYTES, BadRecord, badByte, badText, countLines, headerText, type TextFormat } from './text-format.ts';
+import {
+  BAD_TEXT_BYTES,
+  BadRecord,
+  badByte,
+  badText,
+  countLines,
+  headerText,
+  type RecordScanner,
+  type TextFormat,
+} from './text-format.ts';
 
 export interface RecordOptions extends RowRange {
   /** Where the blocks begin; with an `offset`, positions have offsets. */
@@ -126,7 +135,11 @@ class RecordDecoder {
     let used = this.#format.needsHeader ? this.#header(bytes, last) : 0;
     used += this.#skip(bytes.subarray(used), last);
     if (used < bytes.length && !this.done && !this.#format.needsHeader && this.#row >= this.#options.fromRow) {
-      used += yield* this.#parse(bytes.subarray(used), last);
+      const rest = bytes.subarray(used);
+      const { scanner } = this.#format;
+      // Without a last line end nothing says where a scanner must stop.
+      const scans = scanner !== undefined && !last && rest.length <= this.#format.maxBytes && isUtf8(rest);
+      used += yield* scans ? this.#scan(rest, scanner) : this.#parse(rest, last);
       if (this.#chunk.rows.length > 0) yield this.#take();
     }
     this.#options.progress.rows = this.#row;
@@ -211,6 +224,43 @@ class RecordDecoder {
     }
     mark();
     return utf8 ? bytes.length : at;
+  }
+
+  /** As {@link #parse}, of UTF-8 that ends with a line end. */
+  *#scan(bytes: Buffer, scanner: RecordScanner): Generator<RowChunk, number> {
+    const { toRow, chunkRows } = this.#options;
+    let at = 0;
+    let marked = 0;
+    while (at < bytes.length) {
+      const begin = at;
+      const line = this.#line++;
+      const row = scanner.row(bytes, at);
+      if (row !== undefined) {
+        at = scanner.end;
+        this.#chunk.add(row, line);
+      } else {
+        at = bytes.indexOf(NEWLINE, at) + 1;
+        if (!this.#addParsed(bytes.subarray(begin, at - 1), line)) continue;
+      }
+      this.#row++;
+      if (this.#row % chunkRows !== 0 && this.#row < toRow) continue;
+      this.#offset += at - marked;
+      marked = at;
+      yield this.#take();
+      if (this.#row >= toRow) break;
+    }
+    this.#offset += at - marked;
+    return at;
+  }
+
+  /** Adds the row of a record, if it is one, by its text. */
+  #addParsed(record: Buffer, line: number): boolean {
+    const text = record.toString('utf8');
+    if (this.#format.isBlank(text, 0, text.length)) return false;
+    const row = this.#format.parse(text);
+    if (row instanceof BadRecord) this.#chunk.addBad(row.reason, text, line);
+    else this.#chunk.add(row, line);
+    return true;
   }
 
   #recordText(record: Buffer): string | BadRecord {

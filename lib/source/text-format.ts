@@ -18,12 +18,26 @@ export class BadRecord {
   }
 }
 
+/** Reads records of one line each from bytes, where that is faster than making text of them. */
+export interface RecordScanner {
+  /** Where the record that was given last ends: behind its line end. */
+  readonly end: number;
+  /**
+   * The row of the record at `from`.
+   * @param bytes UTF-8 that ends with a line end
+   * @returns `undefined`: it takes {@link TextFormat.parse} to say
+   */
+  row(bytes: Buffer, from: number): object | undefined;
+}
+
 /** A format of text records. Records end with LF or CRLF; the last one may lack it. */
 export interface TextFormat {
   /** Longest record, bytes without its newline. */
   readonly maxBytes: number;
   /** Record ends must be sought in bytes (one character each), not in decoded text. */
   readonly framesBytes: boolean;
+  /** What {@link parse} says of most records, sooner. */
+  readonly scanner?: RecordScanner | undefined;
   /** Still wants the first record of the file as its header. */
   readonly needsHeader: boolean;
   /** Looks at the first bytes of the file (without byte order mark). @throws {InputError} `INPUT_FORMAT` */

@@ -171,24 +171,28 @@ export function readU32(bytes: Uint8Array, at: number): number {
  * JavaScript, in half the 80 ns that a call into Node's native decoder takes; a scan makes one for every key.
  */
 export function latin1Prefix(scratch: Buffer, length: number): string {
-  if (length > 16) return scratch.toString('latin1', 0, length);
+  return length > 16 ? scratch.toString('latin1', 0, length) : latin1At(scratch, 0, length);
+}
+
+/** The binary string of at most 16 bytes at `at`, behind which 16 bytes are within the array. */
+export function latin1At(bytes: Uint8Array, at: number, length: number): string {
   const sixteen = String.fromCharCode(
-    scratch[0]!,
-    scratch[1]!,
-    scratch[2]!,
-    scratch[3]!,
-    scratch[4]!,
-    scratch[5]!,
-    scratch[6]!,
-    scratch[7]!,
-    scratch[8]!,
-    scratch[9]!,
-    scratch[10]!,
-    scratch[11]!,
-    scratch[12]!,
-    scratch[13]!,
-    scratch[14]!,
-    scratch[15]!,
+    bytes[at]!,
+    bytes[at + 1]!,
+    bytes[at + 2]!,
+    bytes[at + 3]!,
+    bytes[at + 4]!,
+    bytes[at + 5]!,
+    bytes[at + 6]!,
+    bytes[at + 7]!,
+    bytes[at + 8]!,
+    bytes[at + 9]!,
+    bytes[at + 10]!,
+    bytes[at + 11]!,
+    bytes[at + 12]!,
+    bytes[at + 13]!,
+    bytes[at + 14]!,
+    bytes[at + 15]!,
   );
   return sixteen.slice(0, length);
 }
