@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type BatchTrigger, decodeMessage, encodeMessage } from '../../lib/aws/messages.ts';
 import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError } from '../../lib/errors.ts';
-import { count, job, source, sum, tumbling } from '../../lib/index.ts';
+import { job, source } from '../../lib/index.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
@@ -391,40 +391,5 @@ describe('warm and cold', () => {
       'create out/out',
       'create s0/p0',
     ]);
-  });
-});
-
-describe('requests a micro-batch, all functions together', () => {
-  const BUDGET = {
-    1: { put: 6, get: 8, sqs: 10, invocations: 5 },
-    8: { put: 23, get: 25, sqs: 33, invocations: 11 },
-  } as const;
-
-  it.each([1, 8] as const)('P=%s: within the budget, over a hundred batches', async (partitions) => {
-    const windows = source<Row>('rows', { eventTime: (r) => r.t, delay: '10 s' })
-      .keyBy((r) => r.k)
-      .window(tumbling('10 s'))
-      .aggregate({ n: count(), s: sum((r) => r.v) });
-    const aws = new SimulatedAws(physical(job('windows', windows, { partitions }), { noDataBatches: false }), 1);
-    const run = async (from: number, to: number): Promise<void> => {
-      for (let i = from; i < to; i++) {
-        send(aws, i, 50);
-        while (await aws.deliverOne());
-      }
-    };
-    await run(0, 24);
-    aws.store.reset();
-    aws.counts.clear();
-    const batches = 120;
-    await run(24, 24 + batches);
-    const of = (what: string): number =>
-      [...aws.counts].reduce((total, [name, n]) => total + (name.startsWith(what) ? n : 0), 0) / batches;
-    const budget = BUDGET[partitions];
-    expect(aws.requests('put') / batches).toBeLessThanOrEqual(budget.put);
-    expect(aws.requests('get') / batches).toBeLessThanOrEqual(budget.get);
-    expect(of('invoke')).toBeLessThanOrEqual(budget.invocations);
-    // A send by us, a receive and a delete by the platform for each invocation.
-    const sends = of('send') - of('send input');
-    expect(sends + 2 * of('invoke')).toBeLessThanOrEqual(budget.sqs);
   });
 });

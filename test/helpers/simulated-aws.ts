@@ -417,7 +417,7 @@ export class SimulatedAws {
           }));
         }
       },
-      open: ({ key }) => objects.get(key)!,
+      open: ({ key }) => countedReads(objects.get(key)!, () => count(`read ${who}`)),
     };
   }
 
@@ -437,6 +437,27 @@ export class SimulatedAws {
       depth: nothing,
     };
   }
+}
+
+/** Each of these is a request to S3. */
+function countedReads(object: InputObject, count: () => void): InputObject {
+  return {
+    ...object,
+    async open() {
+      const reader = await object.open();
+      return {
+        blocks(...args) {
+          count();
+          return reader.blocks(...args);
+        },
+        read(...args) {
+          count();
+          return reader.read(...args);
+        },
+        close: () => reader.close(),
+      };
+    },
+  };
 }
 
 function recordOf({ id, body, attributes = {}, tries }: Message): SQSRecord {
