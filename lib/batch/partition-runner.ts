@@ -17,8 +17,9 @@ import type { Skip } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import type { Changes } from '../state/batch-state.ts';
+import type { BatchState } from '../state/batch-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
+import type { Changes } from '../state/changes.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { decodeWarmPack } from '../state/warm-pack.ts';
@@ -127,6 +128,7 @@ export class PartitionRunner {
       path: this.path,
       cache,
       kinds: specs.map((s) => s.kind),
+      widths: specs.map((s) => s.width ?? 0),
       rowBytes,
       onTrouble: (what, error) => env.trace.trouble?.(what, error),
     });
@@ -282,12 +284,25 @@ export class PartitionRunner {
 
   /** Steps 3 to 6. @returns `undefined`: everything computed was dropped, begin again */
   async #attempt(n: number, trigger: Trigger, invocation: Invocation): Promise<Committed | undefined> {
-    const { job, store, clock, random, trace } = this.#env;
-    const { state, path } = this;
     const plan = trigger.plan ?? (await this.#source.plan(n));
     const input = trigger.input ?? (await this.#source.input(this.#stage, this.#partition, plan));
+    const batch = this.state.begin();
+    try {
+      return await this.#attemptWith(batch, { ...trigger, plan, input }, invocation);
+    } finally {
+      batch.end();
+    }
+  }
+
+  async #attemptWith(
+    batch: BatchState,
+    { plan, input, ...trigger }: Trigger & { readonly plan: StoredPlan; readonly input: PartitionInput },
+    invocation: Invocation,
+  ): Promise<Committed | undefined> {
+    const { job, store, clock, random, trace } = this.#env;
+    const { state, path } = this;
+    const { n } = plan.plan;
     const startMs = clock.monotonic();
-    const batch = state.begin();
     const { version } = state.manifest;
     const skips = this.#skips(n, plan);
     let result: Awaited<ReturnType<typeof runOperators>>;

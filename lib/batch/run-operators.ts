@@ -4,7 +4,8 @@
  */
 import type { BatchCounts } from '../log/entry.ts';
 import type { Skip } from '../manifest/manifest.ts';
-import { type BatchState, type Changes, UnstorableError } from '../state/batch-state.ts';
+import type { BatchState } from '../state/batch-state.ts';
+import { type Changes, UnstorableError } from '../state/changes.ts';
 import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operator.ts';
 import type { Collector, PhysicalJob } from '../stream/physical.ts';
 import { partitionOf } from '../util/hash.ts';

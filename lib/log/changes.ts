@@ -1,5 +1,5 @@
 /**
- * State changes of one batch as bytes: entries in ascending order of key, each
+ * State changes of one batch as bytes: entries of different keys, in any order (whoever folds them sorts them), each
  *
  *     key length varint | key | value length + 1 varint (0: tombstone) | value
  *
@@ -8,11 +8,16 @@
 import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../sst/entry.ts';
 import { ByteReader, type ByteWriter } from '../util/bytes.ts';
+import { packedLength, packNumbers } from '../util/pack-numbers.ts';
 
 /** @param value `null`: the key was deleted */
 export function writeChange(to: ByteWriter, key: string, value: Uint8Array | null): void {
-  to.varint(key.length);
-  to.latin1(key);
+  writeRow(to, '', key, value);
+}
+
+/** As {@link writeChange}, where the key is in two parts. */
+export function writeRow(to: ByteWriter, prefix: string, key: string, value: Uint8Array | null): void {
+  writeKey(to, prefix, key);
   if (value === null) {
     to.varint(0);
   } else {
@@ -21,22 +26,52 @@ export function writeChange(to: ByteWriter, key: string, value: Uint8Array | nul
   }
 }
 
-/** @throws {CorruptionError} the bytes do not hold `count` entries in ascending order */
+/** A row of numbers. @returns bytes of the value */
+export function writeNumbers(
+  to: ByteWriter,
+  prefix: string,
+  key: string,
+  numbers: Float64Array,
+  from: number,
+  count: number,
+): number {
+  writeKey(to, prefix, key);
+  const length = packedLength(numbers, from, count);
+  to.varint(length + 1);
+  packNumbers(to, numbers, from, count);
+  return length;
+}
+
+function writeKey(to: ByteWriter, prefix: string, key: string): void {
+  to.varint(prefix.length + key.length);
+  to.latin1(prefix);
+  to.latin1(key);
+}
+
+/** Sorted by key. @throws {CorruptionError} the bytes do not hold `count` entries of different keys */
 export function decodeChanges(bytes: Uint8Array, count: number, object: string): Entry[] {
   const reader = new ByteReader(bytes);
   const entries: Entry[] = [];
-  let previous: string | undefined;
+  let sorted = true;
   try {
     for (let i = 0; i < count; i++) {
       const key = reader.latin1(reader.varint());
-      if (previous !== undefined && key <= previous) throw new RangeError('keys are out of order');
-      previous = key;
+      if (i > 0 && key <= entries[i - 1]!.key) sorted = false;
       const length = reader.varint();
       entries.push({ key, value: length === 0 ? null : reader.bytes(length - 1) });
     }
     if (reader.left > 0) throw new RangeError(`${reader.left} bytes too many`);
+    if (!sorted) sortByKey(entries);
   } catch (error) {
     throw new CorruptionError(object, `its state changes cannot be read (${(error as Error).message})`);
   }
   return entries;
+}
+
+/** @throws {RangeError} two are of one key */
+function sortByKey(entries: Entry[]): void {
+  entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+  for (let i = 1; i < entries.length; i++) {
+    if (entries[i]!.key === entries[i - 1]!.key) throw new RangeError('a key is there twice');
+  }
 }

@@ -11,7 +11,8 @@ import { decodeContainer, decodeHead, encodeContainer } from '../util/container.
 import { decodeChanges } from './changes.ts';
 
 const MAGIC = 'MLOG';
-const VERSION = 1;
+/** 2: state changes are in any order; 1: ascending. */
+const VERSION = 2;
 
 /** What became of the batch's input rows in this partition. */
 export interface BatchCounts {

@@ -46,7 +46,8 @@ class One<V> implements Group<V> {
   }
 }
 
-class Times<V> {
+/** The rows of one table: by time, then by key. */
+export class Times<V> {
   readonly groups = new Map<number, One<V> | Map<string, V>>();
   /** Ascending; may have times that are gone. Each time is in here or in the tail, once. */
   #sorted: number[] = [];
@@ -54,6 +55,10 @@ class Times<V> {
   #tail: number[] = [];
   /** Times in either that are gone. A set, so that one that comes back is not listed twice. */
   readonly #gone = new Set<number>();
+
+  get(time: number, key: string): V | undefined {
+    return this.groups.get(time)?.get(key);
+  }
 
   /** @returns whether the row is a new one */
   set(time: number, key: string, value: V): boolean {

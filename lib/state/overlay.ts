@@ -5,6 +5,7 @@
  * Batches are indexed by address when somebody asks for one: where all rows are in memory, nobody does.
  */
 import { AddressMap } from './address-map.ts';
+import { type ChangedRow, changedRows, type TableChanges } from './changes.ts';
 
 /** A changed row; `row: undefined` is a tombstone. */
 export interface Change {
@@ -12,16 +13,12 @@ export interface Change {
   readonly row: unknown;
 }
 
-export interface ChangedRow {
-  readonly table: number;
-  readonly time: number;
-  readonly key: string;
-  readonly row: unknown;
-}
+/** Changed rows of a batch: one by one, as a log entry gives them, or by column, as the batch itself does. */
+export type BatchChanges = readonly ChangedRow[] | { readonly tables: readonly TableChanges[] };
 
 export class Overlay {
   readonly #index = new AddressMap<Change>();
-  #batches: { n: number; rows: readonly ChangedRow[] }[] = [];
+  #batches: { n: number; changes: BatchChanges }[] = [];
   /** The first so many batches are in the index. */
   #indexed = 0;
 
@@ -31,8 +28,8 @@ export class Overlay {
 
   get #changes(): AddressMap<Change> {
     for (; this.#indexed < this.#batches.length; this.#indexed++) {
-      const { n, rows } = this.#batches[this.#indexed]!;
-      for (const { table, time, key, row } of rows) this.#index.set(table, time, key, { n, row });
+      const { n, changes } = this.#batches[this.#indexed]!;
+      for (const { table, time, key, row } of rowsOf(changes)) this.#index.set(table, time, key, { n, row });
     }
     return this.#index;
   }
@@ -56,8 +53,8 @@ export class Overlay {
   }
 
   /** Adds what batch n changed; batches come in order. */
-  push(n: number, rows: readonly ChangedRow[]): void {
-    this.#batches.push({ n, rows });
+  push(n: number, changes: BatchChanges): void {
+    this.#batches.push({ n, changes });
   }
 
   /** Forgets what batches up to `through` changed: SSTs have it now. */
@@ -66,8 +63,8 @@ export class Overlay {
     const indexed = folded.slice(0, this.#indexed);
     this.#batches = this.#batches.slice(folded.length);
     this.#indexed -= indexed.length;
-    for (const { n, rows } of indexed) {
-      for (const { table, time, key } of rows) {
+    for (const { n, changes } of indexed) {
+      for (const { table, time, key } of rowsOf(changes)) {
         if (this.#index.get(table, time, key)?.n === n) this.#index.delete(table, time, key);
       }
     }
@@ -78,4 +75,8 @@ export class Overlay {
     this.#batches = [];
     this.#indexed = 0;
   }
+}
+
+function rowsOf(changes: BatchChanges): Iterable<ChangedRow> {
+  return 'tables' in changes ? changedRows(changes.tables) : changes;
 }

@@ -10,13 +10,16 @@ import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/
 import type { Entry } from '../sst/entry.ts';
 import { unpackValue } from '../util/pack.ts';
 import { parseAddress, type TableKind } from './address.ts';
-import { BatchState, type Changes } from './batch-state.ts';
-import { type ChangedRow, Overlay } from './overlay.ts';
+import { BatchState } from './batch-state.ts';
+import type { ChangedRow, Changes } from './changes.ts';
+import { Overlay } from './overlay.ts';
 import { Rows } from './rows.ts';
 import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
 
 export interface PartitionStateOptions extends SstReadsOptions {
   readonly kinds: readonly TableKind[];
+  /** By table: numbers of a row where rows are so many numbers. Default: nowhere. */
+  readonly widths?: readonly number[] | undefined;
   /** Budget of the memory tier. */
   readonly rowBytes: number;
 }
@@ -43,7 +46,7 @@ export class PartitionState {
   constructor(options: PartitionStateOptions) {
     this.#rowBytes = options.rowBytes;
     this.kinds = options.kinds;
-    this.rows = new Rows(options.rowBytes, true);
+    this.rows = new Rows(options.rowBytes, true, options.widths);
     this.reads = new SstReads(options);
   }
 
@@ -128,14 +131,12 @@ export class PartitionState {
   /** Applies a batch's own changes. Only after its log entry is durable. */
   apply(n: number, hash: string, changes: Changes, batch: BatchState): void {
     this.#advance(n, hash);
-    this.overlay.push(n, changes.rows);
-    for (const { table, time, key, row, valueBytes } of changes.rows) {
-      if (row === undefined) this.rows.delete(table, time, key);
-      else this.rows.put(table, time, key, row, valueBytes);
-    }
+    this.overlay.push(n, changes);
+    batch.apply(changes);
     if (!this.rows.complete) {
       for (const { table, time, key, row } of batch.unchangedReads()) this.rows.put(table, time, key, row, 32);
     }
+    batch.end();
   }
 
   /** Applies a log entry that someone else made, or that an earlier life of this environment made. */

@@ -1,34 +1,36 @@
 /**
- * The memory tier: decoded current rows of recently used addresses, within a budget of bytes. `complete` says that it
- * holds every row of the partition; then what is absent here is absent everywhere.
+ * The memory tier: current rows of recently used addresses, within a budget of bytes. `complete` says that it holds every row
+ * of the partition; then what is absent here is absent everywhere.
  *
  * Two generations: what is used moves to the young one. When the young one alone has filled two thirds of the budget it
- * becomes the old one; when both together exceed the budget, what is still in the old one was not used since, and goes.
- * That comes near to least-recently-used at the price of a map access.
+ * becomes the old one; when both together exceed the budget, what is still in the old one was not used since, and goes, but
+ * for what the present batch touches. That comes near to least-recently-used at the price of a byte a row.
  */
-import { AddressMap } from './address-map.ts';
+import { TableRows } from './table-rows.ts';
 
-interface Held {
-  row: unknown;
-  bytes: number;
-}
-
-/** Rough memory of one row beside its own bytes: map entry, key and value objects. */
+/** Rough memory of one row beside its own bytes: key, look-up, columns. */
 const OVERHEAD_BYTES = 120;
 
 export class Rows {
   readonly #budgetBytes: number;
-  #young = new AddressMap<Held>();
-  #old = new AddressMap<Held>();
+  readonly #widths: readonly number[];
+  #tables: TableRows[] = [];
+  /** The present generation: 0 or 1. */
+  #young = 0;
   #youngBytes = 0;
   #oldBytes = 0;
   #complete: boolean;
   #evictions = 0;
+  #owner: object | undefined;
 
-  /** @param complete nothing is stored yet, so that holding nothing is holding everything */
-  constructor(budgetBytes: number, complete: boolean) {
+  /**
+   * @param complete nothing is stored yet, so that holding nothing is holding everything
+   * @param widths by table: numbers of a row where rows are so many numbers, else 0
+   */
+  constructor(budgetBytes: number, complete: boolean, widths: readonly number[] = []) {
     this.#budgetBytes = budgetBytes;
     this.#complete = complete;
+    this.#widths = widths;
   }
 
   get complete(): boolean {
@@ -46,53 +48,70 @@ export class Rows {
   }
 
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#tables.reduce((sum, table) => sum + table.size, 0);
+  }
+
+  /** The rows of one table. What is written there is told by {@link held} and {@link used}. */
+  table(table: number): TableRows {
+    while (this.#tables.length <= table) this.#tables.push(new TableRows(this.#widths[this.#tables.length] ?? 0));
+    return this.#tables[table]!;
+  }
+
+  /**
+   * Only one batch may touch rows; whoever comes while it does finds its own way.
+   * @returns whether it is this one
+   */
+  own(batch: object): boolean {
+    this.#owner ??= batch;
+    return this.#owner === batch;
+  }
+
+  endBatch(batch: object): void {
+    if (this.#owner !== batch) return;
+    for (const table of this.#tables) table.endBatch();
+    this.#owner = undefined;
   }
 
   get(table: number, time: number, key: string): unknown {
-    const held = this.#young.get(table, time, key);
-    if (held !== undefined) return held.row;
-    if (this.#old.size === 0) return undefined;
-    const old = this.#old.delete(table, time, key);
-    if (old === undefined) return undefined;
-    this.#oldBytes -= old.bytes;
-    // Nothing is forgotten by reading: a batch must find again what it has found.
-    this.#young.set(table, time, key, old);
-    this.#youngBytes += old.bytes;
-    return old.row;
+    const rows = this.table(table);
+    const id = rows.find(time, key);
+    if (id < 0 || !rows.has(id)) return undefined;
+    this.used(rows, id);
+    return rows.row(id);
+  }
+
+  has(table: number, time: number, key: string): boolean {
+    const rows = this.table(table);
+    const id = rows.find(time, key);
+    if (id < 0 || !rows.has(id)) return false;
+    this.used(rows, id);
+    return true;
   }
 
   /** @param valueBytes bytes of the encoded row */
   put(table: number, time: number, key: string, row: unknown, valueBytes: number): void {
-    if (this.#old.size > 0) this.#deleteOld(table, time, key);
-    const bytes = OVERHEAD_BYTES + key.length + 3 * valueBytes;
-    const held = this.#young.get(table, time, key);
-    if (held === undefined) {
-      this.#insert(table, time, key, { row, bytes });
-      return;
-    }
-    // In place: one look-up, and nothing for the garbage collector.
-    this.#youngBytes += bytes - held.bytes;
-    held.row = row;
-    held.bytes = bytes;
-    this.#age();
+    const rows = this.table(table);
+    const id = rows.intern(time, key);
+    rows.set(id, row);
+    this.held(rows, id, valueBytes);
   }
 
   delete(table: number, time: number, key: string): void {
-    const young = this.#young.delete(table, time, key);
-    if (young !== undefined) this.#youngBytes -= young.bytes;
-    if (this.#old.size > 0) this.#deleteOld(table, time, key);
+    const rows = this.table(table);
+    const id = rows.find(time, key);
+    if (id >= 0 && rows.has(id)) this.forget(rows, id);
   }
 
   /** Rows of a table in (after, upTo], by time, then key. Only when {@link complete}. */
   scan(table: number, after: number, upTo: number): { time: number; key: string; row: unknown }[] {
     const found: { time: number; key: string; row: unknown }[] = [];
-    const times = new Set([...this.#old.times(table, after, upTo), ...this.#young.times(table, after, upTo)]);
-    for (const time of [...times].sort((a, b) => a - b)) {
-      const young = this.#young.at(table, time);
-      const old = this.#old.at(table, time);
-      const keys = [...(young?.keys() ?? []), ...(old?.keys() ?? [])].sort();
-      for (const key of keys) found.push({ time, key, row: (young?.get(key) ?? old?.get(key))!.row });
+    const rows = this.table(table);
+    for (const time of rows.index.within(after, upTo)) {
+      const group = rows.index.groups.get(time)!;
+      for (const key of [...group.keys()].sort()) {
+        const id = group.get(key)!;
+        if (rows.has(id)) found.push({ time, key, row: rows.row(id) });
+      }
     }
     return found;
   }
@@ -103,35 +122,60 @@ export class Rows {
   }
 
   clear(complete: boolean): void {
-    this.#young.clear();
-    this.#old.clear();
+    this.#tables = [];
     this.#youngBytes = 0;
     this.#oldBytes = 0;
     this.#complete = complete;
   }
 
-  /** Adds a row that the young generation does not hold. */
-  #insert(table: number, time: number, key: string, held: Held): void {
-    this.#young.set(table, time, key, held);
-    this.#youngBytes += held.bytes;
+  /** A row was read. Nothing is forgotten by that: a batch must find again what it has found. */
+  used(rows: TableRows, id: number): void {
+    if (rows.generation[id] === this.#young) return;
+    const bytes = rows.bytes[id]!;
+    rows.generation[id] = this.#young;
+    this.#oldBytes -= bytes;
+    this.#youngBytes += bytes;
+  }
+
+  /** A row was written. @param valueBytes bytes of the encoded row */
+  held(rows: TableRows, id: number, valueBytes: number): void {
+    const before = rows.bytes[id]!;
+    const bytes = OVERHEAD_BYTES + rows.keys[id]!.length + (rows.inSlab(id) ? 8 * rows.width : 3 * valueBytes);
+    if (rows.generation[id] === this.#young) this.#youngBytes -= before;
+    else this.#oldBytes -= before;
+    rows.generation[id] = this.#young;
+    rows.bytes[id] = bytes;
+    this.#youngBytes += bytes;
     this.#age();
+  }
+
+  /** A row was deleted. */
+  forget(rows: TableRows, id: number): void {
+    if (rows.generation[id] === this.#young) this.#youngBytes -= rows.bytes[id]!;
+    else this.#oldBytes -= rows.bytes[id]!;
+    rows.release(id);
   }
 
   /** Makes the young generation the old one when it is due. */
   #age(): void {
-    if (this.#old.size === 0 ? this.#youngBytes * 3 <= this.#budgetBytes * 2 : this.bytes <= this.#budgetBytes) return;
-    if (this.#old.size > 0) {
+    if (this.#oldBytes === 0 ? this.#youngBytes * 3 <= this.#budgetBytes * 2 : this.bytes <= this.#budgetBytes) return;
+    if (this.#oldBytes > 0) {
       this.#complete = false;
       this.#evictions++;
+      this.#evict();
     }
-    this.#old = this.#young;
     this.#oldBytes = this.#youngBytes;
-    this.#young = new AddressMap();
     this.#youngBytes = 0;
+    this.#young = 1 - this.#young;
   }
 
-  #deleteOld(table: number, time: number, key: string): void {
-    const old = this.#old.delete(table, time, key);
-    if (old !== undefined) this.#oldBytes -= old.bytes;
+  #evict(): void {
+    for (const rows of this.#tables) {
+      for (let id = 0; id < rows.ids; id++) {
+        if (!rows.has(id) || rows.generation[id] === this.#young) continue;
+        if (rows.isTouched(id)) this.used(rows, id);
+        else rows.release(id);
+      }
+    }
   }
 }

@@ -46,6 +46,7 @@ export const CHECKED_CALLS: Calls = {
     const { add } = accumulator;
     return {
       ...accumulator,
+      addNumber: undefined,
       add(slots, at, row, time) {
         const before = copyPlain(row);
         add(slots, at, row, time);

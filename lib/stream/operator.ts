@@ -50,12 +50,35 @@ export interface Table<Row = unknown> {
   delete(key: string, time: number): void;
   /** Rows with `after < time ≤ upTo`, sorted by time, then key; this batch's changes included. `±Infinity` allowed. */
   scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[];
+  /** Another way to the same rows, where they are so many numbers each. Left out: there is none. */
+  readonly numbers?: NumberColumns | undefined;
+}
+
+/**
+ * Rows of a table as columns of numbers, {@link TableSpec.width} each. An address gets a number when it is first touched, 0, 1, …;
+ * the row of address i stands at i × width. No objects are made, and an address is looked up once.
+ */
+export interface NumberColumns {
+  readonly width: number;
+  /** Addresses that are touched so far. */
+  readonly count: number;
+  touch(key: string, time: number): number;
+  /**
+   * Copies the rows of all touched addresses, which were loaded.
+   * @param to room for `count` rows
+   * @returns by address whether there is no row yet (nothing is copied then); `undefined`: some row is not just numbers
+   */
+  copyTo(to: Float64Array): Uint8Array | undefined;
+  /** Puts the rows of all touched addresses. The array belongs to the table. */
+  keep(numbers: Float64Array): void;
 }
 
 export interface TableSpec {
   /** Unique within the operator; part of the job's state layout. */
   readonly name: string;
   readonly kind: 'keyed' | 'timed';
+  /** Rows are arrays of so many numbers, mostly. Left out: they are not. */
+  readonly width?: number | undefined;
 }
 
 /** What becomes of an input row; each `primary` row is counted exactly once (default: applied). */

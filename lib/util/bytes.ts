@@ -39,6 +39,25 @@ export class ByteWriter {
     this.#length = at + 4;
   }
 
+  /** An unsigned 16-bit integer, big endian. */
+  u16be(value: number): void {
+    this.#reserve(2);
+    this.#bytes[this.#length++] = value >>> 8;
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** An unsigned 32-bit integer, big endian. */
+  u32be(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#bytes.writeUInt32BE(value, this.#length);
+  }
+
+  /** A double, big endian. */
+  f64be(value: number): void {
+    this.#reserve(8);
+    this.#length = this.#bytes.writeDoubleBE(value, this.#length);
+  }
+
   /** An integer in 0 .. 2^32 - 1, in one to five bytes. @throws {RangeError} it does not fit */
   varint(value: number): void {
     if (!(value >= 0 && value <= MAX_U32)) throw new RangeError(`${value} does not fit 32 bits`);

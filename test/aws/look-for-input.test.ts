@@ -65,6 +65,7 @@ describe('a look', () => {
     const row = { version: 'v1', next: 1, done: true };
     const planner = {
       position: 7,
+      halted: null,
       progress: { processingTime: 0 },
       planned: async (_: string, name: string) => (names.includes(name) ? row : undefined),
       plannedObjects: async (source: string, first: string, last: string) =>

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { decodeChanges } from '../../lib/log/changes.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
@@ -18,7 +19,7 @@ import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
 import { encodeKey } from '../../lib/stream/key.ts';
-import type { TableSpec } from '../../lib/stream/operator.ts';
+import type { Table, TableSpec } from '../../lib/stream/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
 import { hookedStore, sleepAt } from '../helpers/stores.ts';
@@ -26,7 +27,9 @@ import { hookedStore, sleepAt } from '../helpers/stores.ts';
 const SPECS: readonly TableSpec[] = [
   { name: 'keyed', kind: 'keyed' },
   { name: 'timed', kind: 'timed' },
+  { name: 'numbers', kind: 'timed', width: 2 },
 ];
+const WIDTHS = SPECS.map((s) => s.width ?? 0);
 const KINDS: readonly TableKind[] = SPECS.map((s) => s.kind);
 const NAMES = names('job', 1);
 const PATH = 's0/p0';
@@ -97,16 +100,33 @@ class Folder {
 type Model = Map<string, { table: number; time: number; key: string; row: unknown }>;
 const place = (table: number, time: number, key: string): string => `${table}/${time}/${key}`;
 
+const number = fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(-0));
+const times = fc.constantFrom(-5, 0, 10, 20, 1e12);
+const keys = fc.integer({ min: 0, max: 40 }).map((k) => encodeKey(`k${k}`));
+/** Two numbers that are added to a row of two; of text they make a new row. */
+const addition = fc.record({ time: times, key: keys, add: fc.tuple(fc.integer(), fc.integer()) });
 const change = fc.record({
-  table: fc.constantFrom(0, 1),
-  time: fc.constantFrom(-5, 0, 10, 20, 1e12),
-  key: fc.integer({ min: 0, max: 40 }).map((k) => encodeKey(`k${k}`)),
-  row: fc.option(fc.array(fc.oneof(fc.integer(), fc.string(), fc.constant(null)), { maxLength: 4 }), { freq: 3 }),
+  table: fc.constantFrom(0, 1, 2),
+  time: times,
+  key: keys,
+  row: fc.option(
+    fc.oneof(
+      fc.array(fc.oneof(fc.integer(), fc.string(), fc.constant(null)), { maxLength: 4 }),
+      fc.tuple(number, number),
+      fc.tuple(number, number),
+    ),
+    { freq: 3 },
+  ),
 });
 const step = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ kind: fc.constant('batch' as const), changes: fc.array(change, { maxLength: 30 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('batch' as const),
+      additions: fc.array(addition, { maxLength: 20 }),
+      changes: fc.array(change, { maxLength: 30 }),
+      rival: fc.constantFrom('none', 'before', 'after', 'ended'),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fold' as const), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'compact' as const }) },
@@ -117,12 +137,50 @@ const step = fc.oneof(
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+/** As an operator does it whose states are numbers. */
+async function addNumbers(
+  table: Table,
+  additions: readonly { time: number; key: string; add: readonly [number, number] }[],
+  model: Model,
+): Promise<void> {
+  const columns = table.numbers!;
+  const at = additions.map(({ key, time }) => columns.touch(key, time));
+  await table.load(
+    additions.map(({ key }) => key),
+    additions.map(({ time }) => time),
+  );
+  const states = new Float64Array(columns.count * 2);
+  const isNew = columns.copyTo(states);
+  const before = additions.map(({ key, time }) => model.get(place(2, time, key))?.row as unknown[] | undefined);
+  const isNumbers = (row: unknown[]): boolean => row.length === 2 && row.every((v) => typeof v === 'number');
+  expect(isNew === undefined).toBe(before.some((row) => row !== undefined && !isNumbers(row)));
+  if (isNew === undefined) return;
+  for (const [i, row] of before.entries()) {
+    expect(isNew[at[i]!] === 1).toBe(row === undefined);
+    expect([...states.subarray(at[i]! * 2, at[i]! * 2 + 2)]).toEqual(row ?? [0, 0]);
+  }
+  for (const [i, { time, key, add }] of additions.entries()) {
+    for (const j of [0, 1]) states[at[i]! * 2 + j]! += add[j]!;
+    const row = [...states.subarray(at[i]! * 2, at[i]! * 2 + 2)];
+    model.set(place(2, time, key), { table: 2, time, key, row });
+  }
+  columns.keep(states);
+}
+
 async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<void> {
   const folder = new Folder();
   const directory = cacheFolder();
   let cache = cached ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
   const open = (): PartitionState =>
-    new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache, kinds: KINDS, rowBytes });
+    new PartitionState({
+      store: folder.store,
+      names: NAMES,
+      path: PATH,
+      cache,
+      kinds: KINDS,
+      widths: WIDTHS,
+      rowBytes,
+    });
   let state = open();
   const model: Model = new Map();
   let n = 0;
@@ -131,6 +189,19 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
       n++;
       const batch = state.begin();
       const tables = batch.tables(SPECS, 0);
+      // Another attempt at the same batch, which comes to nothing.
+      const rival = (): void => {
+        const other = state.begin();
+        const [keyed, , numbers] = other.tables(SPECS, 0);
+        for (const { key, time } of s.additions) {
+          numbers!.put(key, time, ['wrong']);
+          keyed!.delete(key, 0);
+        }
+        if (s.rival === 'ended') other.end();
+      };
+      if (s.rival === 'before') rival();
+      await addNumbers(tables[2]!, s.additions, model);
+      if (s.rival !== 'none' && s.rival !== 'before') rival();
       for (const { table, time: anyTime, key, row } of s.changes) {
         const time = table === 0 ? 0 : anyTime;
         await tables[table]!.load([key], [time]);
@@ -156,12 +227,7 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         expect(scanned).toEqual(expected);
       }
       const changes = batch.encode();
-      const entries = changes.rows.map(
-        ({ table, time, key, row }): Entry => ({
-          key: addressPrefix(table, KINDS[table]!, time) + key,
-          value: row === undefined ? null : packValue(row),
-        }),
-      );
+      const entries = decodeChanges(Buffer.from(changes.bytes), changes.count, 'log entry');
       folder.log(n, `h${n}`, entries);
       state.apply(n, `h${n}`, changes, batch);
     } else if (s.kind === 'fold') {

@@ -185,6 +185,30 @@ describe.each([
     },
   );
 
+  test.each(cases)('$name gives the same in a slab of numbers, or says that it cannot', ({ name, aggregate }) => {
+    const accumulator = (aggregate as unknown as AggregateDefinition).accumulator('column');
+    const { addNumber, width } = accumulator;
+    expect(addNumber !== undefined, name).toBe(/^(count|sum|avg|min|max)\b(?!By)/.test(name));
+    if (addNumber === undefined) return;
+    fc.assert(
+      fc.property(rowsOf(timed), (rows) => {
+        const start: Slots = ['before', 'it'];
+        accumulator.init(start, OFFSET);
+        const slab = new Float64Array(OFFSET + width + 1).fill(5);
+        slab.set(start.slice(OFFSET) as number[], OFFSET);
+        for (const row of rows) {
+          const before = slab.slice();
+          if (addNumber(slab, OFFSET, row, row.time)) continue;
+          expect(name).toMatch(/of text/);
+          expect(slab).toEqual(before);
+          return;
+        }
+        expect(result(aggregate, slab as unknown as Slots)).toEqual(result(aggregate, fold(aggregate, [rows])));
+        expect([slab[0], slab[1], slab[OFFSET + width]]).toEqual([5, 5, 5]);
+      }),
+    );
+  });
+
   test.each(cases)('$name merges, in either grouping', ({ aggregate, expected }) => {
     fc.assert(
       fc.property(rowsOf(timed), fc.nat(), fc.nat(), (rows, x, y) => {

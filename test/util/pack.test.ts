@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { Packr, Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../lib/util/bytes.ts';
 import { packRows, packValue, unpackRows, unpackValue } from '../../lib/util/pack.ts';
+import { packedLength, packNumbers } from '../../lib/util/pack-numbers.ts';
 import { MAX_DEPTH, notPlain } from '../../lib/util/plain-data.ts';
 
 const NAMES = [
@@ -240,4 +242,25 @@ it('reads values nested as deep as may be', () => {
   for (let i = 0; i < MAX_DEPTH; i++) deep = i % 2 === 0 ? [deep] : { deep };
   expect(unpackValue(packValue(deep))).toEqual(deep);
   expect(unpackRows(packRows([deep]).slice())).toEqual([deep]);
+});
+
+it('writes numbers from a slab as it writes an array of them, byte for byte', () => {
+  const edge = [0, 0x1f, 0x20, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 2 ** 31, 2 ** 32 - 1, 2 ** 32].flatMap((v) => [
+    v,
+    -v,
+    v + 0.5,
+    -v - 1,
+  ]);
+  const numbers = fc.array(fc.oneof(fc.constantFrom(...edge), fc.double({ noNaN: true }), fc.integer()), {
+    maxLength: 20,
+  });
+  fc.assert(
+    fc.property(numbers, fc.nat({ max: 3 }), (values, before) => {
+      const slab = Float64Array.from([...Array<number>(before).fill(7), ...values, 8]);
+      const writer = new ByteWriter(16);
+      packNumbers(writer, slab, before, values.length);
+      expect(Buffer.from(writer.view()).toString('hex')).toBe(Buffer.from(packValue(values)).toString('hex'));
+      expect(packedLength(slab, before, values.length)).toBe(writer.length);
+    }),
+  );
 });

@@ -38,6 +38,11 @@ export interface Accumulator {
   init(slots: Slots, at: number): void;
   /** @param time event time of the row, epoch ms; `NaN`: none @throws what the user's function throws, or Error */
   add(slots: Slots, at: number, row: unknown, time: number): void;
+  /**
+   * As {@link add}, where all slots of the group are numbers. Left out: they may be something else.
+   * @returns false: what the row gives is no number; nothing is changed
+   */
+  readonly addNumber?: ((slots: Float64Array, at: number, row: unknown, time: number) => boolean) | undefined;
   /** Takes in another group's state, whose rows came later. `other` is not to be used any more. */
   merge(slots: Slots, at: number, other: Slots, otherAt: number): void;
   /** The value shown. What the caller may change is not shared with the slots. */

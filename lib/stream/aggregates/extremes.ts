@@ -55,6 +55,16 @@ function extreme<T, R>(kind: string, f: (row: T) => unknown, sign: 1 | -1): Aggr
         const value = f(row as T);
         if (value !== null && value !== undefined) take(slots, at, sortable(value, kind, label));
       },
+      addNumber: (slots, at, row) => {
+        const value = f(row as T);
+        if (value === null || value === undefined) return true;
+        const given = sortable(value, kind, label);
+        if (typeof given !== 'number') return false;
+        if (slots[at] === 1 && !(sign === 1 ? given > slots[at + 1]! : given < slots[at + 1]!)) return true;
+        slots[at] = 1;
+        slots[at + 1] = given;
+        return true;
+      },
       merge: (slots, at, other, otherAt) => {
         if (other[otherAt] === 1) take(slots, at, other[otherAt + 1] as Sortable);
       },

@@ -17,6 +17,16 @@ export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
         : (slots: Slots, at: number, row: unknown) => {
             if (where(row as T)) slots[at] = (slots[at] as number) + 1;
           },
+    addNumber:
+      where === undefined
+        ? (slots: Float64Array, at: number) => {
+            slots[at]! += 1;
+            return true;
+          }
+        : (slots: Float64Array, at: number, row: unknown) => {
+            if (where(row as T)) slots[at]! += 1;
+            return true;
+          },
     merge: addNumbers,
     result: (slots, at) => slots[at],
     own: undefined,
@@ -34,6 +44,11 @@ export function sum<T>(f: (row: T) => number | Null): Aggregate<T, number> {
     add: (slots, at, row) => {
       const value = f(row as T);
       if (value !== null && value !== undefined) slots[at] = plus(slots[at] as number, value, 'sum', label);
+    },
+    addNumber: (slots, at, row) => {
+      const value = f(row as T);
+      if (value !== null && value !== undefined) slots[at] = plus(slots[at]!, value, 'sum', label);
+      return true;
     },
     merge: addNumbers,
     result: (slots, at) => slots[at],
@@ -57,6 +72,13 @@ export function avg<T, V extends number | Null>(
       if (value === null || value === undefined) return;
       slots[at] = plus(slots[at] as number, value, 'avg', label);
       slots[at + 1] = (slots[at + 1] as number) + 1;
+    },
+    addNumber: (slots, at, row) => {
+      const value = f(row as T);
+      if (value === null || value === undefined) return true;
+      slots[at] = plus(slots[at]!, value, 'avg', label);
+      slots[at + 1]! += 1;
+      return true;
     },
     merge: (slots, at, other, otherAt) => {
       addNumbers(slots, at, other, otherAt);

@@ -10,7 +10,7 @@ import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
 import type { Calls } from '../calls.ts';
 import type { Fold, UserFunction } from '../graph.ts';
-import { type OperatorContext, OperatorFailure, type RowBatch, type Table } from '../operator.ts';
+import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from '../operator.ts';
 import { copyPlain } from '../plain.ts';
 import type { Entries, Groups } from './groups.ts';
 
@@ -23,8 +23,23 @@ export interface GroupFold {
   addAll(batch: RowBatch, entries: Entries, groups: readonly Slots[]): void;
   /** After the last `addAll` of a batch: makes what came from rows the state's own. `undefined`: nothing did. */
   readonly settle: ((state: Slots, stored: Slots | undefined) => void) | undefined;
-  /** Adds the result's columns to an output row; they are copies. */
-  show(state: Slots, into: Record<string, unknown>): void;
+  /** Adds the result's columns to an output row; they are copies. @param at where the state begins in `state` */
+  show(state: Slots, into: Record<string, unknown>, at?: number): void;
+  /** The same states as so many numbers each, side by side. `undefined`: they may be something else. */
+  readonly numbers: NumberFold | undefined;
+}
+
+export interface NumberFold {
+  /** Numbers of a state. */
+  readonly width: number;
+  /** State of a new group. */
+  create(): readonly number[];
+  /**
+   * As {@link GroupFold.addAll}, into the states of all groups.
+   * @returns false: a row has a value that is no number; the states are spoilt
+   * @throws {OperatorFailure}
+   */
+  addAll(batch: RowBatch, entries: Entries, states: Float64Array): boolean;
 }
 
 /** @param operator name of the operator, for errors */
@@ -46,7 +61,7 @@ function shownName(name: string): string {
 /**
  * Folds a batch into the groups' states in the table: one read and one write a group.
  * @param context takes the rows that are refused
- * @param changed sees each group's new state, in the order the groups were first touched
+ * @param changed sees each group's new state, which begins at `at`, in the order the groups were first touched
  * @throws {OperatorFailure} rows that are refused fail the batch
  */
 export function applyFold(
@@ -55,9 +70,9 @@ export function applyFold(
   groups: Groups,
   table: Table<Slots>,
   context: Pick<OperatorContext, 'refuse' | 'mayRefuse'>,
-  changed: ((key: string, end: number, state: Slots) => void) | undefined,
+  changed: ((key: string, end: number, state: Slots, at?: number) => void) | undefined,
 ): Promise<void> | undefined {
-  const { keys, ends, entries } = groups;
+  const { keys, ends, entries, columns } = groups;
   const put = (g: number, state: Slots): void => {
     table.put(keys[g]!, ends[g]!, state);
     changed?.(keys[g]!, ends[g]!, state);
@@ -83,13 +98,45 @@ export function applyFold(
       throw error;
     }
   };
+  /** @returns false: states are not all numbers, or a row is refused: the general way */
+  const applyNumbers = (states: NumberColumns): boolean => {
+    const folded = foldNumbers(folding.numbers!, batch, entries, states);
+    if (folded === undefined) return false;
+    states.keep(folded);
+    if (changed === undefined) return true;
+    const { width } = states;
+    for (let g = 0; g < keys.length; g++) changed(keys[g]!, ends[g]!, folded as unknown as Slots, g * width);
+    return true;
+  };
   const apply = (): undefined => {
+    if (columns !== undefined && applyNumbers(columns)) return;
     const states = applyAll();
     if (states !== undefined) for (let g = 0; g < keys.length; g++) put(g, states[g]!);
     else for (const [g, state] of applyRowByRow(folding, batch, groups, table, context)) put(g, state);
   };
   const loading = table.load(keys, ends);
   return loading === undefined ? apply() : loading.then(apply);
+}
+
+/** @returns the new states of all groups; `undefined`: they are not all numbers, or a row is refused */
+function foldNumbers(
+  { create, addAll }: NumberFold,
+  batch: RowBatch,
+  entries: Entries,
+  columns: NumberColumns,
+): Float64Array | undefined {
+  const { width, count } = columns;
+  const states = new Float64Array(count * width);
+  const isNew = columns.copyTo(states);
+  if (isNew === undefined) return undefined;
+  try {
+    for (let g = 0; g < count; g++) if (isNew[g] === 1) states.set(create(), g * width);
+    return addAll(batch, entries, states) ? states : undefined;
+  } catch (error) {
+    if (!(error instanceof OperatorFailure)) throw error;
+    // The general way meets it again, and knows what is to become of the row.
+    return undefined;
+  }
 }
 
 /** @returns the new state of each group that took a row, in the order of the first rows taken */
@@ -131,6 +178,7 @@ const GROUP_COLUMNS = new Set(['key', 'windowStart', 'windowEnd']);
 
 /**
  * Adds the result's columns to an output row that has key and window.
+ * @param at where the state begins in `state`
  * @returns false: a function of the user refused to, and the result is set aside
  * @throws {OperatorFailure} that fails the batch
  */
@@ -139,9 +187,10 @@ export function showGroup(
   state: Slots,
   into: Record<string, unknown>,
   context: Pick<OperatorContext, 'refuse'>,
+  at = 0,
 ): boolean {
   try {
-    folding.show(state, into);
+    folding.show(state, into, at);
     return true;
   } catch (error) {
     if (!(error instanceof OperatorFailure)) throw error;
@@ -174,6 +223,7 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
   };
   return {
     create,
+    numbers: numberFold(accumulators, at, width, operator),
     thaw(stored) {
       const slots = stored.slice();
       for (const owner of owners) owner.own(slots, owner.at);
@@ -204,11 +254,43 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
               throw new OperatorFailure(operator, undefined, -1, error);
             }
           },
-    show(state, into) {
+    show(state, into, base = 0) {
       try {
-        for (let j = 0; j < size; j++) into[names[j]!] = accumulators[j]!.result(state, at[j]!);
+        for (let j = 0; j < size; j++) into[names[j]!] = accumulators[j]!.result(state, base + at[j]!);
       } catch (error) {
         throw new OperatorFailure(operator, undefined, -1, error);
+      }
+    },
+  };
+}
+
+function numberFold(
+  accumulators: readonly Accumulator[],
+  at: readonly number[],
+  width: number,
+  operator: string,
+): NumberFold | undefined {
+  const adds = accumulators.flatMap(({ addNumber }) => addNumber ?? []);
+  const size = accumulators.length;
+  if (adds.length < size) return undefined;
+  const state: number[] = [];
+  for (let j = 0; j < size; j++) accumulators[j]!.init(state, at[j]!);
+  return {
+    width,
+    create: () => state,
+    addAll({ rows, times }, { count, rowOf, groupOf }, states) {
+      let i = 0;
+      try {
+        for (; i < count; i++) {
+          const index = rowOf[i]!;
+          const row = rows[index];
+          const time = times[index]!;
+          const base = groupOf[i]! * width;
+          for (let j = 0; j < size; j++) if (!adds[j]!(states, base + at[j]!, row, time)) return false;
+        }
+        return true;
+      } catch (error) {
+        throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
       }
     },
   };
@@ -219,6 +301,7 @@ function reduceFold(userFunction: UserFunction, operator: string, calls: Calls):
   const f = calls.folds(userFunction as (acc: unknown, row: unknown) => unknown);
   return {
     create: () => [],
+    numbers: undefined,
     thaw: (stored) => [copyPlain(stored[0])],
     settle: undefined,
     addAll(batch, { count, rowOf, groupOf }, groups) {

@@ -2,6 +2,8 @@
  * Finds the group, a key and a window's end, of each row of a batch. One map of keys for each window, so that no row costs
  * a joined string; groups are numbered in the order they are first touched, which is the order results come out in.
  */
+import type { NumberColumns } from '../operator.ts';
+
 /** Which rows of a batch go into which groups; a row of a sliding window is there several times. */
 export interface Entries {
   count: number;
@@ -14,30 +16,43 @@ export class Groups {
   readonly keys: string[] = [];
   readonly ends: number[] = [];
   readonly entries: Entries;
+  /** Numbers the groups itself, the table's rows along with them. */
+  readonly columns: NumberColumns | undefined;
   readonly #windows = new Map<number, Map<string, number>>();
   #end = Number.NaN;
   #window: Map<string, number> = new Map();
 
-  /** @param rows how many rows are to be expected; a row in several windows takes more room */
-  constructor(rows: number) {
+  /**
+   * @param rows how many rows are to be expected; a row in several windows takes more room
+   * @param columns where the groups' states are, if they are numbers
+   */
+  constructor(rows: number, columns?: NumberColumns) {
+    // Nothing but these groups is touched.
+    this.columns = columns?.count === 0 ? columns : undefined;
     this.entries = { count: 0, rowOf: new Int32Array(rows), groupOf: new Int32Array(rows) };
   }
 
   /** Puts row `index` of the batch into the group. */
   add(index: number, key: string, end: number): void {
-    if (end !== this.#end) this.#select(end);
-    let group = this.#window.get(key);
-    if (group === undefined) {
-      group = this.keys.length;
+    const group = this.columns === undefined ? this.#find(key, end) : this.columns.touch(key, end);
+    if (group === this.keys.length) {
       this.keys.push(key);
       this.ends.push(end);
-      this.#window.set(key, group);
     }
     const { entries } = this;
     if (entries.count === entries.rowOf.length) grow(entries);
     entries.rowOf[entries.count] = index;
     entries.groupOf[entries.count] = group;
     entries.count++;
+  }
+
+  #find(key: string, end: number): number {
+    if (end !== this.#end) this.#select(end);
+    const known = this.#window.get(key);
+    if (known !== undefined) return known;
+    const group = this.keys.length;
+    this.#window.set(key, group);
+    return group;
   }
 
   #select(end: number): void {

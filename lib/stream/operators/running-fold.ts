@@ -13,15 +13,15 @@ import { Groups } from './groups.ts';
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
   const folding = groupFold(fold, name, calls);
 
-  const emit = (context: OperatorContext, key: string, state: Slots): void => {
+  const emit = (context: OperatorContext, key: string, state: Slots, at = 0): void => {
     const row = { key: decodeKey(key) };
-    if (showGroup(folding, state, row, context)) context.emit(0, row, Number.NaN);
+    if (showGroup(folding, state, row, context, at)) context.emit(0, row, Number.NaN);
   };
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
-    const groups = new Groups(batch.keys.length);
+    const groups = new Groups(batch.keys.length, folding.numbers && table.numbers);
     for (let i = 0; i < batch.keys.length; i++) groups.add(i, batch.keys[i]!, 0);
-    const changed = (key: string, _end: number, state: Slots): void => emit(context, key, state);
+    const changed = (key: string, _end: number, state: Slots, at?: number): void => emit(context, key, state, at);
     return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
   };
 
@@ -36,7 +36,7 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
 
   return {
     name,
-    tables: [{ name: 'groups', kind: 'keyed' }],
+    tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }],
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,

@@ -10,7 +10,7 @@ import type { Slots } from '../aggregates/aggregate.ts';
 import { type Calls, PLAIN_CALLS } from '../calls.ts';
 import type { Fold } from '../graph.ts';
 import { decodeKey } from '../key.ts';
-import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
+import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
 import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
@@ -28,14 +28,14 @@ export function windowFold(
 ): Operator {
   const folding = groupFold(fold, name, calls);
 
-  const emit = (context: OperatorContext, key: string, end: number, state: Slots): void => {
+  const emit = (context: OperatorContext, key: string, end: number, state: Slots, at = 0): void => {
     const row = { key: decodeKey(key), windowStart: end - spec.sizeMs, windowEnd: end };
-    if (showGroup(folding, state, row, context)) context.emit(0, row, end - 1);
+    if (showGroup(folding, state, row, context, at)) context.emit(0, row, end - 1);
   };
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
-    const changed = (key: string, end: number, state: Slots): void => emit(context, key, end, state);
-    const groups = assign(batch, context, spec, lateRows);
+    const changed = (key: string, end: number, state: Slots, at?: number): void => emit(context, key, end, state, at);
+    const groups = assign(batch, context, spec, lateRows, folding.numbers && table.numbers);
     return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
   };
 
@@ -56,7 +56,7 @@ export function windowFold(
 
   return {
     name,
-    tables: [{ name: 'windows', kind: 'timed' }],
+    tables: [{ name: 'windows', kind: 'timed', width: folding.numbers?.width }],
     inputs: 1,
     outputs: 2,
     // A window not yet given ends after the watermark, so none that follows it can have ended by then.
@@ -75,14 +75,26 @@ export function windowFold(
 }
 
 /** Groups the rows by open window; counts late rows and sends them on. */
-function assign(batch: RowBatch, context: OperatorContext, spec: FixedWindowSpec, lateRows: boolean): Groups {
+function assign(
+  batch: RowBatch,
+  context: OperatorContext,
+  spec: FixedWindowSpec,
+  lateRows: boolean,
+  columns: NumberColumns | undefined,
+): Groups {
   const { primary, rows, times } = batch;
   const late = context.mode === 'complete' ? -Infinity : batch.late;
   let lateCount = 0;
-  const groups = openWindows(batch, spec, late, (i) => {
-    const refused = lateRows && !context.emit(LATE_PORT, rows[i], times[i]!, batch, i);
-    if (primary?.[i] === true && !refused) lateCount++;
-  });
+  const groups = openWindows(
+    batch,
+    spec,
+    late,
+    (i) => {
+      const refused = lateRows && !context.emit(LATE_PORT, rows[i], times[i]!, batch, i);
+      if (primary?.[i] === true && !refused) lateCount++;
+    },
+    columns,
+  );
   if (lateCount > 0) context.fates.late(lateCount);
   return groups;
 }
@@ -93,9 +105,10 @@ function openWindows(
   spec: FixedWindowSpec,
   late: number,
   onLate: (i: number) => void,
+  columns?: NumberColumns,
 ): Groups {
   const { slideMs } = spec;
-  const groups = new Groups(keys.length);
+  const groups = new Groups(keys.length, columns);
   for (let i = 0; i < keys.length; i++) {
     const time = times[i]!;
     let end = lastWindowEnd(spec, time);

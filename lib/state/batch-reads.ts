@@ -1,0 +1,155 @@
+/**
+ * What a batch reads from: rows in memory, overlay and SSTs. What it had to fetch from below memory is its own, so that nothing
+ * that others bring near or forget meanwhile can change what it sees.
+ */
+import type { ReadCounts } from '../log/entry.ts';
+import type { ScannedRow } from '../stream/operator.ts';
+import { unpackValue } from '../util/pack.ts';
+import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
+import { AddressMap } from './address-map.ts';
+import type { ChangedRow } from './changes.ts';
+import type { Overlay } from './overlay.ts';
+import type { Rows } from './rows.ts';
+import { noCost, type SstReads } from './sst-reads.ts';
+
+/** A row that is not there, where absence itself is what is known. */
+const ABSENT = Symbol('absent');
+
+/** Owned by `PartitionState`. */
+export interface Tiers {
+  readonly kinds: readonly TableKind[];
+  readonly rows: Rows;
+  readonly overlay: Overlay;
+  readonly reads: SstReads;
+  /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
+  readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
+}
+
+export class BatchReads {
+  readonly #tiers: Tiers;
+  readonly #fetched = new AddressMap<unknown>();
+  readonly #cost = noCost();
+  #memory = 0;
+  #warm = 0;
+  #answeredBelow = 0;
+
+  constructor(tiers: Tiers) {
+    this.#tiers = tiers;
+  }
+
+  /** Reads so far, by tier. */
+  get counts(): ReadCounts {
+    const { lmdb, store, requests } = this.#cost;
+    return { memory: this.#memory, lmdb, warm: this.#warm, store, requests };
+  }
+
+  /** Rows that were read from below memory. */
+  *fetched(): IterableIterator<ChangedRow> {
+    for (const { table, time, rows } of this.#fetched.groups()) {
+      for (const [key, row] of rows) if (row !== ABSENT) yield { table, time, key, row };
+    }
+  }
+
+  get(table: number, time: number, key: string): unknown {
+    const { rows, overlay } = this.#tiers;
+    const row = rows.get(table, time, key);
+    if (row !== undefined || rows.complete) return row;
+    const unfolded = overlay.get(table, time, key);
+    if (unfolded !== undefined) return unfolded.row;
+    const read = this.#fetched.get(table, time, key);
+    if (read === undefined) throw new Error(`table ${table}: row ${JSON.stringify(key)} was not loaded`);
+    return read === ABSENT ? undefined : read;
+  }
+
+  /** Whether no batch before has left a row there, as far as is known here. */
+  isAbsent(table: number, time: number, key: string): boolean {
+    const { rows, overlay } = this.#tiers;
+    if (rows.has(table, time, key) || overlay.get(table, time, key) !== undefined) return false;
+    return rows.complete || this.#fetched.get(table, time, key) === ABSENT;
+  }
+
+  load(table: number, keys: readonly string[], times: readonly number[] | undefined): Promise<void> | undefined {
+    const { rows, overlay } = this.#tiers;
+    if (rows.complete) {
+      this.#memory += keys.length;
+      return undefined;
+    }
+    const missing: { time: number; key: string }[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const time = times === undefined ? 0 : times[i]!;
+      const here =
+        rows.has(table, time, key) ||
+        overlay.get(table, time, key) !== undefined ||
+        this.#fetched.get(table, time, key) !== undefined;
+      if (here) this.#memory++;
+      else missing.push({ time, key });
+    }
+    return missing.length === 0 ? undefined : this.#fetch(table, missing);
+  }
+
+  /** Rows with `after < time ≤ upTo`, by time, then key. */
+  scan(table: number, after: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+    const { rows } = this.#tiers;
+    if (!rows.complete) return this.#scanBelow(table, after, upTo);
+    const stored = rows.scan(table, after, upTo);
+    this.#memory += stored.length;
+    return stored;
+  }
+
+  async #fetch(table: number, missing: readonly { time: number; key: string }[]): Promise<void> {
+    const { kinds, reads, warm } = this.#tiers;
+    const prefixes = new Map<number, string>();
+    const places = new Map<string, { time: number; key: string }>();
+    for (const place of missing) {
+      let prefix = prefixes.get(place.time);
+      if (prefix === undefined) {
+        prefix = addressPrefix(table, kinds[table]!, place.time);
+        prefixes.set(place.time, prefix);
+      }
+      const stateKey = prefix + place.key;
+      const packed = warm?.get(stateKey);
+      if (packed !== undefined) {
+        this.#warm++;
+        this.#fetched.set(table, place.time, place.key, packed === null ? ABSENT : unpackValue(packed));
+      } else {
+        places.set(stateKey, place);
+      }
+    }
+    const stateKeys = [...places.keys()].sort();
+    const values = await reads.lookup(stateKeys, this.#cost);
+    // A key that the filters of all SSTs deny was answered from memory.
+    const below = this.#cost.lmdb + this.#cost.store;
+    for (const [i, stateKey] of stateKeys.entries()) {
+      const { time, key } = places.get(stateKey)!;
+      const value = values[i];
+      this.#fetched.set(table, time, key, value === null || value === undefined ? ABSENT : unpackValue(value));
+    }
+    this.#memory += Math.max(0, stateKeys.length - (below - this.#answeredBelow));
+    this.#answeredBelow = below;
+  }
+
+  async #scanBelow(table: number, after: number, upTo: number): Promise<ScannedRow<unknown>[]> {
+    const { kinds, reads, overlay } = this.#tiers;
+    const { from, to } = kinds[table] === 'timed' ? timeRange(table, after, upTo) : tableRange(table);
+    const requests = this.#cost.requests;
+    const entries = await reads.scan(from, to, this.#cost);
+    if (this.#cost.requests > requests) this.#cost.store += entries.length;
+    else this.#cost.lmdb += entries.length;
+    this.#answeredBelow = this.#cost.lmdb + this.#cost.store;
+    const found = new AddressMap<unknown>();
+    for (const { key: stateKey, value } of entries) {
+      const { time, key } = parseAddress(stateKey, kinds);
+      if (time > after && time <= upTo) found.set(table, time, key, unpackValue(value!));
+    }
+    for (const { time, key, row } of overlay.scan(table, after, upTo)) {
+      if (row === undefined) found.delete(table, time, key);
+      else found.set(table, time, key, row);
+    }
+    const stored: ScannedRow<unknown>[] = [];
+    for (const time of found.times(table, after, upTo)) {
+      for (const [key, row] of found.at(table, time)!) stored.push({ time, key, row });
+    }
+    return stored.sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1));
+  }
+}

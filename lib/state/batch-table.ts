@@ -1,0 +1,244 @@
+/**
+ * One table as one batch sees it: its own changes over rows in memory, overlay and SSTs. Addresses that are touched get a
+ * number in the order of their first touch; what is changed is kept at that index. Nothing of the partition's is changed
+ * before the batch is durable, so an attempt that is discarded leaves no trace.
+ */
+import { writeNumbers, writeRow } from '../log/changes.ts';
+import type { NumberColumns, ScannedRow, Table } from '../stream/operator.ts';
+import type { ByteWriter } from '../util/bytes.ts';
+import { packValue } from '../util/pack.ts';
+import { assertPlain, NotPlainError } from '../util/plain-data.ts';
+import { addressPrefix } from './address.ts';
+import { Times } from './address-map.ts';
+import type { BatchReads } from './batch-reads.ts';
+import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
+import type { Rows } from './rows.ts';
+import { isNumbers, type TableRows } from './table-rows.ts';
+
+const NO_NUMBERS = new Float64Array(0);
+
+export class BatchTable implements Table, NumberColumns {
+  readonly table: number;
+  readonly width: number;
+  readonly #reads: BatchReads;
+  readonly #memory: Rows;
+  readonly #rows: TableRows;
+  /** Touched addresses, by number. */
+  readonly #keys: string[] = [];
+  readonly #times: number[] = [];
+  /** What has become of them: see {@link TableChanges.rows}. */
+  readonly #changed: unknown[] = [];
+  #numbers: Float64Array = NO_NUMBERS;
+  #changes = 0;
+  /** Where another batch touches rows at the same time: numbers by address, apart from the rows'. */
+  #apart: Times<number> | undefined;
+
+  constructor(table: number, memory: Rows, reads: BatchReads) {
+    this.table = table;
+    this.#memory = memory;
+    this.#rows = memory.table(table);
+    this.width = this.#rows.width;
+    this.#reads = reads;
+  }
+
+  get numbers(): NumberColumns | undefined {
+    return this.width === 0 ? undefined : this;
+  }
+
+  get count(): number {
+    return this.#keys.length;
+  }
+
+  load(keys: readonly string[], times?: readonly number[]): Promise<void> | undefined {
+    return this.#reads.load(this.table, keys, times);
+  }
+
+  get(key: string, time: number): unknown {
+    if (this.#changes > 0) {
+      const at = this.#numberOf(key, time);
+      const changed = at < 0 ? undefined : this.#changed[at];
+      if (changed !== undefined) return changedRow(this.#columns(), at);
+    }
+    return this.#reads.get(this.table, time, key);
+  }
+
+  put(key: string, time: number, row: unknown): void {
+    this.#change(this.touch(key, time), row);
+  }
+
+  delete(key: string, time: number): void {
+    this.#change(this.touch(key, time), DELETED);
+  }
+
+  scan(after: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+    if (!(upTo > after)) return [];
+    const stored = this.#reads.scan(this.table, after, upTo);
+    if (Array.isArray(stored)) return this.#withChanges(after, upTo, stored);
+    return stored.then((rows) => this.#withChanges(after, upTo, rows));
+  }
+
+  touch(key: string, time: number): number {
+    const rows = this.#rows;
+    if (this.#apart !== undefined || !this.#memory.own(this.#reads)) return this.#touchApart(key, time);
+    const id = rows.intern(time, key);
+    if (rows.isTouched(id)) return rows.place[id]!;
+    const at = rows.touched.length;
+    rows.touched[at] = id;
+    rows.place[id] = at;
+    this.#keys[at] = key;
+    this.#times[at] = time;
+    this.#changed[at] = undefined;
+    return at;
+  }
+
+  copyTo(to: Float64Array): Uint8Array | undefined {
+    const { width } = this;
+    const isNew = new Uint8Array(this.count);
+    for (let i = 0; i < isNew.length; i++) {
+      const id = this.#apart === undefined && this.#changed[i] === undefined ? this.#rows.touched[i]! : -1;
+      if (id >= 0 && this.#rows.inSlab(id)) {
+        this.#rows.copyTo(id, to, i * width);
+        this.#memory.used(this.#rows, id);
+        continue;
+      }
+      if (id >= 0 && this.#memory.complete && !this.#rows.has(id)) {
+        isNew[i] = 1;
+        continue;
+      }
+      const row = this.get(this.#keys[i]!, this.#times[i]!);
+      if (row === undefined) isNew[i] = 1;
+      else if (isNumbers(row, width)) to.set(row, i * width);
+      else return undefined;
+    }
+    return isNew;
+  }
+
+  keep(numbers: Float64Array): void {
+    this.#numbers = numbers;
+    for (let i = 0; i < this.count; i++) this.#change(i, NUMBERS);
+  }
+
+  /** Whether this batch changes a row. */
+  changes(key: string, time: number): boolean {
+    const at = this.#numberOf(key, time);
+    return at >= 0 && this.#changed[at] !== undefined;
+  }
+
+  /** Writes the changes, and what they are. @throws {UnstorableError} */
+  encode(kind: 'keyed' | 'timed', to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
+    const changes = this.#columns();
+    const { keys, times, rows, numbers, width, valueBytes } = changes;
+    let count = 0;
+    let prefix = '';
+    let time = Number.NaN;
+    for (let i = 0; i < keys.length; i++) {
+      const row = rows[i];
+      if (row === undefined) continue;
+      if (times[i] !== time) {
+        time = times[i]!;
+        prefix = addressPrefix(this.table, kind, time);
+      }
+      if (row === NUMBERS) {
+        valueBytes[i] = writeNumbers(to, prefix, keys[i]!, numbers, i * width, width);
+      } else if (row === DELETED) {
+        // A row that was made and deleted within the batch was never anywhere.
+        if (this.#reads.isAbsent(this.table, times[i]!, keys[i]!)) continue;
+        writeRow(to, prefix, keys[i]!, null);
+      } else {
+        const value = packRow(this.table, row);
+        writeRow(to, prefix, keys[i]!, value);
+        valueBytes[i] = value.length;
+      }
+      count++;
+    }
+    return { changes, count };
+  }
+
+  /** Brings the changes into memory. Only when the batch is durable. */
+  apply({ keys, times, rows, numbers, width, valueBytes }: TableChanges): void {
+    const memory = this.#memory;
+    const columns = memory.table(this.table);
+    const own = this.#apart === undefined && columns === this.#rows && memory.own(this.#reads);
+    for (let i = 0; i < keys.length; i++) {
+      const row = rows[i];
+      if (row === undefined) continue;
+      if (row === DELETED) memory.delete(this.table, times[i]!, keys[i]!);
+      else {
+        const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
+        if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
+        else columns.set(id, row);
+        memory.held(columns, id, valueBytes[i]!);
+      }
+    }
+  }
+
+  #columns(): TableChanges {
+    return {
+      table: this.table,
+      keys: this.#keys,
+      times: this.#times,
+      rows: this.#changed,
+      numbers: this.#numbers,
+      width: this.width,
+      valueBytes: new Uint32Array(this.#keys.length),
+    };
+  }
+
+  #change(at: number, row: unknown): void {
+    this.#changed[at] = row;
+    this.#changes++;
+  }
+
+  /** @returns -1: it is not touched */
+  #numberOf(key: string, time: number): number {
+    if (this.#apart !== undefined) return this.#apart.get(time, key) ?? -1;
+    const id = this.#rows.find(time, key);
+    return id >= 0 && this.count > 0 && this.#rows.isTouched(id) ? this.#rows.place[id]! : -1;
+  }
+
+  #touchApart(key: string, time: number): number {
+    this.#apart ??= new Times();
+    const known = this.#apart.get(time, key);
+    if (known !== undefined) return known;
+    const at = this.#keys.length;
+    this.#apart.set(time, key, at);
+    this.#keys.push(key);
+    this.#times.push(time);
+    this.#changed.push(undefined);
+    return at;
+  }
+
+  /** Puts this batch's changes over rows of earlier batches, in order. */
+  #withChanges(after: number, upTo: number, stored: ScannedRow<unknown>[]): ScannedRow<unknown>[] {
+    if (this.#changes === 0) return stored;
+    const columns = this.#columns();
+    const merged = stored.filter((row) => !this.changes(row.key, row.time));
+    const unchanged = merged.length;
+    for (let i = 0; i < this.#keys.length; i++) {
+      const time = this.#times[i]!;
+      if (this.#changed[i] === undefined || this.#changed[i] === DELETED || !(time > after && time <= upTo)) continue;
+      merged.push({ time, key: this.#keys[i]!, row: changedRow(columns, i) });
+    }
+    if (unchanged === merged.length) return merged;
+    return merged.sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  }
+}
+
+function packRow(table: number, row: unknown): Uint8Array {
+  try {
+    return packValue(row);
+  } catch (error) {
+    if (!(error instanceof NotPlainError)) throw error;
+    // A row of slots: the place is one within the user's own value.
+    for (const slot of Array.isArray(row) ? row : []) assertStorable(table, slot);
+    throw new UnstorableError(table, error);
+  }
+}
+
+function assertStorable(table: number, value: unknown): void {
+  try {
+    assertPlain(value);
+  } catch (error) {
+    throw error instanceof NotPlainError ? new UnstorableError(table, error) : error;
+  }
+}
