@@ -11,6 +11,7 @@ import { objectKey, type PlannedObject } from '../batch/planner-log.ts';
 import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import type { Clock } from '../util/clock.ts';
+import { compareUtf8 } from '../util/utf8-order.ts';
 import { encodeLook } from './deliveries.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { type InputObjects, isPlaceholder } from './input-objects.ts';
@@ -18,8 +19,9 @@ import { type InputNotes, isDue, type MaintainNotes, type Stuck, sentAgain, stuc
 import { isOverwritten, namedBefore, nameOf, placeUrl } from './object-source.ts';
 import type { InputPlace } from './settings.ts';
 
-/** Pages of a listing that are read in one go; the next goes on there. */
+/** Pages of a listing that are read in one go; the next goes on there. While plans are made nobody waits for what is behind. */
 const PAGES = 20;
+const PAGES_MEANWHILE = 1;
 /** Objects are given so long to be planned by their notification, ms. */
 const FRESH_MS = 60_000;
 /** A plan forgets so many objects, unless fewer are all that a whole listing shows to be gone. */
@@ -29,9 +31,15 @@ const FORGET_AT_ONCE = 5000;
 const NAMED_BEFORE = /@[0-9a-f]{32}(?:-\d+)?$/;
 /** Behind all that may follow. */
 const LAST = '\u{10ffff}';
+/** In place of the last plan, where something waits that reading on does not come to: plans change nothing about it. */
+const PASSED = 0;
 
 /** A look under way. */
 interface Look {
+  /** Objects are taken as old. */
+  readonly force: boolean;
+  /** Plans are made: somebody reads on from where the listing is planned to, and only what lies before that waits. */
+  readonly meanwhile: boolean;
   /** Keys up to this one are looked through. */
   after: string;
   /** The key before the first object that waits; `undefined`: none was seen. */
@@ -88,29 +96,28 @@ export class LookForInput {
   }
 
   async #look(place: InputPlace, noted: InputNotes, force: boolean, goOn: () => boolean): Promise<InputNotes> {
-    const look: Look = { after: noted.after, waitsAfter: undefined };
-    let pages = 0;
+    const quietMs = this.#clock.now() - (this.#planner.progress?.processingTime ?? 0);
+    const meanwhile = !force && quietMs < FRESH_MS;
+    const look: Look = { force, meanwhile, after: noted.after, waitsAfter: undefined };
+    let left = meanwhile ? PAGES_MEANWHILE : PAGES;
     let ended = true;
     for await (const page of this.#objects.list(place.bucket, place.prefix, look.after)) {
-      await this.#compare(place, page, look, force);
-      if (++pages < PAGES && goOn()) continue;
+      await this.#compare(place, page, look);
+      // Behind an empty page there is none.
+      if (page.length === 0 || (--left > 0 && goOn())) continue;
       ended = false;
       break;
     }
-    if (ended) {
-      await this.#findGone(place, look.after, undefined, new Set());
-      look.after = '';
-    }
-    if (look.waitsAfter === undefined) {
-      // What was seen to wait may be on a page that was not looked at this time.
-      const { stuck } = noted;
-      return { after: look.after, ...(stuck === undefined || (ended && noted.after === '') ? {} : { stuck }) };
-    }
-    return { after: look.after, stuck: await this.#tell(place, look.waitsAfter, noted.stuck, force) };
+    const waits = noted.waits === true || look.waitsAfter !== undefined;
+    const stuck =
+      look.waitsAfter === undefined ? noted.stuck : await this.#tell(place, look.waitsAfter, noted.stuck, force);
+    if (!ended) return { after: look.after, stuck, ...(waits && { waits }) };
+    await this.#findGone(place, look.after, undefined, new Set());
+    return { after: '', stuck: waits ? stuck : undefined };
   }
 
   /** Notes of a page what waits, and what was overwritten or is gone. */
-  async #compare(place: InputPlace, page: readonly ListedInput[], look: Look, force: boolean): Promise<void> {
+  async #compare(place: InputPlace, page: readonly ListedInput[], look: Look): Promise<void> {
     const last = page.at(-1);
     if (last === undefined) return;
     const planned = await this.#findGone(place, look.after, last.key, new Set(page.map(nameOf)));
@@ -123,7 +130,8 @@ export class LookForInput {
       if (overwritten) this.#env.report.metric('Overwritten', 1);
       if (known?.done && !(overwritten && this.#env.settings.overwritten === 'read')) continue;
       if (look.waitsAfter !== undefined) continue;
-      if (!force && this.#clock.now() - object.modifiedMs < FRESH_MS) continue;
+      if (look.meanwhile && !this.#isPassed(place, before)) continue;
+      if (!look.force && this.#clock.now() - object.modifiedMs < FRESH_MS) continue;
       if ((await this.#planner.planned(place.source, namedBefore(object)))?.done) continue;
       look.waitsAfter = before;
     }
@@ -148,15 +156,19 @@ export class LookForInput {
     return planned;
   }
 
-  /** While plans are made somebody reads; while none is, less and less often (⚑ sweep-backoff). */
+  /** Whether the listing is planned beyond what follows this key. */
+  #isPassed(place: InputPlace, after: string): boolean {
+    return compareUtf8(after, this.#planner.progress?.listed?.[placeUrl(place)] ?? '') < 0;
+  }
+
+  /** Less and less often while nothing moves (⚑ sweep-backoff). */
   async #tell(place: InputPlace, after: string, known: Stuck | undefined, force: boolean): Promise<Stuck> {
     const { queue, settings, report } = this.#env;
     const nowMs = this.#clock.now();
     // Looked for as soon as planning goes on.
     if (this.#planner.halted !== null) return stuckAt(undefined, this.#planner.position, nowMs);
-    const stuck = stuckAt(known, this.#planner.position, nowMs);
-    const quietMs = nowMs - (this.#planner.progress?.processingTime ?? 0);
-    if ((!force && quietMs < FRESH_MS) || !isDue(stuck, nowMs, 0)) return stuck;
+    const stuck = stuckAt(known, this.#isPassed(place, after) ? PASSED : this.#planner.position, nowMs);
+    if (!force && !isDue(stuck, nowMs, 0)) return stuck;
     await queue(settings.inputQueue).send([{ body: encodeLook(place, after) }]);
     report.metric('InputFound', 1);
     report.info('input waits that is not planned: it is looked for', { place: placeUrl(place), after });

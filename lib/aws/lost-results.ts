@@ -2,6 +2,9 @@
  * Finds results that did not come to their sinks, and announces them again: S3's notification was lost, the results queue was
  * purged, or a delivery failed so long that its message is among the dead. What is published is known from the manifests, and
  * what was taken from the notes of the sink function, so as long as both agree nothing is listed. Sinks bear a result twice.
+ *
+ * ⚑ taken-known: nobody looks again for what counts as taken, so only that counts which a note names, or of which it is known that
+ * there is nothing to deliver.
  */
 import { quarantineOf } from '../batch/run-operators.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
@@ -143,7 +146,7 @@ async function look(
   const gaps = gapsOf(taken, last);
   if (gaps.length === 0) return { taken };
   const [[first]] = gaps as [readonly [number, number]];
-  const since = missing?.n === first ? missing : { n: first, sinceMs: nowMs };
+  const since = missing !== undefined && first <= missing.n ? missing : { n: last, sinceMs: nowMs };
   const noted = Object.entries(again).filter(([n]) => gaps.some(([from, to]) => Number(n) >= from && Number(n) <= to));
   const sent = Object.fromEntries(noted) as Record<number, Again>;
   if (nowMs - since.sinceMs < LOST_MS) return { taken, missing: since, again: sent };
@@ -171,7 +174,7 @@ async function look(
   return { taken: withNumbers([...taken, ...done], []), missing: since, again: sent };
 }
 
-/** The queue tries each time for an hour; what fails for good is tried once a day. */
+/** ⚑ sweep-backoff: the queue tries each time for an hour; what fails for good is tried once a day. */
 function isDue(again: Again | undefined, nowMs: number): boolean {
   return again === undefined || nowMs - again.sentMs >= Math.min(MAX_WAIT_MS, LOST_MS * 2 ** (again.sent - 1));
 }

@@ -44,8 +44,10 @@ export interface CollectNotes {
 export interface InputNotes {
   /** Up to this key; '' at the beginning. */
   readonly after: string;
-  /** Since when nothing was planned though objects wait; `n`: the last plan. */
+  /** Since when objects wait though nothing is planned, `n` the last plan; or wait where nobody reads, `n` 0. */
   readonly stuck?: Stuck | undefined;
+  /** Some were seen to wait since the beginning. */
+  readonly waits?: boolean | undefined;
 }
 
 export interface MaintainNotes {

@@ -66,6 +66,7 @@ export class SinkFunction {
           const { output, partition, n } = announced.result;
           try {
             await this.#deliver(announced, { signal });
+            // ⚑ taken-known
             taken.push([output, partition, n]);
           } catch (error) {
             const why = signal.aborted ? signal.reason : error;

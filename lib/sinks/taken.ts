@@ -1,7 +1,7 @@
 /**
  * Which results sinks have taken. The sink function writes one small note an invocation of what it has delivered; `maintain` puts the notes
  * together, and so finds the results whose notification was lost. Advisory in one direction: a note that is lost lets a result
- * be delivered once more, which sinks bear; none says of a result that it was delivered when it was not.
+ * be delivered once more, which sinks bear; none says of a result that it was delivered when it was not (⚑ taken-known).
  */
 import { CorruptionError } from '../errors.ts';
 import type { Names } from '../object-store/names.ts';
@@ -68,7 +68,7 @@ export function gapsOf(ranges: Ranges, last: number): Ranges {
 export interface Place {
   /** Results that were taken; those before the first that sinks were told of count as such. */
   readonly taken: Ranges;
-  /** The first that was not, and since when that is so. */
+  /** Of those up to `n`: since when some are missing. */
   readonly missing?: { readonly n: number; readonly sinceMs: number } | undefined;
   /** Those that were announced again: how often, and when the last time. */
   readonly again?: Readonly<Record<number, { readonly sent: number; readonly sentMs: number }>> | undefined;

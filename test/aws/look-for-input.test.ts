@@ -4,7 +4,7 @@ import type { FunctionEnvironment } from '../../lib/aws/function-environment.ts'
 import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { LookForInput } from '../../lib/aws/look-for-input.ts';
 import type { Planner } from '../../lib/batch/planner.ts';
-import { objectKey } from '../../lib/batch/planner-log.ts';
+import { objectKey, type Progress } from '../../lib/batch/planner-log.ts';
 import { objectOf } from '../helpers/embedded-objects.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
 import { type Event, JOBS } from '../helpers/engine-jobs.ts';
@@ -66,7 +66,7 @@ describe('a look', () => {
     const planner = {
       position: 7,
       halted: null,
-      progress: { processingTime: 0 },
+      progress: { processingTime: 0 } as Progress,
       planned: async (_: string, name: string) => (names.includes(name) ? row : undefined),
       plannedObjects: async (source: string, first: string, last: string) =>
         new Map(
@@ -78,7 +78,7 @@ describe('a look', () => {
             )
             .map((name) => [name, row]),
         ),
-    } as unknown as Planner;
+    };
     let pages = 0;
     const listing: InputObjects = {
       async *list(bucket, prefix, after = '') {
@@ -92,8 +92,8 @@ describe('a look', () => {
         throw new Error('nothing is read');
       },
     };
-    const look = new LookForInput(env, planner, listing);
-    return { clock, sent, look, pages: () => pages };
+    const look = new LookForInput(env, planner as unknown as Planner, listing);
+    return { clock, sent, look, planner, pages: () => pages };
   }
 
   const keys = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `in/${1000 + from + i}`);
@@ -119,6 +119,26 @@ describe('a look', () => {
     expect(sent).toEqual([]);
   });
 
+  it('finds what lies before all that is planned though plans are made all the time, page by page', async () => {
+    const planned = keys(0, 500).filter((key) => key !== 'in/1123');
+    const { clock, sent, look, planner, pages } = lookAt(keys(0, 510), planned, { pageOf: 50 });
+    clock.advance(MINUTE);
+    let noted = {};
+    for (let minute = 0; minute < 24 * 60; minute++) {
+      planner.position++;
+      planner.progress = { processingTime: clock.now(), listed: { 's3://b/in/': 'in/1499' } } as unknown as Progress;
+      const before = pages();
+      noted = JSON.parse(JSON.stringify(await look.run(noted, false, () => true)));
+      expect(pages() - before).toBe(1);
+      if (minute === 3) expect(sent.map((body) => JSON.parse(body).after)).toEqual(['in/1122']);
+      clock.advance(MINUTE);
+    }
+    // ⚑ sweep-backoff; what is behind comes by itself.
+    expect(sent.length).toBeGreaterThan(10);
+    expect(sent.length).toBeLessThan(40);
+    expect(new Set(sent.map((body) => JSON.parse(body).after))).toEqual(new Set(['in/1122']));
+  });
+
   it('reads a long listing in pieces, and goes on where it was', async () => {
     const { clock, sent, look, pages } = lookAt(keys(0, 500), keys(0, 499), { pageOf: 5 });
     clock.advance(10 * MINUTE);
@@ -133,7 +153,8 @@ describe('a look', () => {
   });
 
   it('knows what is gone before, between and behind what is there, and nothing else', async () => {
-    const { look } = lookAt([...keys(5, 10), ...keys(12, 20)], keys(0, 25), { pageOf: 3 });
+    const { clock, look } = lookAt([...keys(5, 10), ...keys(12, 20)], keys(0, 25), { pageOf: 3 });
+    clock.advance(MINUTE);
     await look.run({}, false, () => true);
     const gone = await look.takeGone();
     const wanted = [...keys(0, 5), ...keys(10, 12), ...keys(20, 25)].map((key) => `s3://b/${key}`);

@@ -71,6 +71,8 @@ class Records {
   readonly clock = new ManualClock(1_000_000);
   readonly fifo = new FifoQueue(this.clock, { visibilityMs: VISIBILITY_MS, maxReceives: MAX_RECEIVES });
   readonly pieces: Piece[] = [];
+  /** The store refuses everything. */
+  downUntilMs = 0;
   readonly #store: ObjectStore;
   readonly #random: Random;
   readonly #chances: Chances;
@@ -134,7 +136,8 @@ class Records {
           killed = true;
           throw new CrashError('killed');
         }
-        if (this.#chance('busy')) throw new StoreError('STORE_BUSY', `slow down: ${op} ${name}`, { retryable: true });
+        if (this.clock.now() < this.downUntilMs || this.#chance('busy'))
+          throw new StoreError('STORE_BUSY', `slow down: ${op} ${name}`, { retryable: true });
       },
     });
     const settings = {
@@ -227,6 +230,15 @@ describe('the queue that keeps order', () => {
     expect(records.planned('ones')).toEqual(names);
     expect(records.fifo.dead.map((body) => JSON.parse(body).id)).toEqual(['poison']);
     expect(records.clock.now() - beganMs).toBeLessThan(60_000);
+  });
+
+  it('waits longer each time for a store that is down, so that nothing dies of it', async () => {
+    const records = new Records(1);
+    const names = await sendSome(records, 1);
+    records.downUntilMs = records.clock.now() + 30 * 60_000;
+    await records.settle();
+    for (const of of ['ones', 'twos']) expect(records.planned(of)).toEqual(names[of]);
+    expect(records.fifo.dead).toEqual([]);
   });
 
   it('drops what a sender sends again whose answer was lost, and the planner what comes after five minutes', async () => {

@@ -14,6 +14,9 @@ const maintainRules = at('test/aws/maintain.test.ts');
 const killed = at('test/aws/killed.test.ts');
 const ingest = at('test/aws/ingest.test.ts');
 const invocation = at('test/aws/invocation.test.ts');
+const records = at('test/aws/records.test.ts');
+const lost = at('test/aws/lost-results.test.ts');
+const look = at('test/aws/look-for-input.test.ts');
 const frame = at('test/aws/sqs-function.test.ts');
 const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
@@ -32,6 +35,10 @@ const STATE = 'lib/state/partition-state.ts';
 const SST_READS = 'lib/state/sst-reads.ts';
 const INGEST = 'lib/aws/ingest.ts';
 const MAINTAIN = 'lib/aws/maintain.ts';
+const LOST_RESULTS = 'lib/aws/lost-results.ts';
+const IN_ORDER = 'lib/aws/in-order.ts';
+const OBJECT_SOURCE = 'lib/aws/object-source.ts';
+const LOOK = 'lib/aws/look-for-input.ts';
 const INVOCATION = 'lib/aws/invocation.ts';
 const FOLD = 'lib/commit/fold.ts';
 const GC = 'lib/commit/gc.ts';
@@ -445,14 +452,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
 
   {
-    file: 'lib/aws/object-source.ts',
+    file: OBJECT_SOURCE,
     from: 'if (overwritten) unreadable.tellOverwritten(name);\n      return undefined;',
     to: 'if (!overwritten) return undefined;',
     rule: '⚑ piece-identity: an object is known by its name',
     tests: [ingest('knows one by its name: copied onto itself, it is not read again')],
   },
   {
-    file: 'lib/aws/object-source.ts',
+    file: OBJECT_SOURCE,
     from: 'if (compareUtf8(object.key, cursor) > 0) this.#passed.set',
     to: 'this.#passed.set(placeUrl(place), page.at(-1)!.key); if (false) this.#passed.set',
     rule: '⚑ listed-when-planned: the listing is planned to what is done with, not to what is known',
@@ -746,6 +753,152 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'await work();',
     rule: 'what follows the work of an invocation may hang, and its answer comes in time',
     tests: [frame('answers which messages come again before the platform kills it')],
+  },
+
+  // The look for input.
+  {
+    file: LOOK,
+    from: 'if (look.meanwhile && !this.#isPassed(place, before)) continue;',
+    to: 'if (look.meanwhile) continue;',
+    rule: 'input that nobody announced is found though plans are made all the time',
+    tests: [look('finds what lies before all that is planned though plans are made all the time')],
+  },
+  {
+    file: LOOK,
+    from: 'if (page.length === 0 || (--left',
+    to: 'if ((--left',
+    rule: 'a look begins anew behind the last page',
+    tests: [look('finds what lies before all that is planned though plans are made all the time')],
+  },
+  {
+    file: LOOK,
+    from: 'this.#isPassed(place, after) ? PASSED : this.#planner.position',
+    to: 'this.#planner.position',
+    rule: '⚑ sweep-backoff: of input that waits, though plans are made',
+    tests: [look('finds what lies before all that is planned though plans are made all the time')],
+  },
+  {
+    file: LOOK,
+    from: 'look.waitsAfter = before;',
+    to: 'look.waitsAfter = object.key;',
+    rule: 'a look begins with the object that waits',
+    tests: [look('sends one message, and less and less often while nothing moves')],
+  },
+
+  // Results on their way to sinks.
+  {
+    file: 'lib/sinks/sink-function.ts',
+    from: 'await this.#deliver(announced, { signal });\n            // ⚑ taken-known\n            taken.push([output, partition, n]);',
+    to: 'taken.push([output, partition, n]);\n            await this.#deliver(announced, { signal });',
+    rule: '⚑ taken-known: a note names what is delivered, and not what is tried',
+    tests: [lost('that fails for good is tried after 2, 4, 8, 16 hours')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: '[[0, smallest(ns, last + 1) - 1]]',
+    to: '[[0, last]]',
+    rule: '⚑ taken-known: what was published before sinks were told of anything is theirs, if later than the first that they were told of',
+    tests: [lost('is announced again after two hours, and only this one')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'if (next <= to && messages.length < MOST_AGAIN) done.push',
+    to: 'if (next <= to) done.push',
+    rule: '⚑ taken-known: what a look does not come to is not gone',
+    tests: [lost('of more than one look announces, the rest comes with the next')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'return outputs.map(({ stage, partition }) => through.get(partitionPath(stage, partition))!);',
+    to: 'return outputs.map(({ partition }) => through.get(partitionPath(0, partition))!);',
+    rule: '⚑ taken-known: what is not published yet is not gone',
+    tests: [lost('is looked for as far as its own stage and partition have published')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'if (!(await saveDelivered(store, names, places, etag))) return 0;\n  if (notes.length > 0) await store.delete(notes);',
+    to: 'if (notes.length > 0) await store.delete(notes);\n  if (!(await saveDelivered(store, names, places, etag))) return 0;',
+    rule: 'lost results: notes go when what they say is kept',
+    tests: [lost('comes, and nothing else, whatever request the look is killed at')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'if (!(await saveDelivered(store, names, places, etag))) return 0;',
+    to: 'if (messages.length > 0) await queue(resultsQueue).send(messages.splice(0));\n  if (!(await saveDelivered(store, names, places, etag))) return 0;',
+    rule: '⚑ sweep-backoff: that a result is announced again is known before it is sent',
+    tests: [lost('comes, and nothing else, whatever request the look is killed at')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'missing: since, again: sent };\n}',
+    to: 'missing: since };\n}',
+    rule: '⚑ sweep-backoff: it is known how often a result was announced again',
+    tests: [lost('that fails for good is tried after 2, 4, 8, 16 hours')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'nowMs - modifiedMs >= LOST_MS && isDue',
+    to: 'isDue',
+    rule: 'lost results: what is on its way is not announced',
+    tests: [lost('is on its way, though others have been missing for long')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'const places: Record<string, Place> = {};',
+    to: 'const places: Record<string, Place> = { ...delivered };',
+    rule: 'lost results: those of a time without sinks are not announced',
+    tests: [lost('was published while there were no sinks, before and between')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'name: quarantineOf(stage), stage',
+    to: 'name: quarantineOf(0), stage',
+    rule: 'lost results: of all outputs, rows that later stages set aside included',
+    tests: [lost('is looked for as far as its own stage and partition have published')],
+  },
+
+  // The queue that keeps order.
+  {
+    file: IN_ORDER,
+    from: 'if (records.some(isFifo)) return records;',
+    to: '',
+    rule: 'FIFO: messages are planned as they come, whatever the clocks say',
+    tests: [records('unlike a FIFO queue, whose are taken as they come')],
+  },
+  {
+    file: IN_ORDER,
+    from: 'sentMs(a) - sentMs(b)',
+    to: 'sentMs(b) - sentMs(a)',
+    rule: 'a standard queue: messages of one invocation are planned by the time they were sent',
+    tests: [records('gives messages that come in one invocation to plans by the time they were sent')],
+  },
+  {
+    file: IN_ORDER,
+    from: 'return isFifo(record) && isFinal(error);',
+    to: 'return isFifo(record) && error === isFinal;',
+    rule: 'FIFO: what can never be planned holds up nobody',
+    tests: [records('passes over a message that can never be planned')],
+  },
+  {
+    file: IN_ORDER,
+    from: 'return isFifo(record) && isFinal(error);',
+    to: 'return isFifo(record) && error !== undefined;',
+    rule: 'FIFO: what fails for now waits, and its tries last',
+    tests: [records('waits longer each time for a store that is down')],
+  },
+  {
+    file: 'lib/aws/inbox.ts',
+    from: 'for (const work of this.works) work.at = work.planned;',
+    to: '',
+    rule: '⚑ ack-after-plan: what was gathered for a plan that another made is gathered again',
+    tests: [ingest('a message whose plan another made first is planned in the next')],
+  },
+  {
+    file: INGEST,
+    from: 'else if (work.planned < work.messages.length) left',
+    to: 'else if (work.planned < work.messages.length && work.planned > 0) left',
+    rule: '⚑ ack-after-plan: of messages that are not planned none is done, so that all come again, in order',
+    tests: [records('waits longer each time for a store that is down')],
   },
 
   // Results, and reads, again.
