@@ -156,6 +156,7 @@ async function deployed({ sinkOutputs = ['out'], of = oneStage() } = {}) {
           through: n,
           logHash: '',
           sst: null,
+          writtenAfterMs: 0,
           publishedThrough: n,
         } as const;
         await editManifest(store, own.manifest(path), () => fold, { nonce: `fold-${edits++}` });
