@@ -162,13 +162,14 @@ export class BatchTable implements Table, NumberColumns {
     for (let i = 0; i < keys.length; i++) {
       const row = rows[i];
       if (row === undefined) continue;
-      if (row === DELETED) memory.delete(this.table, times[i]!, keys[i]!);
-      else {
-        const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
-        if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
-        else columns.set(id, row);
-        memory.held(columns, id, valueBytes[i]!);
+      const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
+      if (row === DELETED) {
+        memory.forget(columns, id);
+        continue;
       }
+      if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
+      else columns.set(id, row);
+      memory.held(columns, id, valueBytes[i]!);
     }
   }
 
