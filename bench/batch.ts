@@ -15,9 +15,10 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
   const size = quick
     ? { keys: 200_000, rows: 20_000, batches: 15, warmUp: 3 }
     : { keys: 1_000_000, rows: 20_000, batches: 60, warmUp: 10 };
-  const run = async (form: BatchArgs['form']): Promise<BatchResult> =>
-    (await inChild<BatchResult>('batch', { form, ...size })).value;
+  const run = async (form: BatchArgs['form'], declared = false): Promise<BatchResult> =>
+    (await inChild<BatchResult>('batch', { form, declared, ...size })).value;
   const append = await run('append');
+  const fields = await run('append', true);
   const update = await run('update');
   const p50 = (steps: Steps, step: string): number => median(steps[step]!);
   const compute = p50(append.engine, 'compute');
@@ -30,6 +31,7 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
   });
   const bars = [
     bar('Misa, append', append.engine, SERIAL),
+    bar('Misa, append, declared fields', fields.engine, SERIAL),
     bar('Misa, update', update.engine, SERIAL),
     {
       name: 'plain loop, Map',
@@ -56,6 +58,7 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
     name: 'batch',
     tables: [
       stepsTable(`Misa, append: batch of ${size.rows} events, ${size.keys} keys; ms`, append.engine),
+      stepsTable('The same with declared fields (three of eight); ms', fields.engine),
       stepsTable('Misa, update: each changed key is published; ms', update.engine),
       stepsTable('Plain loop with rows in a Map; ms', append.map),
       stepsTable('Byte scanner with typed arrays; ms', append.scanner),
@@ -64,6 +67,18 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
         columns: ['what', 'ratio'],
         rows: [
           ['Misa compute / plain loop compute', compute / p50(append.map, 'compute')],
+          [
+            'Misa compute, declared fields / plain loop compute',
+            p50(fields.engine, 'compute') / p50(fields.map, 'compute'),
+          ],
+          [
+            'Misa compute, declared fields / byte scanner compute',
+            p50(fields.engine, 'compute') / p50(fields.scanner, 'compute'),
+          ],
+          [
+            'Decoding alone, declared fields / without',
+            p50(fields.engine, 'decode alone') / p50(append.engine, 'decode alone'),
+          ],
           ['Misa total / plain loop total', p50(append.engine, 'total') / p50(append.map, 'total')],
           [
             'Misa / plain loop, time of the main thread on a processor',
@@ -88,7 +103,7 @@ export async function benchBatch({ quick }: BenchOptions): Promise<Finding> {
       },
     ],
     plots: { 'batch.svg': stackedBars('Where the time of a batch of 20,000 events goes (p50)', 'ms', bars) },
-    data: { size, append, update },
+    data: { size, append, fields, update },
   };
 }
 

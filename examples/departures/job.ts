@@ -5,18 +5,17 @@
  */
 import { avg, count, job, max, source, tumbling } from 'misa';
 
-export interface Flight {
-  /** Scheduled departure, epoch ms. */
-  event_time: number;
-  carrier: string;
-  flight: number;
-  origin: string;
-  dest: string;
-  /** Minutes after (or, negative, before) the schedule. */
-  dep_delay: number;
-}
-
-const flights = source<Flight>('flights', {
+const flights = source('flights', {
+  fields: {
+    // Scheduled departure.
+    event_time: 'timestamp',
+    carrier: 'string',
+    flight: 'integer',
+    origin: 'string',
+    dest: 'string',
+    // Minutes after (or, negative, before) the schedule.
+    dep_delay: 'number',
+  },
   eventTime: (f) => f.event_time,
   delay: '3 hours',
 });
