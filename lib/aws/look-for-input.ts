@@ -109,8 +109,7 @@ export class LookForInput {
       break;
     }
     const waits = noted.waits === true || look.waitsAfter !== undefined;
-    const stuck =
-      look.waitsAfter === undefined ? noted.stuck : await this.#tell(place, look.waitsAfter, noted.stuck, force);
+    const stuck = look.waitsAfter === undefined ? noted.stuck : await this.#tell(place, look.waitsAfter, noted.stuck);
     if (!ended) return { after: look.after, stuck, ...(waits && { waits }) };
     await this.#findGone(place, look.after, undefined, new Set());
     return { after: '', stuck: waits ? stuck : undefined };
@@ -162,13 +161,13 @@ export class LookForInput {
   }
 
   /** Less and less often while nothing moves (⚑ sweep-backoff). */
-  async #tell(place: InputPlace, after: string, known: Stuck | undefined, force: boolean): Promise<Stuck> {
+  async #tell(place: InputPlace, after: string, known: Stuck | undefined): Promise<Stuck> {
     const { queue, settings, report } = this.#env;
     const nowMs = this.#clock.now();
     // Looked for as soon as planning goes on.
     if (this.#planner.halted !== null) return stuckAt(undefined, this.#planner.position, nowMs);
     const stuck = stuckAt(known, this.#isPassed(place, after) ? PASSED : this.#planner.position, nowMs);
-    if (!force && !isDue(stuck, nowMs, 0)) return stuck;
+    if (!isDue(stuck, nowMs, 0)) return stuck;
     await queue(settings.inputQueue).send([{ body: encodeLook(place, after) }]);
     report.metric('InputFound', 1);
     report.info('input waits that is not planned: it is looked for', { place: placeUrl(place), after });
