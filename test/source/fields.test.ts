@@ -19,7 +19,9 @@ const valuesOf = async (fields: Fields, text: string | Uint8Array, options = {})
 
 /** One after the other, so that what a line teaches a decoder is used for the next. */
 async function sameAsLaw(fields: Fields, lines: readonly string[]): Promise<void> {
-  const shown = lines.filter((line) => !/^[ \t\r]*$/.test(line) && !line.includes('\n'));
+  // A change may go through a surrogate pair, and half of one cannot be written as UTF-8.
+  const texts = lines.map((line) => line.toWellFormed());
+  const shown = texts.filter((line) => !/^[ \t\r]*$/.test(line) && !line.includes('\n'));
   const values = await valuesOf(fields, shown.map((line) => `${line}\n`).join(''));
   expect(values).toHaveLength(shown.length);
   for (const [i, line] of shown.entries()) {
