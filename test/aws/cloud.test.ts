@@ -9,7 +9,14 @@ import type { PhysicalJob } from '../../lib/stream/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
 import { outcomeOf, physical } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
-import { bytesOf, type MonthObject, type MonthOptions, monthsOf, someNotifications } from '../helpers/month-objects.ts';
+import {
+  bytesOf,
+  type MonthObject,
+  type MonthOptions,
+  monthsOf,
+  notificationOf,
+  someNotifications,
+} from '../helpers/month-objects.ts';
 import { sequentialOutcome } from '../helpers/simulated-aws.ts';
 import { type CloudFaults, type CloudOptions, SimulatedCloud } from '../helpers/simulated-cloud.ts';
 
@@ -117,6 +124,17 @@ it('gives up nothing of many objects of which one takes most of an invocation', 
     console.log(`${performance.now() - startMs} ms, ${minutes} simulated minutes; ${[...cloud.counts].join(' ')}`);
   }
   expect(cloud.dead.map(({ body }) => body)).toEqual([]);
+});
+
+it('gets over objects without rows before one that takes most of an invocation', async () => {
+  const cloud = new SimulatedCloud({ job: jobOf('tumbling'), seed: 1 });
+  for (let i = 0; i < 4; i++) cloud.put(`events/${i}.ndjson`, { bytes: Buffer.from('\n\n'), readMs: 5000 });
+  cloud.put('events/9.ndjson', { bytes: Buffer.from('{"t":1000,"k":"k","v":1}\n'), readMs: 45_000 });
+  cloud.send(notificationOf('events/9.ndjson'));
+  const invocations = (): number => cloud.counts.get('invoke input') ?? 0;
+  await cloud.settle(() => cloud.read.size === 5 || invocations() > 50);
+  expect(cloud.read.size).toBe(5);
+  expect(invocations()).toBeLessThan(6);
 });
 
 it('refuses an object that no invocation has the time for, and reads the others', async () => {

@@ -165,6 +165,9 @@ describe('objects', () => {
     announce(aws, 'a.ndjson', ndjson(some(10)), 'v1');
     await aws.settle();
     announce(aws, 'a.ndjson', ndjson(some(20)), 'v2');
+    // By its notification, and not by the clock.
+    await aws.deliverOne();
+    expect(aws.plans.at(-1)!.counts.rows).toBe(20);
     await aws.settle();
     aws.send(notification('a.ndjson', 10, 'v2'));
     await aws.settle();
@@ -220,6 +223,36 @@ describe('objects', () => {
     ]);
   });
 
+  it('⚑ listed-when-planned: what was gathered for a plan that another made first does not count as planned', async () => {
+    const memory = new MemoryStore({ clock: new FastClock() });
+    const asleep = sleepAt((call) => call.op === 'create' && call.name.includes('/plan/'), 'before');
+    const aws = new SimulatedAws(totals(), 1, {}, hookedStore(memory, asleep.hooks));
+    let opened = 0;
+    for (const key of ['a.ndjson', 'b.ndjson', 'c.ndjson']) {
+      const object = objectOf(`s3://inputs/${key}`, ndjson(some(10)));
+      const open: typeof object.open = (...args) => {
+        if (key.startsWith('a')) opened++;
+        return object.open(...args);
+      };
+      aws.objects.set(key, { ...object, open });
+    }
+    // The time is up when the first of them is read again, behind a plan of somebody else.
+    const first = aws.invoke('input', [JSON.stringify(notification('c.ndjson', 9))], { until: () => opened === 2 });
+    await asleep.asleep;
+    await aws.invoke('input', [JSON.stringify({ k: 'a', v: 1 })]);
+    asleep.wake();
+    await first;
+    const rows = () => aws.plans.map((plan) => plan.pieces.map(({ name, to }) => [name.at(12), to]));
+    expect(rows().slice(1)).toEqual([[['a', 10]]]);
+    await aws.invoke('input', [JSON.stringify(notification('c.ndjson', 9))]);
+    expect(rows().slice(2)).toEqual([
+      [
+        ['b', 10],
+        ['c', 10],
+      ],
+    ]);
+  });
+
   it('asks for one page of the listing a batch where names grow', async () => {
     const aws = new SimulatedAws(totals(), 1);
     for (let i = 100; i < 130; i++) {
@@ -246,6 +279,16 @@ describe('objects', () => {
       ['s3://inputs/blank.ndjson', true],
       ['s3://inputs/z.ndjson', true],
     ]);
+  });
+
+  it('reads one that was repaired as soon as it is announced again', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    announce(aws, 'a.ndjson.gz', Buffer.from('no gzip'));
+    await aws.deliverOne();
+    expect(aws.plans).toEqual([]);
+    announce(aws, 'a.ndjson.gz', gzipSync(ndjson(some(30))), 'v2');
+    await aws.invoke('input', [JSON.stringify(notification('a.ndjson.gz', 9, 'v2'))]);
+    expect(aws.plans.map((plan) => plan.counts.rows)).toEqual([30]);
   });
 
   it('sends a damaged one to the dead letters, with its reason, after what could be read, and goes on with others', async () => {
@@ -317,6 +360,18 @@ describe('plans', () => {
 });
 
 describe('messages', () => {
+  it('⚑ ack-after-plan: one is planned though an object that comes with it spoils the batch', async () => {
+    // All in one batch; the damage shows when rows of it are taken.
+    const aws = new SimulatedAws(totals({ trigger: { maxRows: 5000, maxBytes: 1 << 20, maxWaitMs: 0 } }), 1);
+    const whole = gzipSync(ndjson(some(3000)));
+    const damaged = whole.subarray(0, whole.length - 400);
+    aws.objects.set('damaged.ndjson.gz', objectOf('s3://inputs/damaged.ndjson.gz', damaged));
+    const message = JSON.stringify({ misa: 1, source: 'rows', id: 'healthy', rows: some(5) });
+    await aws.invoke('input', [message, JSON.stringify(notification('damaged.ndjson.gz', 9))]);
+    const pieces = aws.plans.flatMap((plan) => plan.pieces);
+    expect(pieces.filter(({ name }) => name === 'message healthy')).toMatchObject([{ from: 0, to: 5, done: true }]);
+  });
+
   it('takes rows as they are: one, several, named by attribute, or in an envelope with an id of its own', async () => {
     const aws = new SimulatedAws(totals(), 1);
     aws.send({ k: 'a', v: 1 });

@@ -161,4 +161,12 @@ describe('a look', () => {
     expect(gone.map(({ name }) => name).sort()).toEqual(wanted);
     expect(await look.takeGone()).toEqual([]);
   });
+
+  it('forgets nothing that came back, and was read, before it was forgotten', async () => {
+    const { clock, look, planner } = lookAt(keys(1, 5), keys(0, 5));
+    clock.advance(MINUTE);
+    await look.run({}, false, () => true);
+    planner.planned = async () => ({ version: 'v2', next: 3, done: true });
+    expect(await look.takeGone()).toEqual([]);
+  });
 });

@@ -17,6 +17,7 @@ const invocation = at('test/aws/invocation.test.ts');
 const records = at('test/aws/records.test.ts');
 const lost = at('test/aws/lost-results.test.ts');
 const look = at('test/aws/look-for-input.test.ts');
+const cloud = at('test/aws/cloud.test.ts');
 const frame = at('test/aws/sqs-function.test.ts');
 const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
@@ -753,6 +754,57 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'await work();',
     rule: 'what follows the work of an invocation may hang, and its answer comes in time',
     tests: [frame('answers which messages come again before the platform kills it')],
+  },
+
+  // Objects.
+  {
+    file: OBJECT_SOURCE,
+    from: '    this.#passed = new Map();\n    this.#seen',
+    to: '    this.#seen',
+    rule: '⚑ listed-when-planned: what was gathered for a plan that another made is not planned',
+    tests: [ingest('what was gathered for a plan that another made first does not count as planned')],
+  },
+  {
+    file: OBJECT_SOURCE,
+    from: '    this.#seen.clear();\n',
+    to: '',
+    rule: '⚑ listed-when-planned: nor what came up for it',
+    tests: [ingest('what was gathered for a plan that another made first does not count as planned')],
+  },
+  {
+    file: OBJECT_SOURCE,
+    from: 'compareUtf8(key, from) <= 0)',
+    to: 'compareUtf8(key, from) < 0)',
+    rule: 'an object that is announced again is looked at, the last of the listing too',
+    tests: [ingest('reads one that was overwritten as new rows, where the deployment says so')],
+  },
+  {
+    file: INGEST,
+    from: '        inbox.rollback();\n        for (const each',
+    to: '        for (const each',
+    rule: '⚑ ack-after-plan: what was gathered with an object that spoils the batch is gathered again',
+    tests: [ingest('one is planned though an object that comes with it spoils the batch')],
+  },
+  {
+    file: INGEST,
+    from: 'addPiece(batch.pieces, note);\n    // Of several',
+    to: 'void note;\n    // Of several',
+    rule: 'objects without rows are noted though the time is up',
+    tests: [cloud('gets over objects without rows before one that takes most of an invocation')],
+  },
+  {
+    file: INGEST,
+    from: 'this.#unreadable.retry(s3Path(hint.place.bucket, hint.key));',
+    to: 's3Path(hint.place.bucket, hint.key);',
+    rule: 'an object that was repaired is read when it is announced again',
+    tests: [ingest('reads one that was repaired as soon as it is announced again')],
+  },
+  {
+    file: LOOK,
+    from: '      if ((await this.#planner.planned(source, name))?.version !== version) continue;\n',
+    to: '',
+    rule: '⚑ piece-identity: what came back and was read is not forgotten',
+    tests: [look('forgets nothing that came back, and was read, before it was forgotten')],
   },
 
   // The look for input.
