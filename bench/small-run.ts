@@ -21,6 +21,8 @@ export interface SmallArgs {
 export interface SmallResult {
   /** From one batch that is done to the next, ms. */
   readonly batchMs: number[];
+  /** The same, time of the process on processors, all threads: other programs cannot stretch it. */
+  readonly cpuMs: number[];
   /** The largest that was seen, bytes: looked at after every hundred batches. */
   readonly largestManifest: number;
   /** What is in the store when it ends. */
@@ -38,9 +40,11 @@ export async function measureSmall({ batches, rows, keys }: SmallArgs): Promise<
     const spec: StoreSpec = { kind: 'directory', path: path.join(directory, 'store') };
     const store = await openStore(spec, { clock, random });
     const batchMs: number[] = [];
+    const cpuMs: number[] = [];
     const looks: Promise<number>[] = [];
     let manifests: string[] = [];
     let lastMs = clock.monotonic();
+    let lastCpu = process.cpuUsage();
     const job = spendingJob('append', { rows });
     const sizeOf = async (name: string): Promise<number> => {
       const answer = await store.get(name, { range: { offset: 0, length: 1 } });
@@ -53,11 +57,15 @@ export async function measureSmall({ batches, rows, keys }: SmallArgs): Promise<
         const jobNames = names(jobFile.name, jobFile.epoch);
         manifests = [PLANNER, ...partitionPaths(jobFile).flat()].map((p) => jobNames.manifest(p));
         lastMs = clock.monotonic();
+        lastCpu = process.cpuUsage();
       },
       onBatch: () => {
         const nowMs = clock.monotonic();
         batchMs.push(nowMs - lastMs);
         lastMs = nowMs;
+        const { user, system } = process.cpuUsage(lastCpu);
+        cpuMs.push((user + system) / 1000);
+        lastCpu = process.cpuUsage();
         if (batchMs.length % LOOK_EVERY === 0) looks.push(...manifests.map(sizeOf));
       },
     });
@@ -66,7 +74,7 @@ export async function measureSmall({ batches, rows, keys }: SmallArgs): Promise<
       objects++;
       bytes += size;
     }
-    return { batchMs, largestManifest: Math.max(...(await Promise.all(looks))), objects, bytes };
+    return { batchMs, cpuMs, largestManifest: Math.max(...(await Promise.all(looks))), objects, bytes };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

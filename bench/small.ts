@@ -14,11 +14,15 @@ const PARTS = 8;
 export async function benchSmall({ quick }: BenchOptions): Promise<Finding> {
   const args: SmallArgs = { batches: quick ? 4000 : 20_000, rows: 30, keys: 1000 };
   const { value } = await inChild<SmallResult>('small', args);
-  const { batchMs, largestManifest, objects, bytes } = value;
+  const { batchMs, cpuMs, largestManifest, objects, bytes } = value;
   const size = batchMs.length / PARTS;
-  const parts = Array.from({ length: PARTS }, (_, i) => batchMs.slice(i * size, (i + 1) * size));
+  const partsOf = (ms: readonly number[]): number[][] =>
+    Array.from({ length: PARTS }, (_, i) => ms.slice(i * size, (i + 1) * size));
+  const parts = partsOf(batchMs);
+  const cpu = partsOf(cpuMs);
   const mean = (ms: readonly number[]): number => ms.reduce((sum, one) => sum + one, 0) / ms.length;
   const growth = mean(parts.at(-1)!) / mean(parts[0]!);
+  const cpuGrowth = mean(cpu.at(-1)!) / mean(cpu[0]!);
   const points = parts.map((ms, i): [number, number] => [(i + 1) * size, mean(ms)]);
   const plot = lines('Time of a small batch as batches add up (mean)', [{ name: 'Misa', points }], {
     x: 'batches',
@@ -29,8 +33,8 @@ export async function benchSmall({ quick }: BenchOptions): Promise<Finding> {
     tables: [
       {
         title: `${args.batches.toLocaleString('en')} batches of ${args.rows} rows, ${args.keys.toLocaleString('en')} keys: ms a batch`,
-        columns: ['batches up to', 'mean', 'p50', 'p99'],
-        rows: parts.map((ms, i) => [(i + 1) * size, mean(ms), median(ms), percentile(ms, 99)]),
+        columns: ['batches up to', 'mean', 'p50', 'p99', 'on processors'],
+        rows: parts.map((ms, i) => [(i + 1) * size, mean(ms), median(ms), percentile(ms, 99), mean(cpu[i]!)]),
       },
       {
         title: 'What they leave',
@@ -50,6 +54,12 @@ export async function benchSmall({ quick }: BenchOptions): Promise<Finding> {
         met: growth <= MOST_GROWTH,
       },
       {
+        what: 'the same on processors, all threads',
+        aim: `≤ ${MOST_GROWTH}`,
+        found: cpuGrowth.toFixed(2),
+        met: cpuGrowth <= MOST_GROWTH,
+      },
+      {
         what: 'small batches, largest manifest',
         aim: `≤ ${MOST_MANIFEST / 1024} KiB`,
         found: `${(largestManifest / 1024).toFixed(1)} KiB`,
@@ -62,7 +72,7 @@ export async function benchSmall({ quick }: BenchOptions): Promise<Finding> {
       largestManifest,
       objects,
       bytes,
-      parts: parts.map((ms) => ({ mean: mean(ms), p50: median(ms), p99: percentile(ms, 99) })),
+      parts: parts.map((ms, i) => ({ mean: mean(ms), p50: median(ms), p99: percentile(ms, 99), cpu: mean(cpu[i]!) })),
     },
   };
 }

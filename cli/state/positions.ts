@@ -1,7 +1,8 @@
 /**
  * How far each partition of a stored job is, asked again and again by who waits for it: a manifest and a look at the next
- * log entry each, not the entries themselves. What is once known stays true, so a later answer is never behind an earlier.
+ * log entry each, and the entries whose results the manifest does not know to be out. What is once known stays true, so a later answer is never behind an earlier.
  */
+import { DataLog } from '../../lib/log/data-log.ts';
 import type { Halt } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { type PartitionPath, PLANNER, partitionPath } from '../../lib/object-store/names.ts';
@@ -22,10 +23,23 @@ export interface Position {
   readonly halted: readonly Halted[];
 }
 
+interface Place {
+  readonly path: PartitionPath;
+  readonly partition: number;
+}
+
+interface Head {
+  readonly path: PartitionPath;
+  /** Log entries up to this are there or folded. */
+  readonly head: number;
+  readonly halted: Halt | null;
+  readonly publishedThrough: number;
+}
+
 export class Positions {
   readonly #job: StoredJob;
   readonly #heads = new Map<PartitionPath, number>();
-  #published = 0;
+  readonly #published = new Map<PartitionPath, number>();
 
   constructor(job: StoredJob) {
     this.#job = job;
@@ -33,37 +47,46 @@ export class Positions {
 
   async read(): Promise<Position> {
     const { stages, partitions } = this.#job.file;
-    const paths = Array.from({ length: stages }, (_, stage) =>
-      Array.from({ length: partitions }, (_, p) => partitionPath(stage, p)),
-    ).flat();
+    const places = Array.from({ length: stages * partitions }, (_, i) => i % partitions).map((partition, i) => ({
+      partition,
+      path: partitionPath(Math.floor(i / partitions), partition),
+    }));
     // The planner last: what is committed was planned by then.
-    const heads = await Promise.all(paths.map((path) => this.#head(path)));
+    const heads = await Promise.all(places.map(({ path }) => this.#head(path)));
     const planner = await this.#head(PLANNER);
     const committed = smallest(heads.map(({ head }) => head));
-    await this.#publish(committed);
+    const published = smallest(
+      await Promise.all(places.map((place, i) => this.#publishedOf(place, heads[i]!.publishedThrough, committed))),
+    );
     const halted = [...heads, planner].flatMap(({ path, halted: halt }) => (halt === null ? [] : [{ path, ...halt }]));
-    return { planned: planner.head, committed, published: this.#published, halted };
+    return { planned: planner.head, committed, published, halted };
   }
 
-  async #head(path: PartitionPath): Promise<{ path: PartitionPath; head: number; halted: Halt | null }> {
+  async #head(path: PartitionPath): Promise<Head> {
     const { store, names } = this.#job;
     const { manifest } = await loadManifest(store, names.manifest(path));
-    let head = Math.max(manifest.through, this.#heads.get(path) ?? 0);
+    const { through, halted, publishedThrough } = manifest;
+    let head = Math.max(through, this.#heads.get(path) ?? 0);
     while (await this.#isThere(names.log(path, head + 1))) head++;
     this.#heads.set(path, head);
-    return { path, head, halted: manifest.halted };
+    return { path, head, halted, publishedThrough };
   }
 
-  /** Results come in order, so the newest that are all there tell of those before. */
-  async #publish(committed: number): Promise<void> {
-    const { names, file } = this.#job;
-    for (let n = committed; n > this.#published; n--) {
-      const wanted = file.outputs.flatMap(({ name }) =>
-        Array.from({ length: file.partitions }, (_, p) => names.out(name, p, n)),
-      );
-      const there = await Promise.all(wanted.map((name) => this.#isThere(name)));
-      if (there.every(Boolean)) this.#published = n;
+  /** Results come in order: up to the first batch that has rows in an output and no object there. */
+  async #publishedOf({ path, partition }: Place, publishedThrough: number, committed: number): Promise<number> {
+    const { store, names } = this.#job;
+    const log = new DataLog(store, names, path);
+    let published = Math.max(publishedThrough, this.#published.get(path) ?? 0);
+    while (published < committed) {
+      const { entry } = await log.readEntry(published + 1);
+      // ⚑ absent-is-empty: the entry says which objects there must be. Collected: they were there.
+      const wanted = (entry?.header.outputs ?? []).filter((_, i) => entry!.output(i).length > 0);
+      const there = wanted.map((output) => this.#isThere(names.out(output, partition, published + 1)));
+      if (!(await Promise.all(there)).every(Boolean)) break;
+      published++;
     }
+    this.#published.set(path, published);
+    return published;
   }
 
   async #isThere(name: string): Promise<boolean> {

@@ -1,7 +1,8 @@
 /**
  * Finds results that did not come to their sinks, and announces them again: S3's notification was lost, the results queue was
  * purged, or a delivery failed so long that its message is among the dead. What is published is known from the manifests, and
- * what was taken from the notes of the sink function, so as long as both agree nothing is listed. Sinks bear a result twice.
+ * what was taken from the notes of the sink function; only what is behind the first that is in no note is listed. Sinks bear a
+ * result twice.
  *
  * ⚑ taken-known: nobody looks again for what counts as taken, so only that counts which a note names, or of which it is known that
  * there is nothing to deliver.
@@ -11,6 +12,7 @@ import { allOrFirstError } from '../commit/create-once.ts';
 import { loadResultsMark } from '../commit/results-mark.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { numberOf, partitionPath } from '../object-store/names.ts';
+import type { ListedObject } from '../object-store/object-store.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
 import type { OutgoingMessage } from '../queue/queue.ts';
 import { namedOutput } from '../sinks/result-name.ts';
@@ -33,8 +35,11 @@ const MAX_WAIT_MS = 24 * 3_600_000;
 const MOST_NOTES = 5000;
 const AT_ONCE = 16;
 const MOST_AGAIN = 1000;
-/** Gaps of one place that are listed in one look. */
-const MOST_GAPS = 100;
+/** Objects of one place that are listed in one look, and in how many lists. */
+const MOST_LISTED = 20_000;
+const MOST_LISTS = 100;
+/** Results between two that were not taken, so many that they are not listed: a page. */
+const FAR = 1000;
 
 type Again = NonNullable<Place['again']>[number];
 
@@ -138,40 +143,66 @@ async function readNotes(
 
 /** Looks for what has been missing for long, and adds what is to be announced. */
 async function look(
-  { store, names, settings }: FunctionEnvironment,
-  { name, partition }: Output,
+  env: FunctionEnvironment,
+  output: Output,
   { taken, missing, again = {} }: Place,
   { last, nowMs, messages }: { readonly last: number; readonly nowMs: number; readonly messages: OutgoingMessage[] },
 ): Promise<Place> {
-  const gaps = gapsOf(taken, last);
-  if (gaps.length === 0) return { taken };
-  const [[first]] = gaps as [readonly [number, number]];
+  if (gapsOf(taken, last).length === 0) return { taken };
+  const { there, known } = await untaken(env, output, taken, last);
+  const [[first] = []] = gapsOf(known, last);
+  if (first === undefined) return { taken: known };
   const since = missing !== undefined && first <= missing.n ? missing : { n: last, sinceMs: nowMs };
-  const noted = Object.entries(again).filter(([n]) => gaps.some(([from, to]) => Number(n) >= from && Number(n) <= to));
+  const noted = Object.entries(again).filter(([n]) => there.some((object) => object.n === Number(n)));
   const sent = Object.fromEntries(noted) as Record<number, Again>;
-  if (nowMs - since.sinceMs < LOST_MS) return { taken, missing: since, again: sent };
-  const done: [number, number][] = [];
-  for (const [from, to] of gaps.slice(0, MOST_GAPS)) {
+  if (nowMs - since.sinceMs < LOST_MS) return { taken: known, missing: since, again: sent };
+  for (const { n, name, size, modifiedMs } of there) {
     if (messages.length >= MOST_AGAIN) break;
-    if (from === to && !isDue(sent[from], nowMs)) continue;
-    let next = from;
-    const after = names.out(name, partition, from - 1);
-    for await (const { name: object, size, modifiedMs } of store.list(names.outPrefix(name, partition), { after })) {
-      const n = numberOf(object);
-      if (n > to || messages.length >= MOST_AGAIN) break;
-      if (n > next) done.push([next, n - 1]);
-      next = n + 1;
-      if (size === 0) {
-        done.push([n, n]);
-      } else if (nowMs - modifiedMs >= LOST_MS && isDue(sent[n], nowMs)) {
-        messages.push({ body: announcementOf(settings.store, object, size) });
-        sent[n] = { sent: (sent[n]?.sent ?? 0) + 1, sentMs: nowMs };
-      }
-    }
-    // What is published and not there was deleted by hand, or never made.
-    if (next <= to && messages.length < MOST_AGAIN) done.push([next, to]);
+    if (nowMs - modifiedMs < LOST_MS || !isDue(sent[n], nowMs)) continue;
+    messages.push({ body: announcementOf(env.settings.store, name, size) });
+    sent[n] = { sent: (sent[n]?.sent ?? 0) + 1, sentMs: nowMs };
   }
-  return { taken: withNumbers([...taken, ...done], []), missing: since, again: sent };
+  return { taken: known, missing: since, again: sent };
+}
+
+/**
+ * Of published results that no note names, those that are there. ⚑ absent-is-empty: the others need no delivery, since they
+ * had no rows, or were deleted.
+ * @returns `known`: what was taken, and the others
+ */
+async function untaken(
+  { store, names }: FunctionEnvironment,
+  { name: output, partition }: Output,
+  taken: Ranges,
+  last: number,
+): Promise<{ there: (ListedObject & { readonly n: number })[]; known: Ranges }> {
+  const gaps = gapsOf(taken, last);
+  const there: (ListedObject & { readonly n: number })[] = [];
+  const absent: [number, number][] = [];
+  const prefix = names.outPrefix(output, partition);
+  let listed = 0;
+  for (let [i, lists] = [0, 0]; i < gaps.length && listed < MOST_LISTED && lists < MOST_LISTS; lists++) {
+    /** Numbers of gap i before this are known. */
+    let next = gaps[i]![0];
+    const close = (): void => {
+      if (next <= gaps[i]![1]) absent.push([next, gaps[i]![1]]);
+      next = gaps[++i]?.[0] ?? Number.POSITIVE_INFINITY;
+    };
+    let ended = true;
+    for await (const object of store.list(prefix, { after: names.out(output, partition, next - 1) })) {
+      const n = numberOf(object.name);
+      while (i < gaps.length && gaps[i]![1] < n) close();
+      // What lies between is taken: the next list begins behind it.
+      ended = i < gaps.length && next <= n + FAR && listed++ < MOST_LISTED;
+      if (!ended) break;
+      if (n < next) continue;
+      if (n > next) absent.push([next, n - 1]);
+      there.push({ ...object, n });
+      next = n + 1;
+    }
+    if (ended) while (i < gaps.length) close();
+  }
+  return { there, known: withNumbers([...taken, ...absent], []) };
 }
 
 /** ⚑ sweep-backoff: the queue tries each time for an hour; what fails for good is tried once a day. */

@@ -1,6 +1,6 @@
 /**
- * Publishes results. ⚑ output-order: out/n of each output is created once, and only after out/n−1, empty ones too, so that a
- * consumer who GETs by known names sees each batch once and in order. The bytes are those of the log entry, whoever publishes.
+ * Publishes results. ⚑ output-order: out/n of each output is created once, and only after those of the batches before it. A batch
+ * without rows there has none (⚑ absent-is-empty). The bytes are those of the log entry, whoever publishes.
  */
 import { createOnce } from '../commit/create-once.ts';
 import type { LogEntry } from '../log/entry.ts';
@@ -17,5 +17,10 @@ export interface Publishing {
 /** Publishes one batch; its predecessor must be published. */
 export async function publishEntry({ store, names, partition }: Publishing, entry: LogEntry): Promise<void> {
   const { n, outputs } = entry.header;
-  await Promise.all(outputs.map((output, i) => createOnce(store, names.out(output, partition, n), entry.output(i))));
+  await Promise.all(
+    outputs.map(async (output, i) => {
+      const rows = entry.output(i);
+      if (rows.length > 0) await createOnce(store, names.out(output, partition, n), rows);
+    }),
+  );
 }

@@ -3,12 +3,12 @@
  * ⚑ results-condemned: first a mark says how far they go, then consumers are asked once more, then they are deleted, oldest
  * first. A consumer writes its place and then looks at the mark; so either it is seen here, or it sees the mark.
  *
- * The batch that is the newest with a log collected everywhere stays, and all after it: folds and batch functions look down
- * from their own batch to the first result that is there, and would otherwise publish again what was deleted.
+ * Results of the newest batch with a log collected everywhere stay, and of all after it: folds and batch functions look down from
+ * their own batch to the first result that is there. Batches without rows have no objects, here as everywhere (⚑ absent-is-empty).
  */
 import { type Names, numberOf } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
-import { smallest } from '../util/numbers.ts';
+import { greatest, smallest } from '../util/numbers.ts';
 import { allOrFirstError } from './create-once.ts';
 import { loadResultsMark, moveResultsMark } from './results-mark.ts';
 
@@ -63,8 +63,10 @@ export async function collectResults(options: CollectResultsOptions): Promise<nu
   const through = Math.max(mark.through, Math.min(most, smallest(looked.map(({ oldThrough }) => oldThrough))));
   const found = looked.flatMap(({ old }) => old).filter((one) => one.n <= through);
   if (found.length === 0) return 0;
-  if (through > mark.through) {
-    if (!(await moveResultsMark(store, names, mark, { through, retentionMs: keepMs }, { signal }))) return 0;
+  // No further than something goes: who has had that has missed nothing, whatever batches without rows come behind it.
+  const last = greatest(found.map(({ n }) => n));
+  if (last > mark.through) {
+    if (!(await moveResultsMark(store, names, mark, { through: last, retentionMs: keepMs }, { signal }))) return 0;
   }
   // A consumer that began since then has not seen the mark.
   const taken = await takenThrough();

@@ -1,9 +1,9 @@
 /**
  * Publishes outputs that batch functions did not get to. ⚑ output-order: out/n of each output is created once, and only
- * after out/n−1, empty ones too. What is there already someone published: the bytes are the log entry's, whoever did.
+ * after those of the batches before it. What is there already someone published: the bytes are the log entry's, whoever did.
  *
- * Looks from the newest down to the first that is there, and creates what is above it. All below it was published, so it
- * need not be there any more: garbage collection or a consumer may delete every object but the newest, after a retention.
+ * Of the entries that have rows, looks from the newest down to the first whose object is there, and creates what is above it.
+ * All below it was published, so it need not be there any more: garbage collection may have deleted it.
  */
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
@@ -57,7 +57,8 @@ async function publishOutput(
   isFresh: (answer: { readonly dateMs: number }) => boolean,
   { signal }: RequestOptions,
 ): Promise<boolean> {
-  const entries = unpublished.filter((entry) => entry.outputs.includes(output));
+  // ⚑ absent-is-empty: the others have no object, and never will.
+  const entries = unpublished.filter((entry) => rowsOf(entry, output).length > 0);
   let from = entries.length;
   for (; from > 0; from--) {
     const name = names.out(output, partition, entries[from - 1]!.n);
@@ -67,8 +68,13 @@ async function publishOutput(
   }
   for (const entry of entries.slice(from)) {
     const name = names.out(output, partition, entry.n);
-    const answer = await createOnce(store, name, entry.output(entry.outputs.indexOf(output)), { signal });
+    const answer = await createOnce(store, name, rowsOf(entry, output), { signal });
     if (!isFresh(answer)) return false;
   }
   return true;
+}
+
+function rowsOf(entry: FoldableEntry, output: string): Uint8Array {
+  const at = entry.outputs.indexOf(output);
+  return at < 0 ? new Uint8Array(0) : entry.output(at);
 }

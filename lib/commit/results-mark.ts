@@ -52,20 +52,6 @@ export async function moveResultsMark(
   return (await store.compareAndSet(names.deletedResults(), body, from.etag, options)).ok;
 }
 
-/**
- * What to throw where the result of a batch is missing.
- * @param who needs it, such as `consumer NAME`
- */
-export async function missingResult(
-  store: ObjectStore,
-  names: Names,
-  { name, n, who, todo }: { readonly name: string; readonly n: number; readonly who: string; readonly todo: string },
-): Promise<MisaError> {
-  const mark = await loadResultsMark(store, names);
-  if (n <= mark.through) return resultsDeleted(mark, who, n - 1, todo);
-  return new CorruptionError(name, `it is missing, and ${who} has not had it`);
-}
-
 /** @param has batches up to this */
 export function resultsDeleted(
   { through, retentionMs }: ResultsMark,

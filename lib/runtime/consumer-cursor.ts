@@ -9,7 +9,8 @@ import type { Clock } from '../util/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import type { Random } from '../util/random.ts';
 
-const VERSION = 1;
+/** Version 1 did not say whether it has begun. */
+const VERSION = 2;
 const MAX_TRIES = 5;
 
 interface Body {
@@ -17,6 +18,11 @@ interface Body {
   readonly through: number;
   /** Of the write that made it: how a writer recognises its own after a lost answer. */
   readonly nonce: string;
+  /**
+   * It has looked where results begin since it was there. Until then a collection that did not know of it may have deleted
+   * what comes next; after that none does.
+   */
+  readonly begun: boolean;
 }
 
 export interface CursorOptions {
@@ -31,18 +37,21 @@ export class ConsumerCursor {
   readonly #options: CursorOptions;
   readonly #name: string;
   #through: number;
+  #begun: boolean;
   #etag: string | undefined;
 
-  private constructor(options: CursorOptions, through: number, etag: string | undefined) {
+  private constructor(options: CursorOptions, { through, begun }: Pick<Body, 'through' | 'begun'>, etag?: string) {
     this.#options = options;
     this.#name = options.names.consumer(options.consumer);
     this.#through = through;
+    this.#begun = begun;
     this.#etag = etag;
   }
 
   /**
    * Opens the cursor of a consumer, and makes it if there is none.
-   * @param begin where a new consumer begins: batches up to this are not given to it
+   * @param begin where a new consumer begins: batches up to this are not given to it. Asked before its place is written, and
+   *   once more after that
    * @throws {MisaError} `BAD_NAME` @throws {CorruptionError} @throws {FencedError}
    */
   static async open(options: CursorOptions, begin: () => Promise<number>): Promise<ConsumerCursor> {
@@ -54,9 +63,15 @@ export class ConsumerCursor {
       );
     }
     const answer = await store.get(names.consumer(consumer));
-    if (answer.found) return new ConsumerCursor(options, decode(answer.body, names.consumer(consumer)), answer.etag);
-    const cursor = new ConsumerCursor(options, 0, undefined);
-    await cursor.advance(await begin());
+    const cursor = answer.found
+      ? new ConsumerCursor(options, decodeBody(answer.body, names.consumer(consumer)), answer.etag)
+      : new ConsumerCursor(options, { through: 0, begun: false });
+    if (!answer.found) await cursor.advance(await begin());
+    if (cursor.#begun) return cursor;
+    // ⚑ results-condemned: now that its place is written, what is marked from here on waits for it.
+    const from = await begin();
+    cursor.#begun = true;
+    await cursor.advance(Math.max(cursor.#through, from));
     return cursor;
   }
 
@@ -72,7 +87,7 @@ export class ConsumerCursor {
   async advance(through: number): Promise<void> {
     const { store, clock, random } = this.#options;
     const nonce = random.id();
-    const body = encodeEnvelope('consumer', VERSION, { through, nonce } satisfies Body);
+    const body = encodeEnvelope('consumer', VERSION, { through, nonce, begun: this.#begun } satisfies Body);
     for (let tries = 1; ; tries++) {
       try {
         const written = await store.compareAndSet(this.#name, body, this.#etag);
@@ -109,17 +124,13 @@ export async function consumedThrough(store: ObjectStore, names: Names): Promise
   let least = Number.POSITIVE_INFINITY;
   for await (const { name } of store.list(names.consumerPrefix())) {
     const answer = await store.get(name);
-    if (answer.found) least = Math.min(least, decode(answer.body, name));
+    if (answer.found) least = Math.min(least, decodeBody(answer.body, name).through);
   }
   return least;
 }
 
-function decode(bytes: Uint8Array, name: string): number {
-  return decodeBody(bytes, name).through;
-}
-
 function decodeBody(bytes: Uint8Array, name: string): Body {
-  const body = decodeEnvelope<Body>('consumer', VERSION, bytes, name);
-  if (Number.isSafeInteger(body.through) && body.through >= 0) return body;
+  const body = decodeEnvelope<Body>('consumer', VERSION, bytes, name, VERSION);
+  if (Number.isSafeInteger(body.through) && body.through >= 0 && typeof body.begun === 'boolean') return body;
   throw new CorruptionError(name, `it says that results are taken through ${String(body.through)}`);
 }

@@ -160,7 +160,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         opened = { file, engine, inputs };
         directory = await openDirectory(options, job, store, file, clock, trouble);
         await directory?.copy(engine.position);
-        consumer = await openConsumer(job, options, { store, clock, random, file, position: engine.position });
+        consumer = await openConsumer(job, options, { store, clock, random, file });
         await consumer?.catchUp(engine.position, options.stop);
         tell();
         const { position } = engine;
@@ -266,7 +266,7 @@ async function openDirectory(
 async function openConsumer(
   { outputs, partitions }: PhysicalJob,
   { consumer }: EmbeddedOptions,
-  { file, ...env }: Pick<ConsumerOptions, 'store' | 'clock' | 'random' | 'position'> & { readonly file: JobFile },
+  { file, ...env }: Pick<ConsumerOptions, 'store' | 'clock' | 'random'> & { readonly file: JobFile },
 ): Promise<ResultConsumer | undefined> {
   if (consumer === undefined) return undefined;
   const { name, consume } = consumer;

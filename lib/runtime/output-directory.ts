@@ -6,11 +6,9 @@
  * How a directory is laid out, and in which format, is fixed when it is begun (`output/settings.ts`).
  */
 import { mkdirSync } from 'node:fs';
-import { isQuarantine } from '../batch/run-operators.ts';
-import { loadResultsMark, missingResult, type ResultsMark, resultsDeleted } from '../commit/results-mark.ts';
-import { CorruptionError, MisaError, StoreError } from '../errors.ts';
-import { DataLog } from '../log/data-log.ts';
-import { type Names, partitionPath } from '../object-store/names.ts';
+import { loadResultsMark, type ResultsMark, resultsDeleted } from '../commit/results-mark.ts';
+import { MisaError, StoreError } from '../errors.ts';
+import type { Names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { OutputSpec } from '../stream/physical.ts';
 import type { Clock } from '../util/clock.ts';
@@ -21,6 +19,7 @@ import { FoldersLayout } from './output/folders.ts';
 import type { Layout, ReadPart } from './output/layout.ts';
 import { allOutputs } from './output/parts.ts';
 import { anotherLayout, checkOutputOptions, checkShape, type OutputOptions, shapeOf } from './output/settings.ts';
+import { ResultReader } from './read-result.ts';
 
 /** Result bytes of one output in one partition of a batch, where they are at hand. */
 export type Results = (output: string, partition: number) => Uint8Array | undefined;
@@ -42,6 +41,7 @@ export class OutputDirectory {
   readonly directory: string;
   readonly #store: ObjectStore;
   readonly #names: Names;
+  readonly #results: ResultReader;
   readonly #layout: Layout;
   readonly #files: Set<string>;
 
@@ -49,6 +49,7 @@ export class OutputDirectory {
     this.directory = directory;
     this.#store = store;
     this.#names = names;
+    this.#results = new ResultReader(store, names);
     this.#layout = layout;
     this.#files = files;
   }
@@ -119,22 +120,14 @@ export class OutputDirectory {
     await writing(this.directory, () => this.#layout.finish());
   }
 
-  /** From the log entry while it is kept, since that has a checksum; else as it was published. */
   #reader(n: number, known: Results): ReadPart {
     return async (output, stage, partition) => {
-      const atHand = known(output, partition);
-      if (atHand !== undefined) return atHand;
-      const log = new DataLog(this.#store, this.#names, partitionPath(stage, partition));
-      const { entry } = await log.readEntry(n);
-      const at = entry?.header.outputs.indexOf(output) ?? -1;
-      if (at >= 0) return entry!.output(at);
-      const name = this.#names.out(output, partition, n);
-      const answer = await this.#store.get(name);
-      if (answer.found) return answer.body;
-      const missing = await missingResult(this.#store, this.#names, { name, n, who: this.directory, todo: TODO });
-      // Where no row is set aside, mostly nothing is published.
-      if (isQuarantine(output) && missing instanceof CorruptionError) return new Uint8Array(0);
-      throw missing;
+      const rows = known(output, partition) ?? (await this.#results.read({ output, stage, partition }, n));
+      if (rows !== undefined) return rows;
+      // ⚑ absent-is-empty: directories are not waited for, so the mark says whether anything was there.
+      const mark = await loadResultsMark(this.#store, this.#names);
+      if (n <= mark.through) throw resultsDeleted(mark, this.directory, n - 1, TODO);
+      return new Uint8Array(0);
     };
   }
 }

@@ -7,15 +7,13 @@
  * Rows always come from the published bytes, so that a second call has what the first one had.
  */
 import { QUARANTINE, QUARANTINE_PARTITION } from '../batch/run-operators.ts';
-import { loadResultsMark, missingResult } from '../commit/results-mark.ts';
+import { loadResultsMark } from '../commit/results-mark.ts';
 import { errorText, MisaError } from '../errors.ts';
-import { DataLog } from '../log/data-log.ts';
-import { numberOf, partitionPath } from '../object-store/names.ts';
 import type { OutputSpec } from '../stream/physical.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
-import { greatest } from '../util/numbers.ts';
 import { ConsumerCursor, type CursorOptions } from './consumer-cursor.ts';
 import type { Results } from './output-directory.ts';
+import { type ResultPlace, ResultReader } from './read-result.ts';
 
 /** Batches without results that may pass before the cursor is written again. */
 const UNWRITTEN = 64;
@@ -34,14 +32,9 @@ export interface ConsumerOptions extends CursorOptions {
   readonly outputs: readonly OutputSpec[];
   readonly partitions: number;
   readonly consume: Consume;
-  /** The last batch that is committed as the run begins. */
-  readonly position: number;
 }
 
-interface Part {
-  readonly output: string;
-  readonly stage: number;
-  readonly partition: number;
+interface Part extends ResultPlace {
   /** It is a table: that it is empty now is a result, too. */
   readonly table: boolean;
 }
@@ -50,6 +43,7 @@ export class ResultConsumer {
   readonly #options: ConsumerOptions;
   readonly #parts: readonly Part[];
   readonly #cursor: ConsumerCursor;
+  readonly #reader: ResultReader;
   /** Given out, or without results. */
   #through: number;
   #stopped = false;
@@ -58,24 +52,15 @@ export class ResultConsumer {
     this.#options = options;
     this.#parts = parts;
     this.#cursor = cursor;
+    this.#reader = new ResultReader(options.store, options.names);
     this.#through = cursor.through;
   }
 
   /** @throws {MisaError} `BAD_NAME` @throws {CorruptionError} the cursor cannot be read */
   static async open(options: ConsumerOptions): Promise<ResultConsumer> {
-    const parts = partsOf(options);
-    const marked = async (): Promise<number> => (await loadResultsMark(options.store, options.names)).through;
-    let isNew = false;
-    const cursor = await ConsumerCursor.open(options, async () => {
-      isNew = true;
-      return Math.max(await marked(), await firstKept(options, parts));
-    });
-    // ⚑ results-condemned: now that its place is written, what is marked from here on waits for it.
-    if (isNew) {
-      const through = await marked();
-      if (through > cursor.through) await cursor.advance(through);
-    }
-    return new ResultConsumer(options, parts, cursor);
+    const { store, names } = options;
+    const cursor = await ConsumerCursor.open(options, async () => (await loadResultsMark(store, names)).through);
+    return new ResultConsumer(options, partsOf(options), cursor);
   }
 
   /**
@@ -107,7 +92,10 @@ export class ResultConsumer {
   async #deliver(n: number, known: Results): Promise<void> {
     const { consume } = this.#options;
     const read = await Promise.all(
-      this.#parts.map((part) => known(part.output, part.partition) ?? this.#read(part, n)),
+      // ⚑ absent-is-empty: nothing is deleted that this consumer has not had.
+      this.#parts.map(
+        async (part) => known(part.output, part.partition) ?? (await this.#reader.read(part, n)) ?? new Uint8Array(0),
+      ),
     );
     let given = false;
     for (const [i, { output, partition, table }] of this.#parts.entries()) {
@@ -128,22 +116,6 @@ export class ResultConsumer {
     if (given || n - this.#cursor.through >= UNWRITTEN) await this.#cursor.advance(n);
     this.#through = n;
   }
-
-  /** From the log entry while it is kept, since that has a checksum; else as it was published. */
-  async #read({ output, stage, partition }: Part, n: number): Promise<Uint8Array> {
-    const { store, names, consumer } = this.#options;
-    const { entry } = await new DataLog(store, names, partitionPath(stage, partition)).readEntry(n);
-    if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
-    const name = names.out(output, partition, n);
-    const answer = await store.get(name);
-    if (answer.found) return answer.body;
-    throw await missingResult(store, names, {
-      name,
-      n,
-      who: `consumer ${consumer}`,
-      todo: 'Another consumer name begins with the first batch that is there.',
-    });
-  }
 }
 
 function partsOf({ outputs, partitions }: ConsumerOptions): Part[] {
@@ -152,16 +124,4 @@ function partsOf({ outputs, partitions }: ConsumerOptions): Part[] {
   );
   parts.push({ output: QUARANTINE, stage: 0, partition: QUARANTINE_PARTITION, table: false });
   return parts;
-}
-
-/** Where a new consumer begins: before the first batch of which all results are still there. */
-async function firstKept({ store, names, position }: ConsumerOptions, parts: readonly Part[]): Promise<number> {
-  if (position === 0) return 0;
-  const firsts = await Promise.all(
-    parts.map(async ({ output, partition }) => {
-      for await (const { name } of store.list(names.outPrefix(output, partition))) return numberOf(name);
-      return 1;
-    }),
-  );
-  return greatest(firsts) - 1;
 }

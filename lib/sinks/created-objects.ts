@@ -5,15 +5,13 @@ import { cutText } from '../util/text.ts';
 export interface CreatedObject {
   readonly bucket: string;
   readonly key: string;
-  /** Bytes, where the notification says so. */
-  readonly size: number | undefined;
 }
 
 interface S3Record {
   readonly eventName?: string;
   readonly s3?: {
     readonly bucket?: { readonly name?: string };
-    readonly object?: { readonly key?: string; readonly size?: number };
+    readonly object?: { readonly key?: string };
   };
 }
 
@@ -29,7 +27,7 @@ export function createdObjects(body: string): CreatedObject[] {
     const { bucket, object } = s3 ?? {};
     if (bucket?.name === undefined || object?.key === undefined) throw bad(body);
     // As in a form: a plus is a space.
-    return [{ bucket: bucket.name, key: decodeURIComponent(object.key.replaceAll('+', ' ')), size: object.size }];
+    return [{ bucket: bucket.name, key: decodeURIComponent(object.key.replaceAll('+', ' ')) }];
   });
 }
 

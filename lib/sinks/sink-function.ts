@@ -59,7 +59,7 @@ export class SinkFunction {
     );
     const signal = AbortSignal.any([stop.signal, invocation.signal]);
     const taken: TakenResult[] = [];
-    const lanes = this.#lanes(records, failed, taken);
+    const lanes = this.#lanes(records, failed);
     await Promise.all(
       lanes.map(async (lane) => {
         for (const announced of lane) {
@@ -93,11 +93,11 @@ export class SinkFunction {
   }
 
   /** Each object once, by output and partition, in the order of their numbers. */
-  #lanes(records: readonly SQSRecord[], failed: Map<string, unknown>, taken: TakenResult[]): Announced[][] {
+  #lanes(records: readonly SQSRecord[], failed: Map<string, unknown>): Announced[][] {
     const announced = new Map<string, Announced>();
     for (const { messageId, body } of records) {
       try {
-        for (const object of this.#wanted(body, taken)) {
+        for (const object of this.#wanted(body)) {
           const known = announced.get(object.key);
           if (known === undefined) announced.set(object.key, { ...object, messages: new Set([messageId]) });
           else known.messages.add(messageId);
@@ -115,21 +115,14 @@ export class SinkFunction {
     return [...lanes.values()];
   }
 
-  /** @param taken takes those that have nothing to deliver */
-  #wanted(body: string, taken: TakenResult[]): Omit<Announced, 'messages'>[] {
+  #wanted(body: string): Omit<Announced, 'messages'>[] {
     const { place, sinks } = this.#services;
     const prefix = place.prefix === '' ? '' : `${place.prefix}/`;
-    return createdObjects(body).flatMap(({ bucket, key, size }) => {
+    return createdObjects(body).flatMap(({ bucket, key }) => {
       const name = key.slice(prefix.length);
       const ours = bucket === place.bucket && key.startsWith(prefix);
       const result = ours ? parseResultName(name) : undefined;
-      if (result === undefined || !sinks.has(result.output)) return [];
-      // Most batches of most outputs are empty; their notification says so.
-      if (size === 0) {
-        taken.push([result.output, result.partition, result.n]);
-        return [];
-      }
-      return [{ key, name, result }];
+      return result === undefined || !sinks.has(result.output) ? [] : [{ key, name, result }];
     });
   }
 

@@ -387,7 +387,6 @@ describe('warm and cold', () => {
     aws.queues.set('s0/p0', []);
     await aws.invoke('s0/p0', trigger);
     expect(aws.store.calls.map((call) => `${call.op} ${call.name.split('/').slice(2, 4).join('/')}`).sort()).toEqual([
-      'create out/_quarantine',
       'create out/out',
       'create s0/p0',
     ]);

@@ -3,22 +3,33 @@ import { describe, expect, it } from 'vitest';
 import { fold } from '../../lib/commit/fold.ts';
 import { collectJob } from '../../lib/commit/gc.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
-import { loadResultsMark } from '../../lib/commit/results-mark.ts';
+import { loadResultsMark, moveResultsMark } from '../../lib/commit/results-mark.ts';
 import { StoreTimeoutError } from '../../lib/errors.ts';
 import { PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { ConsumerCursor, consumedThrough } from '../../lib/runtime/consumer-cursor.ts';
 import { ResultConsumer } from '../../lib/runtime/result-consumer.ts';
-import { countingStore, crashAfter, hookedStore, sleepAt, timeOut } from '../helpers/stores.ts';
-import { NAMES, PATH, R, World } from './helpers.ts';
+import {
+  CrashError,
+  countingStore,
+  crashAfter,
+  hookedStore,
+  type StoreCall,
+  sleepAt,
+  timeOut,
+} from '../helpers/stores.ts';
+import { type AppendOptions, NAMES, PATH, R, World } from './helpers.ts';
 
 const KEEP = 10 * R;
 
 const OUTPUTS = ['out', 'late'];
 
-async function batches(world: World, count: number, outputs = OUTPUTS): Promise<void> {
+/** Which batches have rows in which output; `undefined`: all. */
+type HasRows = AppendOptions['hasRows'];
+
+async function batches(world: World, count: number, outputs = OUTPUTS, hasRows: HasRows = undefined): Promise<void> {
   for (let i = 0; i < count; i++) {
-    await world.append({ a: String(world.head) }, { outputs });
+    await world.append({ a: String(world.head) }, { outputs, ...(hasRows && { hasRows }) });
     await fold(world.partition());
   }
 }
@@ -55,16 +66,16 @@ const kept = async (world: World, output = 'out'): Promise<number[]> =>
 const mark = async (world: World): Promise<number> => (await loadResultsMark(world.memory, NAMES)).through;
 
 /** Batches 1 to 4, old; 5 to 7, young. Their logs are collected. */
-async function aged(outputs = OUTPUTS): Promise<World> {
+async function aged(outputs = OUTPUTS, hasRows?: HasRows): Promise<World> {
   const world = new World();
-  await batches(world, 4, outputs);
+  await batches(world, 4, outputs, hasRows);
   world.clock.advance(KEEP);
-  await batches(world, 3, outputs);
+  await batches(world, 3, outputs, hasRows);
   await collect(world, world.memory, { keepMs: 100 * KEEP });
   world.clock.advance(R + 1);
   await collect(world, world.memory, { keepMs: 100 * KEEP });
   expect(await world.logs()).toEqual([]);
-  expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect(await kept(world)).toEqual([1, 2, 3, 4, 5, 6, 7].filter((n) => hasRows?.('out', n) ?? true));
   return world;
 }
 
@@ -185,10 +196,10 @@ describe('results that are kept for a time', () => {
     }
   });
 
-  /** Opens a new consumer and gives it all there is. @returns the batches that it got */
-  async function takeAll(world: World, store: ObjectStore, name = 'new'): Promise<number[]> {
+  /** Opens a consumer and gives it all there is. @returns what it got, as `out 7` */
+  async function takeAll(world: World, store: ObjectStore, name = 'new'): Promise<string[]> {
     const { clock, random } = world;
-    const got: number[] = [];
+    const got: string[] = [];
     const results = await ResultConsumer.open({
       store: {
         ...store,
@@ -203,8 +214,7 @@ describe('results that are kept for a time', () => {
       consumer: name,
       outputs: OUTPUTS.map((output) => ({ name: output, kind: 'append', stage: 0 })),
       partitions: 1,
-      position: 7,
-      consume: ({ output, batch }) => void (output === 'out' && got.push(batch)),
+      consume: ({ output, batch }) => void (OUTPUTS.includes(output) && got.push(`${output} ${batch}`)),
     });
     await results.catchUp(7, undefined);
     await results.close();
@@ -212,29 +222,98 @@ describe('results that are kept for a time', () => {
   }
   const ALL = [...OUTPUTS, '_quarantine'];
 
-  it('⚑ results-condemned: a new consumer gets all that is kept, wherever a collector sleeps meanwhile, or it does itself', async () => {
-    for (const sleeper of ['collector', 'consumer'] as const) {
-      for (const when of ['before', 'after effect'] as const) {
-        for (let n = 0; ; n++) {
-          const world = await aged(ALL);
-          const { hooks, asleep, wake } = sleepAt(({ index }) => index === n, when);
-          const sleepy = hookedStore(world.memory, hooks);
-          const awake = hookedStore(world.memory, {});
-          const first = sleeper === 'collector' ? collect(world, sleepy) : takeAll(world, sleepy);
-          const slept = await Promise.race([asleep.then(() => true), first.then(() => false)]);
-          const second = await (sleeper === 'collector' ? takeAll(world, awake) : collect(world, awake));
-          wake();
-          const got = sleeper === 'collector' ? second : await first;
-          await first;
-          const where = `${sleeper} asleep ${when} ${n}`;
-          expect([1, 5], where).toContain((got as number[])[0]);
-          expect(got, where).toEqual([1, 2, 3, 4, 5, 6, 7].slice((got as number[])[0]! - 1));
-          await collect(world);
-          expect(await kept(world), where).toEqual([5, 6, 7]);
-          if (!slept) break;
+  const GAPS: Readonly<Record<string, readonly number[]>> = { out: [1, 3, 6], late: [2, 3, 5, 6], _quarantine: [] };
+  const inGaps: HasRows = (output, n) => GAPS[output]!.includes(n);
+  /** Of batches from `first` on. */
+  const wanted = (first: number, hasRows: HasRows): string[] =>
+    Array.from({ length: 8 - first }, (_, i) => first + i).flatMap((n) =>
+      OUTPUTS.filter((output) => hasRows?.(output, n) ?? true).map((output) => `${output} ${n}`),
+    );
+
+  it.each([
+    ['every batch has rows', undefined, [5, 6, 7]],
+    ['some batches have rows (⚑ absent-is-empty)', inGaps, [6]],
+  ])(
+    '⚑ results-condemned: a new consumer gets all that is kept, wherever a collector sleeps meanwhile, or it does itself; %s',
+    async (_, hasRows, stays) => {
+      for (const sleeper of ['collector', 'consumer'] as const) {
+        for (const when of ['before', 'after effect'] as const) {
+          for (let n = 0; ; n++) {
+            const world = await aged(ALL, hasRows);
+            const { hooks, asleep, wake } = sleepAt(({ index }) => index === n, when);
+            const sleepy = hookedStore(world.memory, hooks);
+            const awake = hookedStore(world.memory, {});
+            const first = sleeper === 'collector' ? collect(world, sleepy) : takeAll(world, sleepy);
+            const slept = await Promise.race([asleep.then(() => true), first.then(() => false)]);
+            const second = await (sleeper === 'collector' ? takeAll(world, awake) : collect(world, awake));
+            wake();
+            const got = sleeper === 'collector' ? second : await first;
+            await first;
+            const where = `${sleeper} asleep ${when} ${n}`;
+            expect([wanted(1, hasRows), wanted(5, hasRows)], where).toContainEqual(got);
+            await collect(world);
+            expect(await kept(world), where).toEqual(stays);
+            if (!slept) break;
+          }
         }
       }
-    }
+    },
+  );
+
+  /** What a new consumer asks while a collection comes and goes before its place is there, and leaves parts of batches. */
+  function overtaken(world: World, { dies }: { readonly dies: boolean }): ObjectStore {
+    const half: ObjectStore = {
+      ...hookedStore(world.memory, {}),
+      delete: async (gone) => {
+        const results = gone.filter((name) => name.includes('/out/'));
+        await world.memory.delete(results.length === 0 ? gone : results.filter((_, i) => i % 2 === 0));
+        if (results.length > 0) throw new Error('no end');
+      },
+    };
+    const isPlace = (call: StoreCall): boolean => call.op === 'compareAndSet' && call.name.includes('/consumer/');
+    let collected = false;
+    return hookedStore(world.memory, {
+      async before(call) {
+        if (!isPlace(call) || collected) return;
+        collected = true;
+        await expect(collect(world, half)).rejects.toThrow('no end');
+        expect(await kept(world)).not.toEqual([1, 2, 3, 4, 5, 6, 7]);
+      },
+      after(call) {
+        if (dies && isPlace(call)) throw new CrashError('killed');
+      },
+    });
+  }
+
+  it('⚑ results-condemned: a consumer that is overtaken before its place is written begins behind the mark', async () => {
+    const world = await aged(ALL);
+    expect(await takeAll(world, overtaken(world, { dies: false }))).toEqual(wanted(5, undefined));
+  });
+
+  it('⚑ results-condemned: a consumer that was killed before it looked at the mark looks when it comes again', async () => {
+    const world = await aged(ALL);
+    await expect(takeAll(world, overtaken(world, { dies: true }))).rejects.toThrow('killed');
+    expect(await takeAll(world, hookedStore(world.memory, {}))).toEqual(wanted(5, undefined));
+  });
+
+  it('⚑ absent-is-empty: a consumer whose results a collection has marked, and then left to it, takes batches without rows for what they are', async () => {
+    const world = await aged(ALL, inGaps);
+    const store = hookedStore(world.memory, {});
+    await consumer(world, 'new', 0);
+    const none = await loadResultsMark(world.memory, NAMES);
+    await moveResultsMark(world.memory, NAMES, none, { through: 4, retentionMs: KEEP });
+    expect(await takeAll(world, store)).toEqual(wanted(1, inGaps));
+  });
+
+  it('the mark goes no further than results do', async () => {
+    const world = await aged(ALL, inGaps);
+    await collect(world);
+    expect(await kept(world)).toEqual([6]);
+    expect(await kept(world, 'late')).toEqual([5, 6]);
+    expect(await mark(world)).toBe(3);
+    // Nothing more goes, and nothing is said to.
+    await collect(world);
+    expect(await mark(world)).toBe(3);
   });
 
   it('a request whose answer is lost, any one, is as if the collection had come later', async () => {

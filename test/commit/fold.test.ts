@@ -91,7 +91,7 @@ describe('fold', () => {
 });
 
 describe('outputs (invariant 12)', () => {
-  it('publishes what batch functions did not get to, empty ones too, in order (⚑ output-order)', async () => {
+  it('publishes what batch functions did not get to, in order (⚑ output-order)', async () => {
     const world = new World();
     const outputs = ['out', 'late'];
     for (let n = 1; n <= 3; n++) await world.append({ a: String(n) }, { outputs });
@@ -107,6 +107,35 @@ describe('outputs (invariant 12)', () => {
     }
     const cas = store.calls.find((call) => call.op === 'compareAndSet')!;
     expect(store.calls.every((call) => !call.name.includes('/out/') || call.index < cas.index)).toBe(true);
+  });
+
+  it('publishes those that have rows, and looks for no others (⚑ absent-is-empty)', async () => {
+    const world = new World();
+    const hasRows = (output: string, n: number): boolean => output === 'out' && [1, 3, 6].includes(n);
+    for (let n = 1; n <= 7; n++) await world.append({ a: String(n) }, { outputs: ['out', 'late'], hasRows });
+    await world.publish(1);
+    const store = countingStore(world.memory);
+    await fold(world.partition(store), { expected: 7 });
+    expect(await world.published('out')).toEqual(['out 1\n', 'out 3\n', 'out 6\n']);
+    expect(await world.published('late')).toEqual([]);
+    const asked = store.calls.filter((call) => call.name.includes('/out/'));
+    expect(asked.map((call) => `${call.op} ${Number(call.name.slice(-12))}`)).toEqual([
+      'get 6',
+      'get 3',
+      'get 1',
+      'create 3',
+      'create 6',
+    ]);
+    expect((await world.manifest()).publishedThrough).toBe(7);
+  });
+
+  it('does not create again those below the newest with rows that is there (⚑ absent-is-empty)', async () => {
+    const world = new World();
+    const hasRows = (_: string, n: number): boolean => n !== 3;
+    for (let n = 1; n <= 4; n++) await world.append({ a: String(n) }, { hasRows });
+    await world.publish(2);
+    await fold(world.partition());
+    expect(await world.published()).toEqual(['out 2\n', 'out 4\n']);
   });
 
   it('counts only when its results are out (⚑ fold-after-publish)', async () => {

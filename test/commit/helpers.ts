@@ -24,6 +24,13 @@ export const NAMES = names('job', 0);
 export type Changes = Readonly<Record<string, string | null>>;
 export type State = Record<string, string>;
 
+export interface AppendOptions {
+  readonly outputs?: string[];
+  readonly publishedThrough?: number;
+  /** Default: all have. */
+  readonly hasRows?: (output: string, n: number) => boolean;
+}
+
 export class World {
   readonly clock = new ManualClock(1_000_000);
   readonly memory = new MemoryStore({ clock: this.clock });
@@ -45,9 +52,9 @@ export class World {
   }
 
   /** Commits the next batch. */
-  async append(changes: Changes, options: { outputs?: string[]; publishedThrough?: number } = {}): Promise<number> {
+  async append(changes: Changes, options: AppendOptions = {}): Promise<number> {
     const n = ++this.#n;
-    const { outputs = ['out'], publishedThrough = 0 } = options;
+    const { outputs = ['out'], publishedThrough = 0, hasRows = () => true } = options;
     const sorted = Object.keys(changes).sort();
     const writer = new ByteWriter();
     for (const key of sorted) {
@@ -70,7 +77,7 @@ export class World {
         reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
       },
       writer.view(),
-      outputs.map((output) => Buffer.from(`${output} ${n}\n`)),
+      outputs.map((output) => Buffer.from(hasRows(output, n) ? `${output} ${n}\n` : '')),
       [],
     );
     this.#hash = hash;

@@ -75,7 +75,7 @@ describe('crash points', () => {
   for (const variant of VARIANTS) {
     it(`invariants 1 to 4 and 12: ${variant.name}: killed before or after each request, the run ends as without faults`, async () => {
       const { outcome, calls } = await faultFree(variant);
-      expect(Object.keys(outcome.published).length).toBeGreaterThan(10);
+      expect(Object.keys(outcome.published).length).toBeGreaterThan(2);
       for (const when of ['before', 'after effect'] as const) {
         const { stride = 1 } = variant;
         for (let n = SHIFT % stride; ; n += stride) {

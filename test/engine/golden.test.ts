@@ -354,9 +354,9 @@ it('a cursor', () => {
 });
 
 it('the cursor of a consumer', () => {
-  const body = { through: 17, nonce: '0123456789abcdef0123' };
-  const bytes = matches('consumer-v1.json', encodeEnvelope('consumer', 1, body));
-  expect(decodeEnvelope('consumer', 1, bytes, 'consumer')).toEqual(body);
+  const body = { through: 17, nonce: '0123456789abcdef0123', begun: true };
+  const bytes = matches('consumer-v2.json', encodeEnvelope('consumer', 2, body));
+  expect(decodeEnvelope('consumer', 2, bytes, 'consumer')).toEqual(body);
 });
 
 it('what sinks have taken, as a note and put together', () => {

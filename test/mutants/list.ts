@@ -26,6 +26,7 @@ const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
 const keptResults = at('test/runtime/results-retention.test.ts');
+const absent = at('test/runtime/absent-results.test.ts');
 const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
@@ -630,11 +631,18 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [keptResults('results that wait in memory to be rolled')],
   },
   {
-    file: 'lib/runtime/result-consumer.ts',
-    from: 'if (through > cursor.through) await',
-    to: 'if (through > cursor.through && through < 0) await',
+    file: 'lib/runtime/consumer-cursor.ts',
+    from: 'if (cursor.#begun) return cursor;',
+    to: 'return cursor;',
     rule: '⚑ results-condemned: a new consumer looks at the mark after its place is written',
-    tests: [collectResults('a new consumer gets all that is kept, wherever a collector sleeps')],
+    tests: [collectResults('a consumer that is overtaken before its place is written')],
+  },
+  {
+    file: 'lib/runtime/consumer-cursor.ts',
+    from: 'if (cursor.#begun) return cursor;',
+    to: 'if (answer.found) return cursor;',
+    rule: '⚑ results-condemned: one that was killed before it did looks when it comes again',
+    tests: [collectResults('a consumer that was killed before it looked at the mark')],
   },
   {
     file: 'lib/runtime/output-directory.ts',
@@ -645,8 +653,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: COLLECT_RESULTS,
-    from: 'if (through > mark.through) {',
-    to: 'if (through > mark.through + 1_000_000) {',
+    from: 'if (last > mark.through) {',
+    to: 'if (last > mark.through + 1_000_000) {',
     rule: '⚑ results-condemned: the mark before the deletion',
     tests: [
       collectResults('a collector that is killed at any request leaves nothing deleted that the mark does not say'),
@@ -854,10 +862,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: LOST_RESULTS,
-    from: 'if (next <= to && messages.length < MOST_AGAIN) done.push',
-    to: 'if (next <= to) done.push',
+    from: 'if (ended) while (i < gaps.length) close();',
+    to: 'while (i < gaps.length) close();',
     rule: '⚑ taken-known: what a look does not come to is not gone',
-    tests: [lost('of more than one look announces, the rest comes with the next')],
+    tests: [lost('far behind others that were taken come, too')],
   },
   {
     file: LOST_RESULTS,
@@ -889,8 +897,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: LOST_RESULTS,
-    from: 'nowMs - modifiedMs >= LOST_MS && isDue',
-    to: 'isDue',
+    from: 'nowMs - modifiedMs < LOST_MS || !isDue',
+    to: '!isDue',
     rule: 'lost results: what is on its way is not announced',
     tests: [lost('is on its way, though others have been missing for long')],
   },
@@ -970,10 +978,66 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/batch/publish.ts',
-    from: 'await Promise.all(outputs.map((output, i) => createOnce',
-    to: 'await Promise.all(outputs.map((output, i) => entry.output(i).length > 0 && createOnce',
-    rule: '⚑ output-order: empty ones too',
-    tests: [engineRules('out/n is published after out/n−1')],
+    from: 'if (rows.length > 0) await createOnce',
+    to: 'if (rows.length >= 0) await createOnce',
+    rule: '⚑ absent-is-empty: no object for no rows',
+    tests: [absent('a batch without rows in an output makes no object there')],
+  },
+  {
+    file: 'lib/commit/publish-outputs.ts',
+    from: 'rowsOf(entry, output).length > 0',
+    to: 'rowsOf(entry, output).length >= 0',
+    rule: '⚑ absent-is-empty: nor by a fold',
+    tests: [fold('publishes those that have rows, and looks for no others')],
+  },
+  {
+    file: 'lib/runtime/read-result.ts',
+    from: 'const { entry } = await new DataLog(',
+    to: 'const early = await this.#store.get(this.#names.out(output, partition, n));\n    const late = new DataLog(this.#store, this.#names, path);\n    if (!early.found && (await late.readEntry(n)).entry === undefined) return undefined;\n    const { entry } = await new DataLog(',
+    rule: '⚑ absent-is-empty: the entry first, then the object',
+    tests: [absent('the entry is read before the object')],
+  },
+  {
+    file: 'lib/runtime/read-result.ts',
+    from: 'return n <= manifest.collectedThrough;',
+    to: 'return n > 0;',
+    rule: '⚑ absent-is-empty: an entry is collected, or damaged',
+    tests: [absent('an entry that is missing though nothing has collected it is damage')],
+  },
+  {
+    file: 'lib/runtime/output-directory.ts',
+    from: 'if (n <= mark.through) throw',
+    to: 'if (n < 0) throw',
+    rule: '⚑ absent-is-empty: who is not waited for looks at the mark',
+    tests: [absent('a directory that retention overtakes while it copies is told')],
+  },
+  {
+    file: 'lib/runtime/output-directory.ts',
+    from: 'const rows = known(output, partition) ?? (await this.#results.read({ output, stage, partition }, n));\n      if (rows !== undefined) return rows;\n      // ⚑ absent-is-empty: directories are not waited for, so the mark says whether anything was there.\n      const mark = await loadResultsMark(this.#store, this.#names);',
+    to: 'const mark = await loadResultsMark(this.#store, this.#names);\n      const rows = known(output, partition) ?? (await this.#results.read({ output, stage, partition }, n));\n      if (rows !== undefined) return rows;',
+    rule: '⚑ absent-is-empty: at the mark as it is after that',
+    tests: [absent('a directory that retention overtakes while it copies is told')],
+  },
+  {
+    file: COLLECT_RESULTS,
+    from: '{ through: last, retentionMs: keepMs }',
+    to: '{ through, retentionMs: keepMs }',
+    rule: 'results: the mark goes no further than they do',
+    tests: [collectResults('the mark goes no further than results do')],
+  },
+  {
+    file: 'cli/state/positions.ts',
+    from: '.filter((_, i) => entry!.output(i).length > 0)',
+    to: '',
+    rule: '⚑ absent-is-empty: results are out as far as those are that there must be',
+    tests: [absent('results are out as far as those are that there must be')],
+  },
+  {
+    file: LOST_RESULTS,
+    from: 'if (ended) while (i < gaps.length) close();',
+    to: '',
+    rule: '⚑ absent-is-empty: what is not there needs no delivery',
+    tests: [lost('is announced again after two hours, and only this one')],
   },
   {
     file: STATE,

@@ -67,7 +67,7 @@ async function run(
       const { outputs, partitions } = job;
       await collect();
       const shared = { store, clock, random, names: names(job.name, 1), consumer, consume };
-      results = await ResultConsumer.open({ ...shared, outputs, partitions, position });
+      results = await ResultConsumer.open({ ...shared, outputs, partitions });
       await results.catchUp(position, undefined);
     },
     async onBatch(done) {
@@ -226,7 +226,7 @@ describe('results given to a function', () => {
     });
     expect(await consumedThrough(store, jobNames)).toBe(0);
 
-    // With the first two batches deleted, a new one begins with the third.
+    // Whoever needs what somebody has deleted by hand is told, and not given less.
     for (let n = 1; n <= 2; n++) {
       for (const [output, partitions] of [
         ['out', [0, 1, 2]],
@@ -236,11 +236,9 @@ describe('results given to a function', () => {
       }
       await store.delete(Array.from({ length: job.partitions }, (_, p) => jobNames.log(`s0/p${p}`, n)));
     }
-    const late = new Sink();
-    await run(store, clock, (results) => late.take(results), 'late');
-    expect([...late.rows.keys()]).toEqual([...expected.keys()].filter((key) => Number(key.slice(0, 3)) > 2));
-    // One that needs them is told, and not given less.
-    await expect(run(store, clock, () => {}, 'slow')).rejects.toMatchObject({ code: 'CORRUPT' });
+    for (const name of ['late', 'slow']) {
+      await expect(run(store, clock, () => {}, name)).rejects.toMatchObject({ code: 'CORRUPT' });
+    }
   });
 
   it('two processes under one name: the one that comes second is stopped', async () => {

@@ -50,13 +50,15 @@ describe('a store that was tampered with', () => {
     const outputs = readdirSync(path.join(folder, 'store/counts/e1/out'));
     for (const output of outputs)
       rmSync(path.join(folder, 'store/counts/e1/out', output, 'p0/000000000003'), { force: true });
-    await expect(run('new')).rejects.toThrow(/out\/\w+\/p0\/0+\d is corrupted: it is missing/);
+    await expect(run('new')).rejects.toThrow(/s0\/p0\/log\/0+\d is corrupted: it is missing/);
   });
 
   it('takes results from the log entry, which has a checksum, while it is kept', async () => {
     await run('out');
     const out = path.join(folder, 'store/counts/e1/out');
-    for (const output of readdirSync(out)) writeFileSync(path.join(out, output, 'p0/000000000003'), 'damaged');
+    const objects = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(objects).not.toEqual([]);
+    for (const { parentPath, name } of objects) writeFileSync(path.join(parentPath, name), 'damaged');
     await run('new');
     const results = (output: string): string[] =>
       readdirSync(path.join(folder, output)).filter((f) => f.endsWith('ndjson'));

@@ -69,7 +69,7 @@ describe('notifications of S3', () => {
 
   it('name the objects that were created', () => {
     const body = JSON.stringify({ Records: [record('a+b%2Fc%C3%A9'), record('gone', 'ObjectRemoved:Delete')] });
-    expect(createdObjects(body)).toEqual([{ bucket: 'b', key: 'a b/cé', size: 5 }]);
+    expect(createdObjects(body)).toEqual([{ bucket: 'b', key: 'a b/cé' }]);
     expect(createdObjects('{"Service":"Amazon S3","Event":"s3:TestEvent"}')).toEqual([]);
   });
 
