@@ -2,14 +2,20 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { arrivalsOf } from '../../lib/aws/deliveries.ts';
-import type { FunctionEnvironment } from '../../lib/aws/function-environment.ts';
+import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
+import { NO_REPORT } from '../../lib/aws/report.ts';
+import { Planner } from '../../lib/batch/planner.ts';
 import { StoreError } from '../../lib/errors.ts';
 import { count, job, source, sum } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import type { Queue } from '../../lib/queue/queue.ts';
+import { noRows } from '../../lib/runtime/run-job.ts';
 import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import { seededRandom } from '../../lib/util/random.ts';
 import { objectOf } from '../helpers/embedded-objects.ts';
 import { FastClock, physical, rowsOf } from '../helpers/engine.ts';
 import { SimulatedAws } from '../helpers/simulated-aws.ts';
+import { simulatedSettings } from '../helpers/simulated-functions.ts';
 import { hookedStore, sleepAt } from '../helpers/stores.ts';
 
 interface Row {
@@ -279,6 +285,49 @@ describe('objects', () => {
       ['s3://inputs/blank.ndjson', true],
       ['s3://inputs/z.ndjson', true],
     ]);
+  });
+
+  it('waits for one that the store does not give for now, and reads nothing before it', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    const object = objectOf('s3://inputs/a.ndjson', ndjson(some(10)));
+    let refused = 0;
+    const open: typeof object.open = (...args) => {
+      if (refused++ < 2) throw new StoreError('STORE_BUSY', 'slow down', { retryable: true });
+      return object.open(...args);
+    };
+    aws.objects.set('a.ndjson', { ...object, open });
+    announce(aws, 'b.ndjson', ndjson(some(20)));
+    await aws.settle();
+    expect(aws.plans.map((plan) => plan.pieces.map(({ name }) => name.at(12)))).toEqual([['a', 'b']]);
+  });
+
+  it('knows one that version 0.1 planned, by its name with the etag', async () => {
+    const aws = new SimulatedAws(totals(), 1);
+    const etag = 'd'.repeat(32);
+    // The job's file comes first.
+    await aws.invoke('maintain', ['{}']);
+    const env = await openEnvironment({
+      job: aws.job,
+      settings: simulatedSettings(aws.places, 'ignore'),
+      store: aws.store,
+      queue: () => ({}) as Queue,
+      clock: aws.clock,
+      random: seededRandom(1),
+      report: NO_REPORT,
+      cache: undefined,
+      retentionMs: 1_800_000,
+    });
+    const planner = new Planner(env.engine);
+    await planner.open();
+    const name = `s3://inputs/a.ndjson@${etag}`;
+    const piece = { source: 'rows', name, version: etag, from: 0, to: 10, done: true };
+    await planner.plan({ ...noRows('empty'), byReference: false, pieces: [piece] }).durable;
+    announce(aws, 'a.ndjson', ndjson(some(10)), etag);
+    announce(aws, 'b.ndjson', ndjson(some(1)));
+    await aws.settle();
+    aws.send(notification('a.ndjson', 9, etag));
+    await aws.settle();
+    expect(aws.plans.slice(1).flatMap((plan) => plan.pieces.map((p) => p.name.at(12)))).toEqual(['b']);
   });
 
   it('reads one that was repaired as soon as it is announced again', async () => {

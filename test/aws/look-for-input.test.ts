@@ -153,7 +153,9 @@ describe('a look', () => {
   });
 
   it('knows what is gone before, between and behind what is there, and nothing else', async () => {
-    const { clock, look } = lookAt([...keys(5, 10), ...keys(12, 20)], keys(0, 25), { pageOf: 3 });
+    // Names of version 0.1 say nothing of what is there.
+    const before = `in/1007@${'d'.repeat(32)}`;
+    const { clock, look } = lookAt([...keys(5, 10), ...keys(12, 20)], [...keys(0, 25), before], { pageOf: 3 });
     clock.advance(MINUTE);
     await look.run({}, false, () => true);
     const gone = await look.takeGone();

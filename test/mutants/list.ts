@@ -815,6 +815,35 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [look('forgets nothing that came back, and was read, before it was forgotten')],
   },
 
+  {
+    file: OBJECT_SOURCE,
+    from: '        if (!isFinal(error)) throw error;\n',
+    to: '',
+    rule: 'an object that the store does not give for now is not passed over',
+    tests: [ingest('waits for one that the store does not give for now, and reads nothing before it')],
+  },
+  {
+    file: OBJECT_SOURCE,
+    from: ' ?? (await planner.planned(this.#name, namedBefore(object)))',
+    to: '',
+    rule: '⚑ piece-identity: names of version 0.1 count',
+    tests: [ingest('knows one that version 0.1 planned, by its name with the etag')],
+  },
+  {
+    file: LOOK,
+    from: ' && !NAMED_BEFORE.test(name)',
+    to: '',
+    rule: '⚑ piece-identity: names of version 0.1 are not forgotten',
+    tests: [look('knows what is gone before, between and behind what is there, and nothing else')],
+  },
+  {
+    file: INGEST,
+    from: '(delivery.tries ?? 1) >= HINT_TRIES',
+    to: '(delivery.tries ?? 1) >= 1',
+    rule: 'a hint keeps the reading going',
+    tests: [cloud('gives up nothing of many objects of which one takes most of an invocation')],
+  },
+
   // The look for input.
   {
     file: LOOK,
