@@ -162,11 +162,13 @@ export class BatchTable implements Table, NumberColumns {
     for (let i = 0; i < keys.length; i++) {
       const row = rows[i];
       if (row === undefined) continue;
-      const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
       if (row === DELETED) {
-        memory.forget(columns, id);
+        const id = own ? columns.touched[i]! : columns.find(times[i]!, keys[i]!);
+        // Only a row that is in memory is forgotten; an id without one is not this batch's to release.
+        if (id >= 0 && columns.has(id)) memory.forget(columns, id);
         continue;
       }
+      const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
       if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
       else columns.set(id, row);
       memory.held(columns, id, valueBytes[i]!);
