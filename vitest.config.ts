@@ -10,6 +10,7 @@ export default defineConfig({
     // Only what hangs runs into these, however slow or busy the machine is.
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } },
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -78,7 +78,7 @@ export async function makeStackOfJob(
   };
   const client = new CloudFormationClient({ endpoint, region: 'us-east-1' });
   await client.send(new CreateStackCommand({ StackName: stack, TemplateBody: JSON.stringify(template) }));
-  await waitUntilStackCreateComplete({ client, maxWaitTime: 30, minDelay: 1, maxDelay: 1 }, { StackName: stack });
+  await waitUntilStackCreateComplete({ client, maxWaitTime: 600, minDelay: 1, maxDelay: 1 }, { StackName: stack });
   const store = await openStore({ kind: 's3', bucket, prefix: 'misa', endpoint }, parts);
   const queues = await SqsQueues.open({ endpoint, ...parts });
   const { sdk, client: s3 } = await connectS3({ endpoint });

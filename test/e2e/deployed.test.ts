@@ -185,7 +185,7 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     await Promise.all([1, 2, 3].map(() => aws.send(aws.outputs.InputQueueUrl!, again)));
     await uploadNext();
     await settled();
-    await expect.poll(() => aws.depth(queues.get('input')!), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => aws.depth(queues.get('input')!)).toBe(0);
     await settled();
   });
 
@@ -233,7 +233,7 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     for (const path of ['planner', ...PLACES]) {
       await aws.send(queues.get('fold.fifo')!, { v: 1, kind: 'fold', job: id, path, n: planned }, path);
     }
-    await expect.poll(() => aws.depth(queues.get('s0p0.fifo')!), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => aws.depth(queues.get('s0p0.fifo')!)).toBe(0);
     await settled();
   });
 
@@ -290,7 +290,7 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     const whole = gzipSync(fileOf(0));
     await aws.upload('flights', 'damaged.ndjson.gz', whole.subarray(0, 200));
     await uploadNext();
-    await expect.poll(() => aws.depth(queues.get('input-dead')!), { timeout: 90_000, interval: 1000 }).toBe(1);
+    await expect.poll(() => aws.depth(queues.get('input-dead')!), { interval: 1000 }).toBe(1);
     const { Messages = [] } = await aws.sqs.send(new ReceiveMessageCommand({ QueueUrl: queues.get('input-dead')! }));
     expect(Messages[0]!.Body).toContain('damaged.ndjson.gz');
     await settled();
@@ -301,7 +301,7 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     await settled();
     const before = (await progress()).planned;
     await aws.send(aws.outputs.InputQueueUrl!, { misa: 1, control: 'flush' });
-    await expect.poll(async () => (await progress()).planned, { timeout: 30_000 }).toBeGreaterThan(before);
+    await expect.poll(async () => (await progress()).planned).toBeGreaterThan(before);
     await settled();
     await aws.maintain();
     const found = sorted([...(await aws.results('hours', 'hourly')), ...(await aws.results('hours', 'monthly'))]);

@@ -107,14 +107,17 @@ describe('ending early', () => {
 
     const abort = new AbortController();
     const reason = new Error('the deadline has passed');
-    setTimeout(() => abort.abort(reason), 100);
-    await expect(readObject(object, { signal: abort.signal })).rejects.toBe(reason);
+    const aborted = expect(readObject(object, { signal: abort.signal })).rejects.toBe(reason);
+    await expect.poll(() => fake.requests.length).toBe(2);
+    abort.abort(reason);
+    await aborted;
     await expect.poll(fake.brokenOff).toBe(2);
 
     const reader = await s3InputObject(object).open();
-    const read = reader.read(0, 100);
-    setTimeout(() => reader.close(), 30);
-    await expect(read).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' });
+    const closed = expect(reader.read(0, 100)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' });
+    await expect.poll(() => fake.requests.length).toBe(3);
+    await reader.close();
+    await closed;
     await expect.poll(fake.brokenOff).toBe(3);
     expect(fake.requests).toHaveLength(3);
   });
