@@ -164,7 +164,7 @@ export class BatchTable implements Table, NumberColumns {
       if (row === undefined) continue;
       if (row === DELETED) {
         const id = own ? columns.touched[i]! : columns.find(times[i]!, keys[i]!);
-        // Only a row that is in memory is forgotten; an id without one is not this batch's to release.
+        // An id without a row may be a place of another attempt.
         if (id >= 0 && columns.has(id)) memory.forget(columns, id);
         continue;
       }

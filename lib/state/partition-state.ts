@@ -131,11 +131,11 @@ export class PartitionState {
   /** Applies a batch's own changes. Only after its log entry is durable. */
   apply(n: number, hash: string, changes: Changes, batch: BatchState): void {
     this.#advance(n, hash);
+    // Looked up before: a row that the batch deletes has no address afterwards that would tell so.
+    const unchanged = this.rows.complete ? [] : [...batch.unchangedReads()];
     this.overlay.push(n, changes);
     batch.apply(changes);
-    if (!this.rows.complete) {
-      for (const { table, time, key, row } of batch.unchangedReads()) this.rows.put(table, time, key, row, 32);
-    }
+    for (const { table, time, key, row } of unchanged) this.rows.put(table, time, key, row, 32);
     batch.end();
   }
 

@@ -385,6 +385,38 @@ describe('PartitionState', () => {
     });
   }
 
+  it('a row that a batch has fetched and deleted stays deleted, though somebody brought it near meanwhile', async () => {
+    const folder = new Folder();
+    const state = new PartitionState({
+      store: folder.store,
+      names: NAMES,
+      path: PATH,
+      cache: undefined,
+      kinds: KINDS,
+      rowBytes: 10_000,
+    });
+    folder.log(1, 'h1', [{ key: stateKey, value: packValue(['old']) }]);
+    await folder.fold(1);
+    state.adopt(folder.loaded);
+    for (const near of [false, true]) {
+      const n = state.position + 1;
+      const batch = state.begin();
+      const [table] = batch.tables(SPECS, 0);
+      await table!.load(['k']);
+      table!.delete('k', 0);
+      const changes = batch.encode();
+      if (near) await state.bringNear([stateKey], noCost());
+      state.apply(n, `h${n}`, changes, batch);
+      const [after] = state.begin().tables(SPECS, 0);
+      await after!.load(['k']);
+      expect(after!.get('k', 0), near ? 'brought near' : 'not near').toBeUndefined();
+      folder.log(n, `h${n}`, [{ key: stateKey, value: packValue(['old']) }]);
+      await folder.fold(1);
+      state.adopt(folder.loaded);
+      state.reset();
+    }
+  });
+
   it('a discarded attempt leaves no trace', async () => {
     const state = new PartitionState({
       store: new MemoryStore({ clock: new ManualClock() }),
