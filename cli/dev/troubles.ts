@@ -2,8 +2,8 @@
  * What can keep a local job from ever being done: a halted partition, messages that were given up, an error that trying
  * again does not help, or nothing that moves for long. Each becomes an error with what the functions said of it.
  */
+import { haltedPlace } from '../../lib/commit/halt.ts';
 import { MisaError } from '../../lib/errors.ts';
-import { PLANNER } from '../../lib/object-store/names.ts';
 import { cutText } from '../../lib/util/text.ts';
 import type { JobQueues } from '../aws/queues.ts';
 import { messagesIn } from '../aws/queues.ts';
@@ -99,6 +99,5 @@ function errorsText(errors: readonly FunctionError[]): string {
 
 function haltedError(job: string, { path, n, reason }: Halted): MisaError {
   const next = 'Correct the job or its input and run again';
-  const what = path === PLANNER ? 'planning' : `partition ${path}`;
-  return new MisaError('HALTED', `${what} of job ${job} is halted at batch ${n}: ${reason}. ${next}`);
+  return new MisaError('HALTED', `${haltedPlace(path)} of job ${job} is halted at batch ${n}: ${reason}. ${next}`);
 }

@@ -9,7 +9,7 @@ import type { PartitionInput } from '../batch/rows.ts';
 import { decodeSection } from '../batch/segment.ts';
 import { StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
-import { halt } from '../commit/halt.ts';
+import { HaltedError, halt } from '../commit/halt.ts';
 import { standingOf } from '../commit/sweep.ts';
 import { CorruptionError, errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
 import type { Halt } from '../manifest/manifest.ts';
@@ -176,7 +176,7 @@ export class BatchFunction {
     if (!invocation.live) throw error;
     const n = this.#runner.state.position + 1;
     if (error instanceof MisaError) {
-      if (error.code === 'HALTED') {
+      if (error instanceof HaltedError) {
         report.warn(`${error.message}: the trigger was dropped`, { batch: n });
         return;
       }

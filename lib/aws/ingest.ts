@@ -235,7 +235,7 @@ export class Ingest {
         await this.#planner.open();
         continue;
       }
-      report.error(`planning is halted at batch ${why.n}`, error, { batch: why.n });
+      report.error(`partition ${PLANNER} is halted at batch ${why.n}`, error, { batch: why.n });
       report.metric('Halted', 1);
       throw new HaltedError(PLANNER, why);
     }

@@ -17,11 +17,15 @@ const REASON_CHARS = 2000;
 /** Rows of one partition, or of all input, that may be set aside one by one. */
 export const MAX_SKIPS = 100;
 
+/** What is halted, in messages. */
+export function haltedPlace(path: PartitionPath): string {
+  return path === PLANNER ? 'planning' : `partition ${path}`;
+}
+
 /** People have to act before this partition, or the planning, goes on. */
 export class HaltedError extends MisaError {
   constructor(path: PartitionPath, { n, reason }: Halt) {
-    const what = path === PLANNER ? 'planning' : `partition ${path}`;
-    super('HALTED', `${what} is halted at batch ${n}: ${reason}`);
+    super('HALTED', `${haltedPlace(path)} is halted at batch ${n}: ${reason}`);
   }
 }
 

@@ -126,14 +126,14 @@ export class OutputDirectory {
       if (rows !== undefined) return rows;
       // ⚑ absent-is-empty: directories are not waited for, so the mark says whether anything was there.
       const mark = await loadResultsMark(this.#store, this.#names);
-      if (n <= mark.through) throw resultsDeleted(mark, this.directory, n - 1, TODO);
+      if (n <= mark.through) throw resultsDeleted(mark, this.directory, n - 1, BEGIN_KEPT);
       return new Uint8Array(0);
     };
   }
 }
 
 /** What a directory may do that comes too late. */
-const TODO =
+const BEGIN_KEPT =
   "A new directory that is told to (--output-begin kept; in a program begin: 'kept') begins with the first batch that is kept.";
 
 /** @param begin batches up to this are left out */
@@ -151,7 +151,7 @@ function newCursor(
 function tooLate(mark: ResultsMark, directory: string, has: number, isNew: boolean, table: boolean): MisaError {
   const todo = table ? 'A table needs the results of every batch; name a directory without --output table. ' : '';
   const cannot = isNew ? '' : 'Those between cannot be copied any more. ';
-  return resultsDeleted(mark, directory, has, cannot + todo + TODO);
+  return resultsDeleted(mark, directory, has, cannot + todo + BEGIN_KEPT);
 }
 
 /** Does something to a directory; what the system refuses becomes an error that says what to do. */

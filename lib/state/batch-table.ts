@@ -126,7 +126,7 @@ export class BatchTable implements Table, NumberColumns {
 
   /** Writes the changes, and what they are. @throws {UnstorableError} */
   encode(kind: 'keyed' | 'timed', to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
-    const changes = this.#columns();
+    const changes = { ...this.#columns(), valueBytes: new Uint32Array(this.count) };
     const { keys, times, rows, numbers, width, valueBytes } = changes;
     let count = 0;
     let prefix = '';
@@ -175,7 +175,7 @@ export class BatchTable implements Table, NumberColumns {
     }
   }
 
-  #columns(): TableChanges {
+  #columns(): Omit<TableChanges, 'valueBytes'> {
     return {
       table: this.table,
       keys: this.#keys,
@@ -183,7 +183,6 @@ export class BatchTable implements Table, NumberColumns {
       rows: this.#changed,
       numbers: this.#numbers,
       width: this.width,
-      valueBytes: new Uint32Array(this.#keys.length),
     };
   }
 

@@ -50,7 +50,7 @@ export class UnstorableError extends Error {
 }
 
 /** The changed row at index `i`; `undefined`: it is deleted. */
-export function changedRow({ rows, numbers, width }: TableChanges, i: number): unknown {
+export function changedRow({ rows, numbers, width }: Omit<TableChanges, 'valueBytes'>, i: number): unknown {
   const row = rows[i];
   if (row === NUMBERS) return Array.from(numbers.subarray(i * width, (i + 1) * width));
   return row === DELETED ? undefined : row;

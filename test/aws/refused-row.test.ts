@@ -68,6 +68,12 @@ async function flush(aws: SimulatedAws): Promise<void> {
   await aws.settle();
 }
 
+/** On one store: neither knows what the other does but by reading it. */
+function twoEnvironments(): [SimulatedAws, SimulatedAws] {
+  const store = new MemoryStore({ clock: new FastClock() });
+  return [new SimulatedAws(strict(), 1, {}, store), new SimulatedAws(strict(), 2, {}, store)];
+}
+
 const wanted = (aws: SimulatedAws, as: PhysicalJob) => embeddedResults(as, new Map([['rows', aws.objects]]));
 const planned = (aws: SimulatedAws): number => aws.plans.reduce((rows, plan) => rows + plan.counts.rows, 0);
 const text = (row: Row): string => JSON.stringify(row);
@@ -223,11 +229,7 @@ describe('a message', () => {
   });
 
   it('⚑ halt-stops: halts also whoever does not know of it', async () => {
-    const store = new MemoryStore({ clock: new FastClock() });
-    const [one, other] = [1, 2].map((seed) => new SimulatedAws(strict(), seed, {}, store)) as [
-      SimulatedAws,
-      SimulatedAws,
-    ];
+    const [one, other] = twoEnvironments();
     one.send(message(1));
     await one.settle();
     // Both are warm now, and the other one has made the last plan: it has no reason to look again.
@@ -251,11 +253,7 @@ describe('a message', () => {
   });
 
   it('⚑ halt-stops: is not halted for a row that somebody has skipped meanwhile', async () => {
-    const store = new MemoryStore({ clock: new FastClock() });
-    const [one, other] = [1, 2].map((seed) => new SimulatedAws(strict(), seed, {}, store)) as [
-      SimulatedAws,
-      SimulatedAws,
-    ];
+    const [one, other] = twoEnvironments();
     other.send(message(1));
     await other.settle();
     one.send(message(13));

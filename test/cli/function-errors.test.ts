@@ -25,17 +25,20 @@ describe('errors in logs', () => {
     ]);
   });
 
-  it('are not final where the partition is halted for them: the halt is what a user is told, whichever is seen first', () => {
-    const event = {
-      level: 'ERROR',
-      message: 'partition s0/p1 is halted at batch 3',
-      function: 'batch',
-      error: { name: 'UserFunctionError', message: 'no luck' },
-    };
-    expect(errorsIn([line(JSON.stringify(event))])).toEqual([
-      { function: 'batch', message: 'partition s0/p1 is halted at batch 3: no luck', final: false },
-    ]);
-  });
+  it.each(['s0/p1', 'planner'])(
+    'are not final where partition %s is halted for them: the halt is what a user is told, whichever is seen first',
+    (path) => {
+      const event = {
+        level: 'ERROR',
+        message: `partition ${path} is halted at batch 3`,
+        function: 'batch',
+        error: { name: 'UserFunctionError', message: 'no luck' },
+      };
+      expect(errorsIn([line(JSON.stringify(event))])).toEqual([
+        { function: 'batch', message: `partition ${path} is halted at batch 3: no luck`, final: false },
+      ]);
+    },
+  );
 
   it('are final only where trying again does not help', () => {
     const event = { level: 'ERROR', message: 'later', error: { name: 'StoreError', message: 'busy', retryable: true } };
