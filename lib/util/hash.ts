@@ -8,16 +8,33 @@ export function contentHash(...parts: (Uint8Array | string)[]): string {
   return hash.digest('hex').slice(0, 32);
 }
 
+/** Where {@link hashText} begins. */
+export const HASH_SEED = 0x811c9dc5;
+
+/** The next byte of {@link hashText}. */
+export function hashByte(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, 0x01000193);
+}
+
+/** The end of {@link hashText}: unsigned 32 bits. */
+export function finishHash(hash: number): number {
+  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
 /**
- * The partition of an encoded key: FNV-1a over its bytes, then murmur3's finalizer so that the low bits are even.
+ * The 32-bit hash of an encoded key: FNV-1a over its bytes, then murmur3's finalizer so that the low bits are even.
  * Fixed for ever: stored state depends on it.
  * @param key encoded key (see `stream/key.ts`), one byte a character
  */
+export function hashText(key: string): number {
+  let hash = HASH_SEED;
+  for (let i = 0; i < key.length; i++) hash = hashByte(hash, key.charCodeAt(i));
+  return finishHash(hash);
+}
+
+/** The partition of an encoded key. Fixed for ever: stored state depends on it. */
 export function partitionOf(key: string, partitions: number): number {
-  if (partitions === 1) return 0;
-  let h = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return ((h ^ (h >>> 16)) >>> 0) % partitions;
+  return partitions === 1 ? 0 : hashText(key) % partitions;
 }

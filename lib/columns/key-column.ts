@@ -1,0 +1,135 @@
+/**
+ * Encoded keys of many rows (`stream/key.ts`), side by side as bytes, each with its hash: what is a string a row elsewhere is two
+ * numbers here. A key's hash is made while its bytes are copied, and never again: its partition is the hash's remainder,
+ * and a {@link KeyTable} finds it by the other bits.
+ */
+import { latin1At } from '../util/bytes.ts';
+import { finishHash, HASH_SEED, hashByte } from '../util/hash.ts';
+
+/** `latin1At` may look at so many bytes behind a key. */
+const SLACK_BYTES = 16;
+
+export class KeyColumn {
+  /** Key i is `bytes[starts[i]]` up to `bytes[starts[i + 1]]`; there is room behind the last one. */
+  bytes: Buffer;
+  /** `count + 1` of them count. */
+  starts: Uint32Array;
+  /** Of each key: see {@link hashText}. */
+  hashes: Uint32Array;
+  #count = 0;
+
+  /** @param keys how many are to be expected @param bytesAKey and how long; more are taken, too */
+  constructor(keys = 16, bytesAKey = 16) {
+    this.bytes = Buffer.allocUnsafeSlow(keys * bytesAKey + SLACK_BYTES);
+    this.starts = new Uint32Array(keys + 1);
+    this.hashes = new Uint32Array(keys);
+  }
+
+  static of(keys: Iterable<string>): KeyColumn {
+    const column = new KeyColumn();
+    for (const key of keys) column.push(key);
+    return column;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** @param key a binary string @throws {RangeError} a char code is above 255; nothing is added */
+  push(key: string): void {
+    const { length } = key;
+    this.#reserve(length);
+    const { bytes } = this;
+    const at = this.starts[this.#count]!;
+    let hash = HASH_SEED;
+    let seen = 0;
+    for (let i = 0; i < length; i++) {
+      const code = key.charCodeAt(i);
+      seen |= code;
+      bytes[at + i] = code;
+      hash = hashByte(hash, code);
+    }
+    if (seen > 255) throw new RangeError(`not a binary string (a char code above 255): ${JSON.stringify(key)}`);
+    this.#added(length, finishHash(hash));
+  }
+
+  /** Adds the key `from[start]` up to `from[end]`. */
+  pushBytes(from: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#reserve(length);
+    const { bytes } = this;
+    const at = this.starts[this.#count]!;
+    let hash = HASH_SEED;
+    for (let i = 0; i < length; i++) {
+      const byte = from[start + i]!;
+      bytes[at + i] = byte;
+      hash = hashByte(hash, byte);
+    }
+    this.#added(length, finishHash(hash));
+  }
+
+  /** Adds key i of another column. */
+  pushFrom(other: KeyColumn, i: number): void {
+    this.pushHashed(other.bytes, other.starts[i]!, other.starts[i + 1]!, other.hashes[i]!);
+  }
+
+  /** As {@link pushBytes}, where the hash is known. */
+  pushHashed(from: Buffer, start: number, end: number, hash: number): void {
+    const length = end - start;
+    this.#reserve(length);
+    const { bytes } = this;
+    const at = this.starts[this.#count]!;
+    // Keys are short: a call into native code would cost more than the loop.
+    for (let i = 0; i < length; i++) bytes[at + i] = from[start + i]!;
+    this.#added(length, hash);
+  }
+
+  /** Takes the last key away. */
+  pop(): void {
+    this.truncate(this.#count - 1);
+  }
+
+  /** Keeps the first `count` keys. */
+  truncate(count: number): void {
+    if (!(count >= 0 && count <= this.#count)) throw new RangeError(`${count} of ${this.#count} keys`);
+    this.#count = count;
+  }
+
+  /** Key i as a binary string. */
+  text(i: number): string {
+    const start = this.starts[i]!;
+    const length = this.starts[i + 1]! - start;
+    if (length <= SLACK_BYTES) return latin1At(this.bytes, start, length);
+    return this.bytes.toString('latin1', start, start + length);
+  }
+
+  /** Every key as a binary string. */
+  texts(): string[] {
+    return Array.from({ length: this.#count }, (_, i) => this.text(i));
+  }
+
+  #added(length: number, hash: number): void {
+    const i = this.#count++;
+    this.hashes[i] = hash;
+    this.starts[i + 1] = this.starts[i]! + length;
+  }
+
+  /** Makes room for one more key of so many bytes. */
+  #reserve(length: number): void {
+    const i = this.#count;
+    if (i === this.hashes.length) {
+      const capacity = Math.max(16, i * 2);
+      this.hashes = moved(this.hashes, new Uint32Array(capacity));
+      this.starts = moved(this.starts, new Uint32Array(capacity + 1));
+    }
+    const needed = this.starts[i]! + length + SLACK_BYTES;
+    if (needed > this.bytes.length) {
+      this.bytes = moved(this.bytes, Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2)));
+    }
+  }
+}
+
+function moved<A extends Uint8Array | Uint32Array>(from: A, to: A): A {
+  to.set(from);
+  return to;
+}
