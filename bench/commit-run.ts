@@ -6,13 +6,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { workerCommitter } from '../lib/embedded/committers.ts';
+import { Engine, type PlannedBatch } from '../lib/embedded/engine.ts';
+import { Inputs } from '../lib/embedded/inputs.ts';
+import { openJobFile } from '../lib/job/job-file.ts';
 import { constantLatency, type LatencyModel } from '../lib/object-store/latency-store.ts';
 import { names } from '../lib/object-store/names.ts';
 import { openStore } from '../lib/object-store/store-spec.ts';
-import { workerCommitter } from '../lib/runtime/committers.ts';
-import { Engine, type PlannedBatch } from '../lib/runtime/engine.ts';
-import { Inputs } from '../lib/runtime/inputs.ts';
-import { openJobFile } from '../lib/runtime/job-file.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { LmdbBlockCache } from '../lib/state/block-cache.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { runEmbedded } from '../lib/runtime/embedded.ts';
+import { runEmbedded } from '../lib/embedded/embedded.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { spendingJob } from './batch-run.ts';
 import { writeEvents } from './events.ts';

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { partitionPaths, runEmbedded } from '../lib/embedded/embedded.ts';
 import { names, PLANNER } from '../lib/object-store/names.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
-import { partitionPaths, runEmbedded } from '../lib/runtime/embedded.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import { systemRandom as random } from '../lib/util/random.ts';

@@ -10,7 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type BuildFailure, buildSync } from 'esbuild';
 import { JobError } from '../lib/errors.ts';
-import type { PhysicalJob } from '../lib/stream/physical.ts';
+import type { PhysicalJob } from '../lib/stream/compile/physical.ts';
 import { commonOptions } from './build-options.ts';
 import { buildError, loadError, type ThrownError } from './job-errors.ts';
 import { ownAliases, ownModule } from './package-files.ts';
@@ -71,7 +71,7 @@ function bundled(entry: string): string {
   const quoted = JSON.stringify(entry);
   const program = `
     import { writeFileSync } from 'node:fs';
-    import { compileJob } from ${JSON.stringify(ownModule('lib/stream/compile'))};
+    import { compileJob } from ${JSON.stringify(ownModule('lib/stream/compile/compile'))};
     const answer = (value) => { writeFileSync(process.argv[2], JSON.stringify(value)); process.exit(0); };
     let error;
     const module = await import(${quoted}).catch((thrown) => { error = thrown; });

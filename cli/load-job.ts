@@ -7,8 +7,8 @@ import { register } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorText, JobError, MisaError } from '../lib/errors.ts';
-import type { Job } from '../lib/stream/job.ts';
-import type { PhysicalJob } from '../lib/stream/physical.ts';
+import type { Job } from '../lib/stream/api/job.ts';
+import type { PhysicalJob } from '../lib/stream/compile/physical.ts';
 
 const TYPESCRIPT = /\.[cm]?tsx?$/;
 const COMMON_JS = /\.c[jt]s$/;
@@ -20,7 +20,7 @@ export function isJobFile(text: string): boolean {
 
 /** A user's job, compiled. @throws {JobError} the file is no module with a job that can run */
 export async function loadJob(file: string): Promise<PhysicalJob> {
-  const { compileJob } = await import('../lib/stream/compile.ts');
+  const { compileJob } = await import('../lib/stream/compile/compile.ts');
   return compileJob(await importJob(file));
 }
 
@@ -31,7 +31,7 @@ export async function importJob(file: string): Promise<Job<unknown>> {
   if (stat === undefined)
     throw new JobError('JOB_MISSING', `there is no job file ${file} (looked in ${path.dirname(absolute)})`);
   if (!stat.isFile()) throw new JobError('JOB_MISSING', `${file} is a directory: name the job's module in it`);
-  const { definitionOf } = await import('../lib/stream/job.ts');
+  const { definitionOf } = await import('../lib/stream/api/job.ts');
   const exported = await importDefault(file, absolute);
   try {
     definitionOf(exported);

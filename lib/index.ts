@@ -3,6 +3,20 @@
  *
  * @module misa
  */
+
+export type { Output } from './embedded/embedded.ts';
+export type { OutputFormat, OutputLayout, OutputOptions } from './embedded/output/settings.ts';
+export type {
+  RunEvent,
+  RunIdle,
+  RunProgress,
+  RunStarted,
+  RunStep,
+  RunSummary,
+  RunTerminated,
+  RunWarning,
+  TierReads,
+} from './embedded/run-events.ts';
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
 export {
   type BatchResults,
@@ -16,19 +30,6 @@ export {
   run,
   type StreamInput,
 } from './run.ts';
-export type { Output } from './runtime/embedded.ts';
-export type { OutputFormat, OutputLayout, OutputOptions } from './runtime/output/settings.ts';
-export type {
-  RunEvent,
-  RunIdle,
-  RunProgress,
-  RunStarted,
-  RunStep,
-  RunSummary,
-  RunTerminated,
-  RunWarning,
-  TierReads,
-} from './runtime/run-events.ts';
 export type { CsvLayout } from './source/csv-layout.ts';
 export type { FieldDeclaration, Fields, FieldType, RowOfFields } from './source/fields.ts';
 export type { Aggregate, AggregateSpec, Sortable } from './stream/aggregates/aggregate.ts';
@@ -40,10 +41,9 @@ export { first, last } from './stream/aggregates/first-last.ts';
 export { avg, count, sum } from './stream/aggregates/numeric.ts';
 export { quantile } from './stream/aggregates/quantile.ts';
 export { type TopNOptions, topN } from './stream/aggregates/top-n.ts';
-export { table } from './stream/builder.ts';
-export { type Job, type JobOptions, job, type OutputMode } from './stream/job.ts';
-export type { JoinAt, JoinOptions, JoinType, SelectArgs, Within } from './stream/join.ts';
-export type { Key, KeyPart, WidenKey } from './stream/key.ts';
+export { table } from './stream/api/builder.ts';
+export { type Job, type JobOptions, job, type OutputMode } from './stream/api/job.ts';
+export type { JoinAt, JoinOptions, JoinType, SelectArgs, Within } from './stream/api/join.ts';
 export {
   type Clock,
   type ListState,
@@ -55,10 +55,11 @@ export {
   type RowContext,
   type TimerContext,
   type Timers,
-} from './stream/process.ts';
-export { type SourceOptions, type StandardSchema, source } from './stream/source.ts';
-export type { KeyedStream, RowOf, Source, Stream, Table, WindowedStream, WindowRow } from './stream/streams.ts';
-export type { EventTime, EventTimeUnit } from './stream/time.ts';
-export type { WatermarkOptions } from './stream/watermark.ts';
-export { type FixedWindow, sameWindow, session, sliding, tumbling, type Window } from './stream/window.ts';
+} from './stream/api/process.ts';
+export { type SourceOptions, type StandardSchema, source } from './stream/api/source.ts';
+export type { KeyedStream, RowOf, Source, Stream, Table, WindowedStream, WindowRow } from './stream/api/streams.ts';
+export type { EventTime, EventTimeUnit } from './stream/api/time.ts';
+export type { WatermarkOptions } from './stream/api/watermark.ts';
+export { type FixedWindow, sameWindow, session, sliding, tumbling, type Window } from './stream/api/window.ts';
+export type { Key, KeyPart, WidenKey } from './stream/operators/key.ts';
 export { type Duration, type DurationUnit, duration } from './util/duration.ts';

@@ -3,10 +3,10 @@
  *
  * What runs it is loaded only when it is called, so that a job module that imports `misa` stays light.
  */
-import type { Output } from './runtime/embedded.ts';
-import type { OutputOptions } from './runtime/output/settings.ts';
-import type { RunEvent, RunSummary } from './runtime/run-events.ts';
-import type { Job } from './stream/job.ts';
+import type { Output } from './embedded/embedded.ts';
+import type { OutputOptions } from './embedded/output/settings.ts';
+import type { RunEvent, RunSummary } from './embedded/run-events.ts';
+import type { Job } from './stream/api/job.ts';
 
 /**
  * Rows (plain objects), or bytes and text that are decoded as they come: an async iterable, an iterable, or a readable stream
@@ -147,7 +147,7 @@ export interface Running {
 export function run<Out>(job: Job<Out>, options: RunOptions<Out>): Running {
   const stop = new AbortController();
   const signal = options?.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
-  const done = import('./runtime/run-program.ts').then(({ runProgram }) =>
+  const done = import('./embedded/run-program.ts').then(({ runProgram }) =>
     runProgram(job, options as RunOptions, signal),
   );
   return { done, stop: () => stop.abort() };

@@ -6,29 +6,29 @@
  * @module misa/testing
  */
 import type { Committed, Environment } from './batch/partition-runner.ts';
-import type { QuarantinedRow } from './batch/rows.ts';
 import { isQuarantine, outputNames } from './batch/run-operators.ts';
-import { SegmentBuilder } from './batch/segment-builder.ts';
+import { inlineCommitter } from './embedded/committers.ts';
+import { type BatchDone, Engine } from './embedded/engine.ts';
+import { gatheredFrom } from './embedded/file-inputs.ts';
+import { noRows, watermarkMoved } from './embedded/run-job.ts';
 import { JobError } from './errors.ts';
 import type { Duration, Job, Source } from './index.ts';
+import { openJobFile } from './job/job-file.ts';
 import { MemoryStore } from './object-store/memory-store.ts';
 import { names } from './object-store/names.ts';
-import { inlineCommitter } from './runtime/committers.ts';
-import { type BatchDone, Engine } from './runtime/engine.ts';
-import { gatheredFrom } from './runtime/file-inputs.ts';
-import { openJobFile } from './runtime/job-file.ts';
-import { noRows, watermarkMoved } from './runtime/run-job.ts';
-import { CHECKED_CALLS } from './stream/calls.ts';
-import { compileJob } from './stream/compile.ts';
-import type { PhysicalJob } from './stream/physical.ts';
-import { copyPlain } from './stream/plain.ts';
+import type { QuarantinedRow } from './plan/rows.ts';
+import { SegmentBuilder } from './plan/segment-builder.ts';
+import { compileJob } from './stream/compile/compile.ts';
+import type { PhysicalJob } from './stream/compile/physical.ts';
+import { CHECKED_CALLS } from './stream/operators/calls.ts';
+import { copyPlain } from './stream/operators/plain.ts';
 import { ManualClock } from './util/clock.ts';
 import { toMs } from './util/duration.ts';
 import { decodeNdjson } from './util/ndjson.ts';
 import { seededRandom } from './util/random.ts';
 import { NO_TRACE } from './util/trace.ts';
 
-export type { QuarantinedRow } from './batch/rows.ts';
+export type { QuarantinedRow } from './plan/rows.ts';
 
 /** What became of the rows sent so far; they add up. */
 export interface RowCounts {

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MisaError } from '../../lib/errors.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import type { Steps } from '../steps.ts';
 import { count } from '../text.ts';
 import { type CdkRun, runCdk } from './cdk.ts';

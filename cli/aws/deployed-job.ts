@@ -1,8 +1,8 @@
 /** A deployed job, found by its stack: where its state is, where its input goes. */
 import { MisaError } from '../../lib/errors.ts';
+import { readJobFile } from '../../lib/job/job-file.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { openStore, parseStoreUrl } from '../../lib/object-store/store-spec.ts';
-import { readJobFile } from '../../lib/runtime/job-file.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { UsageError } from '../failure.ts';

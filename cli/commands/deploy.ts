@@ -1,7 +1,7 @@
 /** `misa deploy`: a job to AWS, with the CDK: what will be done, progress, where everything is, and what to type next. */
 import { MisaError } from '../../lib/errors.ts';
 import { isName } from '../../lib/object-store/names.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { cacheFolder, moduleFolderName } from '../aws/cache-folder.ts';
 import { bootstrap, type Deployment, deploySynthesis, synthesize, TOOLKIT } from '../aws/deploy.ts';
 import { endpointOf } from '../aws/environment.ts';

@@ -2,13 +2,14 @@
  * `misa dev`: a job as it is deployed, on an AWS of its own on this machine. The same CDK app, the same functions and
  * queues; input is uploaded, results are followed. Whatever ends it takes the local AWS down with it.
  */
+
+import { checkInputs } from '../../lib/embedded/embedded.ts';
+import { findFiles } from '../../lib/embedded/find-files.ts';
+import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import { MisaError } from '../../lib/errors.ts';
 import { LOCAL_CLOUDS, type LocalCloudName } from '../../lib/local-aws/local-clouds.ts';
-import { checkInputs } from '../../lib/runtime/embedded.ts';
-import { findFiles } from '../../lib/runtime/find-files.ts';
-import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import type { FileRef } from '../../lib/source/file-blocks.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { cacheFolder, moduleFolderName } from '../aws/cache-folder.ts';
 import { findCdk } from '../aws/peers.ts';

@@ -2,11 +2,12 @@
  * `misa run`: a job over files on this machine. Turns the command line into options for `run`, events into what is shown, and
  * the first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
  */
+
+import type { Output } from '../../lib/embedded/embedded.ts';
+import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
+import type { RunEvent } from '../../lib/embedded/run-events.ts';
 import { run } from '../../lib/run.ts';
-import type { Output } from '../../lib/runtime/embedded.ts';
-import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
-import type { RunEvent } from '../../lib/runtime/run-events.ts';
-import { definitionOf, type Job } from '../../lib/stream/job.ts';
+import { definitionOf, type Job } from '../../lib/stream/api/job.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { EXIT_FAILURE, failureEvent } from '../failure.ts';
 import { importJob } from '../load-job.ts';

@@ -1,12 +1,12 @@
 /** What `misa dev` does once its job is deployed: sends the input, follows the results, and sees the job to its end. */
 import { loadResultsMark } from '../../lib/commit/results-mark.ts';
+import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
+import { OutputDirectory } from '../../lib/embedded/output-directory.ts';
+import { RowWarnings } from '../../lib/embedded/row-warnings.ts';
+import { Warnings } from '../../lib/embedded/warnings.ts';
 import { MisaError } from '../../lib/errors.ts';
-import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
-import { OutputDirectory } from '../../lib/runtime/output-directory.ts';
-import { RowWarnings } from '../../lib/runtime/row-warnings.ts';
-import { Warnings } from '../../lib/runtime/warnings.ts';
 import type { FileRef } from '../../lib/source/file-blocks.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { type DeployedJob, deployedJob } from '../aws/deployed-job.ts';
 import { environmentText } from '../aws/environment.ts';

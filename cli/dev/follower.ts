@@ -2,12 +2,13 @@
  * Follows a job batch by batch as it commits: what each batch was, and its results, from the log entries that make it. What
  * is collected by then is read as it was published.
  */
-import { PlannerLog } from '../../lib/batch/planner-log.ts';
+
+import type { OutputDirectory } from '../../lib/embedded/output-directory.ts';
+import type { WatchedBatch } from '../../lib/embedded/row-warnings.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { LogEntry } from '../../lib/log/entry.ts';
 import { partitionPath } from '../../lib/object-store/names.ts';
-import type { OutputDirectory } from '../../lib/runtime/output-directory.ts';
-import type { WatchedBatch } from '../../lib/runtime/row-warnings.ts';
+import { PlannerLog } from '../../lib/plan/planner-log.ts';
 import type { StoredJob } from '../state/stored-job.ts';
 
 export interface FollowedBatch {

@@ -1,5 +1,5 @@
 /** What `misa dev` shows: steps, and for people a summary, for machines the same events as `misa run`. */
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { type Steps, stepsFor } from '../steps.ts';
 import { count, milliseconds, number, styleOf } from '../text.ts';
 import type { FollowedTotals } from './follow-job.ts';

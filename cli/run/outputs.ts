@@ -1,11 +1,12 @@
 /** What the command line says about results: where they go, and in which form. */
-import { JobError } from '../../lib/errors.ts';
+
 import {
   checkOutputOptions,
   type OutputFormat,
   type OutputLayout,
   type OutputOptions,
-} from '../../lib/runtime/output/settings.ts';
+} from '../../lib/embedded/output/settings.ts';
+import { JobError } from '../../lib/errors.ts';
 import { COLUMN_KINDS, type ColumnKind } from '../../lib/sinks/parquet-columns.ts';
 import { duration } from '../../lib/util/duration.ts';
 import { UsageError } from '../failure.ts';

@@ -1,5 +1,5 @@
 /** Shows a run while it is under way, and what came of it: one implementation a kind of reader. */
-import type { RunIdle, RunProgress, RunStarted, RunSummary } from '../../lib/runtime/run-events.ts';
+import type { RunIdle, RunProgress, RunStarted, RunSummary } from '../../lib/embedded/run-events.ts';
 import type { RunStats } from './run-stats.ts';
 
 /** What a summary names. */

@@ -3,7 +3,7 @@
  * commit lag, reads by tier. Fed with each batch; knows nothing of how it is shown.
  */
 import { build, type Histogram } from 'hdr-histogram-js';
-import type { RunProgress, TierReads } from '../../lib/runtime/run-events.ts';
+import type { RunProgress, TierReads } from '../../lib/embedded/run-events.ts';
 
 /** The rate is that of the last so many ms. */
 const RATE_WINDOW_MS = 5000;

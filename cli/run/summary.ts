@@ -1,6 +1,6 @@
 /** The end of a run, for people: what became of every row, how fast, and where results and state are. */
 import path from 'node:path';
-import type { RunSummary } from '../../lib/runtime/run-events.ts';
+import type { RunSummary } from '../../lib/embedded/run-events.ts';
 import { count, milliseconds, number, percent, type Style, time } from '../text.ts';
 import type { Places } from './presenter.ts';
 import { type RunStats, TIERS } from './run-stats.ts';

@@ -6,7 +6,7 @@
  *
  * with column names as JSON where they would blur the line. What is not understood (an aggregate of a later version) is shown as it is stored.
  */
-import type { JobFile } from '../../lib/runtime/job-file.ts';
+import type { JobFile } from '../../lib/job/job-file.ts';
 import type { TableKind } from '../../lib/state/address.ts';
 import type { Accumulator, AggregateDefinition } from '../../lib/stream/aggregates/aggregate.ts';
 import { collect } from '../../lib/stream/aggregates/collect.ts';

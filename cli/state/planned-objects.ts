@@ -1,6 +1,7 @@
 /** Waits until the planner has planned given inputs to their end: only then may windows be closed behind them. */
-import { OBJECTS_TABLE, objectKey, type PlannedObject, PlannerLog } from '../../lib/batch/planner-log.ts';
+
 import { PLANNER } from '../../lib/object-store/names.ts';
+import { OBJECTS_TABLE, objectKey, type PlannedObject, PlannerLog } from '../../lib/plan/planner-log.ts';
 import { addressPrefix } from '../../lib/state/address.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import { PartitionView } from './partition-view.ts';

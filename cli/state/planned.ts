@@ -6,7 +6,7 @@ import {
   PROGRESS_KEY,
   PROGRESS_TABLE,
   type Progress,
-} from '../../lib/batch/planner-log.ts';
+} from '../../lib/plan/planner-log.ts';
 import { addressPrefix, tableRange } from '../../lib/state/address.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import type { PartitionView } from './partition-view.ts';

@@ -1,6 +1,6 @@
 /** Rows of state as people and programs see them: the key decoded, windows with their times, results by column name. */
 import { addressPrefix, parseAddress, tableRange } from '../../lib/state/address.ts';
-import { decodeKey, encodeKey, type Key } from '../../lib/stream/key.ts';
+import { decodeKey, encodeKey, type Key } from '../../lib/stream/operators/key.ts';
 import { partitionOf } from '../../lib/util/hash.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import { describeState, type StoredTable, tablesOf } from './layout.ts';

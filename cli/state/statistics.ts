@@ -1,7 +1,7 @@
 /** How much state a job has: rows and bytes by table and partition, SSTs by level, sizes of rows, the largest and busiest. */
 import { DataLog } from '../../lib/log/data-log.ts';
 import { parseAddress } from '../../lib/state/address.ts';
-import { decodeKey, type Key } from '../../lib/stream/key.ts';
+import { decodeKey, type Key } from '../../lib/stream/operators/key.ts';
 import { greatest } from '../../lib/util/numbers.ts';
 import { bytes, number, percent, styleOf, table } from '../text.ts';
 import { tablesOf } from './layout.ts';

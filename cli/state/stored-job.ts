@@ -1,9 +1,10 @@
 /** A job as its store has it: found by its name, or by the module that makes it. */
+
+import { type JobFile, readJobFile } from '../../lib/job/job-file.ts';
 import type { Names } from '../../lib/object-store/names.ts';
 import { isName, names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { parseStoreUrl } from '../../lib/object-store/store-spec.ts';
-import { type JobFile, readJobFile } from '../../lib/runtime/job-file.ts';
 import { UsageError } from '../failure.ts';
 import { isJobFile, loadJob } from '../load-job.ts';
 import { openReadOnly } from './read-only-store.ts';

@@ -1,7 +1,8 @@
 /** All partitions of a stored job, as views. */
-import { PlannerLog } from '../../lib/batch/planner-log.ts';
+
 import { DataLog } from '../../lib/log/data-log.ts';
 import { PLANNER, partitionPath } from '../../lib/object-store/names.ts';
+import { PlannerLog } from '../../lib/plan/planner-log.ts';
 import { PartitionView } from './partition-view.ts';
 import type { StoredJob } from './stored-job.ts';
 

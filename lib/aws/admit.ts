@@ -6,8 +6,8 @@
  */
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import { errorText } from '../errors.ts';
-import { openJobFile } from '../runtime/job-file.ts';
-import type { Job } from '../stream/job.ts';
+import { openJobFile } from '../job/job-file.ts';
+import type { Job } from '../stream/api/job.ts';
 import { systemClock } from '../util/clock.ts';
 import { cutText } from '../util/text.ts';
 import { asInvocation } from './invocation.ts';

@@ -4,16 +4,16 @@
  * business, so what is kept here may be thrown away at any time.
  */
 import { type Committed, PartitionRunner } from '../batch/partition-runner.ts';
-import type { StoredPlan } from '../batch/plan.ts';
-import type { PartitionInput } from '../batch/rows.ts';
-import { decodeSection } from '../batch/segment.ts';
-import { StoredSource } from '../batch/stored-source.ts';
 import { allOrFirstError } from '../commit/create-once.ts';
 import { HaltedError, halt } from '../commit/halt.ts';
 import { standingOf } from '../commit/sweep.ts';
 import { CorruptionError, errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
 import type { Halt } from '../manifest/manifest.ts';
 import { partitionPath } from '../object-store/names.ts';
+import type { StoredPlan } from '../plan/plan.ts';
+import type { PartitionInput } from '../plan/rows.ts';
+import { decodeSection } from '../plan/segment.ts';
+import { StoredSource } from '../plan/stored-source.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
 import type { FunctionEnvironment } from './function-environment.ts';

@@ -8,10 +8,10 @@ import { compact } from '../commit/compact.ts';
 import { fold } from '../commit/fold.ts';
 import { COMPACTION } from '../commit/pick-compaction.ts';
 import { errorText } from '../errors.ts';
+import { type CommitEnvironment, commitPartition } from '../job/commit-work.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import type { OutgoingMessage } from '../queue/queue.ts';
-import { type CommitEnvironment, commitPartition } from '../runtime/commit-work.ts';
 import type { Services } from './function-environment.ts';
 import { encodeMessage } from './messages.ts';
 

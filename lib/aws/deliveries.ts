@@ -6,7 +6,7 @@
 import type { SQSRecord } from 'aws-lambda';
 import { InputError } from '../errors.ts';
 import { s3Path } from '../source/s3-object.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { InputPlace } from './settings.ts';
 import { triesOf } from './sqs-function.ts';
 

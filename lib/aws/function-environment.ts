@@ -3,13 +3,13 @@
  * outlives invocations, so it holds nothing that belongs to one: every request looks for the invocation of its caller.
  */
 import type { Environment } from '../batch/partition-runner.ts';
+import type { CommitEnvironment } from '../job/commit-work.ts';
+import { type JobFile, openJobFile } from '../job/job-file.ts';
 import { type Names, names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { CommitEnvironment } from '../runtime/commit-work.ts';
-import { type JobFile, openJobFile } from '../runtime/job-file.ts';
 import type { BlockCache } from '../state/block-cache.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';

@@ -1,7 +1,7 @@
 /**
  * The messages of one invocation of ingest, in the order given: rows, hints, and what becomes of each delivery.
  */
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { arrivalsOf, type Delivery, type Hint, type MessageArrival } from './deliveries.ts';
 import type { InputPlace } from './settings.ts';
 

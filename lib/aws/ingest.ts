@@ -14,17 +14,17 @@
  * objects to plan it leaves them to the other.
  */
 import { isOfRow, type RowError } from '../batch/failed-row.ts';
-import { furthestBehind } from '../batch/furthest-behind.ts';
-import { addPiece } from '../batch/input-cursor.ts';
-import type { Piece } from '../batch/plan.ts';
-import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../batch/planner.ts';
-import { SegmentBuilder } from '../batch/segment-builder.ts';
 import { HaltedError, halt } from '../commit/halt.ts';
+import { gatheredFrom } from '../embedded/file-inputs.ts';
+import { noRows } from '../embedded/run-job.ts';
 import { errorText, MisaError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
-import { gatheredFrom } from '../runtime/file-inputs.ts';
-import { noRows } from '../runtime/run-job.ts';
+import { furthestBehind } from '../plan/furthest-behind.ts';
+import { addPiece } from '../plan/input-cursor.ts';
+import type { Piece } from '../plan/plan.ts';
+import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../plan/planner.ts';
+import { SegmentBuilder } from '../plan/segment-builder.ts';
 import { s3Path } from '../source/s3-object.ts';
 import type { Clock } from '../util/clock.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';

@@ -3,7 +3,7 @@
  * by the first invocation that needs them, and again by the next if that failed.
  */
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
-import type { Job } from '../stream/job.ts';
+import type { Job } from '../stream/api/job.ts';
 import { systemClock } from '../util/clock.ts';
 import { type FunctionEnvironment, openEnvironment } from './function-environment.ts';
 import { asInvocation, type Invocation } from './invocation.ts';

@@ -5,9 +5,9 @@
  *
  * What is planned of objects that are no longer there is forgotten, so that the planner's state is as large as what is kept.
  */
-import type { Piece } from '../batch/plan.ts';
-import type { Planner } from '../batch/planner.ts';
-import { objectKey, type PlannedObject } from '../batch/planner-log.ts';
+import type { Piece } from '../plan/plan.ts';
+import type { Planner } from '../plan/planner.ts';
+import { objectKey, type PlannedObject } from '../plan/planner-log.ts';
 import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import type { Clock } from '../util/clock.ts';

@@ -3,12 +3,13 @@
  * that windows close though no data comes; the look for input that nobody announced; garbage collection. It is fed by no queue,
  * so what it sends can make no loop.
  */
-import { Planner, PlanTakenError } from '../batch/planner.ts';
+
 import { collectRound } from '../commit/gc.ts';
 import { type Swept, sweep } from '../commit/sweep.ts';
+import { noRows, watermarkMoved } from '../embedded/run-job.ts';
+import { commitPartition, resultRetention, stagePaths } from '../job/commit-work.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
-import { commitPartition, resultRetention, stagePaths } from '../runtime/commit-work.ts';
-import { noRows, watermarkMoved } from '../runtime/run-job.ts';
+import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest, pushAll } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';

@@ -3,10 +3,11 @@
  * objects; a lost, doubled, late or reordered one changes only time. A trigger may carry the plan and small sections of the
  * segment, which saves its receiver the requests for them.
  */
-import { decodePlan, type StoredPlan } from '../batch/plan.ts';
-import type { PartitionInput } from '../batch/rows.ts';
-import { decodeSection, type SectionPlace, sectionPlace } from '../batch/segment.ts';
+
 import { MisaError } from '../errors.ts';
+import { decodePlan, type StoredPlan } from '../plan/plan.ts';
+import type { PartitionInput } from '../plan/rows.ts';
+import { decodeSection, type SectionPlace, sectionPlace } from '../plan/segment.ts';
 import { asBuffer } from '../util/bytes.ts';
 import { cutText } from '../util/text.ts';
 import type { Trace } from '../util/trace.ts';

@@ -4,12 +4,13 @@
  *
  * A source is read anew by each invocation. What was taken and not planned is taken again after {@link ObjectSource.restart}.
  */
-import { InputCursor } from '../batch/input-cursor.ts';
-import type { Piece } from '../batch/plan.ts';
-import type { Planner } from '../batch/planner.ts';
-import type { PlannedObject } from '../batch/planner-log.ts';
-import type { SegmentBuilder } from '../batch/segment-builder.ts';
+
 import { InputError } from '../errors.ts';
+import { InputCursor } from '../plan/input-cursor.ts';
+import type { Piece } from '../plan/plan.ts';
+import type { Planner } from '../plan/planner.ts';
+import type { PlannedObject } from '../plan/planner-log.ts';
+import type { SegmentBuilder } from '../plan/segment-builder.ts';
 import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';

@@ -6,13 +6,14 @@
  * Likely to be cold: the last log entry says that much of its batch was read from below memory. A partition whose last entry
  * is not there yet is at work, and so warm.
  */
-import type { watermarksOf } from '../batch/plan.ts';
-import { decodeSegment, type Segment } from '../batch/segment.ts';
-import { StoredSource } from '../batch/stored-source.ts';
+
 import { errorText } from '../errors.ts';
 import { decodeLogHeader, type LogHeader } from '../log/entry.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { partitionPath } from '../object-store/names.ts';
+import type { watermarksOf } from '../plan/plan.ts';
+import { decodeSegment, type Segment } from '../plan/segment.ts';
+import { StoredSource } from '../plan/stored-source.ts';
 import { writeWarmPack } from '../preload/preload.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import type { FunctionEnvironment } from './function-environment.ts';

@@ -3,10 +3,11 @@
  * rows as long as the message stays within 64 KiB, which is what one request of the queue is billed by; beyond that the head
  * says where in the segment the rows are. ⚑ trigger-after-plan: only when the plan is durable.
  */
-import type { StoredPlan } from '../batch/plan.ts';
-import type { EncodedSegment } from '../batch/segment.ts';
+
 import { allOrFirstError } from '../commit/create-once.ts';
 import { type PartitionPath, partitionPath } from '../object-store/names.ts';
+import type { StoredPlan } from '../plan/plan.ts';
+import type { EncodedSegment } from '../plan/segment.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { type BatchTrigger, encodeBytes, encodeMessage } from './messages.ts';
 

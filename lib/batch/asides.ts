@@ -5,10 +5,10 @@
  * so a row that is to be skipped is found again.
  */
 import type { Skip } from '../manifest/manifest.ts';
-import { changesArguments } from '../stream/calls.ts';
-import type { OperatorFailure, RowBatch } from '../stream/operator.ts';
+import type { QuarantinedRow } from '../plan/rows.ts';
+import { changesArguments } from '../stream/operators/calls.ts';
+import type { OperatorFailure, RowBatch } from '../stream/operators/operator.ts';
 import { type FailedRow, failureText, userFunctionError } from './failed-row.ts';
-import type { QuarantinedRow } from './rows.ts';
 import { shownRow } from './shown-row.ts';
 
 export interface AsideOptions {

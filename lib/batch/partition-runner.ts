@@ -17,23 +17,23 @@ import type { Skip } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import type { StoredPlan } from '../plan/plan.ts';
+import { encodeInput, type PartitionInput } from '../plan/rows.ts';
+import { assertSamePlan } from '../plan/same-plan.ts';
 import type { BatchState } from '../state/batch-state.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import type { Changes } from '../state/changes.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { decodeWarmPack } from '../state/warm-pack.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import { encodeNdjson } from '../util/ndjson.ts';
 import { greatest } from '../util/numbers.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
-import type { StoredPlan } from './plan.ts';
 import { publishEntry } from './publish.ts';
-import { encodeInput, type PartitionInput } from './rows.ts';
 import { encodeState, runOperators } from './run-operators.ts';
-import { assertSamePlan } from './same-plan.ts';
 
 /** What all partitions of a job share in one environment. */
 export interface Environment {

@@ -4,16 +4,23 @@
  */
 import type { BatchCounts } from '../log/entry.ts';
 import type { Skip } from '../manifest/manifest.ts';
+import { type Plan, watermarksOf } from '../plan/plan.ts';
+import {
+  type EdgeRows,
+  edgeRowsIn,
+  joinBatches,
+  type PartitionInput,
+  type QuarantinedRow,
+  rowBatch,
+} from '../plan/rows.ts';
 import type { BatchState } from '../state/batch-state.ts';
 import { type Changes, UnstorableError } from '../state/changes.ts';
-import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operator.ts';
-import type { Collector, PhysicalJob } from '../stream/physical.ts';
+import type { Collector, PhysicalJob } from '../stream/compile/physical.ts';
+import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
 import { assertPlain } from '../util/plain-data.ts';
 import { Asides } from './asides.ts';
 import { userFunctionError } from './failed-row.ts';
-import { type Plan, watermarksOf } from './plan.ts';
-import { type EdgeRows, edgeRowsIn, joinBatches, type PartitionInput, type QuarantinedRow, rowBatch } from './rows.ts';
 
 /** The output that quarantined rows go to, in every job; of stages after the first see {@link quarantineOf}. */
 export const QUARANTINE = '_quarantine';

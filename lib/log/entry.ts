@@ -4,7 +4,7 @@
  * rows for the next stage. Entries of a partition form a chain by hash, and each names the plan it ran.
  *
  * Sections: 0 state changes (sorted; see `changes.ts`), then one an output (NDJSON bytes, exactly as published), then one
- * a partition of the next stage (see `batch/rows.ts`; none in the last stage).
+ * a partition of the next stage (see `plan/rows.ts`; none in the last stage).
  */
 import type { Entry } from '../sst/entry.ts';
 import { decodeContainer, decodeHead, encodeContainer } from '../util/container.ts';

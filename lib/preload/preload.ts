@@ -3,14 +3,15 @@
  * is under way (`piggyback`), or into a warm pack for whichever environment will run the batch (`writeWarmPack`). Neither is
  * ever needed: with preloading on, off, late or failing, results are the same.
  */
-import type { Plan } from '../batch/plan.ts';
-import type { PartitionInput } from '../batch/rows.ts';
+
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { PartitionInput } from '../plan/rows.ts';
 import type { PartitionState } from '../state/partition-state.ts';
 import { noCost, type ReadCost } from '../state/sst-reads.ts';
 import { encodeWarmPack } from '../state/warm-pack.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { type PreloadBudget, planPreload, type SstWish } from './plan-preload.ts';
 import { type Wanted, wantedBy } from './wanted.ts';
 

@@ -2,12 +2,13 @@
  * What micro-batch n will read, known from its plan and input before it runs: addresses named by its rows, and the ranges
  * of windows and timers that its watermark closes. Pure; nothing is fetched here.
  */
-import type { Plan } from '../batch/plan.ts';
-import { watermarksOf } from '../batch/plan.ts';
-import { joinBatches, type PartitionInput, rowBatch } from '../batch/rows.ts';
+
 import { firstTables } from '../batch/run-operators.ts';
+import type { Plan } from '../plan/plan.ts';
+import { watermarksOf } from '../plan/plan.ts';
+import { joinBatches, type PartitionInput, rowBatch } from '../plan/rows.ts';
 import { addressPrefix, timeRange } from '../state/address.ts';
-import type { PhysicalJob } from '../stream/physical.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
 
 export interface Wanted {
   /** State keys, ascending, each once. */

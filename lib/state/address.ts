@@ -5,7 +5,7 @@
  *
  * so that a table is one range, and rows that end at the same time lie side by side, to be scanned when they close.
  */
-import type { TableSpec } from '../stream/operator.ts';
+import type { TableSpec } from '../stream/operators/operator.ts';
 import { orderedNumber, parseOrderedNumber } from '../util/ordered.ts';
 
 export type TableKind = TableSpec['kind'];

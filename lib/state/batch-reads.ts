@@ -3,7 +3,7 @@
  * that others bring near or forget meanwhile can change what it sees.
  */
 import type { ReadCounts } from '../log/entry.ts';
-import type { ScannedRow } from '../stream/operator.ts';
+import type { ScannedRow } from '../stream/operators/operator.ts';
 import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';

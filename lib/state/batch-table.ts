@@ -4,7 +4,7 @@
  * before the batch is durable, so an attempt that is discarded leaves no trace.
  */
 import { writeNumbers, writeRow } from '../log/changes.ts';
-import type { NumberColumns, ScannedRow, Table } from '../stream/operator.ts';
+import type { NumberColumns, ScannedRow, Table } from '../stream/operators/operator.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import { packValue } from '../util/pack.ts';
 import { assertPlain, NotPlainError } from '../util/plain-data.ts';

@@ -26,7 +26,7 @@ export function finishHash(hash: number): number {
 /**
  * The 32-bit hash of an encoded key: FNV-1a over its bytes, then murmur3's finalizer so that the low bits are even.
  * Fixed for ever: stored state depends on it.
- * @param key encoded key (see `stream/key.ts`), one byte a character
+ * @param key encoded key (see `stream/operators/key.ts`), one byte a character
  */
 export function hashText(key: string): number {
   let hash = HASH_SEED;

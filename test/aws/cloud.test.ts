@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { InputError } from '../../lib/errors.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
 import { outcomeOf, physical } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';

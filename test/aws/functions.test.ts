@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { MisaError } from '../../lib/errors.ts';
+import { FlushUnderWayError } from '../../lib/plan/planner.ts';
 import { FLUSH, isFlush, outcomeOf, physical, type ScriptBatch } from '../helpers/engine.ts';
 import { anyScript, JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
 import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';

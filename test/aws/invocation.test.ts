@@ -9,10 +9,10 @@ import {
 } from '../../lib/aws/invocation.ts';
 import type { Report } from '../../lib/aws/report.ts';
 import { answerSqs } from '../../lib/aws/sqs-function.ts';
-import { FlushUnderWayError } from '../../lib/batch/planner.ts';
 import { HaltedError } from '../../lib/commit/halt.ts';
 import { InputError, MisaError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { FlushUnderWayError } from '../../lib/plan/planner.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { hookedStore, sleepAt } from '../helpers/stores.ts';

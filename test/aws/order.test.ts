@@ -3,7 +3,7 @@
  * the same batches, so the same rows, late ones included.
  */
 import { describe, expect, it } from 'vitest';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
 import { physical } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';

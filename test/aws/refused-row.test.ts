@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
 import { FastClock, physical, rowsOf } from '../helpers/engine.ts';
 import { type Faults, SimulatedAws } from '../helpers/simulated-aws.ts';

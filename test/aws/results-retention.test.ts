@@ -2,8 +2,8 @@
 import { expect, it } from 'vitest';
 import { loadResultsMark } from '../../lib/commit/results-mark.ts';
 import { job, source } from '../../lib/index.ts';
+import { ConsumerCursor } from '../../lib/job/consumer-cursor.ts';
 import { names, numberOf } from '../../lib/object-store/names.ts';
-import { ConsumerCursor } from '../../lib/runtime/consumer-cursor.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { physical } from '../helpers/engine.ts';
 import { type Faults, SimulatedAws } from '../helpers/simulated-aws.ts';

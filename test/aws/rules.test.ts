@@ -4,13 +4,13 @@ import { type BatchTrigger, decodeMessage, encodeMessage } from '../../lib/aws/m
 import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError } from '../../lib/errors.ts';
 import { job, source } from '../../lib/index.ts';
+import { commitPaths } from '../../lib/job/commit-work.ts';
+import { readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names, type PartitionPath } from '../../lib/object-store/names.ts';
-import { commitPaths } from '../../lib/runtime/commit-work.ts';
-import { readJobFile } from '../../lib/runtime/job-file.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { FastClock, outcomeOf, physical, stateOfPartition } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'nod
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { holdCacheDirectory } from '../../lib/runtime/cache-directory.ts';
+import { holdCacheDirectory } from '../../lib/job/cache-directory.ts';
 import { systemClock as clock } from '../../lib/util/clock.ts';
 import { systemRandom as random } from '../../lib/util/random.ts';
 

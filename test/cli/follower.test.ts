@@ -1,12 +1,12 @@
 /** What `misa dev` sees of a job that runs elsewhere is what `misa run` sees of its own, warnings too. */
 import { afterAll, expect, it } from 'vitest';
 import { type FollowedBatch, Follower } from '../../cli/dev/follower.ts';
+import type { BatchDone } from '../../lib/embedded/engine.ts';
+import { RowWarnings } from '../../lib/embedded/row-warnings.ts';
 import { count, job as makeJob, source, tumbling } from '../../lib/index.ts';
+import { readJobFile } from '../../lib/job/job-file.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
-import type { BatchDone } from '../../lib/runtime/engine.ts';
-import { readJobFile } from '../../lib/runtime/job-file.ts';
-import { RowWarnings } from '../../lib/runtime/row-warnings.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
 import { Folder } from '../helpers/folder.ts';
 

@@ -1,12 +1,12 @@
 /** `misa send`, `status --stack`, `resume --stack` and `destroy` on a stack in the local AWS of the tests. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodePlan } from '../../lib/batch/plan.ts';
 import { halt } from '../../lib/commit/halt.ts';
 import { count, type Job, job, source, tumbling } from '../../lib/index.ts';
 import { encodeLogEntry } from '../../lib/log/entry.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, PLANNER, partitionPath } from '../../lib/object-store/names.ts';
+import { encodePlan } from '../../lib/plan/plan.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 import { clicks, gzipped, ndjson, parseLines, type Started, Workspace } from './helpers.ts';

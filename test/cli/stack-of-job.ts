@@ -8,14 +8,14 @@ import {
   DeleteStackCommand,
   waitUntilStackCreateComplete,
 } from '@aws-sdk/client-cloudformation';
+import { type JobFile, openJobFile } from '../../lib/job/job-file.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { connectS3 } from '../../lib/object-store/s3-client.ts';
 import { openStore } from '../../lib/object-store/store-spec.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { SqsQueues } from '../../lib/queue/sqs-queue.ts';
-import { type JobFile, openJobFile } from '../../lib/runtime/job-file.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import type { Job } from '../../lib/stream/job.ts';
+import type { Job } from '../../lib/stream/api/job.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
 

@@ -4,11 +4,11 @@ import { fold } from '../../lib/commit/fold.ts';
 import { collectJob } from '../../lib/commit/gc.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
 import { loadResultsMark, moveResultsMark } from '../../lib/commit/results-mark.ts';
+import { ResultConsumer } from '../../lib/embedded/result-consumer.ts';
 import { StoreTimeoutError } from '../../lib/errors.ts';
+import { ConsumerCursor, consumedThrough } from '../../lib/job/consumer-cursor.ts';
 import { PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { ConsumerCursor, consumedThrough } from '../../lib/runtime/consumer-cursor.ts';
-import { ResultConsumer } from '../../lib/runtime/result-consumer.ts';
 import {
   CrashError,
   countingStore,

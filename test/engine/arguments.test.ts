@@ -22,7 +22,7 @@ import {
   tumbling,
 } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { testJob } from '../../lib/testing.ts';
 import {
   FastClock,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StoreError, StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import {
   FastClock,

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FastClock, FLUSH, outcomeOf, physical, runScript, type ScriptOptions } from '../helpers/engine.ts';
 import { JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
 import { CrashError, crashAfter, hookedStore, type StoreCall, type StoreHooks, timeOut } from '../helpers/stores.ts';

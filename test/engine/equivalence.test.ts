@@ -8,10 +8,10 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../lib/index.ts';
+import { commitPaths } from '../../lib/job/commit-work.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { commitPaths } from '../../lib/runtime/commit-work.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import {
   FastClock,

@@ -8,7 +8,7 @@ import { count, job as makeJob, source } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { fileRef } from '../../lib/source/file-blocks.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FastClock, outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
 import { runFiles } from '../helpers/folder.ts';

@@ -6,9 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
+import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
+import { filesIn, readFolder } from '../embedded/result-files.ts';
 import { engineRun, live, writeFlights } from '../helpers/lives.ts';
-import { filesIn, readFolder } from '../runtime/result-files.ts';
 
 const KILLS = 3;
 const root = mkdtempSync(path.join(tmpdir(), 'misa-kill-outputs-'));

@@ -5,12 +5,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arrivalsOf } from '../../lib/aws/deliveries.ts';
-import { decodeInput, encodeInput, newEdgeRows } from '../../lib/batch/rows.ts';
-import { decodeSegment, encodeSegment } from '../../lib/batch/segment.ts';
 import { aggregator, collect, first, type Job, job, last, source } from '../../lib/index.ts';
+import { decodeInput, encodeInput, newEdgeRows } from '../../lib/plan/rows.ts';
+import { decodeSegment, encodeSegment } from '../../lib/plan/segment.ts';
 import { rowMessages } from '../../lib/queue/row-messages.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import { decodeKey, encodeKey } from '../../lib/stream/key.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
+import { decodeKey, encodeKey } from '../../lib/stream/operators/key.ts';
 import { testJob } from '../../lib/testing.ts';
 import { decodeNdjson, encodeNdjson } from '../../lib/util/ndjson.ts';
 import { seededRandom } from '../../lib/util/random.ts';

@@ -4,20 +4,20 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
-import { Planner } from '../../lib/batch/planner.ts';
-import { StoredSource } from '../../lib/batch/stored-source.ts';
 import { compact } from '../../lib/commit/compact.ts';
 import { halt, resumeHalted } from '../../lib/commit/halt.ts';
+import { noRows } from '../../lib/embedded/run-job.ts';
 import { aggregator, type Job, job as makeJob, source, sum } from '../../lib/index.ts';
+import { commitPartition } from '../../lib/job/commit-work.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { Planner } from '../../lib/plan/planner.ts';
+import { StoredSource } from '../../lib/plan/stored-source.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
-import { commitPartition } from '../../lib/runtime/commit-work.ts';
-import { noRows } from '../../lib/runtime/run-job.ts';
 import { Rows } from '../../lib/state/rows.ts';
 import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { packValue } from '../../lib/util/pack.ts';
 import {
   FastClock,

@@ -3,10 +3,10 @@
  * and bytes counted early and late.
  */
 import { expect, it } from 'vitest';
-import { SegmentBuilder } from '../../lib/batch/segment-builder.ts';
+import { gatheredFrom } from '../../lib/embedded/file-inputs.ts';
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { gatheredFrom } from '../../lib/runtime/file-inputs.ts';
+import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
 import { FastClock, openEngine, physical } from '../helpers/engine.ts';
 import { countingStore } from '../helpers/stores.ts';
 

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DirectoryStore } from '../../lib/object-store/directory-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/util/random.ts';
 import { FastClock, FLUSH, outcomeOf, physical, publishedOf, runScript } from '../helpers/engine.ts';

@@ -2,9 +2,9 @@
 import { appendFileSync, cpSync, renameSync, truncateSync, utimesSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Moved } from '../../lib/embedded/file-inputs.ts';
+import type { RunEnd } from '../../lib/embedded/run-job.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import type { Moved } from '../../lib/runtime/file-inputs.ts';
-import type { RunEnd } from '../../lib/runtime/run-job.ts';
 import { FastClock } from '../helpers/engine.ts';
 import { Folder, idsIn, lines, range } from '../helpers/folder.ts';
 

@@ -3,7 +3,7 @@
  * Warm functions that nothing befalls.
  */
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { objectOf } from './embedded-objects.ts';
 import { physical } from './engine.ts';
 import { SimulatedAws } from './simulated-aws.ts';

@@ -1,10 +1,10 @@
 /** What a user would compare a deployed job with: the embedded run over the same objects, in the order of their names. */
 import type { InputObjects } from '../../lib/aws/input-objects.ts';
+import { runJob } from '../../lib/embedded/run-job.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
-import { runJob } from '../../lib/runtime/run-job.ts';
 import type { InputObject } from '../../lib/source/index.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { NO_TRACE } from '../../lib/util/trace.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';

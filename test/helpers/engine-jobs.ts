@@ -1,7 +1,7 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
 import { avg, count, type Job, job, max, sliding, source, sum, tumbling } from '../../lib/index.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FLUSH, physical, type ScriptBatch } from './engine.ts';
 
 export interface Event {

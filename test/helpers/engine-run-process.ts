@@ -2,12 +2,13 @@
  * A process that runs the flights job to its end: `tsx engine-run-process.ts store input output commit [options of the output as
  * JSON [output mode]]`. To be killed.
  */
+
+import { runEmbedded } from '../../lib/embedded/embedded.ts';
+import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import { avg, count, type Job, job, max, source, tumbling } from '../../lib/index.ts';
-import { runEmbedded } from '../../lib/runtime/embedded.ts';
-import type { OutputOptions } from '../../lib/runtime/output/settings.ts';
 import { fileRef } from '../../lib/source/file-blocks.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import type { OutputMode } from '../../lib/stream/job.ts';
+import type { OutputMode } from '../../lib/stream/api/job.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
 
 interface Flight {
   event_time: number;

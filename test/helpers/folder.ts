@@ -2,12 +2,12 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { type RunEnd, type RunJobOptions, runJob } from '../../lib/embedded/run-job.ts';
 import { job as makeJob, source } from '../../lib/index.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { type RunEnd, type RunJobOptions, runJob } from '../../lib/runtime/run-job.ts';
 import { expandInputs } from '../../lib/source/index.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { NO_TRACE } from '../../lib/util/trace.ts';
 import { FastClock, physical, publishedOf, testCommitter } from './engine.ts';

@@ -1,5 +1,5 @@
 /** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
-import type { ScannedRow, Table, TableSpec } from '../../lib/stream/operator.ts';
+import type { ScannedRow, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
 
 export class MapTable<Row = unknown> implements Table<Row> {
   readonly rows = new Map<string, ScannedRow<Row>>();

@@ -5,9 +5,9 @@
  */
 import { JobError } from '../../lib/errors.ts';
 import type { Job, Source } from '../../lib/index.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import { BadRow, type OperatorContext, type RowBatch } from '../../lib/stream/operator.ts';
-import type { Collector, HeadCollector, PhysicalJob } from '../../lib/stream/physical.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
+import type { Collector, HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
+import { BadRow, type OperatorContext, type RowBatch } from '../../lib/stream/operators/operator.ts';
 import { type Duration, toMs } from '../../lib/util/duration.ts';
 import { MapTable } from './map-table.ts';
 

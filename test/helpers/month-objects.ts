@@ -1,6 +1,6 @@
 /** Input objects as a backfill has them, cut by month, and what announces them. */
 import { gzipSync } from 'node:zlib';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import type { Event } from './engine-jobs.ts';
 

@@ -16,15 +16,15 @@ import {
 import type { MetricName, Report } from '../../lib/aws/report.ts';
 import type { Settings } from '../../lib/aws/settings.ts';
 import { answerSqs } from '../../lib/aws/sqs-function.ts';
-import { decodePlan, type Plan } from '../../lib/batch/plan.ts';
 import { errorText, StoreError, StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { decodePlan, type Plan } from '../../lib/plan/plan.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { ListedInput } from '../../lib/source/s3-listing.ts';
-import type { PhysicalJob } from '../../lib/stream/physical.ts';
+import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { type Random, seededRandom } from '../../lib/util/random.ts';
 import { compareUtf8 } from '../../lib/util/utf8-order.ts';
 import { blockEnd } from './embedded-objects.ts';

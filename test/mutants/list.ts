@@ -25,14 +25,14 @@ const compact = at('test/commit/compact.test.ts');
 const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
-const keptResults = at('test/runtime/results-retention.test.ts');
-const absent = at('test/runtime/absent-results.test.ts');
+const keptResults = at('test/embedded/results-retention.test.ts');
+const absent = at('test/embedded/absent-results.test.ts');
 const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
 
 const RUNNER = 'lib/batch/partition-runner.ts';
-const PLANNER = 'lib/batch/planner.ts';
+const PLANNER = 'lib/plan/planner.ts';
 const STATE = 'lib/state/partition-state.ts';
 const SST_READS = 'lib/state/sst-reads.ts';
 const INGEST = 'lib/aws/ingest.ts';
@@ -153,7 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [awsRules('the next stage is triggered by whoever sees that all partitions have the batch')],
   },
   {
-    file: 'lib/batch/stored-source.ts',
+    file: 'lib/plan/stored-source.ts',
     from: 'if (entry === undefined) {\n            // ⚑ stage-logs',
     to: 'if (entry === undefined) return NO_INPUT;\n          if (entry === undefined) {\n            // ⚑ stage-logs',
     rule: '⚑ stage-logs: one that is missing is damage, and not no rows',
@@ -172,7 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Histories and halts.
   {
-    file: 'lib/batch/stored-source.ts',
+    file: 'lib/plan/stored-source.ts',
     from: 'assertSamePlan(entry.header, stored.hash, log.nameOf(n));',
     to: '',
     rule: '⚑ same-plan: of what a stage hands on',
@@ -186,7 +186,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [damage('made for another plan, is not taken for its batch')],
   },
   {
-    file: 'lib/runtime/engine.ts',
+    file: 'lib/embedded/engine.ts',
     from: 'for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);',
     to: 'void state;',
     rule: '⚑ same-plan: of the last plan, when an engine opens',
@@ -259,14 +259,14 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [awsRules('is not run by the function that halted it')],
   },
   {
-    file: 'lib/runtime/commit-work.ts',
+    file: 'lib/job/commit-work.ts',
     from: '{ expected: known, upTo, publishedThrough: known }',
     to: '{ expected: known, publishedThrough: known }',
     rule: '⚑ fold-known',
     tests: [engineRules('a fold goes no further than what its maker has been told of')],
   },
   {
-    file: 'lib/batch/planner-log.ts',
+    file: 'lib/plan/planner-log.ts',
     from: 'return encodeKey([source, name]);',
     to: 'return encodeKey([name]);',
     rule: '⚑ piece-identity: of one object in two sources',
@@ -603,49 +603,49 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [collectResults('their logs collected in every partition')],
   },
   {
-    file: 'lib/runtime/commit-work.ts',
+    file: 'lib/job/commit-work.ts',
     from: 'Math.min(takenThrough(), await consumedThrough(store, names))',
     to: 'takenThrough()',
     rule: 'results: consumers are waited for',
     tests: [keptResults('waits for a consumer that is behind'), keptResults('waits for consumers where commits')],
   },
   {
-    file: 'lib/runtime/commit-worker.ts',
+    file: 'lib/embedded/commit-worker.ts',
     from: '    takenThrough: () => taken ?? 0,\n',
     to: '',
     rule: 'results: the thread of commits knows what the run has taken',
     tests: [keptResults('waits for the run at hand where commits are made in a thread')],
   },
   {
-    file: 'lib/runtime/embedded.ts',
+    file: 'lib/embedded/embedded.ts',
     from: 'const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };',
     to: 'const kept = Number.POSITIVE_INFINITY;',
     rule: 'results: the directory of the run is waited for',
     tests: [keptResults('results that wait in memory to be rolled')],
   },
   {
-    file: 'lib/runtime/output/folders.ts',
+    file: 'lib/embedded/output/folders.ts',
     from: 'return stateless ? 0 : this.#savedThrough;',
     to: 'return this.taken;',
     rule: 'results stay until the cursor of the directory says that it has them',
     tests: [keptResults('results that wait in memory to be rolled')],
   },
   {
-    file: 'lib/runtime/consumer-cursor.ts',
+    file: 'lib/job/consumer-cursor.ts',
     from: 'if (cursor.#begun) return cursor;',
     to: 'return cursor;',
     rule: '⚑ results-condemned: a new consumer looks at the mark after its place is written',
     tests: [collectResults('a consumer that is overtaken before its place is written')],
   },
   {
-    file: 'lib/runtime/consumer-cursor.ts',
+    file: 'lib/job/consumer-cursor.ts',
     from: 'if (cursor.#begun) return cursor;',
     to: 'if (answer.found) return cursor;',
     rule: '⚑ results-condemned: one that was killed before it did looks when it comes again',
     tests: [collectResults('a consumer that was killed before it looked at the mark')],
   },
   {
-    file: 'lib/runtime/output-directory.ts',
+    file: 'lib/embedded/output-directory.ts',
     from: 'if (opened.taken < mark.through) throw',
     to: 'if (opened.taken < 0) throw',
     rule: 'results: a directory that comes too late is refused before anything is written',
@@ -1020,28 +1020,28 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [fold('publishes those that have rows, and looks for no others')],
   },
   {
-    file: 'lib/runtime/read-result.ts',
+    file: 'lib/embedded/read-result.ts',
     from: 'const { entry } = await new DataLog(',
     to: 'const early = await this.#store.get(this.#names.out(output, partition, n));\n    const late = new DataLog(this.#store, this.#names, path);\n    if (!early.found && (await late.readEntry(n)).entry === undefined) return undefined;\n    const { entry } = await new DataLog(',
     rule: '⚑ absent-is-empty: the entry first, then the object',
     tests: [absent('the entry is read before the object')],
   },
   {
-    file: 'lib/runtime/read-result.ts',
+    file: 'lib/embedded/read-result.ts',
     from: 'return n <= manifest.collectedThrough;',
     to: 'return n > 0;',
     rule: '⚑ absent-is-empty: an entry is collected, or damaged',
     tests: [absent('an entry that is missing though nothing has collected it is damage')],
   },
   {
-    file: 'lib/runtime/output-directory.ts',
+    file: 'lib/embedded/output-directory.ts',
     from: 'if (n <= mark.through) throw',
     to: 'if (n < 0) throw',
     rule: '⚑ absent-is-empty: who is not waited for looks at the mark',
     tests: [absent('a directory that retention overtakes while it copies is told')],
   },
   {
-    file: 'lib/runtime/output-directory.ts',
+    file: 'lib/embedded/output-directory.ts',
     from: 'const rows = known(output, partition) ?? (await this.#results.read({ output, stage, partition }, n));\n      if (rows !== undefined) return rows;\n      // ⚑ absent-is-empty: directories are not waited for, so the mark says whether anything was there.\n      const mark = await loadResultsMark(this.#store, this.#names);',
     to: 'const mark = await loadResultsMark(this.#store, this.#names);\n      const rows = known(output, partition) ?? (await this.#results.read({ output, stage, partition }, n));\n      if (rows !== undefined) return rows;',
     rule: '⚑ absent-is-empty: at the mark as it is after that',

@@ -14,11 +14,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { runJob } from '../../lib/embedded/run-job.ts';
 import { type BatchResults, count, InputError, job, type RunOptions, run, source, sum } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { runJob } from '../../lib/runtime/run-job.ts';
 import { openRows } from '../../lib/source/open-rows.ts';
 import { S3Inputs } from '../../lib/source/s3-inputs.ts';
 import { systemClock } from '../../lib/util/clock.ts';

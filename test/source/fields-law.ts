@@ -1,7 +1,7 @@
 /** What declared fields make of a JSON text, said anew: what the tests of decoders compare with. */
 import fc from 'fast-check';
 import type { Fields } from '../../lib/source/fields.ts';
-import { toEpochMs } from '../../lib/stream/time.ts';
+import { toEpochMs } from '../../lib/stream/api/time.ts';
 
 const TYPES = ['string', 'number', 'integer', 'boolean', 'timestamp', 'json'] as const;
 export const FIELD_NAMES = ['a', 'b', 'at', 'user', 'ä', '😀', 'constructor', '', '0', 'event_time_of_the_row', '"\\'];

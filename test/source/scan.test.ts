@@ -7,7 +7,7 @@ import { numberAt } from '../../lib/source/scan/number.ts';
 import { RowScanner } from '../../lib/source/scan/row-scanner.ts';
 import { NO_JSON, skipSpace, skipValue } from '../../lib/source/scan/skip.ts';
 import { utcMsAt } from '../../lib/source/scan/time.ts';
-import { toEpochMs } from '../../lib/stream/time.ts';
+import { toEpochMs } from '../../lib/stream/api/time.ts';
 import { anyJson } from '../helpers/any-json.ts';
 import { anyJsonLine } from './fields-law.ts';
 

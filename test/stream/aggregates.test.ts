@@ -18,7 +18,7 @@ import {
   topN,
 } from '../../lib/index.ts';
 import type { AggregateDefinition, Slots } from '../../lib/stream/aggregates/aggregate.ts';
-import { encodeKey } from '../../lib/stream/key.ts';
+import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { packRows, unpackRows } from '../../lib/util/pack.ts';
 
 interface Row {

@@ -11,9 +11,9 @@ import {
   sum,
   tumbling,
 } from '../../lib/index.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import { BadRow, OperatorFailure } from '../../lib/stream/operator.ts';
-import type { HeadCollector, PhysicalJob } from '../../lib/stream/physical.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
+import type { HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
+import { BadRow, OperatorFailure } from '../../lib/stream/operators/operator.ts';
 import { modelRun } from '../helpers/model-run.ts';
 
 interface Row {

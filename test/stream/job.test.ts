@@ -19,7 +19,7 @@ import {
   topN,
   tumbling,
 } from '../../lib/index.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
 
 interface Row {
   readonly k: string;

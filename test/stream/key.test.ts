@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeKey, encodeKey, type Key, type KeyPart, keyTypeCode, keyTypeWords } from '../../lib/stream/key.ts';
-import { BadRow } from '../../lib/stream/operator.ts';
+import {
+  decodeKey,
+  encodeKey,
+  type Key,
+  type KeyPart,
+  keyTypeCode,
+  keyTypeWords,
+} from '../../lib/stream/operators/key.ts';
+import { BadRow } from '../../lib/stream/operators/operator.ts';
 
 const anyText = fc.oneof(
   fc.string(),

@@ -13,8 +13,8 @@ import {
   tumbling,
   type Window,
 } from '../../lib/index.ts';
-import { compileJob } from '../../lib/stream/compile.ts';
-import { layoutDifferences } from '../../lib/stream/layout-words.ts';
+import { compileJob } from '../../lib/stream/compile/compile.ts';
+import { layoutDifferences } from '../../lib/stream/compile/layout-words.ts';
 
 interface Row {
   t: number;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../../lib/errors.ts';
-import { BadRow } from '../../lib/stream/operator.ts';
-import { epochMsIn, toEpochMs } from '../../lib/stream/time.ts';
+import { epochMsIn, toEpochMs } from '../../lib/stream/api/time.ts';
+import { BadRow } from '../../lib/stream/operators/operator.ts';
 import { duration, toMs } from '../../lib/util/duration.ts';
 
 describe('event times', () => {

@@ -7,10 +7,10 @@
  */
 import { JobError } from '../../errors.ts';
 import { cutText } from '../../util/text.ts';
-import type { into, result } from '../brands.ts';
-import type { Calls } from '../calls.ts';
-import type { AggregateColumn } from '../graph.ts';
-import { copyPlain } from '../plain.ts';
+import type { into, result } from '../api/brands.ts';
+import type { AggregateColumn } from '../api/graph.ts';
+import type { Calls } from '../operators/calls.ts';
+import { copyPlain } from '../operators/plain.ts';
 
 /** Folds rows of type `T` into one result `R`. */
 export interface Aggregate<in T, out R> {

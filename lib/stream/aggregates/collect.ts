@@ -3,7 +3,7 @@
  * the end when rows come in order. Where the stream has no event time the order is that of arrival.
  */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../plain.ts';
+import { copyPlain } from '../operators/plain.ts';
 import { type Aggregate, define, needsFunction, type Slots } from './aggregate.ts';
 
 interface CollectOptions {

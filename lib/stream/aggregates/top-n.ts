@@ -1,6 +1,6 @@
 /** `topN` as an aggregate: the best rows of a group, kept sorted with what they were sorted by. */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../plain.ts';
+import { copyPlain } from '../operators/plain.ts';
 import { type Aggregate, define, needsFunction, type Slots, type Sortable } from './aggregate.ts';
 import { sortable } from './extremes.ts';
 

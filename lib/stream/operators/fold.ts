@@ -8,11 +8,11 @@
 
 import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
-import type { Calls } from '../calls.ts';
-import type { Fold, UserFunction } from '../graph.ts';
-import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from '../operator.ts';
-import { copyPlain } from '../plain.ts';
+import type { Fold, UserFunction } from '../api/graph.ts';
+import type { Calls } from './calls.ts';
 import type { Entries, Groups } from './groups.ts';
+import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from './operator.ts';
+import { copyPlain } from './plain.ts';
 
 export interface GroupFold {
   /** State of a new group. */

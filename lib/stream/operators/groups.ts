@@ -2,7 +2,7 @@
  * Finds the group, a key and a window's end, of each row of a batch. One map of keys for each window, so that no row costs
  * a joined string; groups are numbered in the order they are first touched, which is the order results come out in.
  */
-import type { NumberColumns } from '../operator.ts';
+import type { NumberColumns } from './operator.ts';
 
 /** Which rows of a batch go into which groups; a row of a sliding window is there several times. */
 export interface Entries {

@@ -2,8 +2,9 @@
  * The late rows of windows that nothing else in the job gathers: keeps no state, lets through what is too late for every
  * window of its.
  */
-import type { Operator } from '../operator.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
+
+import { type FixedWindowSpec, lastWindowEnd } from '../api/window.ts';
+import type { Operator } from './operator.ts';
 
 export function lateRows(name: string, spec: FixedWindowSpec): Operator {
   return {

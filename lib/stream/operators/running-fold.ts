@@ -3,12 +3,12 @@
  * the keys that the batch changed, in the order they were first touched; `complete` the whole table.
  */
 import type { Slots } from '../aggregates/aggregate.ts';
-import { type Calls, PLAIN_CALLS } from '../calls.ts';
-import type { Fold } from '../graph.ts';
-import { decodeKey } from '../key.ts';
-import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
+import type { Fold } from '../api/graph.ts';
+import { type Calls, PLAIN_CALLS } from './calls.ts';
 import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
+import { decodeKey } from './key.ts';
+import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
 
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
   const folding = groupFold(fold, name, calls);

@@ -7,13 +7,13 @@
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
 import type { Slots } from '../aggregates/aggregate.ts';
-import { type Calls, PLAIN_CALLS } from '../calls.ts';
-import type { Fold } from '../graph.ts';
-import { decodeKey } from '../key.ts';
-import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, Table } from '../operator.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../window.ts';
+import type { Fold } from '../api/graph.ts';
+import { type FixedWindowSpec, lastWindowEnd } from '../api/window.ts';
+import { type Calls, PLAIN_CALLS } from './calls.ts';
 import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
+import { decodeKey } from './key.ts';
+import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
 
 /** Output port of rows that are too late for all their windows. */
 export const LATE_PORT = 1;

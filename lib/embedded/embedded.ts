@@ -1,0 +1,323 @@
+/**
+ * The embedded runtime: a job over files, all in one process. Opens what `runJob` needs from plain data (a store, a local
+ * block cache, the commit side in its own thread, the trace), copies results out, and closes everything again. What it
+ * tells its caller is data; how that looks to a person is the command line's business.
+ *
+ * Invariant: results leave behind the batches, never ahead of them, and at most one batch behind the one that runs.
+ */
+import path from 'node:path';
+import type { Committer } from '../commit/committer.ts';
+import { JobError } from '../errors.ts';
+import { holdCacheDirectory } from '../job/cache-directory.ts';
+import type { JobFile } from '../job/job-file.ts';
+import { names, partitionPath } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
+import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
+import { TraceWriter } from '../timeline/trace-writer.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { type Random, systemRandom } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import { inlineCommitter, workerCommitter } from './committers.ts';
+import type { BatchDone, Engine } from './engine.ts';
+import type { InputStreams, Inputs } from './inputs.ts';
+import type { OutputOptions } from './output/settings.ts';
+import { OutputDirectory, type Results } from './output-directory.ts';
+import { type Consume, type ConsumerOptions, ResultConsumer } from './result-consumer.ts';
+import type { RunProgress } from './run-events.ts';
+import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
+import { StepTimes } from './step-times.ts';
+import { Warnings } from './warnings.ts';
+
+const CACHE_BYTES = 256 << 20;
+/** R: far longer than any batch, far shorter than a disk takes to fill. */
+const RETENTION_MS = 15 * 60_000;
+
+/** Where results go, beside the store. */
+export type Output =
+  | ({ readonly kind: 'directory'; readonly path: string } & OutputOptions)
+  /** Called with the NDJSON of each output and batch, in order; the run waits for it, one batch later. */
+  | { readonly kind: 'stream'; readonly write: (output: string, rows: Uint8Array) => Promise<void> | void };
+
+export interface EmbeddedOptions {
+  readonly store: StoreSpec;
+  readonly inputs: InputFiles;
+  /** Of sources that have no files. */
+  readonly streams?: InputStreams | undefined;
+  readonly output?: Output | undefined;
+  /** Is given the results as rows, each batch after the one before, across runs; see `result-consumer.ts`. */
+  readonly consumer?: { readonly name: string; readonly consume: Consume } | undefined;
+  /** Directory for block caches, shared by processes; default: `.cache` in a directory store, else in `.misa`. */
+  readonly cacheRoot?: string | undefined;
+  /** Budget of the block cache; 0: none. Default 256 MiB. */
+  readonly cacheBytes?: number | undefined;
+  /** Default `worker`: folds and compactions in a thread of their own. */
+  readonly committer?: 'worker' | 'inline' | undefined;
+  readonly retentionMs?: number | undefined;
+  readonly watch?: RunJobOptions['watch'];
+  readonly lookAt?: RunJobOptions['lookAt'];
+  readonly moved?: RunJobOptions['moved'];
+  readonly flush?: boolean | undefined;
+  readonly stop?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly onOpen?: ((opened: Opened) => void) | undefined;
+  /** Told each batch, once its results are where they go. */
+  readonly onBatch?: ((progress: Progress) => void) | undefined;
+  /** All input that is there is read, and more may come. Told once, until there is a batch again. */
+  readonly onIdle?: ((idle: { readonly position: number; readonly watermark: number | null }) => void) | undefined;
+  /** Something that costs time but no results. */
+  readonly onWarning?: ((error: Error) => void) | undefined;
+}
+
+/** What a run starts from. */
+export interface Opened {
+  readonly file: JobFile;
+  /** Id of this run, as its trace has it. */
+  readonly run: string;
+  /** The last batch of earlier runs; 0: none. */
+  readonly position: number;
+  readonly totalBytes: number;
+}
+
+/** After each batch. */
+export interface Progress {
+  readonly done: BatchDone;
+  readonly durationMs: number;
+  readonly steps: RunProgress['steps'];
+  /** Batches that no manifest has folded, in the partition with the most. */
+  readonly commitLag: number;
+  readonly state: RunProgress['state'];
+  /** By source that is a stream: what its rows are known by. */
+  readonly streams: ReadonlyMap<string, string>;
+  /** Of the input files; decoded bytes, where that is not known better. */
+  readonly readBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface EmbeddedEnd extends RunEnd {
+  readonly file: JobFile;
+  /** Result files that this run wrote, by name. */
+  readonly files: readonly string[];
+}
+
+/** @throws {JobError} `NO_INPUT`, `UNKNOWN_SOURCE` @throws {MisaError} in all its kinds */
+export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): Promise<EmbeddedEnd> {
+  checkInputs(job, new Map([...options.inputs, ...[...(options.streams ?? [])].map(([name]) => [name, []] as const)]));
+  const { clock = systemClock, random = systemRandom, retentionMs = RETENTION_MS } = options;
+  const store = await openStore(options.store, { clock, random });
+  const warnings = new Warnings(options.onWarning);
+  const trouble = (what: string, error: unknown): void => warnings.note(what, error);
+  const cache = openCache(options, clock, random, trouble);
+  let writer: TraceWriter | undefined;
+  const times = new StepTimes();
+  const trace: Trace = {
+    span(span) {
+      times.span(span);
+      writer?.span(span);
+    },
+    trouble,
+  };
+  let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
+  let directory: OutputDirectory | undefined;
+  let consumer: ResultConsumer | undefined;
+  let committer: Committer | undefined;
+  let told: number | undefined;
+  /** Results that no file has yet are not deleted while this run goes on. */
+  const tell = (): void => {
+    const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };
+    if (kept !== told) committer?.taken?.(kept);
+    told = kept;
+  };
+  let idle = false;
+  try {
+    const end = await runJob(job, {
+      store,
+      clock,
+      random,
+      trace,
+      cache: cache?.blocks,
+      retentionMs,
+      inputs: options.inputs,
+      streams: options.streams,
+      watch: options.watch,
+      lookAt: options.lookAt,
+      moved: options.moved,
+      flush: options.flush,
+      stop: options.stop,
+      committer: (file) => {
+        const jobNames = names(job.name, file.epoch);
+        writer = new TraceWriter({ store, names: jobNames, clock, random, onTrouble: trouble });
+        const keepResultsMs = job.results.retentionMs;
+        committer =
+          options.committer === 'inline'
+            ? inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs, keepResultsMs })
+            : workerCommitter(options.store, file, retentionMs, trace, keepResultsMs);
+        return committer;
+      },
+      onOpen: async (file, engine, inputs) => {
+        opened = { file, engine, inputs };
+        directory = await openDirectory(options, job, store, file, clock, trouble);
+        await directory?.copy(engine.position);
+        consumer = await openConsumer(job, options, { store, clock, random, file });
+        await consumer?.catchUp(engine.position, options.stop);
+        tell();
+        const { position } = engine;
+        options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
+      },
+      onBatch: async (done, durationMs) => {
+        idle = false;
+        const { engine, inputs, file } = opened!;
+        const startMs = clock.monotonic();
+        await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
+        tell();
+        if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
+        await consumer?.deliver(done.n, resultsOf(done));
+        const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
+        const { commitLag, stateSize } = engine;
+        const { progress, streamNames: streams } = inputs;
+        warnings.tell();
+        options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, streams, ...progress });
+      },
+      onIdle: async () => {
+        warnings.tell();
+        await directory?.tick();
+        tell();
+        if (idle) return;
+        idle = true;
+        const { engine } = opened!;
+        options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
+      },
+    });
+    await consumer?.close();
+    await directory?.close();
+    return { ...end, file: opened!.file, files: directory?.files ?? [] };
+  } catch (error) {
+    // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
+    await directory?.close().catch((failure: unknown) => trouble('the last results were not copied out', failure));
+    throw error;
+  } finally {
+    await writer?.flush();
+    await cache?.close();
+    warnings.tellLast();
+  }
+}
+
+/** @throws {JobError} a source has no input, or an input no source */
+export function checkInputs(job: PhysicalJob, inputs: InputFiles): void {
+  const known = job.sources.map((source) => source.name);
+  for (const name of inputs.keys()) {
+    if (known.includes(name)) continue;
+    throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${list(known)}`);
+  }
+  const missing = known.filter((name) => !inputs.has(name));
+  if (missing.length === 0) return;
+  const options = missing.map((name) => `--input ${name}=FILES`).join(' ');
+  throw new JobError('NO_INPUT', `job ${job.name} needs input for ${list(missing)}: ${options}`);
+}
+
+function list(sources: readonly string[]): string {
+  return sources.map((name) => `'${name}'`).join(', ');
+}
+
+function openCache(
+  options: EmbeddedOptions,
+  clock: Clock,
+  random: Random,
+  onTrouble: (what: string, error: unknown) => void,
+): { readonly blocks: BlockCache; close(): Promise<void> } | undefined {
+  const { store, cacheBytes = CACHE_BYTES } = options;
+  if (cacheBytes === 0) return undefined;
+  const root = options.cacheRoot ?? path.resolve(store.kind === 'directory' ? store.path : '.misa', '.cache');
+  let release = (): void => {};
+  try {
+    const held = holdCacheDirectory(root, { clock, random });
+    release = held.release;
+    const blocks = LmdbBlockCache.open(held.directory, cacheBytes, onTrouble);
+    const close = async (): Promise<void> => {
+      // What cannot be sealed is rebuilt by the next run.
+      await blocks.close().catch((error: unknown) => onTrouble('the local cache could not be kept', error));
+      held.release();
+    };
+    return { blocks, close };
+  } catch (error) {
+    release();
+    options.onWarning?.(error as Error);
+    return undefined;
+  }
+}
+
+async function openDirectory(
+  { output }: EmbeddedOptions,
+  job: PhysicalJob,
+  store: ObjectStore,
+  file: JobFile,
+  clock: Clock,
+  onTrouble: (what: string, error: unknown) => void,
+): Promise<OutputDirectory | undefined> {
+  if (output?.kind !== 'directory') return undefined;
+  const { path: directory, kind: _, ...options } = output;
+  const { outputs } = job;
+  const jobNames = names(file.name, file.epoch);
+  return OutputDirectory.open({ directory, options, store, names: jobNames, file, outputs, clock, onTrouble });
+}
+
+async function openConsumer(
+  { outputs, partitions }: PhysicalJob,
+  { consumer }: EmbeddedOptions,
+  { file, ...env }: Pick<ConsumerOptions, 'store' | 'clock' | 'random'> & { readonly file: JobFile },
+): Promise<ResultConsumer | undefined> {
+  if (consumer === undefined) return undefined;
+  const { name, consume } = consumer;
+  return ResultConsumer.open({
+    ...env,
+    names: names(file.name, file.epoch),
+    consumer: name,
+    consume,
+    outputs,
+    partitions,
+  });
+}
+
+/** Results of a batch from its log entries, where this run has them. */
+function resultsOf({ committed }: BatchDone): Results {
+  return (output, partition) => {
+    let all = true;
+    for (const stage of committed) {
+      const entry = stage[partition]?.entry;
+      all &&= entry !== undefined;
+      const at = entry?.header.outputs.indexOf(output) ?? -1;
+      if (at >= 0) return entry!.output(at);
+    }
+    // A quarantine without rows is mostly not among the outputs at all.
+    return all ? new Uint8Array(0) : undefined;
+  };
+}
+
+async function writeResults(
+  job: PhysicalJob,
+  done: BatchDone,
+  store: ObjectStore,
+  file: JobFile,
+  write: (output: string, rows: Uint8Array) => Promise<void> | void,
+): Promise<void> {
+  const known = resultsOf(done);
+  for (const { name } of job.outputs) {
+    for (let p = 0; p < job.partitions; p++) {
+      let rows = known(name, p);
+      if (rows === undefined) {
+        const answer = await store.get(names(file.name, file.epoch).out(name, p, done.n));
+        rows = answer.found ? answer.body : new Uint8Array(0);
+      }
+      if (rows.length > 0) await write(name, rows);
+    }
+  }
+}
+
+/** The paths of all partitions of a job, by stage. */
+export function partitionPaths(file: JobFile): string[][] {
+  return Array.from({ length: file.stages }, (_, stage) =>
+    Array.from({ length: file.partitions }, (_, p) => partitionPath(stage, p)),
+  );
+}

@@ -1,0 +1,303 @@
+/**
+ * The embedded engine: planner, all partitions of all stages, and a committer, in one process. It is handed rows
+ * (`Gathered`), makes a plan of them and runs it, stage by stage, partitions side by side. Everything durable is in the
+ * object store; killed at any moment, the next engine on that store goes on from the objects alone.
+ */
+
+import type { Committed, Environment, Trigger } from '../batch/partition-runner.ts';
+import { ALWAYS_LIVE, PartitionRunner } from '../batch/partition-runner.ts';
+import { allOrFirstError } from '../commit/create-once.ts';
+import { FencedError } from '../errors.ts';
+import type { BatchCounts, ReadCounts } from '../log/entry.ts';
+import { sstsOf } from '../manifest/manifest.ts';
+import { PLANNER } from '../object-store/names.ts';
+import { type Plan, type StoredPlan, watermarksOf } from '../plan/plan.ts';
+import { type Gathered, Planner, PlanTakenError } from '../plan/planner.ts';
+import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../plan/rows.ts';
+import { type Replay, StoredSource } from '../plan/stored-source.ts';
+import { piggyback } from '../preload/preload.ts';
+import { noCost } from '../state/sst-reads.ts';
+import { greatest, smallest } from '../util/numbers.ts';
+
+/** A micro-batch, committed in all stages and partitions. */
+export interface BatchDone {
+  readonly n: number;
+  readonly plan: StoredPlan;
+  /** Settles when all its outputs are published. */
+  readonly published: Promise<void>;
+  /** By stage and partition. */
+  readonly committed: readonly (readonly Committed[])[];
+  readonly counts: BatchCounts;
+  readonly reads: ReadCounts;
+  /** One row that was late, where there is one and its input is in memory. */
+  readonly lateRow?: LateRow | undefined;
+}
+
+export interface LateRow {
+  /** Its event time, epoch ms. */
+  readonly time: number;
+  /** Name of the object that it came from. */
+  readonly object: string | undefined;
+}
+
+/** A batch whose plan is on its way to the store. */
+export interface PlannedBatch {
+  readonly stored: StoredPlan;
+  readonly durable: Promise<void>;
+  readonly inputs: readonly PartitionInput[];
+}
+
+export class Engine {
+  readonly env: Environment;
+  readonly planner: Planner;
+  readonly stages: readonly (readonly PartitionRunner[])[];
+  #filling: Promise<unknown> | undefined;
+  /** Partitions whose state is in memory, or does not fit. */
+  readonly #filled = new Set<PartitionRunner>();
+  /** The plan under way. */
+  #planned: Promise<void> = Promise.resolve();
+  readonly #source: StoredSource;
+  #failures: unknown[] = [];
+
+  private constructor(env: Environment) {
+    const { job } = env;
+    this.env = env;
+    this.planner = new Planner(env);
+    this.#source = new StoredSource({ store: env.store, names: env.names, partitions: job.partitions });
+    this.stages = job.stages.map((_, stage) =>
+      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, this.#source, stage, p)),
+    );
+    env.committer.onManifest((path, loaded) => {
+      if (path === PLANNER) this.planner.adopt(loaded);
+      else this.#runner(path)?.state.adopt(loaded);
+    });
+  }
+
+  /** Opens a job on a store: reads what is durable; runs nothing yet. */
+  static async open(env: Environment): Promise<Engine> {
+    const engine = new Engine(env);
+    await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
+    const { position, state } = engine.planner;
+    for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);
+    // A flush that is planned and not finished is learned of when it has run.
+    await engine.planner.learnFlush();
+    return engine;
+  }
+
+  /** The last batch that every partition of every stage has committed. */
+  get position(): number {
+    return smallest(this.stages.flat().map((r) => r.state.position));
+  }
+
+  /** Of the last batch: why partitions could not run it. What was thrown is the first of them. */
+  get failures(): readonly unknown[] {
+    return this.#failures;
+  }
+
+  /** Greatest number of log entries of a partition that no manifest has folded. */
+  get commitLag(): number {
+    return greatest(this.stages.flat().map((r) => r.state.position - r.state.manifest.through));
+  }
+
+  /** What the manifests name, all partitions together: entries of the SSTs, older versions of a row too, and their bytes. */
+  get stateSize(): { readonly entries: number; readonly bytes: number } {
+    let entries = 0;
+    let bytes = 0;
+    for (const { state } of this.stages.flat()) {
+      for (const sst of sstsOf(state.manifest)) {
+        entries += sst.entries - sst.tombstones;
+        bytes += sst.size;
+      }
+    }
+    return { entries, bytes };
+  }
+
+  /**
+   * Runs what was planned and not finished before the last stop.
+   * @param replay for plans by reference
+   * @param onDone told each batch as it is done
+   */
+  async recover(replay: Replay, onDone?: (done: BatchDone, durationMs: number) => Promise<void>): Promise<BatchDone[]> {
+    this.#source.replayBy(replay);
+    const done: BatchDone[] = [];
+    for (let n = this.position + 1; n <= this.planner.position; n++) {
+      const startMs = this.env.clock.monotonic();
+      const batch = await this.#run(n, {});
+      await batch.published;
+      done.push(batch);
+      await onDone?.(batch, this.env.clock.monotonic() - startMs);
+    }
+    return done;
+  }
+
+  /**
+   * Plans the rows: the plan's PUT is under way. Waits for the plan before.
+   * @throws {FencedError} another process runs this job on this store
+   */
+  async plan(gathered: Gathered): Promise<PlannedBatch> {
+    await this.#planned;
+    await this.planner.learnFlush();
+    try {
+      const { stored, durable } = this.planner.plan(gathered);
+      this.#planned = durable.catch(() => {}); // reported to whoever runs the batch
+      return { stored, durable, inputs: gathered.inputs };
+    } catch (error) {
+      throw this.#fenced(error);
+    }
+  }
+
+  /**
+   * Runs a planned batch. Batches are run in the order of their plans.
+   * @param onComputed called when the first stage is computed and its log entries are on their way
+   * @throws {FencedError} another process runs this job on this store
+   */
+  async run(planned: PlannedBatch, onComputed?: () => void): Promise<BatchDone> {
+    let computing = this.env.job.partitions;
+    const computed = (): void => {
+      if (--computing === 0) onComputed?.();
+    };
+    try {
+      return await this.#run(planned.stored.plan.n, { ...planned, computed });
+    } catch (error) {
+      // Whether the batch is planned must be known before anyone goes on from here.
+      await this.#planned;
+      throw this.#fenced(error);
+    }
+  }
+
+  /** Plans the rows, runs the batch and publishes it. */
+  async batch(gathered: Gathered): Promise<BatchDone> {
+    const done = await this.run(await this.plan(gathered));
+    await done.published;
+    return done;
+  }
+
+  /**
+   * Brings near what the batch of these rows will read. Best effort: what fails here is read, or fails, in the batch.
+   */
+  async preload(gathered: Gathered): Promise<void> {
+    const { job, clock, trace } = this.env;
+    if (job.preload === 'off') return;
+    const { kind } = gathered;
+    const watermark = this.planner.watermark(clock.now());
+    const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null };
+    const preloaded = await Promise.allSettled(
+      this.stages[0]!.map(async ({ state, path }, p) => {
+        if (state.rows.complete) return;
+        const startMs = clock.monotonic();
+        const { requests, bytes } = await piggyback({ job, stage: 0, state }, plan, gathered.inputs[p] ?? NO_INPUT);
+        const n = this.planner.position + 1;
+        trace.span({ lane: 'preload', path, n, startMs, endMs: clock.monotonic(), detail: { requests, bytes } });
+      }),
+    );
+    for (const one of preloaded) {
+      if (one.status === 'rejected') trace.trouble?.('what a batch will read was not read ahead', one.reason);
+    }
+  }
+
+  /** After a start: reads partitions whose state is small into memory, behind the batches. */
+  fillMemory(): void {
+    if (this.#filling !== undefined || this.env.job.preload !== 'keys') return;
+    const left = this.stages.flat().filter((runner) => !this.#filled.has(runner));
+    if (left.length === 0) return;
+    this.#filling = Promise.all(left.map((runner) => this.#fill(runner))).then(() => {
+      this.#filling = undefined;
+    });
+  }
+
+  /** Overtaken by a newer manifest, or failed, it is tried again behind the next batch. */
+  async #fill(runner: PartitionRunner): Promise<void> {
+    try {
+      if ((await runner.state.loadAll(noCost())) !== 'overtaken') this.#filled.add(runner);
+    } catch (error) {
+      this.env.trace.trouble?.('state was not read into memory ahead', error);
+    }
+  }
+
+  /** Waits until nothing that was begun here is under way: a plan, results being published, state read ahead. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#planned, this.#filling, ...this.stages.flat().map((runner) => runner.settled())]);
+  }
+
+  async #run(
+    n: number,
+    known: {
+      stored?: StoredPlan;
+      durable?: Promise<void>;
+      inputs?: readonly PartitionInput[];
+      computed?: () => void;
+    },
+  ): Promise<BatchDone> {
+    const stored = known.stored ?? (await this.#source.plan(n));
+    const committed: Committed[][] = [];
+    this.#failures = [];
+    for (const [stage, runners] of this.stages.entries()) {
+      const before = committed[stage - 1];
+      committed.push(
+        await allOrFirstError(
+          runners.map((runner, p) => {
+            const input = before === undefined ? known.inputs?.[p] : handedOn(before, p);
+            const trigger: Trigger = {
+              plan: stored,
+              ...(input === undefined ? {} : { input }),
+              ...(known.durable === undefined ? {} : { durable: known.durable }),
+              ...(known.computed === undefined || stage > 0 ? {} : { computed: known.computed }),
+            };
+            return runner.run(n, trigger, ALWAYS_LIVE).catch((error: unknown) => {
+              this.#failures.push(error);
+              throw error;
+            });
+          }),
+        ),
+      );
+    }
+    await known.durable;
+    if (stored.plan.kind === 'flush') await this.planner.learnFlush();
+    const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
+    published.catch(() => {}); // reported to whoever awaits it
+    const { counts, reads } = totals(committed);
+    const lateRow = counts.late > 0 ? this.#lateRow(stored.plan, known.inputs ?? []) : undefined;
+    return { n, plan: stored, published, committed, counts, reads, lateRow };
+  }
+
+  /** The first row that came at or before its edge's watermark. */
+  #lateRow(plan: Plan, inputs: readonly PartitionInput[]): LateRow | undefined {
+    const { late, flushed } = watermarksOf(plan);
+    for (const { edges, objects } of inputs) {
+      for (const [edge, rows] of edges.entries()) {
+        const bound = Math.max(this.env.job.edges[edge]!.watermark(late), flushed);
+        const i = rows?.times.findIndex((time) => time <= bound) ?? -1;
+        if (i >= 0) return { time: rows!.times[i]!, object: objects[rows!.pieces?.[i] ?? -1] };
+      }
+    }
+    return undefined;
+  }
+
+  #fenced(error: unknown): unknown {
+    if (!(error instanceof PlanTakenError)) return error;
+    return new FencedError(
+      `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
+    );
+  }
+
+  #runner(path: string): PartitionRunner | undefined {
+    return this.stages.flat().find((r) => r.path === path);
+  }
+}
+
+/** Rows that a stage hands on to partition p of the next, from memory where all of it was computed here. */
+function handedOn(before: readonly Committed[], p: number): PartitionInput | undefined {
+  if (before.some((c) => c.entry === undefined)) return undefined;
+  return joinInputs(before.map((c) => c.own?.next[p] ?? decodeInput(c.entry!.next(p))));
+}
+
+function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {
+  const counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 0 };
+  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  for (const { entry } of committed.flat()) {
+    if (entry === undefined) continue;
+    for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry.header.counts[key] ?? 0;
+    for (const key of Object.keys(reads) as (keyof typeof reads)[]) reads[key] += entry.header.reads[key];
+  }
+  return { counts, reads };
+}

@@ -1,0 +1,212 @@
+/**
+ * The inputs of the embedded engine as micro-batches: rows of all sources, cut by `trigger`. Files always have rows until
+ * they are read; a stream may have none for now, so a batch that has rows waits for more no longer than `maxWait`, counted
+ * from when the first row that waits came.
+ *
+ * With several sources the next rows come from the source whose event time is furthest behind, so that their watermarks
+ * move together and little state waits.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { JobError } from '../errors.ts';
+import { furthestBehind } from '../plan/furthest-behind.ts';
+import { addPiece } from '../plan/input-cursor.ts';
+import type { Piece, Plan } from '../plan/plan.ts';
+import type { Gathered, Planner } from '../plan/planner.ts';
+import type { PartitionInput } from '../plan/rows.ts';
+import { SegmentBuilder } from '../plan/segment-builder.ts';
+import { fileRef } from '../source/file-blocks.ts';
+import type { InputRef, LookAt } from '../source/input-ref.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
+import { Bell } from '../util/bell.ts';
+import type { Clock } from '../util/clock.ts';
+import { gatheredFrom, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
+import type { SourceInput } from './source-input.ts';
+import { StreamSource, type StreamSpec } from './stream-source.ts';
+
+/** A stream that has nothing is asked again so often: time may move the watermark, too. */
+const IDLE_MS = 1000;
+
+/** Files, and objects in S3, by source name, in the order they are to be read. */
+export type InputFiles = ReadonlyMap<string, readonly InputRef[]>;
+
+/** Looks for new files every `pollMs`, for ever. */
+export interface Watch {
+  readonly pollMs: number;
+  readonly find: () => Promise<InputFiles>;
+}
+
+/** Streams by source name. */
+export type InputStreams = ReadonlyMap<string, StreamSpec>;
+
+export interface InputsOptions {
+  readonly files: InputFiles;
+  readonly streams?: InputStreams | undefined;
+  readonly watch?: Watch | undefined;
+  /** Finds out what is under a name now. Default: names are files. */
+  readonly lookAt?: LookAt | undefined;
+  readonly clock: Clock;
+  /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
+  readonly moved?: Moved | undefined;
+  /** Ends waiting for more. */
+  readonly stop?: AbortSignal | undefined;
+  /** Ends a reading that is under way, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Inputs {
+  readonly #job: PhysicalJob;
+  readonly #planner: Planner;
+  readonly #options: InputsOptions;
+  readonly #sources: readonly SourceInput[];
+  readonly #files: readonly SourceFiles[];
+  readonly #streams: readonly StreamSource[];
+  /** Rung when a stream has rows, or ends. */
+  readonly #bell = new Bell();
+
+  /** @throws {JobError} `UNKNOWN_SOURCE` */
+  constructor(job: PhysicalJob, planner: Planner, options: InputsOptions) {
+    const known = job.sources.map((s) => s.name);
+    const { streams = new Map<string, StreamSpec>() } = options;
+    for (const name of [...options.files.keys(), ...streams.keys()]) {
+      if (known.includes(name)) continue;
+      throw new JobError('UNKNOWN_SOURCE', `job ${job.name} has no source '${name}'; it has ${known.join(', ')}`);
+    }
+    this.#job = job;
+    this.#planner = planner;
+    this.#options = options;
+    const { files, moved, watch, lookAt = fileRef, signal } = options;
+    const following = watch !== undefined;
+    this.#files = job.sources.map(
+      ({ name, form }, index) =>
+        new SourceFiles({ index, name, form, planner, files: files.get(name) ?? [], moved, following, lookAt, signal }),
+    );
+    const { clock } = options;
+    const { maxRows, maxBytes } = job.trigger;
+    const bell = this.#bell;
+    this.#streams = job.sources.flatMap(({ name: source, form }, index) => {
+      const spec = streams.get(source);
+      if (spec === undefined) return [];
+      return new StreamSource({ index, source, form, spec, planner, clock, bell, maxRows, maxBytes });
+    });
+    this.#sources = [...this.#files.filter(({ name }) => !streams.has(name)), ...this.#streams];
+    for (const end of [options.stop, options.signal]) {
+      end?.addEventListener('abort', () => this.#stopReading(), { once: true });
+    }
+    if (options.stop?.aborted) this.#stopReading();
+  }
+
+  /** Bytes that are read, and of all that is known to be there: for progress. */
+  get progress(): { readBytes: number; totalBytes: number } {
+    let readBytes = 0;
+    let totalBytes = 0;
+    for (const source of this.#sources) {
+      readBytes += source.readBytes;
+      totalBytes += source.totalBytes;
+    }
+    return { readBytes, totalBytes };
+  }
+
+  /**
+   * Rows for the next micro-batch, at most `trigger.maxRows` or `maxBytes`; `undefined`: there are none now. Where a stream
+   * may have more, it is waited for, no longer than `trigger.maxWait`.
+   */
+  async gather(): Promise<Gathered | undefined> {
+    const { maxRows, maxBytes, maxWaitMs } = this.#job.trigger;
+    const { clock, signal } = this.#options;
+    const builder = new SegmentBuilder(this.#job, this.#planner.state.manifest.skips);
+    const pieces: Piece[] = [];
+    let bytes = 0;
+    let byReference = true;
+    let dueMs = clock.monotonic() + maxWaitMs;
+    while (builder.rows < maxRows && bytes < maxBytes) {
+      const { rings } = this.#bell;
+      const source = await this.#next(builder, builder.rows > 0);
+      for (const files of this.#files) for (const note of files.takeNotes()) addPiece(pieces, note);
+      if (source === undefined) {
+        if (!this.#isOpen()) break;
+        const leftMs = dueMs - clock.monotonic();
+        if (leftMs <= 0) break;
+        await this.#wait(rings, leftMs);
+        signal?.throwIfAborted();
+        continue;
+      }
+      // Counted from the first row that waits, so that rows that drip in do not hold each other up.
+      const { waitingSinceMs } = source;
+      if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
+      const taken = await source.take(builder, maxRows - builder.rows);
+      bytes += taken.bytes;
+      byReference &&= source.byReference;
+      // Answers to the requests of the batch before come first.
+      await turn();
+      signal?.throwIfAborted();
+      addPiece(pieces, taken.piece);
+    }
+    if (pieces.length === 0) return undefined;
+    return gatheredFrom(builder, pieces, byReference);
+  }
+
+  /** After {@link gather} gave nothing: whether there will never be more. */
+  get ended(): boolean {
+    return this.#options.watch === undefined && !this.#isOpen() && !this.rowsWait;
+  }
+
+  /** Rows that a stream has given and no batch has taken: they cannot be had again. */
+  get rowsWait(): boolean {
+    return this.#streams.some((stream) => stream.waitingSinceMs !== undefined);
+  }
+
+  /** By source that is a stream: what its rows are known by. */
+  get streamNames(): ReadonlyMap<string, string> {
+    return new Map([...(this.#options.streams ?? [])].map(([source, { name }]) => [source, name]));
+  }
+
+  /** After {@link gather} gave nothing: waits a while for more. */
+  async more(): Promise<void> {
+    const { watch } = this.#options;
+    const { rings } = this.#bell;
+    if (!this.rowsWait) await this.#wait(rings, watch?.pollMs ?? IDLE_MS);
+    if (watch === undefined) return;
+    const found = await watch.find();
+    for (const source of this.#files) source.add(found.get(source.name) ?? []);
+  }
+
+  /** The inputs of a planned batch whose rows are not stored, decoded again. @throws {InputError} @throws {JobError} */
+  replay(plan: Plan): Promise<PartitionInput[]> {
+    const { lookAt = fileRef, files } = this.#options;
+    return replayFiles(this.#job, plan, { lookAt, files, skips: this.#planner.state.manifest.skips });
+  }
+
+  /** Ends reading. */
+  async close(): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.close()));
+  }
+
+  #isOpen(): boolean {
+    return this.#streams.some((stream) => stream.isOpen);
+  }
+
+  #stopReading(): void {
+    for (const stream of this.#streams) stream.stop();
+    this.#bell.ring();
+  }
+
+  /** Until a stream has rows or ends, or the run is to stop; at most `ms`. */
+  async #wait(rings: number, ms: number): Promise<void> {
+    const timer = new AbortController();
+    this.#options.clock.sleep(ms, timer.signal).then(
+      () => this.#bell.ring(),
+      () => {},
+    );
+    await this.#bell.after(rings);
+    timer.abort();
+  }
+
+  /**
+   * The source to read from: of those that have rows, the one that is furthest behind in event time.
+   * @param begun a batch has rows: a source that cannot be read further fails with the next one
+   */
+  async #next(builder: SegmentBuilder, begun: boolean): Promise<SourceInput | undefined> {
+    const readable = begun ? this.#sources.filter((s) => !(s instanceof StreamSource && s.failed)) : this.#sources;
+    return furthestBehind(readable, this.#job, this.#planner, builder);
+  }
+}

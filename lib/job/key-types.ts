@@ -1,0 +1,93 @@
+/**
+ * Notices keys of another type than an operator has had. 1 and '1' are two keys: where an input, or a changed `keyBy`, gives
+ * numbers for what was text, each count splits in two without any error. Keys of several types may also be meant, so it is a
+ * warning, told once in the life of a job; job.json remembers the types. Null is like no value of another type, and says nothing.
+ *
+ * Best effort: what a killed run noted last may be lost, and is noted when such a key comes again.
+ */
+
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { PartitionInput } from '../plan/rows.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
+import { decodeKey, keyTypeCode, keyTypeWords } from '../stream/operators/key.ts';
+import { cutText } from '../util/text.ts';
+import { addKeyTypes, type JobFile } from './job-file.ts';
+
+/** Of an operator; more are not told apart by anyone. */
+const MAX_TYPES = 16;
+const SHOWN_CHARS = 60;
+
+interface Known {
+  readonly codes: Set<number>;
+  readonly words: string[];
+}
+
+export interface KeyTypesOptions {
+  readonly job: PhysicalJob;
+  readonly file: JobFile;
+  readonly store: ObjectStore;
+  readonly onTrouble: (what: string, error: unknown) => void;
+}
+
+export class KeyTypes {
+  readonly #options: KeyTypesOptions;
+  /** By stage and operator. */
+  readonly #known = new Map<string, Known>();
+
+  constructor(options: KeyTypesOptions) {
+    this.#options = options;
+    for (const [place, words] of Object.entries(options.file.keyTypes ?? {})) {
+      this.#known.set(place, { codes: new Set(), words: [...words] });
+    }
+  }
+
+  /** Looks at the keys of these rows; waits only where a type is new. Never rejects. */
+  async learn(inputs: readonly PartitionInput[]): Promise<void> {
+    const { job, store, onTrouble } = this.#options;
+    const come = new Map<string, string[]>();
+    for (const { edges } of inputs) {
+      for (const [edge, rows] of edges.entries()) {
+        const { stage, operator } = job.edges[edge]!;
+        if (rows === undefined || operator < 0) continue;
+        const place = `s${stage}/o${operator}`;
+        const fresh = this.#look(place, job.stages[stage]!.operators[operator]!.operator.name, rows.keys);
+        if (fresh.length > 0) come.set(place, [...(come.get(place) ?? []), ...fresh]);
+      }
+    }
+    if (come.size === 0) return;
+    try {
+      await addKeyTypes(store, job.name, Object.fromEntries(come));
+    } catch (error) {
+      onTrouble('the types of keys could not be noted, so that the next run may not notice another', error);
+    }
+  }
+
+  /** @returns types that are new */
+  #look(place: string, operator: string, keys: readonly string[]): string[] {
+    const known = this.#known.get(place) ?? { codes: new Set([0]), words: [] };
+    this.#known.set(place, known);
+    const { codes, words } = known;
+    const fresh: string[] = [];
+    let last = 0;
+    for (const key of keys) {
+      const code = keyTypeCode(key);
+      if (code === last || code === 0 || codes.has(code)) continue;
+      last = code;
+      codes.add(code);
+      const type = keyTypeWords(code);
+      if (words.includes(type) || words.length === MAX_TYPES) continue;
+      if (words.length > 0) this.#warn(operator, type, words, key);
+      words.push(type);
+      fresh.push(type);
+    }
+    return fresh;
+  }
+
+  #warn(operator: string, type: string, before: readonly string[], key: string): void {
+    const shown = cutText(JSON.stringify(decodeKey(key)), SHOWN_CHARS, '…');
+    this.#options.onTrouble(
+      `${operator} gets keys of another type`,
+      `${shown} is ${type}, and keys were ${before.join(' or ')} until now. 1 and "1" are two keys, each with a state of its own: if one is meant, let keyBy give one type, String(…) or Number(…). This is told once.`,
+    );
+  }
+}

@@ -1,0 +1,371 @@
+/**
+ * The planner: decides what each micro-batch is. It is a partition of its own, with plans for a log and one row a source
+ * object or message for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
+ */
+
+import { brokenChain, type Environment } from '../batch/partition-runner.ts';
+import { createOnce } from '../commit/create-once.ts';
+import { MisaError } from '../errors.ts';
+import { createEntry } from '../log/create.ts';
+import { mayConclude } from '../log/partition-log.ts';
+import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
+import { loadManifest } from '../manifest/manifest-store.ts';
+import { type PartitionPath, PLANNER } from '../object-store/names.ts';
+import { addressPrefix } from '../state/address.ts';
+import { PartitionState } from '../state/partition-state.ts';
+import { MissingSstError, noCost } from '../state/sst-reads.ts';
+import { decodeKey } from '../stream/operators/key.ts';
+import { greatest } from '../util/numbers.ts';
+import { unpackValue } from '../util/pack.ts';
+import { compareUtf8 } from '../util/utf8-order.ts';
+import { flushedTo, later } from './flushed.ts';
+import { decodePlan, encodePlan, type Piece, type Plan, type PlanCounts, type StoredPlan } from './plan.ts';
+import {
+  forgottenMs,
+  lastObjectKey,
+  OBJECTS_TABLE,
+  objectKey,
+  PLANNER_TABLES,
+  type PlannedObject,
+  PlannerLog,
+  PROGRESS_KEY,
+  PROGRESS_TABLE,
+  type Progress,
+  planChanges,
+  progressOf,
+} from './planner-log.ts';
+import type { PartitionInput } from './rows.ts';
+import { type EncodedSegment, encodeSegment } from './segment.ts';
+import { advance, nextWatermark } from './watermark.ts';
+
+/** Memory for planned objects; beyond it they are read from SSTs. */
+const STATE_BYTES = 16 << 20;
+
+/** Rows that wait for a plan. */
+export interface Gathered {
+  readonly kind: 'data' | 'empty' | 'flush';
+  readonly pieces: readonly Piece[];
+  readonly counts: PlanCounts;
+  /** Greatest event time by watermark generator. */
+  readonly seen: ReadonlyMap<string, number>;
+  readonly inputs: readonly PartitionInput[];
+  /** The pieces can be read again where they are, so that no segment is stored. */
+  readonly byReference: boolean;
+  /** See {@link Plan.listed}: of places whose listing was read on. */
+  readonly listed?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A plan that is being made: known, and durable when `durable` settles. */
+export interface Planned {
+  readonly stored: StoredPlan;
+  /** `null`: the plan has no rows, or names them by reference. */
+  readonly segment: EncodedSegment | null;
+  /** Rejects with a `PlanTakenError` when another planner was first. */
+  readonly durable: Promise<void>;
+}
+
+/** Another planner has made this plan: what was gathered must be gathered again, after that plan. */
+export class PlanTakenError extends MisaError {
+  readonly n: number;
+
+  constructor(n: number) {
+    super('PLAN_TAKEN', `another process has made plan ${n}`, { retryable: true });
+    this.n = n;
+  }
+}
+
+/** The last plan is a flush that not every partition has committed: how far it closed is not known yet. */
+export class FlushUnderWayError extends MisaError {
+  constructor(n: number) {
+    super(
+      'FLUSH_UNDER_WAY',
+      `batch ${n} closes all windows, and not every partition has committed it: what comes next is planned when it is known how far it closed`,
+      { retryable: true },
+    );
+  }
+}
+
+export class Planner {
+  readonly state: PartitionState;
+  readonly log: PlannerLog;
+  readonly #env: Environment;
+  #progress: Progress | undefined;
+  #overtaken = false;
+  /** How far the flush `n`, the last plan, has closed. */
+  #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
+
+  constructor(env: Environment) {
+    const { store, names, cache, trace } = env;
+    this.#env = env;
+    this.log = new PlannerLog(store, names);
+    this.state = new PartitionState({
+      store,
+      names,
+      path: PLANNER,
+      cache,
+      kinds: PLANNER_TABLES,
+      rowBytes: STATE_BYTES,
+      onTrouble: (what, error) => trace.trouble?.(what, error),
+    });
+  }
+
+  /** Number of the last plan. */
+  get position(): number {
+    return this.state.position;
+  }
+
+  get progress(): Progress | undefined {
+    return this.#progress;
+  }
+
+  /** Why nothing is planned any more; `null`: it is not halted, as far as is known here. */
+  get halted(): Halt | null {
+    const { halted } = this.state.manifest;
+    return halted !== null && halted.n > this.position ? halted : null;
+  }
+
+  /** The watermark that the next batch would use now; `null`: none yet. */
+  watermark(nowMs: number): number | null {
+    const { job } = this.#env;
+    const { inputs = {}, watermark = null } = this.#progress ?? {};
+    return later(nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs), this.#closedTo());
+  }
+
+  /** The event time up to which all is closed already; `null`: none is. */
+  get reached(): number | null {
+    return later(this.#progress?.watermark ?? null, this.#closedTo());
+  }
+
+  /**
+   * After a flush: learns how far it closed, without which nothing can be planned behind it.
+   * @returns false: not every partition has committed it yet
+   */
+  async learnFlush(): Promise<boolean> {
+    if (this.#progress?.kind !== 'flush') return true;
+    const n = this.position;
+    if (this.#flush?.n === n) return true;
+    const closedTo = await flushedTo(this.#env, n);
+    if (closedTo === undefined) return false;
+    this.#flush = { n, closedTo };
+    return true;
+  }
+
+  /** Reads plans until there are no more: after a start, and after a plan was taken by another. */
+  async open(): Promise<void> {
+    do {
+      await this.#catchUp();
+      this.#overtaken = false;
+      this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
+      // Reading may have shown that others have planned on meanwhile.
+    } while (this.#overtaken);
+  }
+
+  async #catchUp(): Promise<void> {
+    const { retentionMs } = this.#env;
+    for (;;) {
+      const loaded = await this.#reload();
+      let answeredMs = loaded.dateMs;
+      for (;;) {
+        const from = this.state.position + 1;
+        const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
+        answeredMs = greatest(
+          reads.map((read) => read.dateMs),
+          answeredMs,
+        );
+        // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
+        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
+        let found = 0;
+        for (const { stored } of reads) {
+          if (stored === undefined) break;
+          if (stored.plan.n === this.state.position + 1) this.#adopt(stored);
+          found++;
+        }
+        if (found < reads.length) break;
+      }
+      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) return;
+    }
+  }
+
+  /** Takes a newer manifest. One that has folded plans which are not known here shows that another planner is at work. */
+  adopt(loaded: LoadedManifest): void {
+    if (!this.state.adopt(loaded)) return;
+    this.#progress = undefined;
+    this.#overtaken = true;
+  }
+
+  /** How far a source object or a message is planned; `undefined`: not at all, or it is forgotten. */
+  async planned(source: string, name: string): Promise<PlannedObject | undefined> {
+    // What is gone is there as a tombstone.
+    const row = ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
+    if (row === undefined) return undefined;
+    // ⚑ log-time: what a compaction has left out was forgotten before, here.
+    return (forgottenMs(row) ?? Number.POSITIVE_INFINITY) <= this.#nextMs() ? undefined : row;
+  }
+
+  /**
+   * How far objects of a source are planned, by name.
+   * @param first @param last names, both included; default: all
+   */
+  async plannedObjects(source: string, first = '', last?: string): Promise<Map<string, PlannedObject>> {
+    const prefix = addressPrefix(OBJECTS_TABLE, 'keyed', 0);
+    const from = objectKey(source, first);
+    const to = last === undefined ? lastObjectKey(source) : objectKey(source, last);
+    const rows = await this.#pinned(async () => {
+      const found = new Map<string, PlannedObject>();
+      for (const { key, value } of await this.state.reads.scan(prefix + from, `${prefix}${to}\0`, noCost())) {
+        found.set(key.slice(prefix.length), unpackValue(value!) as PlannedObject);
+      }
+      for (const { table, key, row } of this.state.overlay.all()) {
+        if (table !== OBJECTS_TABLE || key < from || key > to) continue;
+        if (row === null || row === undefined) found.delete(key);
+        else found.set(key, row as PlannedObject);
+      }
+      return found;
+    });
+    return new Map([...rows].map(([key, planned]) => [(decodeKey(key) as [string, string])[1], planned]));
+  }
+
+  /**
+   * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
+   * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
+   * @throws {FlushUnderWayError} the last plan is a flush, and {@link learnFlush} has not learned of it
+   */
+  plan(gathered: Gathered): Planned {
+    // ⚑ planner-overtaken
+    if (this.#overtaken) throw new PlanTakenError(this.state.position);
+    const { job, store, names, clock, random, trace } = this.#env;
+    const n = this.state.position + 1;
+    if (this.#progress?.kind === 'flush' && this.#flush?.n !== n - 1) throw new FlushUnderWayError(n - 1);
+    const closedTo = this.#closedTo();
+    const nowMs = this.#nextMs();
+    const segment = gathered.byReference || gathered.counts.rows === 0 ? null : encodeSegment(gathered.inputs);
+    const stored = encodePlan({
+      n,
+      kind: gathered.kind,
+      pieces: gathered.pieces,
+      segment: segment?.hash ?? null,
+      counts: gathered.counts,
+      inputs: advance(job.watermarks, this.#progress?.inputs ?? {}, gathered.seen, nowMs),
+      watermark: this.watermark(nowMs),
+      previousWatermark: this.#progress?.watermark ?? null,
+      ...(closedTo === null ? {} : { closedTo }),
+      ...listedBy(this.#progress?.listed, gathered.listed),
+      processingTime: nowMs,
+      headHash: job.headHash,
+      previousHash: this.state.hash,
+      attempt: random.id(),
+    });
+    const startMs = clock.monotonic();
+    const makePlan = async (): Promise<void> => {
+      const name = this.log.nameOf(n);
+      // ⚑ segment-first: a plan that names a segment nobody has stored could never run.
+      if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);
+      const creation = await createEntry(store, clock, name, stored.bytes, (found) => {
+        return decodePlan(found, name, n).plan.attempt === stored.plan.attempt;
+      });
+      trace.span({ lane: 'plan', path: PLANNER, n, startMs, endMs: clock.monotonic() });
+      if (creation.outcome !== 'created') throw new PlanTakenError(n);
+      await this.#confirm(n, creation.dateMs);
+      // ⚑ planner-overtaken: it is ours, but others have planned on from it, and this environment's commit side has folded that meanwhile.
+      if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);
+      this.#adopt(stored);
+      // A plan by reference is folded with the next, since its batch may fail, and then it is taken back.
+      if (!gathered.byReference) this.#env.committer.committed(PLANNER, n);
+      else if (n > 1) this.#env.committer.committed(PLANNER, n - 1);
+    };
+    return { stored, segment, durable: makePlan() };
+  }
+
+  /** ⚑ fresh-manifest: a created plan counts only under one; else plan n may be an old one, collected and made again. */
+  async #confirm(n: number, dateMs: number): Promise<void> {
+    if (mayConclude(dateMs, this.state.pinned.dateMs, this.#env.retentionMs)) return;
+    const loaded = await this.#reload();
+    if (loaded.manifest.through >= n) throw new PlanTakenError(n);
+  }
+
+  /**
+   * Takes back the last plan, whose batch failed, so that its rows are planned again: by a corrected job, from corrected files.
+   * Only for whoever made it, when nobody else may be running it, its attempts have ended, and the commit side is closed.
+   * @returns false: a partition has committed it, or it is folded: it stays
+   */
+  async takeBack(n: number, paths: readonly PartitionPath[]): Promise<boolean> {
+    const { store, names } = this.#env;
+    if (n !== this.position) return false;
+    const { manifest } = await loadManifest(store, names.manifest(PLANNER));
+    if (manifest.through >= n || (await this.log.readPlan(n + 1)).stored !== undefined) return false;
+    for (const path of paths) {
+      const loaded = await loadManifest(store, names.manifest(path));
+      if (loaded.manifest.through >= n || (await store.get(names.log(path, n))).found) return false;
+    }
+    await store.delete([this.log.nameOf(n)]);
+    return true;
+  }
+
+  /** The time of the next plan, if it were made now: never before that of the last. */
+  #nextMs(): number {
+    return Math.max(this.#env.clock.now(), this.#progress?.processingTime ?? 0);
+  }
+
+  #closedTo(): number | null {
+    const known = this.#flush?.n === this.position ? this.#flush.closedTo : null;
+    return later(this.#progress?.closedTo ?? null, known);
+  }
+
+  #adopt(stored: StoredPlan): void {
+    const { plan, hash } = stored;
+    if (plan.previousHash !== this.state.hash) {
+      throw brokenChain(this.log.nameOf(plan.n), plan.n);
+    }
+    this.state.adoptEntry(plan.n, hash, planChanges(plan));
+    this.#progress = progressOf(plan);
+  }
+
+  async #reload(): Promise<LoadedManifest> {
+    const { store, names } = this.#env;
+    const loaded = await loadManifest(store, names.manifest(PLANNER));
+    this.adopt(loaded);
+    return loaded;
+  }
+
+  #read(table: number, key: string): Promise<unknown> {
+    return this.#pinned(async () => {
+      const view = this.state.begin().tables(
+        [
+          { name: 'a', kind: 'keyed' },
+          { name: 'b', kind: 'keyed' },
+        ],
+        0,
+      )[table]!;
+      await view.load([key]);
+      return view.get(key, 0);
+    });
+  }
+
+  /** Reads under one manifest, and under a newer one where that has dropped what is to be read. */
+  async #pinned<T>(read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const { version } = this.state.manifest;
+      try {
+        return await this.state.pinnedFor(read);
+      } catch (error) {
+        if (!(error instanceof MissingSstError)) throw error;
+        // Under a cached manifest: a newer one has dropped that SST. Under a fresh one: corruption.
+        if (this.state.manifest.version === version) await this.#reload();
+        if (this.state.manifest.version === version) throw error;
+      }
+    }
+  }
+}
+
+/** Listings are read on, never back. */
+function listedBy(
+  before: Plan['listed'],
+  now: Plan['listed'],
+): { readonly listed: NonNullable<Plan['listed']> } | Record<never, never> {
+  if (before === undefined && now === undefined) return {};
+  const listed = { ...before };
+  for (const [place, key] of Object.entries(now ?? {})) {
+    if (compareUtf8(key, listed[place] ?? '') > 0) listed[place] = key;
+  }
+  return { listed };
+}

@@ -1,0 +1,195 @@
+/**
+ * Takes decoded input rows through the stateless head and gathers what comes out by partition: the input of one
+ * micro-batch. Bad rows are set aside with their reason, or stop the job (`onBadRow`); so are rows that a function of the user
+ * refuses (`onError`). Whatever a row had emitted by then is taken back.
+ */
+
+import { failureText, userFunctionError } from '../batch/failed-row.ts';
+import { shownRow } from '../batch/shown-row.ts';
+import { InputError } from '../errors.ts';
+import type { Skip } from '../manifest/manifest.ts';
+import { givenRow } from '../source/given-row.ts';
+import { BadRecord } from '../source/text-format.ts';
+import type { HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
+import { changesArguments } from '../stream/operators/calls.ts';
+import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
+import { partitionOf } from '../util/hash.ts';
+import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
+
+/** A source object whose rows are being added. */
+export interface OpenObject {
+  /** Index of the source in the job. */
+  readonly source: number;
+  readonly name: string;
+}
+
+export class SegmentBuilder implements HeadCollector {
+  readonly #job: PhysicalJob;
+  readonly #edges: (EdgeRows | undefined)[][];
+  readonly #skips: readonly Skip[];
+  readonly #quarantined: QuarantinedRow[] = [];
+  readonly #objects: string[] = [];
+  /** Rows added, and those of them that left no trace. */
+  rows = 0;
+  dropped = 0;
+
+  #object: OpenObject | undefined;
+  #emitted: EdgeRows[] = [];
+  #primary = true;
+  /** Greatest event time by watermark generator: of the rows that were taken, and of the row being added. */
+  readonly #seen: Float64Array;
+  readonly #seenInRow: Float64Array;
+
+  /** @param skips rows to be set aside by hand, however often they are read */
+  constructor(job: PhysicalJob, skips: readonly Skip[] = []) {
+    this.#job = job;
+    this.#skips = skips.filter((skip) => skip.line !== undefined);
+    this.#edges = Array.from({ length: job.partitions }, () => []);
+    this.#seen = new Float64Array(job.watermarks.length).fill(Number.NEGATIVE_INFINITY);
+    this.#seenInRow = this.#seen.slice();
+  }
+
+  /** Greatest event time by watermark generator id; of those that saw a row. */
+  get seen(): ReadonlyMap<string, number> {
+    const seen = new Map<string, number>();
+    for (const [i, { id }] of this.#job.watermarks.entries()) {
+      if (this.#seen[i] !== Number.NEGATIVE_INFINITY) seen.set(id, this.#seen[i]!);
+    }
+    return seen;
+  }
+
+  get quarantined(): number {
+    return this.#quarantined.length;
+  }
+
+  /** Rows that follow come from this object. */
+  open(object: OpenObject): void {
+    if (this.#object?.name === object.name && this.#object.source === object.source) return;
+    this.#object = object;
+    this.#objects.push(object.name);
+  }
+
+  /**
+   * Adds one row.
+   * @param line where it stands in the object, from 1
+   * @throws {UserFunctionError} @throws {InputError} `BAD_ROW` with `onBadRow: 'fail'`
+   */
+  add(row: unknown, line: number): void {
+    const source = this.#job.sources[this.#object!.source]!;
+    this.rows++;
+    this.#primary = true;
+    this.#seenInRow.fill(Number.NEGATIVE_INFINITY);
+    this.#emitted.length = 0;
+    try {
+      source.push(row, this);
+    } catch (error) {
+      this.#undo();
+      if (error instanceof BadRow) this.bad(line, error.message, row);
+      else if (error instanceof OperatorFailure) this.#refused(line, error, row);
+      else throw error;
+      return;
+    }
+    if (this.#primary) this.dropped++;
+    // Only now: a row that was refused has moved no watermark.
+    for (let i = 0; i < this.#seen.length; i++) {
+      if (this.#seenInRow[i]! > this.#seen[i]!) this.#seen[i] = this.#seenInRow[i]!;
+    }
+  }
+
+  /** Sets a row aside that could not be decoded or used; it counts as a row only if it was added. */
+  bad(line: number, reason: string, row: unknown): void {
+    const object = this.#object!;
+    const { name: source } = this.#job.sources[object.source]!;
+    const text = shownRow(row).toWellFormed();
+    if (this.#skipped(source, line, text)) return;
+    if (this.#job.onBadRow === 'fail') {
+      throw new InputError(
+        'BAD_ROW',
+        `${object.name}, line ${line}: ${reason}. Repair the row, or let bad rows be set aside with onBadRow: 'quarantine', or this one: misa resume ${this.#job.name} --skip-row. The row: ${text}`,
+        object.name,
+        { failed: { source, object: object.name, line, text, message: reason } },
+      );
+    }
+    this.#quarantined.push({ source, object: object.name, line, reason: reason.toWellFormed(), text });
+  }
+
+  /** Sets a row aside that a person has said to skip. @returns whether it is one */
+  #skipped(source: string, line: number, text: string): boolean {
+    const { name: object } = this.#object!;
+    const skip = this.#skips.find(
+      (s) => s.line === line && s.source === source && s.object === object && s.text === text,
+    );
+    if (skip === undefined) return false;
+    const operator = skip.operator === undefined ? {} : { operator: skip.operator };
+    this.#quarantined.push({ source, object, line, ...operator, reason: skip.reason, text });
+    return true;
+  }
+
+  /** Sets a row aside on which a function of the user threw, or fails. */
+  #refused(line: number, failure: OperatorFailure, row: unknown): void {
+    const { source: index, name: object } = this.#object!;
+    const { name: source } = this.#job.sources[index]!;
+    const { operator } = failure;
+    const text = shownRow(row);
+    const message = failureText(failure);
+    if (this.#skipped(source, line, text)) return;
+    if (this.#job.onError === 'fail' || changesArguments(failure.cause)) {
+      throw userFunctionError(this.#job.name, failure, row, { operator, source, object, line, text, message });
+    }
+    this.#quarantined.push({ source, object, line, operator, reason: `${operator}: ${message}`, text });
+  }
+
+  /** As {@link add}, for a row that no decoder of ours has made. */
+  addGiven(row: unknown, line: number): void {
+    const taken = givenRow(row, this.#job.sources[this.#object!.source]!.form);
+    if (taken instanceof BadRecord) this.undecodable(line, taken.reason, shownRow(row));
+    else this.add(taken, line);
+  }
+
+  /** As {@link bad}, for a row that never got as far as {@link add}. */
+  undecodable(line: number, reason: string, text: string): void {
+    this.rows++;
+    this.bad(line, reason, text);
+  }
+
+  toEdge(edge: number, key: string, time: number, row: unknown): void {
+    const { partitions } = this.#job;
+    const partition = key === '' ? (this.rows - 1) % partitions : partitionOf(key, partitions);
+    const to = edgeRowsIn(this.#edges[partition]!, edge, true);
+    to.keys.push(key);
+    to.times.push(time);
+    to.rows.push(row);
+    to.primary!.push(this.#primary);
+    to.pieces!.push(this.#objects.length - 1);
+    this.#primary = false;
+    this.#emitted.push(to);
+  }
+
+  toOutput(): void {
+    throw new Error('the head sends results over an edge');
+  }
+
+  observe(watermark: number, time: number): void {
+    if (time > this.#seenInRow[watermark]!) this.#seenInRow[watermark] = time;
+  }
+
+  /** The inputs of all partitions; quarantined rows go to partition 0. */
+  finish(): PartitionInput[] {
+    return this.#edges.map((edges, p) => ({
+      edges,
+      quarantined: p === 0 ? this.#quarantined : [],
+      objects: this.#objects,
+    }));
+  }
+
+  /** Takes back what the row that failed had emitted already. */
+  #undo(): void {
+    for (const to of this.#emitted) {
+      to.keys.pop();
+      to.times.pop();
+      to.rows.pop();
+      to.primary!.pop();
+      to.pieces!.pop();
+    }
+  }
+}

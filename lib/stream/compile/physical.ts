@@ -1,0 +1,112 @@
+/**
+ * A job as the engine runs it: a stateless head that every input row goes through once, edges that carry keyed rows to
+ * stages, the stateful operators of each stage, and named outputs. `job()` builds this from the pipeline; the engine knows
+ * nothing of builders.
+ */
+import type { InputForm } from '../../source/input-form.ts';
+import type { Operator } from '../operators/operator.ts';
+
+/** Where rows go when they leave the head or an operator. */
+export interface Collector {
+  /** A row for the operators behind edge `edge`; `key` encoded. */
+  toEdge(edge: number, key: string, time: number, row: unknown): void;
+  /** A result. */
+  toOutput(output: number, row: unknown): void;
+}
+
+export interface HeadCollector extends Collector {
+  /** The event time of a row that reached watermark generator `watermark`. */
+  observe(watermark: number, time: number): void;
+}
+
+/** A compiled chain of stateless operators that ends in a collector. */
+export type Push<C extends Collector = Collector> = (row: unknown, time: number, to: C) => void;
+
+export interface PhysicalSource {
+  readonly name: string;
+  /** What the job says of the form of its input. */
+  readonly form?: InputForm | undefined;
+  /**
+   * Takes one decoded input row through schema, event time and the stateless operators.
+   * @throws {BadRow} the row cannot be used @throws {OperatorFailure} a function of the user threw
+   */
+  readonly push: (row: unknown, to: HeadCollector) => void;
+  /** Generators that rows of this source may feed. */
+  readonly watermarks: readonly number[];
+}
+
+export interface WatermarkSpec {
+  /** Stable name: part of the plans. */
+  readonly id: string;
+  readonly delayMs: number;
+  readonly idleAfterMs: number | undefined;
+}
+
+/** Carries rows to one input port of one operator, or (in stage 0 only) unkeyed rows straight to an output. */
+export interface Edge {
+  /** Stage whose operators read it. */
+  readonly stage: number;
+  /** Index into that stage's operators, -1: rows are results of {@link output}. */
+  readonly operator: number;
+  readonly port: number;
+  readonly output: number;
+  /** Where its rows come from: the head, or the operators of this stage. */
+  readonly from: 'head' | number;
+  /** This edge's watermark, given the job's: rows at or before it are late. `-Infinity` where the stream has none. */
+  readonly watermark: (jobWatermark: number) => number;
+}
+
+export interface OperatorNode {
+  readonly operator: Operator;
+  /** Edge of each input port; several edges may feed one port (a union). */
+  readonly inputs: readonly (readonly number[])[];
+  /** What happens to emitted rows, by output port. */
+  readonly emit: readonly Push[];
+  /** This operator's input watermark, given the job's. */
+  readonly watermark: (jobWatermark: number) => number;
+}
+
+export interface OutputSpec {
+  readonly name: string;
+  /** `append`: rows once; `update`: changed rows; `table`: the whole table after each batch (mode complete). */
+  readonly kind: 'append' | 'update' | 'table';
+  /** The stage whose batches give its rows. */
+  readonly stage: number;
+  /** Of a table's rows, in every mode: what is known of their columns. `undefined`: rows of no table. */
+  readonly rows?: TableRows | undefined;
+}
+
+export interface TableRows {
+  /** Columns that tell rows apart; empty: a function of the user makes the rows. */
+  readonly key: readonly string[];
+  /** Columns that hold whole numbers, whatever the rows. */
+  readonly whole: readonly string[];
+}
+
+export interface PhysicalJob {
+  readonly name: string;
+  readonly mode: 'append' | 'update' | 'complete';
+  readonly partitions: number;
+  readonly trigger: { readonly maxRows: number; readonly maxBytes: number; readonly maxWaitMs: number };
+  readonly commit: { readonly mode: 'async' | 'sync'; readonly maxLag: number };
+  readonly preload: 'off' | 'metadata' | 'keys';
+  readonly state: { readonly ttlMs: number | undefined; readonly cacheBytes: number };
+  /** `undefined`: kept for ever. */
+  readonly results: { readonly retentionMs: number | undefined };
+  readonly watermarkPolicy: 'min' | 'max';
+  readonly noDataBatches: boolean;
+  readonly onBadRow: 'quarantine' | 'fail';
+  readonly onError: 'fail' | 'quarantine';
+  readonly sources: readonly PhysicalSource[];
+  readonly watermarks: readonly WatermarkSpec[];
+  readonly edges: readonly Edge[];
+  /** At least one; a job without stateful operators has one stage without operators. */
+  readonly stages: readonly { readonly operators: readonly OperatorNode[] }[];
+  readonly outputs: readonly OutputSpec[];
+  /** One output given as a stream, not by name: results are rows, not rows by output name. */
+  readonly single: boolean;
+  /** Hash of the head's code (all user functions before the first stateful operator, and source options). */
+  readonly headHash: string;
+  /** State layout, one line an operator and table; a job with another layout cannot go on from this state. */
+  readonly layout: readonly string[];
+}

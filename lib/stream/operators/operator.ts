@@ -1,0 +1,169 @@
+/**
+ * The contract between stateful operators and the engine. An operator is a pure function of (its tables, the rows of one
+ * micro-batch, the batch's watermarks); it keeps nothing between batches but what it puts into tables, so that a batch can
+ * run again anywhere. The engine gives each partition its own tables and runs batches in order.
+ *
+ * Hot path: `load` answers `undefined` when all rows are in memory, so that an operator need not await; then `get` and
+ * `put` are plain map accesses.
+ */
+
+/** Encoded keys and rows of one micro-batch on one edge, by column: `keys[i]`, `times[i]` and `rows[i]` belong together. */
+export interface RowBatch {
+  /** Encoded keys (`stream/operators/key.ts`); `''` on an edge without key. */
+  readonly keys: string[];
+  /** Event times, epoch ms; `NaN` where the stream has none. */
+  readonly times: number[];
+  readonly rows: unknown[];
+  /**
+   * Whether row i stands for its input row in the counts (an input row that became several is counted once, by its first).
+   * `undefined`: no row does (edges between stages).
+   */
+  readonly primary: boolean[] | undefined;
+  /** What comes at or before this event time is late on this edge; `-Infinity` before the first watermark. */
+  readonly late: number;
+  /** Name of the object row i came from, for error messages. */
+  origin(i: number): string | undefined;
+}
+
+export interface ScannedRow<Row> {
+  readonly time: number;
+  readonly key: string;
+  readonly row: Row;
+}
+
+/**
+ * One named state of an operator, as one batch sees it: what earlier batches left, and this batch's own changes.
+ * A `keyed` table is addressed by key alone (`time` is 0); in a `timed` table a row's address is (time, key), and ranges
+ * of time can be scanned: windows by their end, timers by when they are due.
+ *
+ * Rows are plain data and copy-on-write: never change what `get` gave; `put` a new one. What was put belongs to the table.
+ */
+export interface Table<Row = unknown> {
+  /**
+   * Brings the rows of these addresses near (`times[i]` with `keys[i]`; a keyed table takes `times` undefined). Must be
+   * called before `get`. Duplicates are fine. `undefined`: everything is here already.
+   */
+  load(keys: readonly string[], times?: readonly number[] | undefined): Promise<void> | undefined;
+  /** The row, or `undefined` if there is none. Only for addresses that were loaded. */
+  get(key: string, time: number): Row | undefined;
+  put(key: string, time: number, row: Row): void;
+  delete(key: string, time: number): void;
+  /** Rows with `after < time ≤ upTo`, sorted by time, then key; this batch's changes included. `±Infinity` allowed. */
+  scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[];
+  /** Another way to the same rows, where they are so many numbers each. Left out: there is none. */
+  readonly numbers?: NumberColumns | undefined;
+}
+
+/**
+ * Rows of a table as columns of numbers, {@link TableSpec.width} each. An address gets a number when it is first touched, 0, 1, …;
+ * the row of address i stands at i × width. No objects are made, and an address is looked up once.
+ */
+export interface NumberColumns {
+  readonly width: number;
+  /** Addresses that are touched so far. */
+  readonly count: number;
+  touch(key: string, time: number): number;
+  /**
+   * Copies the rows of all touched addresses, which were loaded.
+   * @param to room for `count` rows
+   * @returns by address whether there is no row yet (nothing is copied then); `undefined`: some row is not just numbers
+   */
+  copyTo(to: Float64Array): Uint8Array | undefined;
+  /** Puts the rows of all touched addresses. The array belongs to the table. */
+  keep(numbers: Float64Array): void;
+}
+
+export interface TableSpec {
+  /** Unique within the operator; part of the job's state layout. */
+  readonly name: string;
+  readonly kind: 'keyed' | 'timed';
+  /** Rows are arrays of so many numbers, mostly. Left out: they are not. */
+  readonly width?: number | undefined;
+}
+
+/** What becomes of an input row; each `primary` row is counted exactly once (default: applied). */
+export interface RowFates {
+  late(count: number): void;
+  skipped(count: number): void;
+}
+
+export interface OperatorContext {
+  /** Number of the micro-batch. */
+  readonly n: number;
+  /** State that ends at or before this is final now; `-Infinity` before there is a watermark, `Infinity` in a flush. */
+  readonly evict: number;
+  /** `evict` of the batch before: whatever ended at or before it is gone already, so scans start there. */
+  readonly previousEvict: number;
+  /** The plan's processing time, epoch ms. */
+  readonly processingTime: number;
+  readonly mode: 'append' | 'update' | 'complete';
+  /** By the order of {@link Operator.tables}. */
+  readonly tables: readonly Table[];
+  readonly fates: RowFates;
+  /**
+   * State up to this time was made final and forgotten (windows by their end, timers by when they were due): where a flush
+   * did it, the watermark moves there.
+   */
+  closed(time: number): void;
+  /**
+   * Sends a row on.
+   * @param port 0: the main output; others as the operator says
+   * @param time event time, `NaN`: none
+   * @param of where it comes of one input row alone: that row, by its index in its batch
+   * @returns false: a function behind the operator refused it; it is set aside, and nothing of it went on
+   */
+  emit(port: number, row: unknown, time: number, of?: RowBatch, index?: number): boolean;
+  /**
+   * Sets aside what a function of the user refused: row `failure.index` of `of`; without `of`, what belongs to no one row (a
+   * window's result), told by `failure.row`. The operator has seen to it that it leaves no trace in its tables.
+   * @throws {OperatorFailure} such rows fail the batch
+   */
+  refuse(failure: OperatorFailure, of?: RowBatch): void;
+  /** Whether `refuse` may return at all. */
+  readonly mayRefuse: boolean;
+}
+
+/** What a batch will read, for preloading: rows by address, or ranges of time in timed tables. */
+export interface ReadPlan {
+  /** Index into {@link Operator.tables}. */
+  readonly table: number;
+  readonly keys: readonly string[];
+  /** As in {@link Table.load}. */
+  readonly times?: readonly number[] | undefined;
+}
+
+export interface Operator {
+  /** Unique within the job, stable between versions of it; shown in errors. */
+  readonly name: string;
+  readonly tables: readonly TableSpec[];
+  /** Number of input ports and of output ports. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** The watermark of what it emits, given the one it has got: monotone, never greater. */
+  outputWatermark(watermark: number): number;
+  /**
+   * Addresses that `run` would load for these rows: asked ahead of the batch, to preload them. May name too many, and the
+   * same twice; scans are known from the watermarks. Left out: nothing is known ahead.
+   */
+  reads?(inputs: readonly RowBatch[]): readonly ReadPlan[];
+  /** @param inputs one batch a port; empty ones too */
+  run(inputs: readonly RowBatch[], context: OperatorContext): Promise<void> | void;
+}
+
+/** A function of the user threw inside an operator or the stateless head; the engine adds job and source object. */
+export class OperatorFailure extends Error {
+  readonly operator: string;
+  readonly row: unknown;
+  /** Index of the row in its {@link RowBatch}, or -1. */
+  readonly index: number;
+
+  constructor(operator: string, row: unknown, index: number, cause: unknown) {
+    super(`${operator}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.operator = operator;
+    this.row = row;
+    this.index = index;
+  }
+}
+
+/** A row that cannot be used (schema, event time, key); the engine quarantines it or fails, by `onBadRow`. */
+export class BadRow extends Error {}
