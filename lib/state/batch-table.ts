@@ -3,6 +3,7 @@
  * number in the order of their first touch; what is changed is kept at that index. Nothing of the partition's is changed
  * before the batch is durable, so an attempt that is discarded leaves no trace.
  */
+import type { KeyColumn } from '../columns/key-column.ts';
 import { writeNumbers, writeRow } from '../log/changes.ts';
 import type { NumberColumns, ScannedRow, Table } from '../stream/operators/operator.ts';
 import type { ByteWriter } from '../util/bytes.ts';
@@ -49,7 +50,9 @@ export class BatchTable implements Table, NumberColumns {
     return this.#keys.length;
   }
 
-  load(keys: readonly string[], times?: readonly number[]): Promise<void> | undefined {
+  /** Without arguments: all that is touched. */
+  load(keys?: readonly string[], times?: readonly number[]): Promise<void> | undefined {
+    if (keys === undefined) return this.#reads.load(this.table, this.#keys, this.#times);
     return this.#reads.load(this.table, keys, times);
   }
 
@@ -63,11 +66,11 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   put(key: string, time: number, row: unknown): void {
-    this.#change(this.touch(key, time), row);
+    this.#change(this.touchText(key, time), row);
   }
 
   delete(key: string, time: number): void {
-    this.#change(this.touch(key, time), DELETED);
+    this.#change(this.touchText(key, time), DELETED);
   }
 
   scan(after: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
@@ -77,7 +80,11 @@ export class BatchTable implements Table, NumberColumns {
     return stored.then((rows) => this.#withChanges(after, upTo, rows));
   }
 
-  touch(key: string, time: number): number {
+  touch(keys: KeyColumn, i: number, time: number): number {
+    return this.touchText(keys.text(i), time);
+  }
+
+  touchText(key: string, time: number): number {
     const rows = this.#rows;
     if (this.#apart !== undefined || !this.#memory.own(this.#reads)) return this.#touchApart(key, time);
     const id = rows.intern(time, key);

@@ -144,7 +144,7 @@ async function addNumbers(
   model: Model,
 ): Promise<void> {
   const columns = table.numbers!;
-  const at = additions.map(({ key, time }) => columns.touch(key, time));
+  const at = additions.map(({ key, time }) => columns.touchText(key, time));
   await table.load(
     additions.map(({ key }) => key),
     additions.map(({ time }) => time),

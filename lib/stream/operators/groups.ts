@@ -34,7 +34,7 @@ export class Groups {
 
   /** Puts row `index` of the batch into the group. */
   add(index: number, key: string, end: number): void {
-    const group = this.columns === undefined ? this.#find(key, end) : this.columns.touch(key, end);
+    const group = this.columns === undefined ? this.#find(key, end) : this.columns.touchText(key, end);
     if (group === this.keys.length) {
       this.keys.push(key);
       this.ends.push(end);

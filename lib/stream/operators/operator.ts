@@ -7,6 +7,8 @@
  * `put` are plain map accesses.
  */
 
+import type { KeyColumn } from '../../columns/key-column.ts';
+
 /** Encoded keys and rows of one micro-batch on one edge, by column: `keys[i]`, `times[i]` and `rows[i]` belong together. */
 export interface RowBatch {
   /** Encoded keys (`stream/operators/key.ts`); `''` on an edge without key. */
@@ -62,7 +64,12 @@ export interface NumberColumns {
   readonly width: number;
   /** Addresses that are touched so far. */
   readonly count: number;
-  touch(key: string, time: number): number;
+  /** The number of the address of key i and this time. */
+  touch(keys: KeyColumn, i: number, time: number): number;
+  /** As {@link touch}, by the key's text. */
+  touchText(key: string, time: number): number;
+  /** Brings the rows of all touched addresses near. `undefined`: everything is here already. */
+  load(): Promise<void> | undefined;
   /**
    * Copies the rows of all touched addresses, which were loaded.
    * @param to room for `count` rows
