@@ -42,7 +42,8 @@ export { avg, count, sum } from './stream/aggregates/numeric.ts';
 export { quantile } from './stream/aggregates/quantile.ts';
 export { type TopNOptions, topN } from './stream/aggregates/top-n.ts';
 export { table } from './stream/api/builder.ts';
-export { type Job, type JobOptions, job, type OutputMode } from './stream/api/job.ts';
+export { type Job, job } from './stream/api/job.ts';
+export type { JobOptions, OutputMode } from './stream/api/job-options.ts';
 export type { JoinAt, JoinOptions, JoinType, SelectArgs, Within } from './stream/api/join.ts';
 export {
   type Clock,
@@ -56,10 +57,11 @@ export {
   type TimerContext,
   type Timers,
 } from './stream/api/process.ts';
-export { type SourceOptions, type StandardSchema, source } from './stream/api/source.ts';
+export { type SourceOptions, source } from './stream/api/source.ts';
 export type { KeyedStream, RowOf, Source, Stream, Table, WindowedStream, WindowRow } from './stream/api/streams.ts';
 export type { EventTime, EventTimeUnit } from './stream/api/time.ts';
 export type { WatermarkOptions } from './stream/api/watermark.ts';
 export { type FixedWindow, sameWindow, session, sliding, tumbling, type Window } from './stream/api/window.ts';
+export type { StandardSchema } from './stream/graph/standard-schema.ts';
 export type { Key, KeyPart, WidenKey } from './stream/operators/key.ts';
 export { type Duration, type DurationUnit, duration } from './util/duration.ts';

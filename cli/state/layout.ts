@@ -8,13 +8,14 @@
  */
 import type { JobFile } from '../../lib/job/job-file.ts';
 import type { TableKind } from '../../lib/state/address.ts';
-import type { Accumulator, AggregateDefinition } from '../../lib/stream/aggregates/aggregate.ts';
 import { collect } from '../../lib/stream/aggregates/collect.ts';
 import { countDistinct } from '../../lib/stream/aggregates/count-distinct.ts';
 import { max, maxBy, min, minBy } from '../../lib/stream/aggregates/extremes.ts';
 import { first, last } from '../../lib/stream/aggregates/first-last.ts';
 import { avg, count, sum } from '../../lib/stream/aggregates/numeric.ts';
 import { topN } from '../../lib/stream/aggregates/top-n.ts';
+import type { Accumulator } from '../../lib/stream/graph/accumulator.ts';
+import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
 
 export interface StoredTable {
   readonly stage: number;

@@ -12,8 +12,8 @@ import { type CommitEnvironment, commitPartition } from '../job/commit-work.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import type { OutgoingMessage } from '../queue/queue.ts';
-import type { Services } from './function-environment.ts';
 import { encodeMessage } from './messages.ts';
+import type { Services } from './services.ts';
 
 /** A partition's log entries are folded so many at a time: a fold is two writes, and a lag of 8 is allowed. */
 const HINT_EVERY = 6;

@@ -11,9 +11,9 @@ import type { Job } from '../stream/api/job.ts';
 import { compileJob } from '../stream/compile/compile.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { type Random, systemRandom } from '../util/random.ts';
-import type { Services } from './function-environment.ts';
 import { invocationClock, invocationQueue, invocationStore } from './invocation.ts';
 import type { Report } from './report.ts';
+import type { Services } from './services.ts';
 import type { Settings } from './settings.ts';
 
 /** R: twice the longest invocation that there is. */

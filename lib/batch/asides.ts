@@ -6,7 +6,7 @@
  */
 import type { Skip } from '../manifest/manifest.ts';
 import type { QuarantinedRow } from '../plan/rows.ts';
-import { changesArguments } from '../stream/operators/calls.ts';
+import { changesArguments } from '../stream/graph/calls.ts';
 import type { OperatorFailure, RowBatch } from '../stream/operators/operator.ts';
 import { type FailedRow, failureText, userFunctionError } from './failed-row.ts';
 import { shownRow } from './shown-row.ts';

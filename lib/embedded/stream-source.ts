@@ -17,9 +17,9 @@ import { givenRow } from '../source/given-row.ts';
 import type { InputForm } from '../source/input-form.ts';
 import { BAD_ROW, BAD_TEXT_CHARS, type BadRow, type RowChunk } from '../source/rows.ts';
 import { BadRecord } from '../source/text-format.ts';
-import { copyPlain } from '../stream/operators/plain.ts';
 import type { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
+import { copyPlain } from '../util/copy-plain.ts';
 import type { SourceInput, SourceState } from './source-input.ts';
 import { type StreamFormat, type StreamPart, streamParts } from './stream-rows.ts';
 

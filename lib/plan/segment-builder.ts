@@ -11,7 +11,7 @@ import type { Skip } from '../manifest/manifest.ts';
 import { givenRow } from '../source/given-row.ts';
 import { BadRecord } from '../source/text-format.ts';
 import type { HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
-import { changesArguments } from '../stream/operators/calls.ts';
+import { changesArguments } from '../stream/graph/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
 import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';

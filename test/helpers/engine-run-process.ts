@@ -7,7 +7,7 @@ import { runEmbedded } from '../../lib/embedded/embedded.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import { avg, count, type Job, job, max, source, tumbling } from '../../lib/index.ts';
 import { fileRef } from '../../lib/source/file-blocks.ts';
-import type { OutputMode } from '../../lib/stream/api/job.ts';
+import type { OutputMode } from '../../lib/stream/api/job-options.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 
 interface Flight {

@@ -17,7 +17,8 @@ import {
   sum,
   topN,
 } from '../../lib/index.ts';
-import type { AggregateDefinition, Slots } from '../../lib/stream/aggregates/aggregate.ts';
+import type { Slots } from '../../lib/stream/graph/accumulator.ts';
+import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { packRows, unpackRows } from '../../lib/util/pack.ts';
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { count, job, sliding, source, tumbling } from '../../lib/index.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../../lib/stream/api/window.ts';
+import { type FixedWindowSpec, lastWindowEnd } from '../../lib/stream/graph/window-spec.ts';
 import { modelRun } from '../helpers/model-run.ts';
 
 interface Row {

@@ -1,16 +1,10 @@
-/**
- * The contract of aggregates. An aggregate keeps its state in `width` neighbouring slots of a group's row, which is one
- * flat array for all aggregates of the group: plain data, ready to be stored, and cheap to copy. Rows of state are
- * copy-on-write: before the first `add` of a batch the row is sliced and `own` copies what slots point to, so `add` and
- * `merge` may change in place, and what was stored before stays as it was. Values that come from rows or functions become
- * the state's own by a copy, at once or by `settle`, and leave it as copies.
- */
+/** What all aggregates share: how they are shown to users, named and checked. */
 import { JobError } from '../../errors.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
 import { cutText } from '../../util/text.ts';
-import type { into, result } from '../api/brands.ts';
-import type { AggregateColumn } from '../api/graph.ts';
-import type { Calls } from '../operators/calls.ts';
-import { copyPlain } from '../operators/plain.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import type { into, result } from '../graph/brands.ts';
+import type { AggregateColumn, AggregateDefinition } from '../graph/graph.ts';
 
 /** Folds rows of type `T` into one result `R`. */
 export interface Aggregate<in T, out R> {
@@ -28,47 +22,11 @@ export type Sortable = number | string;
 export type Null = null | undefined;
 export type OrNull<V> = V extends Null ? null : V;
 
-/** A group's state: the slots of all its aggregates. Plain data. */
-export type Slots = unknown[];
-
-/** An aggregate that knows where its slots are: at `at`, `at + 1`, … `at + width - 1`. */
-export interface Accumulator {
-  readonly width: number;
-  /** Fills the slots of a group without rows. */
-  init(slots: Slots, at: number): void;
-  /** @param time event time of the row, epoch ms; `NaN`: none @throws what the user's function throws, or Error */
-  add(slots: Slots, at: number, row: unknown, time: number): void;
-  /**
-   * As {@link add}, where all slots of the group are numbers. Left out: they may be something else.
-   * @returns false: what the row gives is no number; nothing is changed
-   */
-  readonly addNumber?: ((slots: Float64Array, at: number, row: unknown, time: number) => boolean) | undefined;
-  /** Takes in another group's state, whose rows came later. `other` is not to be used any more. */
-  merge(slots: Slots, at: number, other: Slots, otherAt: number): void;
-  /** The value shown. What the caller may change is not shared with the slots. */
-  result(slots: Slots, at: number): unknown;
-  /** After the row was sliced: makes own copies of what is changed in place. `undefined`: nothing is. */
-  readonly own: ((slots: Slots, at: number) => void) | undefined;
-  /**
-   * After the last `add` of a batch: makes own copies of values that came from rows meanwhile, so each is copied once however
-   * often it was replaced. `before`: the slots as they were stored. Left out: `add` keeps nothing of rows, or copies at once.
-   */
-  readonly settle?: ((slots: Slots, at: number, before: Slots | undefined) => void) | undefined;
-}
-
 /** As {@link Accumulator.settle}, of one slot. */
 export function settleSlot(slots: Slots, slot: number, before: Slots | undefined): void {
   const value = slots[slot];
   if (typeof value !== 'object' || value === null) return;
   if (before === undefined || before[slot] !== value) slots[slot] = copyPlain(value);
-}
-
-/** What the aggregate functions (`count()`, `sum()`, …) really give. */
-export interface AggregateDefinition {
-  /** With the parameters that give its state another meaning; part of the job's state layout. */
-  readonly kind: string;
-  /** @param label name of the result column, for messages @param calls how functions that keep rows are called */
-  accumulator(label: string, calls?: Calls): Accumulator;
 }
 
 /** Shows a definition to users as the typed, opaque aggregate. */

@@ -2,8 +2,9 @@
  * `aggregator`: a user's own aggregate, one slot. `add` may change the accumulator in place and keep parts of rows in it, so
  * stored accumulators are copied, and so is each row for it alone.
  */
-import { PLAIN_CALLS } from '../operators/calls.ts';
-import { copyPlain } from '../operators/plain.ts';
+
+import { copyPlain } from '../../util/copy-plain.ts';
+import { PLAIN_CALLS } from '../graph/calls.ts';
 import { type Aggregate, define, needsFunction } from './aggregate.ts';
 
 /** What an {@link aggregator} is made of. */

@@ -3,8 +3,9 @@
  * the end when rows come in order. Where the stream has no event time the order is that of arrival.
  */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../operators/plain.ts';
-import { type Aggregate, define, needsFunction, type Slots } from './aggregate.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import { type Aggregate, define, needsFunction } from './aggregate.ts';
 
 interface CollectOptions {
   readonly limit?: number | undefined;

@@ -5,8 +5,10 @@
  * is Ertl's, "New cardinality estimation algorithms for HyperLogLog sketches" (2017), which needs no correction table at
  * any size. Written here because state must be plain data that merges; the hash is part of the stored format.
  */
+
+import type { Slots } from '../graph/accumulator.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
-import { type Aggregate, define, needsFunction, type Slots } from './aggregate.ts';
+import { type Aggregate, define, needsFunction } from './aggregate.ts';
 
 const INDEX_BITS = 14;
 const REGISTERS = 1 << INDEX_BITS;

@@ -3,14 +3,14 @@
  * its own, 0 or 1, and not a `null` in the value's place: a row of state that holds numbers only is kept by the machine as
  * an array of plain doubles, which is what makes a million of them small and quick to copy.
  */
-import { copyPlain } from '../operators/plain.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Slots } from '../graph/accumulator.ts';
 import {
   type Aggregate,
   define,
   type Null,
   needsFunction,
   type OrNull,
-  type Slots,
   type Sortable,
   settleSlot,
   shown,

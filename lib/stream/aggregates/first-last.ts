@@ -1,6 +1,7 @@
 /** `first` and `last`: the value of the row that is first or last by event time, by arrival where times are equal or none. */
-import { copyPlain } from '../operators/plain.ts';
-import { type Aggregate, define, needsFunction, type Slots, settleSlot } from './aggregate.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import { type Aggregate, define, needsFunction, settleSlot } from './aggregate.ts';
 
 /** Of the row with the least event time (by arrival where there is none, or in a tie). */
 export function first<T>(): Aggregate<T, T>;

@@ -1,5 +1,7 @@
 /** `count`, `sum`, `avg`: numbers in one or two slots. State never becomes `NaN` or infinite: the row is refused instead. */
-import { type Aggregate, define, type Null, needsFunction, notANumber, type Slots } from './aggregate.ts';
+
+import type { Slots } from '../graph/accumulator.ts';
+import { type Aggregate, define, type Null, needsFunction, notANumber } from './aggregate.ts';
 
 /** How many rows; with a condition, how many rows meet it. */
 export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {

@@ -1,7 +1,8 @@
 /** `topN` as an aggregate: the best rows of a group, kept sorted with what they were sorted by. */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../operators/plain.ts';
-import { type Aggregate, define, needsFunction, type Slots, type Sortable } from './aggregate.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import { type Aggregate, define, needsFunction, type Sortable } from './aggregate.ts';
 import { sortable } from './extremes.ts';
 
 /** Options of `topN`. */

@@ -3,6 +3,7 @@ import { JobError } from '../../errors.ts';
 import { type CsvLayout, layoutFault } from '../../source/csv-layout.ts';
 import { type Fields, fieldsFault, type RowOfFields } from '../../source/fields.ts';
 import { TIME_UNITS } from '../../util/epoch-ms.ts';
+import type { StandardSchema } from '../graph/standard-schema.ts';
 import { SourceStream } from './builder.ts';
 import type { Source } from './streams.ts';
 import type { EventTime, EventTimeUnit } from './time.ts';
@@ -21,24 +22,6 @@ export interface SourceOptions<T> extends WatermarkOptions {
   readonly eventTimeUnit?: EventTimeUnit | undefined;
   /** How CSV and TSV are laid out, where it is not commas (tabs in TSV) and a header line. */
   readonly csv?: CsvLayout | undefined;
-}
-
-/** A validator by https://standardschema.dev (zod, valibot, arktype …). It must answer synchronously. */
-export interface StandardSchema<Input = unknown, Output = Input> {
-  readonly '~standard': {
-    readonly version: 1;
-    readonly vendor: string;
-    readonly validate: (value: unknown) =>
-      | { readonly value: Output; readonly issues?: undefined }
-      | {
-          readonly issues: ReadonlyArray<{
-            readonly message: string;
-            readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
-          }>;
-        }
-      | Promise<unknown>;
-    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
-  };
 }
 
 /**

@@ -5,8 +5,8 @@
 import type { Duration } from '../../util/duration.ts';
 import type { AggregateSpec } from '../aggregates/aggregate.ts';
 import type { TopNOptions } from '../aggregates/top-n.ts';
+import type { key, row } from '../graph/brands.ts';
 import type { Key, WidenKey } from '../operators/key.ts';
-import type { key, row } from './brands.ts';
 import type { JoinAt, JoinOptions, JoinType, SelectArgs } from './join.ts';
 import type { ProcessOperator } from './process.ts';
 import type { EventTime } from './time.ts';

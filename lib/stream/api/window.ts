@@ -1,10 +1,8 @@
-/**
- * Windows of event time. A fixed window is known by its end: all windows of one kind have one size, so the end alone is
- * its address, and the order of ends is the order of windows.
- */
+/** Windows of event time, as users write them. */
 import { JobError } from '../../errors.ts';
 import { type Duration, toMs } from '../../util/duration.ts';
-import type { into } from './brands.ts';
+import type { into } from '../graph/brands.ts';
+import type { FixedWindowSpec, SameWindowSpec, SessionSpec, WindowSpec } from '../graph/window-spec.ts';
 
 /** A way to put rows of type `T` into windows. */
 export interface Window<in T = never> {
@@ -15,25 +13,6 @@ export interface Window<in T = never> {
 export interface FixedWindow extends Window<unknown> {
   readonly kind: 'tumbling' | 'sliding';
 }
-
-/** A fixed window in milliseconds: `[k·slide + offset, k·slide + offset + size)` for every whole k. */
-export interface FixedWindowSpec {
-  readonly kind: 'tumbling' | 'sliding';
-  readonly sizeMs: number;
-  readonly slideMs: number;
-  /** In [0, slideMs). */
-  readonly offsetMs: number;
-}
-/** Sessions: windows that rows stretch. */
-export interface SessionSpec {
-  readonly kind: 'session';
-  /** ms, or the function that gives each row's gap. */
-  readonly gap: number | ((row: never) => Duration);
-}
-export interface SameWindowSpec {
-  readonly kind: 'same';
-}
-export type WindowSpec = FixedWindowSpec | SessionSpec | SameWindowSpec;
 
 /** Windows of `size`, side by side: `[n·size + offset, (n+1)·size + offset)`. @throws {JobError} `BAD_WINDOW` for size ≤ 0 */
 export function tumbling(size: Duration, options: { readonly offset?: Duration | undefined } = {}): FixedWindow {
@@ -85,21 +64,6 @@ export function windowSpec(window: Window): WindowSpec {
     return spec as FixedWindowSpec;
   }
   throw new JobError('BAD_WINDOW', 'window() takes tumbling(), sliding(), session() or sameWindow()');
-}
-
-/** How a fixed window is written in the job's state layout. */
-export function windowText(spec: FixedWindowSpec): string {
-  return spec.kind === 'tumbling'
-    ? `tumbling(${spec.sizeMs},${spec.offsetMs})`
-    : `sliding(${spec.sizeMs},${spec.slideMs},${spec.offsetMs})`;
-}
-
-/**
- * End of the last window that event time `time` is in; those before it end `slideMs` earlier each, as long as they end
- * after `time`. Floor division, so that times before the epoch fall into the right window too.
- */
-export function lastWindowEnd(spec: FixedWindowSpec, time: number): number {
-  return Math.floor((time - spec.offsetMs) / spec.slideMs) * spec.slideMs + spec.offsetMs + spec.sizeMs;
 }
 
 function offsetOf(options: { readonly offset?: Duration | undefined }, slideMs: number): number {

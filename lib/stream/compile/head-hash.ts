@@ -4,8 +4,8 @@
  * the same head. What functions close over cannot be seen.
  */
 import { contentHash } from '../../util/hash.ts';
-import { isStateful, type StreamNode } from '../api/graph.ts';
-import type { Wiring } from './compile.ts';
+import { isStateful, type StreamNode } from '../graph/graph.ts';
+import type { Wiring } from './wiring.ts';
 
 /** @param nodes all streams of the job, inputs first */
 export function headHash(nodes: readonly StreamNode[], wiring: Wiring): string {

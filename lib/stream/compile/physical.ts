@@ -4,6 +4,7 @@
  * nothing of builders.
  */
 import type { InputForm } from '../../source/input-form.ts';
+import type { JobSettings } from '../graph/job-definition.ts';
 import type { Operator } from '../operators/operator.ts';
 
 /** Where rows go when they leave the head or an operator. */
@@ -83,20 +84,8 @@ export interface TableRows {
   readonly whole: readonly string[];
 }
 
-export interface PhysicalJob {
+export interface PhysicalJob extends JobSettings {
   readonly name: string;
-  readonly mode: 'append' | 'update' | 'complete';
-  readonly partitions: number;
-  readonly trigger: { readonly maxRows: number; readonly maxBytes: number; readonly maxWaitMs: number };
-  readonly commit: { readonly mode: 'async' | 'sync'; readonly maxLag: number };
-  readonly preload: 'off' | 'metadata' | 'keys';
-  readonly state: { readonly ttlMs: number | undefined; readonly cacheBytes: number };
-  /** `undefined`: kept for ever. */
-  readonly results: { readonly retentionMs: number | undefined };
-  readonly watermarkPolicy: 'min' | 'max';
-  readonly noDataBatches: boolean;
-  readonly onBadRow: 'quarantine' | 'fail';
-  readonly onError: 'fail' | 'quarantine';
   readonly sources: readonly PhysicalSource[];
   readonly watermarks: readonly WatermarkSpec[];
   readonly edges: readonly Edge[];

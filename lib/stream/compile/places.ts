@@ -4,17 +4,24 @@
  * makes of the watermark it got. Where several ways meet the least counts; ways without a watermark do not count.
  */
 import { greatest, smallest } from '../../util/numbers.ts';
-import { type FoldNode, isStateful, type KeyNode, type LateNode, type StreamNode, watermarksOf } from '../api/graph.ts';
-import type { JobDefinition } from '../api/job.ts';
-import { type FixedWindowSpec, windowText } from '../api/window.ts';
-import { type Calls, PLAIN_CALLS } from '../operators/calls.ts';
+import { reachable } from '../api/validate.ts';
+import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
+import {
+  type FoldNode,
+  isStateful,
+  type KeyNode,
+  type LateNode,
+  type StreamNode,
+  watermarksOf,
+} from '../graph/graph.ts';
+import type { JobDefinition } from '../graph/job-definition.ts';
+import { type FixedWindowSpec, windowText } from '../graph/window-spec.ts';
 import { foldText } from '../operators/fold.ts';
 import { forward } from '../operators/forward.ts';
 import { lateRows } from '../operators/late-rows.ts';
 import type { Operator } from '../operators/operator.ts';
 import { runningFold } from '../operators/running-fold.ts';
 import { windowFold } from '../operators/window-fold.ts';
-import { reachable } from './validate.ts';
 
 /** The stateless head, seen as the stage before the first. */
 export const HEAD = -1;

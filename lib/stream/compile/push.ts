@@ -6,7 +6,10 @@
  */
 import { DeclaredFields } from '../../source/declared-fields.ts';
 import type { InputForm } from '../../source/input-form.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
 import { assertPlain } from '../../util/plain-data.ts';
+import { epochMsIn } from '../api/time.ts';
+import type { Calls } from '../graph/calls.ts';
 import {
   type EventTimeNode,
   eventTimeUnitOf,
@@ -14,12 +17,9 @@ import {
   type SourceNode,
   type StreamNode,
   type TransformNode,
-} from '../api/graph.ts';
-import { epochMsIn } from '../api/time.ts';
-import type { Calls } from '../operators/calls.ts';
+} from '../graph/graph.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
 import { BadRow, OperatorFailure } from '../operators/operator.ts';
-import { copyPlain } from '../operators/plain.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
 

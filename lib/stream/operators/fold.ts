@@ -6,13 +6,13 @@
  * copies that count only when all its groups have taken it.
  */
 
+import { copyPlain } from '../../util/copy-plain.ts';
 import { notPlain } from '../../util/plain-data.ts';
-import type { Accumulator, Slots } from '../aggregates/aggregate.ts';
-import type { Fold, UserFunction } from '../api/graph.ts';
-import type { Calls } from './calls.ts';
+import type { Accumulator, Slots } from '../graph/accumulator.ts';
+import type { Calls } from '../graph/calls.ts';
+import type { Fold, UserFunction } from '../graph/graph.ts';
 import type { Entries, Groups } from './groups.ts';
 import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from './operator.ts';
-import { copyPlain } from './plain.ts';
 
 export interface GroupFold {
   /** State of a new group. */

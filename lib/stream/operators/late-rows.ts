@@ -3,7 +3,7 @@
  * window of its.
  */
 
-import { type FixedWindowSpec, lastWindowEnd } from '../api/window.ts';
+import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
 import type { Operator } from './operator.ts';
 
 export function lateRows(name: string, spec: FixedWindowSpec): Operator {

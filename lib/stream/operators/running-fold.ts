@@ -2,9 +2,9 @@
  * Running aggregates and folds: one group a key, for ever, in one keyed table. Never late, never final: `update` gives
  * the keys that the batch changed, in the order they were first touched; `complete` the whole table.
  */
-import type { Slots } from '../aggregates/aggregate.ts';
-import type { Fold } from '../api/graph.ts';
-import { type Calls, PLAIN_CALLS } from './calls.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
+import type { Fold } from '../graph/graph.ts';
 import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
 import { decodeKey } from './key.ts';

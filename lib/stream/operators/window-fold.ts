@@ -6,10 +6,10 @@
  * changed, in the order they were first touched, and forgets silently; in `complete` nothing is late or forgotten, and
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
-import type { Slots } from '../aggregates/aggregate.ts';
-import type { Fold } from '../api/graph.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../api/window.ts';
-import { type Calls, PLAIN_CALLS } from './calls.ts';
+import type { Slots } from '../graph/accumulator.ts';
+import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
+import type { Fold } from '../graph/graph.ts';
+import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
 import { applyFold, groupFold, showGroup } from './fold.ts';
 import { Groups } from './groups.ts';
 import { decodeKey } from './key.ts';

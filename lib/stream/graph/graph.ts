@@ -5,10 +5,11 @@
  */
 import type { CsvLayout } from '../../source/csv-layout.ts';
 import type { Fields } from '../../source/fields.ts';
-import type { AggregateDefinition } from '../aggregates/aggregate.ts';
-import type { StandardSchema } from './source.ts';
-import type { EventTimeUnit } from './time.ts';
-import type { WindowSpec } from './window.ts';
+import type { TimeUnit } from '../../util/epoch-ms.ts';
+import type { Accumulator } from './accumulator.ts';
+import type { Calls } from './calls.ts';
+import type { StandardSchema } from './standard-schema.ts';
+import type { WindowSpec } from './window-spec.ts';
 
 /** A function of a job; what it takes and gives is checked by the compiler where the job is written. */
 export type UserFunction = (...args: never[]) => unknown;
@@ -21,7 +22,7 @@ export interface SourceNode {
   readonly eventTime: UserFunction | undefined;
   readonly csv?: CsvLayout | undefined;
   readonly fields?: Fields | undefined;
-  readonly eventTimeUnit?: EventTimeUnit | undefined;
+  readonly eventTimeUnit?: TimeUnit | undefined;
   /** `undefined`: event time, if any, but no watermark. */
   readonly delayMs: number | undefined;
   readonly idleAfterMs: number | undefined;
@@ -64,6 +65,14 @@ export interface WindowNode {
 export type Fold =
   | { readonly kind: 'aggregate'; readonly columns: readonly AggregateColumn[] }
   | { readonly kind: 'reduce'; readonly f: UserFunction };
+
+/** What the aggregate functions (`count()`, `sum()`, …) really give. */
+export interface AggregateDefinition {
+  /** With the parameters that give its state another meaning; part of the job's state layout. */
+  readonly kind: string;
+  /** @param label name of the result column, for messages @param calls how functions that keep rows are called */
+  accumulator(label: string, calls?: Calls): Accumulator;
+}
 
 export interface AggregateColumn {
   readonly name: string;
@@ -126,13 +135,13 @@ export function hasEventTime(node: StreamNode): boolean {
 }
 
 /** The units of event times that are numbers, of the sources that a stream is of: declared timestamps are in ms by then. */
-export function eventTimeUnitsOf(node: StreamNode): ReadonlySet<EventTimeUnit | undefined> {
+export function eventTimeUnitsOf(node: StreamNode): ReadonlySet<TimeUnit | undefined> {
   if (node.kind === 'source') return new Set([node.fields === undefined ? node.eventTimeUnit : undefined]);
   return new Set(inputsOf(node).flatMap((input) => [...eventTimeUnitsOf(input)]));
 }
 
 /** What numbers are that its function of event time gives; `job()` has checked that it is one unit. */
-export function eventTimeUnitOf(node: SourceNode | EventTimeNode): EventTimeUnit | undefined {
+export function eventTimeUnitOf(node: SourceNode | EventTimeNode): TimeUnit | undefined {
   return [...eventTimeUnitsOf(node)].find((unit) => unit !== undefined);
 }
 

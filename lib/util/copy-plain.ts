@@ -1,6 +1,6 @@
 /** Copies of plain data (`util/plain-data.ts`): what rows, keys and state are made of. */
 import { types } from 'node:util';
-import { isPlainObject, notPlain } from '../../util/plain-data.ts';
+import { isPlainObject, notPlain } from './plain-data.ts';
 
 /**
  * A deep copy of plain data; many times faster than `structuredClone` for the small values rows and state are made of.

@@ -10,8 +10,8 @@ import {
   type StatefulNode,
   type StreamNode,
   watermarksOf,
-} from '../api/graph.ts';
-import type { JobDefinition } from '../api/job.ts';
+} from '../graph/graph.ts';
+import type { JobDefinition } from '../graph/job-definition.ts';
 
 /** @throws {JobError} */
 export function checkGraph(definition: JobDefinition): void {

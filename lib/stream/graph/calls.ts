@@ -6,8 +6,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { JobError } from '../../errors.ts';
-import type { Accumulator } from '../aggregates/aggregate.ts';
-import { copyPlain } from './plain.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Accumulator } from './accumulator.ts';
 
 type Read = (row: unknown) => unknown;
 type Fold = (acc: unknown, row: unknown) => unknown;
