@@ -117,6 +117,7 @@ class TestDriver implements TestJob<Rows> {
       committer,
       cache: undefined,
       retentionMs: RETENTION_MS,
+      keepRows: true,
     };
     this.#engine = await Engine.open(env);
   }
@@ -278,6 +279,6 @@ function ownCopy(row: unknown): unknown {
 }
 
 function rowsOf({ own, entry }: Committed, slot: number): readonly unknown[] {
-  if (own !== undefined) return own.outputs[slot]!.map(copyPlain);
+  if (own?.outputs[slot] !== undefined) return own.outputs[slot].map(copyPlain);
   return entry === undefined ? [] : decodeNdjson(entry.output(slot));
 }

@@ -28,7 +28,6 @@ import { MissingSstError } from '../state/sst-reads.ts';
 import { decodeWarmPack } from '../state/warm-pack.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
-import { encodeNdjson } from '../util/ndjson.ts';
 import { greatest } from '../util/numbers.ts';
 import type { Random } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
@@ -51,6 +50,8 @@ export interface Environment {
   readonly retentionMs: number;
   /** A halt is a record of the last failure and no bar: the next run tries again (embedded). */
   readonly triesHalted?: boolean | undefined;
+  /** Result rows are wanted themselves, beside their bytes: tests of jobs look at them. */
+  readonly keepRows?: boolean | undefined;
 }
 
 /** Where a batch's plan and input are found when the trigger did not bring them. */
@@ -77,9 +78,12 @@ export interface Committed {
   readonly entry: LogEntry | undefined;
   /** Settles when its outputs are published, here or by whoever was first. */
   readonly published: Promise<void>;
-  /** This attempt computed it (else another's was adopted): the result rows by output, and rows for the next stage. */
+  /**
+   * This attempt computed it (else another's was adopted): rows for the next stage, and with {@link Environment.keepRows} the
+   * result rows by output.
+   */
   readonly own:
-    | { readonly outputs: readonly (readonly unknown[])[]; readonly next: readonly PartitionInput[] }
+    | { readonly outputs: readonly (readonly unknown[] | undefined)[]; readonly next: readonly PartitionInput[] }
     | undefined;
 }
 
@@ -315,7 +319,7 @@ export class PartitionRunner {
           plan.plan,
           input,
           batch,
-          skips,
+          { skips, keepRows: this.#env.keepRows },
         );
         return [computed, encodeState(job, this.#stage, batch)];
       });
@@ -354,7 +358,7 @@ export class PartitionRunner {
     const encoded = encodeLogEntry(
       header,
       changes.bytes,
-      result.outputs.map(encodeNdjson),
+      result.outputs.map((rows) => rows.bytes()),
       result.next.map(encodeInput),
     );
     const putMs = clock.monotonic();
@@ -403,7 +407,7 @@ export class PartitionRunner {
     state.apply(n, encoded.hash, changes, batch);
     if (folding !== undefined) state.adopt(await this.#sync!.finish(folding, n - 1));
     const published = this.#finish(own);
-    return { n, entry: own, published, own: { outputs: result.outputs, next: result.next } };
+    return { n, entry: own, published, own: { outputs: result.outputs.map(({ kept }) => kept), next: result.next } };
   }
 
   /** Step 6, behind the batch: publishes up to this entry, in order, and then (⚑ published-known) tells the commit side. */

@@ -21,6 +21,7 @@ import { partitionOf } from '../util/hash.ts';
 import { assertPlain } from '../util/plain-data.ts';
 import { Asides } from './asides.ts';
 import { userFunctionError } from './failed-row.ts';
+import { OutputRows } from './output-rows.ts';
 
 /** The output that quarantined rows go to, in every job; of stages after the first see {@link quarantineOf}. */
 export const QUARANTINE = '_quarantine';
@@ -29,7 +30,7 @@ export interface BatchResult {
   /** Names of the outputs: {@link outputNames}, then perhaps the quarantine. */
   readonly names: readonly string[];
   /** Result rows by output. */
-  readonly outputs: readonly (readonly unknown[])[];
+  readonly outputs: readonly OutputRows[];
   /** Rows for each partition of the next stage; empty in the last stage. */
   readonly next: readonly PartitionInput[];
   readonly counts: BatchCounts;
@@ -68,7 +69,7 @@ export function firstTables(job: PhysicalJob, stage: number): number[] {
 }
 
 /**
- * @param skips rows of this batch that are to be set aside by hand
+ * @param options skips: rows of this batch that are to be set aside by hand; keepRows: result rows are wanted themselves
  * @throws {UserFunctionError} a function of the user threw
  */
 export async function runOperators(
@@ -77,10 +78,10 @@ export async function runOperators(
   plan: Plan,
   input: PartitionInput,
   state: BatchState,
-  skips: readonly Skip[] = [],
+  { skips = [], keepRows = false }: { readonly skips?: readonly Skip[]; readonly keepRows?: boolean | undefined } = {},
 ): Promise<BatchResult> {
   const { late, evict, previousEvict, flushed } = watermarksOf(plan);
-  const results = new Results(job, stage);
+  const results = new Results(job, stage, keepRows);
   const fates = new Fates();
   const asides = new Asides({ job: job.name, onError: job.onError, skips });
   const lateOf = (edge: number): number => {
@@ -193,21 +194,22 @@ class Fates implements RowFates {
 
 class Results implements Collector {
   readonly #job: PhysicalJob;
-  readonly #outputs: unknown[][];
+  readonly #outputs: readonly OutputRows[];
   /** Index into {@link #outputs} by number of the job's output. */
   readonly #slots: number[];
   readonly #next: (EdgeRows | undefined)[][];
   readonly #stage: number;
   readonly #names: string[];
-  #quarantined: readonly QuarantinedRow[] | undefined;
-  /** What the row that is on its way has given so far. */
-  #emitted: (unknown[] | EdgeRows)[] = [];
+  #quarantined: OutputRows | undefined;
+  /** What the row that is on its way has sent to the next stage so far. */
+  readonly #sent: EdgeRows[] = [];
 
-  constructor(job: PhysicalJob, stage: number) {
+  /** @param keepRows whether result rows are wanted themselves, beside their bytes */
+  constructor(job: PhysicalJob, stage: number, keepRows: boolean) {
     this.#job = job;
     this.#stage = stage;
     this.#names = outputNames(job, stage);
-    this.#outputs = this.#names.map(() => []);
+    this.#outputs = this.#names.map(() => new OutputRows(keepRows));
     let slot = 0;
     this.#slots = job.outputs.map((o) => (o.stage === stage ? slot++ : -1));
     const last = stage === job.stages.length - 1;
@@ -215,28 +217,24 @@ class Results implements Collector {
   }
 
   toOutput(output: number, row: unknown): void {
-    const to = this.#outputs[this.#slots[output]!]!;
-    to.push(row);
-    this.#emitted.push(to);
+    this.#outputs[this.#slots[output]!]!.push(row);
   }
 
   /** A row is on its way: what it gives can be taken back. */
   begin(): void {
-    this.#emitted.length = 0;
+    for (const rows of this.#outputs) rows.mark();
+    this.#sent.length = 0;
   }
 
   /** Takes back what came since {@link begin}. */
   undo(): void {
-    for (const to of this.#emitted) {
-      if (Array.isArray(to)) {
-        to.pop();
-        continue;
-      }
+    for (const rows of this.#outputs) rows.undo();
+    for (const to of this.#sent) {
       to.keys.pop();
       to.times.pop();
       to.rows.pop();
     }
-    this.#emitted.length = 0;
+    this.#sent.length = 0;
   }
 
   toEdge(edge: number, key: string, time: number, row: unknown): void {
@@ -244,7 +242,7 @@ class Results implements Collector {
     to.keys.push(key);
     to.times.push(time);
     to.rows.push(row);
-    this.#emitted.push(to);
+    this.#sent.push(to);
   }
 
   forward(edge: number, rows: EdgeRows): void {
@@ -253,7 +251,9 @@ class Results implements Collector {
 
   /** @param always publish it also when there are none */
   quarantine(rows: readonly QuarantinedRow[], always: boolean): void {
-    if (rows.length > 0 || always) this.#quarantined = rows;
+    if (rows.length === 0 && !always) return;
+    this.#quarantined = new OutputRows(false);
+    for (const row of rows) this.#quarantined.push(row);
   }
 
   finish(counts: Omit<BatchCounts, 'emitted'>): Omit<BatchResult, 'closedTo'> {
@@ -262,7 +262,7 @@ class Results implements Collector {
       names: quarantined === undefined ? this.#names : [...this.#names, quarantineOf(this.#stage)],
       outputs: quarantined === undefined ? this.#outputs : [...this.#outputs, quarantined],
       next: this.#next.map((edges) => ({ edges, quarantined: [], objects: [] })),
-      counts: { ...counts, emitted: this.#outputs.reduce((sum, rows) => sum + rows.length, 0) },
+      counts: { ...counts, emitted: this.#outputs.reduce((sum, rows) => sum + rows.count, 0) },
     };
   }
 }

@@ -33,11 +33,8 @@ const LEAST_MS = 1e11;
 export interface WatchedBatch {
   readonly plan: StoredPlan;
   readonly counts: Pick<BatchCounts, 'late' | 'quarantined'>;
-  /** By stage and partition; `own`: result rows by output, where they are in memory. */
-  readonly committed: readonly (readonly {
-    readonly entry: LogEntry | undefined;
-    readonly own?: { readonly outputs: readonly (readonly unknown[])[] } | undefined;
-  }[])[];
+  /** By stage and partition. */
+  readonly committed: readonly (readonly { readonly entry: LogEntry | undefined }[])[];
   readonly lateRow?: LateRow | undefined;
 }
 
@@ -182,9 +179,9 @@ function iso(ms: number): string {
 
 /** Rows of the quarantine, of all partitions and stages. */
 function* quarantinedRows(committed: WatchedBatch['committed']): Generator<QuarantinedRow> {
-  for (const { entry, own } of committed.flat()) {
+  for (const { entry } of committed.flat()) {
     const at = entry?.header.outputs.findIndex(isQuarantine) ?? -1;
-    if (at >= 0) yield* (own?.outputs[at] ?? decodeNdjson(entry!.output(at))) as Iterable<QuarantinedRow>;
+    if (at >= 0) yield* decodeNdjson(entry!.output(at)) as Iterable<QuarantinedRow>;
   }
 }
 

@@ -14,12 +14,14 @@ function plain(this: unknown, key: string, value: unknown): unknown {
 export function encodeNdjson(rows: readonly unknown[]): Uint8Array {
   if (rows.length === 0) return new Uint8Array(0);
   let text = '';
-  for (const row of rows) text += encodeLine(row) + NEWLINE;
+  for (const row of rows) text += ndjsonLine(row);
   return Buffer.from(text);
 }
 
-function encodeLine(row: unknown): string {
-  return (isFlat(row) ? JSON.stringify(row) : JSON.stringify(row, plain)) ?? 'null';
+/** The line of a row, line end included. */
+export function ndjsonLine(row: unknown): string {
+  const json = isFlat(row) ? JSON.stringify(row) : JSON.stringify(row, plain);
+  return `${json ?? 'null'}${NEWLINE}`;
 }
 
 /** Whether all values are ones that JSON has: most result rows are, and the replacer costs more than the rest. */
