@@ -1,0 +1,96 @@
+/** The key table against a map of strings, whatever comes and goes. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
+import { KeyTable } from '../../lib/columns/key-table.ts';
+
+const key = fc.oneof(
+  fc.nat(400).map((n) => `\x06user-${n}\0`),
+  fc.string({ unit: fc.constantFrom('a', '\xff', '\0'), maxLength: 30 }),
+);
+const step = fc.record({ do: fc.constantFrom('intern', 'intern', 'find', 'release'), key, group: fc.nat(2) });
+
+/** Takes the keys as a column, and as text where their hashes are what they are. */
+function compare(steps: readonly { do: string; key: string; group: number }[], hashes: number): void {
+  const table = new KeyTable();
+  const model = new Map<string, number>();
+  const columnOf = (text: string): KeyColumn => {
+    const column = KeyColumn.of([text]);
+    column.hashes[0] = column.hashes[0]! % hashes;
+    return column;
+  };
+  for (const { do: what, key: text, group } of steps) {
+    const name = `${group} ${text}`;
+    const known = model.get(name);
+    const column = columnOf(text);
+    expect(table.find(column, 0, group)).toBe(known ?? -1);
+    if (hashes === 2 ** 32) expect(table.findText(text, group)).toBe(known ?? -1);
+    if (what === 'release' && known !== undefined) {
+      table.release(known);
+      model.delete(name);
+      expect(table.has(known)).toBe(false);
+    } else if (what === 'intern') {
+      const id = table.intern(column, 0, group);
+      if (known === undefined) expect([...model.values()]).not.toContain(id);
+      else expect(id).toBe(known);
+      model.set(name, id);
+    }
+    expect(table.size).toBe(model.size);
+  }
+  const copy = new KeyColumn();
+  for (const [name, id] of model) {
+    const text = name.slice(2);
+    expect(table.has(id)).toBe(true);
+    expect(`${table.group(id)} ${table.text(id)}`).toBe(name);
+    expect(table.length(id)).toBe(text.length);
+    table.pushTo(copy, id);
+    expect(copy.text(copy.count - 1)).toBe(text);
+    expect(copy.hashes[copy.count - 1]).toBe(columnOf(text).hashes[0]);
+  }
+  expect(Math.max(-1, ...model.values())).toBeLessThan(table.ids);
+}
+
+describe('a key table', () => {
+  it('does what a map does', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (steps) => compare(steps, 2 ** 32)),
+      { numRuns: 150 },
+    );
+  });
+
+  it('does so, too, where nearly all keys have the same hash', () => {
+    fc.assert(fc.property(fc.array(step, { maxLength: 400, size: 'max' }), fc.integer({ min: 1, max: 7 }), compare), {
+      numRuns: 150,
+    });
+  });
+
+  it('uses ids and room again: what comes and goes for ever takes no more', () => {
+    const table = new KeyTable();
+    const kept = Array.from({ length: 100 }, (_, i) => table.internText(`kept-${i}`));
+    let most = 0;
+    for (let round = 0; round < 60; round++) {
+      const ids = Array.from({ length: 2000 }, (_, i) => table.internText(`round-${10 + round}-${1000 + i}`));
+      for (const id of ids) table.release(id);
+      if (round === 3) most = table.memory;
+    }
+    expect(table.memory).toBeLessThanOrEqual(most);
+    expect(table.ids).toBe(2100);
+    expect(kept.map((id) => table.text(id))).toEqual(kept.map((_, i) => `kept-${i}`));
+    expect(() => table.text(2099)).toThrow("2099 is nobody's id");
+  });
+
+  it('sorts ids by the bytes of their keys', () => {
+    const any = fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\xff'), maxLength: 24 });
+    const numbered = fc.nat(100_000).map((n) => `\x06customer-${String(n).padStart(11, '0')}\0`);
+    const padded = fc.nat(40).map((n) => 'a'.repeat(9) + '\0'.repeat(n));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(any, numbered, padded), { maxLength: 300, size: 'max' }), (keys) => {
+        const table = new KeyTable();
+        const ids = new Int32Array([...new Set(keys)].map((text) => table.internText(text)));
+        table.sort(ids);
+        expect([...ids].map((id) => table.text(id))).toEqual([...new Set(keys)].sort());
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
