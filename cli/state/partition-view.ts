@@ -3,6 +3,7 @@
  * make it. State is read as a merge of sorted runs, newest first, so that a scan takes the memory of a few blocks however
  * much there is, and stops where the reader stops.
  */
+import { forgottenByBoth } from '../../lib/log/forgotten.ts';
 import type { FoldableEntry, PartitionLog } from '../../lib/log/partition-log.ts';
 import { type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
@@ -11,6 +12,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import type { Entry } from '../../lib/sst/entry.ts';
 import { mergeRuns } from '../../lib/sst/merge.ts';
 import { scanBlocks, splitSpan } from '../../lib/sst/scan.ts';
+import { type ForgottenKeys, forgottenKeys } from '../../lib/state/floors.ts';
 import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
 
 /** Log entries read side by side. */
@@ -25,6 +27,7 @@ export class PartitionView {
   readonly #store: ObjectStore;
   readonly #names: Names;
   readonly #reads: SstReads;
+  readonly #gone: ForgottenKeys;
 
   private constructor(
     path: PartitionPath,
@@ -39,6 +42,11 @@ export class PartitionView {
     this.#names = names;
     this.#reads = new SstReads({ store, names, path, cache: undefined });
     this.#reads.pin(manifest);
+    const forgotten = unfolded.reduce(
+      (all, entry) => forgottenByBoth(all, entry.forgotten ?? []),
+      manifest.forgotten ?? [],
+    );
+    this.#gone = forgottenKeys(forgotten);
   }
 
   static async open(
@@ -64,6 +72,7 @@ export class PartitionView {
 
   /** The newest value of a state key; `null` or `undefined`: none. */
   async get(key: string): Promise<Uint8Array | null | undefined> {
+    if (this.#gone.has(key)) return undefined;
     for (const entry of this.unfolded.toReversed()) {
       const change = entry.changes().find((c) => c.key === key);
       if (change !== undefined) return change.value;
@@ -77,7 +86,9 @@ export class PartitionView {
     const log = this.unfolded.toReversed().map((entry) => within(entry.changes(), from, to));
     const ssts = sstsOf(this.manifest).filter((sst) => sst.maxKey >= from && sst.minKey < to);
     const runs = [...log, ...ssts.map((sst) => this.#scanSst(sst, from, to))];
-    for await (const chunk of mergeRuns(runs, { dropTombstones: true })) yield* chunk;
+    for await (const chunk of mergeRuns(runs, { dropTombstones: true })) {
+      yield* chunk.filter(({ key }) => !this.#gone.has(key));
+    }
   }
 
   async *#scanSst(sst: SstRef, from: string, to: string): AsyncGenerator<Entry[], void, undefined> {

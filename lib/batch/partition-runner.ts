@@ -257,7 +257,7 @@ export class PartitionRunner {
     const { n, previousHash, publishedThrough } = entry.header;
     // ⚑ chain
     if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);
-    this.state.adoptEntry(n, entry.hash, entry.changes());
+    this.state.adoptEntry(n, entry.hash, entry.changes(), entry.header.forgotten);
     this.#adopted = entry.header;
     this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
   }
@@ -351,6 +351,7 @@ export class PartitionRunner {
       outputs: result.names,
       nextPartitions: result.next.length,
       changes: changes.count,
+      ...(changes.forgotten.length === 0 ? {} : { forgotten: changes.forgotten }),
       counts: result.counts,
       reads: batch.reads,
       ...(result.closedTo === undefined ? {} : { closedTo: result.closedTo }),

@@ -1,12 +1,13 @@
 /**
  * Carries out a compaction: reads its inputs, merges them newest first, writes the outputs, and makes them count by one
  * compare-and-set that holds only if all inputs are still there in order. The state stays the same: what it leaves out has
- * ended. Folds go on meanwhile: they add newer L0 SSTs, which does not concern the inputs.
+ * ended, or is forgotten. Folds go on meanwhile: they add newer L0 SSTs, which does not concern the inputs.
  */
 import { type LoadedManifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import { mergeRuns } from '../sst/merge.ts';
+import { forgottenKeys } from '../state/floors.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 import { createOnce } from './create-once.ts';
@@ -110,10 +111,13 @@ async function merge(
     outputs.push({ ...info, from, to });
   };
   const isExpired = expiredBy(base, expiry);
-  const runs = runsOf(base, inputs).map((ssts) => readRun(partition, ssts, { signal }));
+  // ⚑ floors: as of the manifest of the inputs, which every manifest with the outputs is at or beyond.
+  const gone = forgottenKeys(base.manifest.forgotten ?? []);
+  const read = inputs.filter(({ minKey, maxKey }) => !gone.hasAll(minKey, maxKey));
+  const runs = runsOf(base, read).map((ssts) => readRun(partition, ssts, { signal }));
   for await (const chunk of mergeRuns(runs, { dropTombstones: older.length === 0 })) {
     for (const { key, value } of chunk) {
-      if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;
+      if (gone.has(key) || (value === null ? !mayHold(older, key) : isExpired(key, value))) continue;
       builder ??= new StateSstBuilder(random.id(), expiry);
       builder.add(key, value);
       if (builder.bytes >= limitBytes) await finish();

@@ -4,6 +4,7 @@
  * the log entry itself is under way: `startFold` builds and sends, `publishFold` makes it count.
  */
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
+import { type Forgotten, forgottenByBoth, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import type { FoldableEntry } from '../log/partition-log.ts';
 import type { LoadedManifest, RowTotals, SstRef } from '../manifest/manifest.ts';
 import { sstsOf } from '../manifest/manifest.ts';
@@ -12,6 +13,7 @@ import { totalsOf } from '../manifest/totals.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeSorted } from '../sst/merge.ts';
+import { forgottenKeys } from '../state/floors.ts';
 import { greatest } from '../util/numbers.ts';
 import { allOrFirstError, createOnce } from './create-once.ts';
 import { StateSstBuilder } from './expiry.ts';
@@ -136,6 +138,7 @@ export async function publishFold(
         writtenAfterMs: current.base.dateMs,
         publishedThrough: options?.publishedThrough ?? last.n,
         ...(last.timeMs === undefined ? {} : { timeMs: last.timeMs }),
+        ...forgottenBy(entries),
         ...closedBy(entries),
         ...countedBy(entries),
       };
@@ -169,6 +172,15 @@ async function notePublished(
   return (await editManifest(store, names.manifest(path), decide, { nonce: random.id(), from, signal })).loaded;
 }
 
+function forgottenBy(entries: readonly FoldableEntry[]): { readonly forgotten?: Forgotten } {
+  const forgotten = allForgotten(entries);
+  return forgotten.length === 0 ? {} : { forgotten };
+}
+
+function allForgotten(entries: readonly FoldableEntry[]): Forgotten {
+  return entries.reduce((all, { forgotten }) => forgottenByBoth(all, forgotten ?? []), NOTHING_FORGOTTEN);
+}
+
 /** How far flushes among these entries have closed. */
 function closedBy(entries: readonly FoldableEntry[]): { readonly closedTo?: number } {
   const times = entries.flatMap(({ closedTo }) => closedTo ?? []);
@@ -180,12 +192,16 @@ function countedBy(entries: readonly FoldableEntry[]): { readonly totals?: RowTo
   return totals === undefined ? {} : { totals };
 }
 
-/** The newest change of each key; tombstones only where an SST may hold something for them to hide. */
+/**
+ * The newest change of each key; tombstones only where an SST may hold something for them to hide. ⚑ floors: nothing of what these
+ * entries forget, whichever of them put it there.
+ */
 function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]): Entry[] {
   const older = sstsOf(base.manifest);
   const runs = entries.map((entry) => entry.changes()).reverse();
   const merged = runs.length === 1 ? runs[0]! : mergeSorted(runs, { dropTombstones: older.length === 0 });
-  return merged.filter(({ key, value }) => value !== null || mayHold(older, key));
+  const gone = forgottenKeys(forgottenByBoth(base.manifest.forgotten ?? [], allForgotten(entries)));
+  return merged.filter(({ key, value }) => !gone.has(key) && (value !== null || mayHold(older, key)));
 }
 
 /** ⚑ chain. @throws {CorruptionError} */

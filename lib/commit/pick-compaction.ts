@@ -1,9 +1,11 @@
 /**
- * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels; then what
- * has ended for the greater part, so that state with an end stays small however little comes in. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
+ * What to compact next, as data: SSTs of levels that hold only what is forgotten, which go without being read; leveled, with a trigger on the
+ * number of L0 SSTs and a size ratio between levels; then what has ended for the greater part, so that state with an end stays
+ * small however little comes in. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
  * `docs/decisions/0010-compaction.md`.
  */
 import type { Manifest, SstRef } from '../manifest/manifest.ts';
+import { forgottenKeys } from '../state/floors.ts';
 import { hull, overlap } from './overlap.ts';
 
 export interface CompactionOptions {
@@ -37,6 +39,8 @@ export interface Compaction {
 export function pickCompaction(manifest: Manifest, options: CompactionOptions = {}): Compaction | undefined {
   if (options.boundBytes !== undefined) return pickBounded(manifest, options.boundBytes, options);
   const { l0Trigger = COMPACTION.l0Trigger, baseBytes = COMPACTION.baseBytes, ratio = COMPACTION.ratio } = options;
+  const gone = wholeForgotten(manifest);
+  if (gone !== undefined) return gone;
   let due = 0;
   let highest = manifest.l0.length / l0Trigger;
   for (const [i, ssts] of manifest.levels.entries()) {
@@ -57,6 +61,16 @@ export function olderThan(manifest: Manifest, { inputs, level }: Compaction): Ss
 
 export function bytesOf(ssts: readonly SstRef[]): number {
   return ssts.reduce((sum, sst) => sum + sst.size, 0);
+}
+
+/** SSTs of one level of which nothing is left: nothing that comes would take them along. Those of L0 go with the rest of it. */
+function wholeForgotten({ levels, forgotten = [] }: Manifest): Compaction | undefined {
+  const gone = forgottenKeys(forgotten);
+  for (const [i, ssts] of levels.entries()) {
+    const inputs = ssts.filter(({ minKey, maxKey }) => gone.hasAll(minKey, maxKey));
+    if (inputs.length > 0) return { inputs, level: i + 1, move: false };
+  }
+  return undefined;
 }
 
 /** All of L0 and what it overlaps in L1. */

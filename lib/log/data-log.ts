@@ -46,7 +46,7 @@ export function decodeAt(bytes: Uint8Array, name: string, n: number): LogEntry {
 }
 
 export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
-  const { n, previousHash, publishedThrough, closedTo, counts, outputs } = entry.header;
+  const { n, previousHash, publishedThrough, closedTo, counts, forgotten, outputs } = entry.header;
   return {
     n,
     hash: entry.hash,
@@ -56,6 +56,7 @@ export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
     closedTo,
     counts,
     changes: () => entry.changes(),
+    forgotten,
     outputs,
     output: (i) => entry.output(i),
   };

@@ -9,10 +9,11 @@
 import type { Entry } from '../sst/entry.ts';
 import { decodeContainer, decodeHead, encodeContainer } from '../util/container.ts';
 import { decodeChanges } from './changes.ts';
+import type { Forgotten } from './forgotten.ts';
 
 const MAGIC = 'MLOG';
-/** 2: state changes are in any order; 1: ascending. */
-const VERSION = 2;
+/** Version 2 had a tombstone for each row of a range that was forgotten. */
+const VERSION = 3;
 
 /** What became of the batch's input rows in this partition. */
 export interface BatchCounts {
@@ -51,6 +52,8 @@ export interface LogHeader {
   readonly nextPartitions: number;
   /** Number of state changes. */
   readonly changes: number;
+  /** How far the batch has forgotten, by table; none of the changes is at or below. Left out: it has forgotten nothing. */
+  readonly forgotten?: Forgotten | undefined;
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
   /** In a flush: the greatest time that was closed in this partition, epoch ms. Left out: nothing was open. */
@@ -78,14 +81,14 @@ export function encodeLogEntry(
   return encodeContainer(MAGIC, VERSION, header, [changes, ...outputs, ...next]);
 }
 
-/** The header alone, from the first bytes of an entry. @throws {CorruptionError} */
+/** The header alone, from the first bytes of an entry. @throws {CorruptionError} @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT` */
 export function decodeLogHeader(bytes: Uint8Array, object: string): LogHeader {
-  return decodeHead<LogHeader>(MAGIC, VERSION, bytes, object).header;
+  return decodeHead<LogHeader>(MAGIC, VERSION, bytes, object, VERSION).header;
 }
 
-/** @throws {CorruptionError} */
+/** @throws {CorruptionError} @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT` */
 export function decodeLogEntry(bytes: Uint8Array, object: string): LogEntry {
-  const container = decodeContainer<LogHeader>(MAGIC, VERSION, bytes, object);
+  const container = decodeContainer<LogHeader>(MAGIC, VERSION, bytes, object, VERSION);
   const { header } = container;
   return {
     header,

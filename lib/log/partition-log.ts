@@ -5,6 +5,7 @@
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
 import type { BatchCounts } from './entry.ts';
+import type { Forgotten } from './forgotten.ts';
 
 export interface FoldableEntry {
   readonly n: number;
@@ -21,6 +22,8 @@ export interface FoldableEntry {
   readonly counts?: BatchCounts | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} */
   changes(): Entry[];
+  /** How far it has forgotten; `undefined`: nothing. */
+  readonly forgotten?: Forgotten | undefined;
   /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */
   readonly outputs: readonly string[];
   output(i: number): Uint8Array;

@@ -1,13 +1,14 @@
 /**
  * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
- * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `condemnedMs`, `publishedThrough`, `timeMs` and `closedTo` only
- * grow; a condemned SST is never named; compaction and collection leave the state that the SSTs mean as it is.
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `condemnedMs`, `publishedThrough`, `timeMs`, `closedTo` and
+ * each floor of `forgotten` only grow; a condemned SST is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
  * ⚑ late-stamps: every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that
  * showed it, and leaves its own unstamped: a retention so begins after the compare-and-set that made the entry, never before.
  */
+import { forgottenByBoth } from '../log/forgotten.ts';
 import { type Conflict, type ConflictKind, type Edit, isConflict } from './edit.ts';
-import { type Manifest, namedBy, type Skip, sstsOf } from './manifest.ts';
+import { type Manifest, namedBy, type Root, type Skip, sstsOf } from './manifest.ts';
 import { addTotals } from './totals.ts';
 
 /** Nonces kept. A committer that slept through more edits than this finds its edit's effect instead. */
@@ -54,9 +55,9 @@ function change(manifest: Manifest, edit: Edit): Changes | Conflict {
     case 'published':
       return { publishedThrough: Math.max(manifest.publishedThrough, edit.through) };
     case 'setRoot':
-      return setRoot(manifest, edit.name, edit.ssts);
+      return setRoot(manifest, edit);
     case 'removeRoot':
-      return setRoot(manifest, edit.name, undefined);
+      return { roots: manifest.roots.filter((root) => root.name !== edit.name) };
   }
 }
 
@@ -76,6 +77,8 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     ...(edit.timeMs === undefined ? {} : { timeMs: Math.max(manifest.timeMs ?? edit.timeMs, edit.timeMs) }),
     ...(manifest.skips === undefined ? {} : { skips: manifest.skips.filter((s) => isAhead(s, edit.through)) }),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
+    // The floors belong to the SSTs: both are as of `through`.
+    ...(edit.forgotten === undefined ? {} : { forgotten: forgottenByBoth(manifest.forgotten ?? [], edit.forgotten) }),
     ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),
   };
 }
@@ -139,12 +142,12 @@ function collect(manifest: Manifest, edit: Edit & { type: 'collect' }): Changes 
   };
 }
 
-function setRoot(manifest: Manifest, name: string, ssts: readonly string[] | undefined): Changes | Conflict {
+function setRoot(manifest: Manifest, { name, ssts, forgotten }: Root): Changes | Conflict {
   const named = namedBy(manifest);
-  const lost = ssts?.find((id) => !named.has(id));
+  const lost = ssts.find((id) => !named.has(id));
   if (lost !== undefined) return no('gone', `SST ${lost} is not named any more`);
   const others = manifest.roots.filter((root) => root.name !== name);
-  return { roots: ssts === undefined ? others : [...others, { name, ssts }] };
+  return { roots: [...others, forgotten === undefined ? { name, ssts } : { name, ssts, forgotten }] };
 }
 
 function condemned(id: string): Conflict {

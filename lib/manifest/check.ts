@@ -55,6 +55,8 @@ const isHalt = shape({
 });
 const isSkip = shape({ ...ROW, n: isCount, reason: isText, planHash: optional(isText) });
 
+const isForgotten = list((v) => Array.isArray(v) && v.length === 2 && isCount(v[0]) && isNumber(v[1]));
+
 const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   version: isCount,
   nonces: list(isText),
@@ -64,6 +66,7 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   logHash: isText,
   l0: list(isSst),
   levels: list(list(isSst)),
+  forgotten: optional(isForgotten),
   condemnedMs: isCount,
   halted: (v) => v === null || isHalt(v),
   skips: optional(list(isSkip)),
@@ -81,7 +84,7 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   ),
   timeMs: optional(isNumber),
   closedTo: optional(isNumber),
-  roots: list(shape({ name: isText, ssts: list(isText) })),
+  roots: list(shape({ name: isText, ssts: list(isText), forgotten: optional(isForgotten) })),
 };
 
 /** What is wrong with it, as the rest of the sentence "the manifest is corrupted: …"; `undefined`: nothing. */
@@ -114,6 +117,11 @@ function meaningFault(manifest: Manifest): string | undefined {
       if (level[k - 1]!.maxKey >= level[k]!.minKey)
         return `SSTs ${level[k - 1]!.id} and ${level[k]!.id} of L${i + 1} overlap`;
     }
+  }
+  const { forgotten = [] } = manifest;
+  for (let i = 1; i < forgotten.length; i++) {
+    if (forgotten[i]![0] <= forgotten[i - 1]![0])
+      return `what is forgotten is out of order at table ${forgotten[i]![0]}`;
   }
   const names = new Set<string>();
   for (const { name } of roots) {

@@ -1,5 +1,6 @@
 /** What commit code may do to a manifest: edits as data, and why one cannot be applied. */
-import type { Halt, RowTotals, Skip, SstRef } from './manifest.ts';
+import type { Forgotten } from '../log/forgotten.ts';
+import type { Halt, Root, RowTotals, Skip, SstRef } from './manifest.ts';
 
 export type Edit =
   /** Log entries after+1 … through are in `sst`; `null`: they change nothing. */
@@ -14,6 +15,8 @@ export type Edit =
       /** `sst` was written after this, by the store's clock. */
       readonly writtenAfterMs: number;
       readonly publishedThrough: number;
+      /** What these entries forget; left out: nothing. */
+      readonly forgotten?: Forgotten | undefined;
       /** Of log entry `through`; left out: it has none. */
       readonly timeMs?: number | undefined;
       /** The greatest time that flushes among these entries have closed; `undefined`: none. */
@@ -42,7 +45,7 @@ export type Edit =
   | { readonly type: 'resume'; readonly skip?: Skip | undefined }
   | { readonly type: 'published'; readonly through: number }
   /** Replaces the root of that name if there is one. Only of SSTs that this manifest names. */
-  | { readonly type: 'setRoot'; readonly name: string; readonly ssts: readonly string[] }
+  | ({ readonly type: 'setRoot' } & Root)
   | { readonly type: 'removeRoot'; readonly name: string };
 
 export type ConflictKind =

@@ -8,6 +8,7 @@
  * ends too early, however long a committer slept before its compare-and-set.
  */
 import type { FailedRow } from '../errors.ts';
+import type { Forgotten } from '../log/forgotten.ts';
 import type { SstInfo } from '../sst/entry.ts';
 
 /** An SST in a manifest; holds changes of batches `from` to `to`. */
@@ -67,6 +68,8 @@ export interface Manifest {
   readonly l0: readonly SstRef[];
   /** `levels[0]` is L1. Each sorted by `minKey`, without overlap. */
   readonly levels: readonly (readonly SstRef[])[];
+  /** What operators have forgotten by `through`: rows that may be in the SSTs and are not there any more. Left out: nothing. */
+  readonly forgotten?: Forgotten | undefined;
   /**
    * SSTs that were written before this, by the store's clock, and are not named here are condemned: no edit names them ever
    * again, and they are deleted. Epoch ms, only grows; 0: none.
@@ -85,7 +88,14 @@ export interface Manifest {
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
   readonly closedTo?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */
-  readonly roots: readonly { readonly name: string; readonly ssts: readonly string[] }[];
+  readonly roots: readonly Root[];
+}
+
+/** SSTs that are kept for others, with what was forgotten where they make up a state. */
+export interface Root {
+  readonly name: string;
+  readonly ssts: readonly string[];
+  readonly forgotten?: Forgotten | undefined;
 }
 
 export const EMPTY_MANIFEST: Manifest = {

@@ -52,7 +52,7 @@ export async function writeWarmPack(
   input: PartitionInput,
 ): Promise<boolean> {
   const { job, stage, state, store, names, path } = target;
-  const wanted = wantedBy(job, stage, plan, input, () => false);
+  const wanted = wantedBy(job, stage, plan, input, (table, time) => state.isForgotten(table, time));
   if (wanted.keys.length === 0 || state.manifest.through === 0) return false;
   const { version } = state.manifest;
   const values = await state.reads.lookup(wanted.keys, noCost());

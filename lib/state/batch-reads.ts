@@ -8,6 +8,7 @@ import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow } from './changes.ts';
+import type { Floors } from './floors.ts';
 import type { Overlay } from './overlay.ts';
 import type { Rows } from './rows.ts';
 import { noCost, type SstReads } from './sst-reads.ts';
@@ -20,6 +21,7 @@ export interface Tiers {
   readonly kinds: readonly TableKind[];
   readonly rows: Rows;
   readonly overlay: Overlay;
+  readonly floors: Floors;
   readonly reads: SstReads;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
@@ -50,8 +52,19 @@ export class BatchReads {
     }
   }
 
+  kindOf(table: number): TableKind {
+    return this.#tiers.kinds[table]!;
+  }
+
+  /** Rows of the table at or before this time are gone. */
+  floorOf(table: number): number {
+    return this.#tiers.floors.of(table);
+  }
+
   get(table: number, time: number, key: string): unknown {
     const { rows, overlay } = this.#tiers;
+    // ⚑ floors: whatever a tier below still holds.
+    if (time <= this.floorOf(table)) return undefined;
     const row = rows.get(table, time, key);
     if (row !== undefined || rows.complete) return row;
     const unfolded = overlay.get(table, time, key);
@@ -64,6 +77,7 @@ export class BatchReads {
   /** Whether no batch before has left a row there, as far as is known here. */
   isAbsent(table: number, time: number, key: string): boolean {
     const { rows, overlay } = this.#tiers;
+    if (time <= this.floorOf(table)) return true;
     if (rows.has(table, time, key) || overlay.get(table, time, key) !== undefined) return false;
     return rows.complete || this.#fetched.get(table, time, key) === ABSENT;
   }
@@ -74,11 +88,13 @@ export class BatchReads {
       this.#memory += keys.length;
       return undefined;
     }
+    const floor = this.floorOf(table);
     const missing: { time: number; key: string }[] = [];
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       const time = times === undefined ? 0 : times[i]!;
       const here =
+        time <= floor ||
         rows.has(table, time, key) ||
         overlay.get(table, time, key) !== undefined ||
         this.#fetched.get(table, time, key) !== undefined;
@@ -89,8 +105,10 @@ export class BatchReads {
   }
 
   /** Rows with `after < time ≤ upTo`, by time, then key. */
-  scan(table: number, after: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+  scan(table: number, from: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
     const { rows } = this.#tiers;
+    const after = Math.max(from, this.floorOf(table));
+    if (!(upTo > after)) return [];
     if (!rows.complete) return this.#scanBelow(table, after, upTo);
     const stored = rows.scan(table, after, upTo);
     this.#memory += stored.length;

@@ -44,13 +44,15 @@ export class BatchState {
     const touched = numbered.reduce((sum, [, table]) => sum + table.count, 0);
     const writer = new ByteWriter(Math.max(1024, touched * BYTES_A_CHANGE));
     const tables: TableChanges[] = [];
+    const forgotten: (readonly [table: number, upTo: number])[] = [];
     let count = 0;
     for (const [number, table] of numbered) {
       const encoded = table.encode(this.#tiers.kinds[number]!, writer);
       tables.push(encoded.changes);
       count += encoded.count;
+      if (table.forgotten !== undefined) forgotten.push([number, table.forgotten]);
     }
-    return { bytes: writer.view(), count, tables };
+    return { bytes: writer.view(), count, tables, forgotten };
   }
 
   /** Brings the changes into memory. Only when the batch is durable. */

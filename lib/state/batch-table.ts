@@ -31,6 +31,8 @@ export class BatchTable implements Table, NumberColumns {
   readonly #changed: unknown[] = [];
   #numbers: Float64Array = NO_NUMBERS;
   #changes = 0;
+  /** This batch has forgotten up to here. */
+  #forgotten = Number.NEGATIVE_INFINITY;
   /** Where another batch touches rows at the same time: numbers by address, apart from the rows'. */
   #apart: Times<number> | undefined;
 
@@ -40,6 +42,11 @@ export class BatchTable implements Table, NumberColumns {
     this.#rows = memory.table(table);
     this.width = this.#rows.width;
     this.#reads = reads;
+  }
+
+  /** `undefined`: this batch has forgotten nothing. */
+  get forgotten(): number | undefined {
+    return this.#forgotten > this.#reads.floorOf(this.table) ? this.#forgotten : undefined;
   }
 
   get numbers(): NumberColumns | undefined {
@@ -57,6 +64,7 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   get(key: string, time: number): unknown {
+    if (time <= this.#forgotten) return undefined;
     if (this.#changes > 0) {
       const at = this.#numberOf(key, time);
       const changed = at < 0 ? undefined : this.#changed[at];
@@ -70,10 +78,21 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   delete(key: string, time: number): void {
+    if (time <= this.#floor) return;
     this.#change(this.touchText(key, time), DELETED);
   }
 
-  scan(after: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+  forget(upTo: number): void {
+    if (this.#reads.kindOf(this.table) !== 'timed')
+      throw new Error(`table ${this.table} is not timed: it cannot forget`);
+    if (!Number.isFinite(upTo)) throw new RangeError(`table ${this.table} cannot forget up to ${upTo}`);
+    if (upTo <= this.#floor) return;
+    this.#forgotten = upTo;
+    for (let i = 0; i < this.count; i++) if (this.#times[i]! <= upTo) this.#changed[i] = undefined;
+  }
+
+  scan(from: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+    const after = Math.max(from, this.#forgotten);
     if (!(upTo > after)) return [];
     const stored = this.#reads.scan(this.table, after, upTo);
     if (Array.isArray(stored)) return this.#withChanges(after, upTo, stored);
@@ -85,6 +104,7 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   touchText(key: string, time: number): number {
+    if (time <= this.#floor) throw forgottenError(this.table, time);
     const rows = this.#rows;
     if (this.#apart !== undefined || !this.#memory.own(this.#reads)) return this.#touchApart(key, time);
     const id = rows.intern(time, key);
@@ -122,7 +142,10 @@ export class BatchTable implements Table, NumberColumns {
 
   keep(numbers: Float64Array): void {
     this.#numbers = numbers;
-    for (let i = 0; i < this.count; i++) this.#change(i, NUMBERS);
+    for (let i = 0; i < this.count; i++) {
+      if (this.#times[i]! <= this.#forgotten) throw forgottenError(this.table, this.#times[i]!);
+      this.#change(i, NUMBERS);
+    }
   }
 
   /** Whether this batch changes a row. */
@@ -182,6 +205,11 @@ export class BatchTable implements Table, NumberColumns {
     }
   }
 
+  /** Nothing is at or below. */
+  get #floor(): number {
+    return Math.max(this.#forgotten, this.#reads.floorOf(this.table));
+  }
+
   #columns(): Omit<TableChanges, 'valueBytes'> {
     return {
       table: this.table,
@@ -231,6 +259,10 @@ export class BatchTable implements Table, NumberColumns {
     if (unchanged === merged.length) return merged;
     return merged.sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   }
+}
+
+function forgottenError(table: number, time: number): Error {
+  return new Error(`table ${table}: a row at ${time}, which it has forgotten`);
 }
 
 function packRow(table: number, row: unknown): Uint8Array {

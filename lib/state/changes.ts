@@ -2,6 +2,7 @@
  * What a batch has changed in one table, by column, in the order in which the addresses were first touched. Kept until an SST
  * holds it: so rows that are numbers stay together in one array.
  */
+import type { Forgotten } from '../log/forgotten.ts';
 import type { NotPlainError } from '../util/plain-data.ts';
 
 /** In the place of a row: it is deleted. */
@@ -28,6 +29,8 @@ export interface Changes {
   readonly bytes: Uint8Array;
   readonly count: number;
   readonly tables: readonly TableChanges[];
+  /** How far it has forgotten: rows of earlier batches, and its own, which are not among the changes any more. */
+  readonly forgotten: Forgotten;
 }
 
 /** A changed row; `row: undefined` is a tombstone. */

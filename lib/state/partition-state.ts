@@ -1,17 +1,20 @@
 /**
  * One partition's state in this environment: position, memory tier, overlay and SST reads under one pinned manifest.
  *
- *     State(n) = SSTs of the manifest (through) ⊕ log(through + 1 … n)
+ *     State(n) = SSTs of the manifest (through) ⊕ log(through + 1 … n), without what either has forgotten
  *
  * Invariants: the tiers are never ahead of the durable head (changes are applied after the log entry is durable, in one
  * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
  */
+
+import { type Forgotten, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
 import { unpackValue } from '../util/pack.ts';
 import { parseAddress, type TableKind } from './address.ts';
 import { BatchState } from './batch-state.ts';
 import type { ChangedRow, Changes } from './changes.ts';
+import { Floors } from './floors.ts';
 import { Overlay } from './overlay.ts';
 import { Rows } from './rows.ts';
 import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
@@ -32,6 +35,8 @@ export class PartitionState {
   readonly kinds: readonly TableKind[];
   readonly rows: Rows;
   readonly overlay = new Overlay();
+  /** What is forgotten as of {@link position}. */
+  readonly floors = new Floors();
   readonly reads: SstReads;
   /** The last batch whose changes are applied. */
   #position = 0;
@@ -125,7 +130,8 @@ export class PartitionState {
   /** State for batch `position + 1`. */
   begin(): BatchState {
     const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
-    return new BatchState({ kinds: this.kinds, rows: this.rows, overlay: this.overlay, reads: this.reads, warm });
+    const { kinds, rows, overlay, floors, reads } = this;
+    return new BatchState({ kinds, rows, overlay, floors, reads, warm });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
@@ -135,13 +141,17 @@ export class PartitionState {
     const unchanged = this.rows.complete ? [] : [...batch.unchangedReads()];
     this.overlay.push(n, changes);
     batch.apply(changes);
-    for (const { table, time, key, row } of unchanged) this.rows.put(table, time, key, row, 32);
+    this.#forget(changes.forgotten);
+    for (const { table, time, key, row } of unchanged) {
+      if (!this.isForgotten(table, time)) this.rows.put(table, time, key, row, 32);
+    }
     batch.end();
   }
 
   /** Applies a log entry that someone else made, or that an earlier life of this environment made. */
-  adoptEntry(n: number, hash: string, entries: readonly Entry[]): void {
+  adoptEntry(n: number, hash: string, entries: readonly Entry[], forgotten: Forgotten = NOTHING_FORGOTTEN): void {
     this.#advance(n, hash);
+    this.#forget(forgotten);
     const rows: ChangedRow[] = [];
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);
@@ -153,10 +163,16 @@ export class PartitionState {
     this.overlay.push(n, rows);
   }
 
+  /** Whether there are no rows of this time any more. */
+  isForgotten(table: number, time: number): boolean {
+    return time <= this.floors.of(table);
+  }
+
   /** Whether a read of this address would be answered from memory. */
   isNear(table: number, time: number, key: string): boolean {
     const { rows, overlay } = this;
-    return rows.complete || rows.get(table, time, key) !== undefined || overlay.get(table, time, key) !== undefined;
+    if (rows.complete || this.isForgotten(table, time)) return true;
+    return rows.get(table, time, key) !== undefined || overlay.get(table, time, key) !== undefined;
   }
 
   /** Reads rows into memory ahead of their batch. @param stateKeys ascending, without duplicates */
@@ -191,7 +207,8 @@ export class PartitionState {
       if (!this.isNear(table, time, key)) this.rows.put(table, time, key, unpackValue(value!), value!.length);
     }
     for (const { table, time, key, row } of this.overlay.all()) {
-      if (row !== undefined && this.rows.get(table, time, key) === undefined) this.rows.put(table, time, key, row, 32);
+      if (row === undefined || this.isForgotten(table, time)) continue;
+      if (this.rows.get(table, time, key) === undefined) this.rows.put(table, time, key, row, 32);
     }
     if (this.rows.evictions !== evictions) return 'too large';
     this.rows.markComplete();
@@ -204,8 +221,15 @@ export class PartitionState {
     this.#hash = hash;
   }
 
+  #forget(forgotten: Forgotten): void {
+    this.floors.raise(forgotten);
+    for (const [table, upTo] of forgotten) this.rows.forgetUpTo(table, upTo);
+  }
+
   #drop(manifest: Manifest): void {
     this.overlay.clear();
+    // ⚑ floors: the position goes where the manifest is, and they go with it.
+    this.floors.set(manifest.forgotten ?? NOTHING_FORGOTTEN);
     this.rows.clear(manifest.l0.length === 0 && manifest.levels.every((level) => level.length === 0));
     this.#position = manifest.through;
     this.#hash = manifest.logHash;

@@ -102,6 +102,14 @@ export class Rows {
     if (id >= 0 && rows.has(id)) this.forget(rows, id);
   }
 
+  /** Forgets the rows of a table up to a time. */
+  forgetUpTo(table: number, upTo: number): void {
+    const rows = this.table(table);
+    for (const time of rows.index.within(Number.NEGATIVE_INFINITY, upTo)) {
+      for (const [, id] of rows.index.groups.get(time)!) if (rows.has(id)) this.forget(rows, id);
+    }
+  }
+
   /** Rows of a table in (after, upTo], by time, then key. Only when {@link complete}. */
   scan(table: number, after: number, upTo: number): { time: number; key: string; row: unknown }[] {
     const found: { time: number; key: string; row: unknown }[] = [];

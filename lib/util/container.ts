@@ -10,7 +10,7 @@
 import { CorruptionError } from '../errors.ts';
 import { asBuffer, ByteReader, ByteWriter } from './bytes.ts';
 import { crc32 } from './crc.ts';
-import { newerFormat } from './envelope.ts';
+import { newerFormat, olderFormat } from './envelope.ts';
 import { contentHash } from './hash.ts';
 
 const FIXED = 9;
@@ -59,9 +59,11 @@ interface Head<H> {
 /**
  * The header alone, from the first bytes of an object.
  * @param object the object's name, for errors
- * @throws {CorruptionError} not such an object, damaged, or longer than what was read @throws {MisaError} `NEWER_FORMAT`
+ * @param oldest the oldest version that is still read
+ * @throws {CorruptionError} not such an object, damaged, or longer than what was read
+ * @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT`
  */
-export function decodeHead<H>(magic: string, version: number, bytes: Uint8Array, object: string): Head<H> {
+export function decodeHead<H>(magic: string, version: number, bytes: Uint8Array, object: string, oldest = 1): Head<H> {
   const bad = (what: string): CorruptionError => new CorruptionError(object, what);
   if (bytes.length < FIXED) throw bad(`it has only ${bytes.length} bytes`);
   const reader = new ByteReader(bytes);
@@ -74,13 +76,20 @@ export function decodeHead<H>(magic: string, version: number, bytes: Uint8Array,
   const headEnd = reader.at + 4;
   if (reader.u32() !== crc32(bytes.subarray(0, headEnd - 4))) throw bad('the checksum of its header is wrong');
   if (foundVersion > version) throw newerFormat(object, foundVersion, version);
+  if (foundVersion < oldest) throw olderFormat(object, foundVersion, oldest);
   return { header: JSON.parse(asBuffer(json).toString('utf8')), length: headEnd };
 }
 
 /** As {@link decodeHead}, of a whole object. */
-export function decodeContainer<H>(magic: string, version: number, bytes: Uint8Array, object: string): Container<H> {
+export function decodeContainer<H>(
+  magic: string,
+  version: number,
+  bytes: Uint8Array,
+  object: string,
+  oldest = 1,
+): Container<H> {
   const bad = (what: string): CorruptionError => new CorruptionError(object, what);
-  const { header, length: headEnd } = decodeHead<H>(magic, version, bytes, object);
+  const { header, length: headEnd } = decodeHead<H>(magic, version, bytes, object, oldest);
   const offsets: number[] = [];
   let end = headEnd;
   for (const [size] of header.sections) {

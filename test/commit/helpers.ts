@@ -4,6 +4,7 @@ import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts'
 import { writeChange } from '../../lib/log/changes.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { encodeLogEntry } from '../../lib/log/entry.ts';
+import type { Forgotten } from '../../lib/log/forgotten.ts';
 import { manifestFault } from '../../lib/manifest/check.ts';
 import type { Manifest } from '../../lib/manifest/manifest.ts';
 import { sstsOf } from '../../lib/manifest/manifest.ts';
@@ -11,6 +12,7 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { sstEntries, verifySst } from '../../lib/sst/verify.ts';
+import { forgottenKeys } from '../../lib/state/floors.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { seededRandom } from '../../lib/util/random.ts';
@@ -27,6 +29,8 @@ export type State = Record<string, string>;
 export interface AppendOptions {
   readonly outputs?: string[];
   readonly publishedThrough?: number;
+  /** Of what is not forgotten yet. */
+  readonly forgotten?: Forgotten | undefined;
   /** Default: all have. */
   readonly hasRows?: (output: string, n: number) => boolean;
 }
@@ -54,7 +58,7 @@ export class World {
   /** Commits the next batch. */
   async append(changes: Changes, options: AppendOptions = {}): Promise<number> {
     const n = ++this.#n;
-    const { outputs = ['out'], publishedThrough = 0, hasRows = () => true } = options;
+    const { outputs = ['out'], publishedThrough = 0, forgotten, hasRows = () => true } = options;
     const sorted = Object.keys(changes).sort();
     const writer = new ByteWriter();
     for (const key of sorted) {
@@ -63,6 +67,7 @@ export class World {
       if (value === null) this.expected.delete(key);
       else this.expected.set(key, value);
     }
+    withoutForgotten(this.expected, forgotten);
     const { bytes, hash } = encodeLogEntry(
       {
         n,
@@ -73,6 +78,7 @@ export class World {
         outputs,
         nextPartitions: 0,
         changes: sorted.length,
+        forgotten,
         counts: { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
         reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
       },
@@ -108,6 +114,7 @@ export class World {
         if (value === null) state.delete(key);
         else state.set(key, Buffer.from(value).toString());
       }
+      withoutForgotten(state, read.entry.forgotten);
     }
     return Object.fromEntries([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
@@ -124,7 +131,18 @@ export class World {
         else state.set(key, Buffer.from(value).toString());
       }
     }
+    withoutForgotten(state, manifest.forgotten);
     return Object.fromEntries([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Entries in the SSTs that a manifest names, hidden ones too. */
+  async storedKeys(): Promise<string[]> {
+    const keys: string[] = [];
+    for (const sst of sstsOf(await this.manifest())) {
+      const answer = await this.memory.get(NAMES.sst(PATH, sst.id));
+      if (answer.found) for (const { key } of [...sstEntries(sst, answer.body)].flat()) keys.push(key);
+    }
+    return keys;
   }
 
   /** Ids of the SSTs in the store. */
@@ -151,4 +169,9 @@ export class World {
   async publish(n: number, output = 'out'): Promise<void> {
     await this.memory.create(NAMES.out(output, 0, n), Buffer.from(`${output} ${n}\n`));
   }
+}
+
+function withoutForgotten(state: Map<string, string>, forgotten: Forgotten = []): void {
+  const gone = forgottenKeys(forgotten);
+  for (const key of state.keys()) if (gone.has(key)) state.delete(key);
 }

@@ -9,11 +9,18 @@ import { fold } from '../../lib/commit/fold.ts';
 import { collect } from '../../lib/commit/gc.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
 import { namedBy, sstsOf } from '../../lib/manifest/manifest.ts';
+import { addressPrefix } from '../../lib/state/address.ts';
+import { forgottenKeys } from '../../lib/state/floors.ts';
 import { crashAfter, hookedStore, listAll } from '../helpers/stores.ts';
 import { NAMES, PATH, R, World } from './helpers.ts';
 
 const SMALL = { l0Trigger: 2, baseBytes: 400, ratio: 2, sstBytes: 250 };
-const key = fc.integer({ min: 0, max: 25 }).map((n) => String.fromCharCode(97 + n));
+/** The table that forgets; beside it, keys of none. */
+const TIMED = 7;
+const letter = fc.integer({ min: 0, max: 25 }).map((n) => String.fromCharCode(97 + n));
+const time = fc.integer({ min: -2, max: 6 });
+const timedKey = fc.tuple(time, letter).map(([t, l]) => addressPrefix(TIMED, 'timed', t) + l);
+const key = fc.oneof(letter, timedKey);
 const changes = fc.dictionary(key, fc.option(fc.string({ maxLength: 20, unit: 'grapheme-ascii' }), { freq: 2 }), {
   maxKeys: 8,
 });
@@ -26,7 +33,10 @@ const job = fc.oneof(
 type Job = typeof job extends fc.Arbitrary<infer T> ? T : never;
 
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('append' as const), changes }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('append' as const), changes, upTo: fc.option(time, { freq: 3 }) }),
+  },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('run' as const), job }) },
   {
     weight: 2,
@@ -60,6 +70,7 @@ it('invariant 5: fold, compaction and gc do not change State(n), whoever crashes
       const world = new World();
       const sleepers: { wake: () => void; work: Promise<void> }[] = [];
       const read: { atMs: number; ids: string[] }[] = [];
+      let floor = Number.MIN_SAFE_INTEGER;
       let last = { version: 0, through: 0, collectedThrough: 0 };
       const check = async (): Promise<void> => {
         expect(await world.state()).toEqual(world.expectedState());
@@ -90,8 +101,14 @@ it('invariant 5: fold, compaction and gc do not change State(n), whoever crashes
       };
 
       for (const one of steps) {
-        if (one.do === 'append') await world.append(one.changes);
-        else if (one.do === 'run') await perform(world.partition(), one.job);
+        if (one.do === 'append') {
+          floor = Math.max(floor, one.upTo ?? floor);
+          // An entry never has changes at or below what it or one before it has forgotten.
+          const gone = forgottenKeys([[TIMED, floor]]);
+          const above = Object.entries(one.changes).filter(([k]) => !gone.has(k));
+          const forgotten = one.upTo === null ? undefined : ([[TIMED, floor]] as const);
+          await world.append(Object.fromEntries(above), { forgotten });
+        } else if (one.do === 'run') await perform(world.partition(), one.job);
         else if (one.do === 'race') await Promise.all(one.jobs.map((each) => perform(world.partition(), each)));
         else if (one.do === 'advance') world.clock.advance(one.ms);
         else if (one.do === 'wake') await wakeOne();

@@ -11,7 +11,7 @@ import { type Cursor, readCursor, writeCursor } from '../../lib/embedded/output/
 import { readTableState, writeTableState } from '../../lib/embedded/output/table-state.ts';
 import type { JobFile } from '../../lib/job/job-file.ts';
 import { writeChange } from '../../lib/log/changes.ts';
-import { decodeLogEntry, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
+import { decodeLogEntry, decodeLogHeader, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
 import { PREFIX_BLOCK_BYTES, PrefixHasher } from '../../lib/plan/content-prefix.ts';
 import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/plan/plan.ts';
 import { objectKey, planChanges, plannerExpiry } from '../../lib/plan/planner-log.ts';
@@ -169,7 +169,7 @@ it('a segment', () => {
   expect(segment.input(1)).toEqual({ edges: [], quarantined: [], objects: [] });
 });
 
-it.each([1, 2])('a log entry of version %i', (version) => {
+it('a log entry', () => {
   const writer = new ByteWriter(64);
   writeChange(writer, '\x00\x06b\x00', null);
   writeChange(writer, '\x00\x06a\x00', packValue([1, 'x', null]));
@@ -182,14 +182,13 @@ it.each([1, 2])('a log entry of version %i', (version) => {
     outputs: ['sums', '_quarantine'],
     nextPartitions: 1,
     changes: 2,
+    forgotten: [[1, 1357030140000]],
     counts: { rows: 4, late: 1, skipped: 0, quarantined: 1, emitted: 1 },
     reads: { memory: 3, lmdb: 2, warm: 0, store: 1, requests: 1 },
   };
   const outputs = [Buffer.from('{"key":"a","n":1}\n'), new Uint8Array(0)];
   const { bytes } = encodeLogEntry(header, writer.view(), outputs, [encodeInput(INPUT)]);
-  // Version 1 is only read: its changes are in order.
-  const stored = version === 1 ? golden('log-entry-v1.bin', bytes) : matches('log-entry-v2.bin', bytes);
-  const entry = decodeLogEntry(stored, 'golden');
+  const entry = decodeLogEntry(matches('log-entry-v3.bin', bytes), 'golden');
   expect(entry.header).toMatchObject(header);
   expect(
     entry.changes().map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')]),
@@ -216,8 +215,15 @@ it('a log entry of a flush', () => {
     closedTo: 1357040940000,
   };
   const { bytes } = encodeLogEntry(header, new Uint8Array(0), [new Uint8Array(0)], []);
-  expect(decodeLogEntry(matches('log-entry-v2-closed.bin', bytes), 'golden').header).toMatchObject(header);
-  expect(decodeLogEntry(golden('log-entry-v1-closed.bin', bytes), 'golden').header).toMatchObject(header);
+  expect(decodeLogEntry(matches('log-entry-v3-closed.bin', bytes), 'golden').header).toMatchObject(header);
+});
+
+it.each([1, 2])('a log entry of version %i, which is refused by its number', (version) => {
+  const before = golden(`log-entry-v${version}.bin`, new Uint8Array(0));
+  for (const decode of [decodeLogEntry, decodeLogHeader]) {
+    expect(() => decode(before, 'log/3')).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
+    expect(() => decode(before, 'log/3')).toThrow(`log/3 has format version ${version}, and this Misa reads from 3 on`);
+  }
 });
 
 it('a warm pack', () => {

@@ -18,6 +18,7 @@ import type { Job } from '../../lib/index.ts';
 import { commitPaths, commitWork } from '../../lib/job/commit-work.ts';
 import { type JobFile, openJobFile, readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
+import { forgottenByBoth } from '../../lib/log/forgotten.ts';
 import type { LoadedManifest } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, numberOf, type PartitionPath, PLANNER } from '../../lib/object-store/names.ts';
@@ -28,6 +29,7 @@ import { PlannerLog } from '../../lib/plan/planner-log.ts';
 import type { PartitionInput } from '../../lib/plan/rows.ts';
 import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
 import type { BlockCache } from '../../lib/state/block-cache.ts';
+import { forgottenKeys } from '../../lib/state/floors.ts';
 import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
@@ -284,7 +286,7 @@ export async function stateOfPartition(
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
   for (const { key, value } of await reads.scan('', undefined, noCost())) rows[key] = hex(value!);
   const log = path === PLANNER ? new PlannerLog(store, jobNames) : new DataLog(store, jobNames, path);
-  let { through: n, logHash: hash } = manifest;
+  let { through: n, logHash: hash, forgotten = [] } = manifest;
   for (;;) {
     const read = await log.read(n + 1);
     if (!read.found) break;
@@ -295,8 +297,11 @@ export async function stateOfPartition(
     }
     n++;
     hash = read.entry.hash;
+    forgotten = forgottenByBoth(forgotten, read.entry.forgotten ?? []);
   }
-  return { n, rows: Object.fromEntries(Object.entries(rows).sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const gone = forgottenKeys(forgotten);
+  const there = Object.entries(rows).filter(([key]) => !gone.has(key));
+  return { n, rows: Object.fromEntries(there.sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 /** The state of all data partitions, by path. */

@@ -6,6 +6,7 @@ export class MapTable<Row = unknown> implements Table<Row> {
   readonly #spec: TableSpec;
   readonly #async: boolean;
   readonly #loaded = new Set<string>();
+  #forgotten = Number.NEGATIVE_INFINITY;
 
   /** @param async `load` and `scan` answer promises, as the engine's do when rows are far away */
   constructor(spec: TableSpec, async = false) {
@@ -17,6 +18,7 @@ export class MapTable<Row = unknown> implements Table<Row> {
   copy(): MapTable<Row> {
     const copy = new MapTable<Row>(this.#spec, this.#async);
     for (const [address, row] of this.rows) copy.rows.set(address, row);
+    copy.#forgotten = this.#forgotten;
     return copy;
   }
 
@@ -33,12 +35,19 @@ export class MapTable<Row = unknown> implements Table<Row> {
   }
 
   put(key: string, time: number, row: Row): void {
+    if (this.#time(time) <= this.#forgotten) throw new Error(`a row at ${time}, which is forgotten`);
     // Frozen, so that a change in place of what was put fails at once.
     this.rows.set(this.#address(key, time), { time: this.#time(time), key, row: deepFreeze(row) });
   }
 
   delete(key: string, time: number): void {
     this.rows.delete(this.#address(key, time));
+  }
+
+  forget(upTo: number): void {
+    if (this.#spec.kind !== 'timed' || !Number.isFinite(upTo)) throw new Error(`cannot forget up to ${upTo}`);
+    this.#forgotten = Math.max(this.#forgotten, upTo);
+    for (const [address, { time }] of this.rows) if (time <= upTo) this.rows.delete(address);
   }
 
   scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[] {

@@ -70,6 +70,21 @@ describe('fold', () => {
     expect(applied(collected, foldEdit(3, 4, null)).through).toBe(4);
   });
 
+  it('keeps of each table the greatest time that it has forgotten, and with a root those of its state', () => {
+    const forget = (after: number, ...forgotten: [number, number][]): Edit => {
+      return { ...foldEdit(after, after + 1, null), forgotten } as Edit;
+    };
+    const once = applied(three(), forget(3, [2, 20]));
+    const root: Edit = { type: 'setRoot', name: 'then', ssts: ['s1'], forgotten: once.forgotten };
+    const later = applied(once, root, forget(4, [0, 5], [2, 10]), foldEdit(5, 6, null), forget(6, [2, 30]));
+    expect(later.forgotten).toEqual([
+      [0, 5],
+      [2, 30],
+    ]);
+    expect(later.roots).toEqual([{ name: 'then', ssts: ['s1'], forgotten: [[2, 20]] }]);
+    expect(applied(later, { type: 'removeRoot', name: 'then' }).roots).toEqual([]);
+  });
+
   it('adds up what became of rows, also when the log is collected', () => {
     const totals = (from: number, rows: number, late: number) => {
       return { from, rows, late, skipped: 0, quarantined: 1, setAside: 0, emitted: 2 };

@@ -24,10 +24,17 @@ const FULL: Manifest = {
   logHash: '0123456789abcdef0123456789abcdef',
   l0: [sst('l0b', 'a', 'z'), sst('l0a', 'c', 'd')],
   levels: [[], [sst('l2a', '\u0000\u00ff"\\', 'a'), sst('l2b', 'b', 'q')]],
+  forgotten: [
+    [0, 1_700_000_000_000],
+    [3, -0.5],
+  ],
   condemnedMs: 1_700_000_000_001,
   halted: { n: 10, code: 'USER_FUNCTION', reason: 'it threw' },
   publishedThrough: 9,
-  roots: [{ name: 'checkpoint', ssts: ['old', 'l2a'] }],
+  roots: [
+    { name: 'checkpoint', ssts: ['old', 'l2a'], forgotten: [[0, 1_600_000_000_000]] },
+    { name: 'epoch 2', ssts: ['l2a'] },
+  ],
 };
 
 describe('codec', () => {
@@ -37,8 +44,8 @@ describe('codec', () => {
     }
   });
 
-  it('reads the golden file of version 2, and writes the same bytes', () => {
-    const golden = new URL('../golden/manifest-v2.json', import.meta.url);
+  it('reads the golden file of version 3, and writes the same bytes', () => {
+    const golden = new URL('../golden/manifest-v3.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(FULL);
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
@@ -46,7 +53,7 @@ describe('codec', () => {
 
   it('reads and writes what flushes have closed, which older ones leave out', () => {
     const closed: Manifest = { ...FULL, closedTo: 1_700_000_040_000 };
-    const golden = new URL('../golden/manifest-v2-closed.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v3-closed.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(closed);
     expect(Buffer.from(encodeManifest(closed)).equals(bytes)).toBe(true);
@@ -57,7 +64,7 @@ describe('codec', () => {
   it('reads and writes totals of rows, which older ones leave out', () => {
     const totals = { from: 1, rows: 900, late: 7, skipped: 2, quarantined: 3, setAside: 1, emitted: 60 };
     const counted: Manifest = { ...FULL, totals };
-    const golden = new URL('../golden/manifest-v2-totals.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v3-totals.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(counted);
     expect(Buffer.from(encodeManifest(counted)).equals(bytes)).toBe(true);
@@ -68,7 +75,7 @@ describe('codec', () => {
     const [first, ...others] = FULL.levels[1]!;
     const levels = [FULL.levels[0]!, [{ ...first!, halfExpiredMs: 1_702_592_000_000 }, ...others]];
     const ending: Manifest = { ...FULL, levels, timeMs: 1_700_000_000_002 };
-    const golden = new URL('../golden/manifest-v2-expiry.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v3-expiry.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(ending);
     expect(Buffer.from(encodeManifest(ending)).equals(bytes)).toBe(true);
@@ -87,13 +94,14 @@ describe('codec', () => {
   });
 
   it('says that a newer Misa wrote it', () => {
-    expect(() => decodeManifest(encodeEnvelope('manifest', 3, FULL), NAME)).toThrow(/format version 3/);
+    expect(() => decodeManifest(encodeEnvelope('manifest', 4, FULL), NAME)).toThrow(/format version 4/);
   });
 
-  it('refuses version 1 by its number', () => {
-    const before = readFileSync(new URL('../golden/manifest-v1.json', import.meta.url));
+  it.each([1, 2])('refuses version %i by its number', (version) => {
+    const before = readFileSync(new URL(`../golden/manifest-v${version}.json`, import.meta.url));
     expect(() => decodeManifest(before, NAME)).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
-    expect(() => decodeManifest(before, NAME)).toThrow(/manifest has format version 1, and this Misa reads from 2 on/);
+    const words = `manifest has format version ${version}, and this Misa reads from 3 on`;
+    expect(() => decodeManifest(before, NAME)).toThrow(words);
   });
 
   it('refuses to write and to read what breaks a rule, and says which', () => {
@@ -104,6 +112,10 @@ describe('codec', () => {
       [{ l0: [sst('l2a', 'a', 'b')] }, /SST l2a twice/],
       [{ levels: [[sst('x', 'a', 'c'), sst('y', 'c', 'd')]], roots: [] }, /x and y of L1 overlap/],
       [{ condemnedMs: null }, /field "condemnedMs"/],
+      [{ forgotten: [[0, null]] }, /field "forgotten"/],
+      [{ forgotten: [[0, 1, 2]] }, /field "forgotten"/],
+      [{ forgotten: [FULL.forgotten![1]!, FULL.forgotten![0]!] }, /forgotten is out of order at table 0/],
+      [{ roots: [{ ...FULL.roots[0]!, forgotten: [['0', 1]] }] }, /field "roots"/],
       [{ roots: [...FULL.roots, ...FULL.roots] }, /root checkpoint twice/],
       [{ collectedThrough: 10 }, /collected the log up to 10/],
       [{ folds: [{ through: 3, atMs: 1 }] }, /folds are out of order/],
@@ -113,7 +125,7 @@ describe('codec', () => {
     for (const [change, message] of broken) {
       const manifest = { ...FULL, ...change } as Manifest;
       expect(() => encodeManifest(manifest)).toThrow(message);
-      expect(() => decodeManifest(encodeEnvelope('manifest', 2, manifest), NAME)).toThrow(message);
+      expect(() => decodeManifest(encodeEnvelope('manifest', 3, manifest), NAME)).toThrow(message);
     }
     for (const value of [null, [], 'text', 7]) expect(manifestFault(value)).toBe('it is no object');
   });

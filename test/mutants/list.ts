@@ -22,6 +22,7 @@ const frame = at('test/aws/sqs-function.test.ts');
 const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
+const forgotten = at('test/commit/forgotten.test.ts');
 const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
@@ -72,10 +73,88 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: 'if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;',
-    to: 'if (value === null && !mayHold(older, key)) continue;',
+    from: '(value === null ? !mayHold(older, key) : isExpired(key, value))) continue;',
+    to: '(value === null && !mayHold(older, key))) continue;',
     rule: 'what has ended goes',
     tests: [expiry('goes from a level that nothing else touches')],
+  },
+  // Forgotten ranges.
+  {
+    file: FOLD,
+    from: '!gone.has(key) && (value',
+    to: '(value',
+    rule: '⚑ floors: a fold writes nothing of what is forgotten',
+    tests: [forgotten('writes nothing of what its entries forget')],
+  },
+  {
+    file: FOLD,
+    from: '        ...forgottenBy(entries),\n',
+    to: '',
+    rule: '⚑ floors: a manifest keeps those of what it has folded',
+    tests: [forgotten('writes nothing of what its entries forget')],
+  },
+  {
+    file: 'lib/manifest/apply-edit.ts',
+    from: 'forgottenByBoth(manifest.forgotten ?? [], edit.forgotten)',
+    to: 'edit.forgotten',
+    rule: '⚑ floors: none ever falls',
+    tests: [edits('keeps of each table the greatest time')],
+  },
+  {
+    file: 'lib/commit/compact.ts',
+    from: 'if (gone.has(key) || (',
+    to: 'if ((',
+    rule: '⚑ floors: a compaction leaves out what is forgotten',
+    tests: [forgotten('leaves out what is forgotten')],
+  },
+  {
+    file: 'lib/commit/pick-compaction.ts',
+    from: 'if (gone !== undefined) return gone;',
+    to: '',
+    rule: 'an SST of which nothing is left goes from a level that nothing else touches',
+    tests: [forgotten('drops SSTs of which nothing is left')],
+  },
+  {
+    file: 'lib/state/floors.ts',
+    from: 'minKey.charCodeAt(0) === maxKey.charCodeAt(0) && has(maxKey)',
+    to: 'has(maxKey)',
+    rule: '⚑ floors: an SST with rows of another table is not dropped unread',
+    tests: [forgotten('is of one table, up to the time and no further')],
+  },
+  {
+    file: STATE,
+    from: 'this.floors.set(manifest.forgotten ?? NOTHING_FORGOTTEN);',
+    to: '',
+    rule: '⚑ floors: who goes to a manifest takes its floors',
+    tests: [state('a reader under an older manifest')],
+  },
+  {
+    file: STATE,
+    from: 'if (rows.complete || this.isForgotten(table, time)) return true;',
+    to: 'if (rows.complete) return true;',
+    rule: '⚑ floors: what was on its way from below is not kept',
+    tests: [state('rows that were on their way from below')],
+  },
+  {
+    file: STATE,
+    from: 'for (const [table, upTo] of forgotten) this.rows.forgetUpTo(table, upTo);',
+    to: '',
+    rule: '⚑ floors: memory forgets, too',
+    tests: [state('an attempt that is dropped has forgotten nothing')],
+  },
+  {
+    file: 'lib/state/batch-reads.ts',
+    from: 'time <= floor ||\n',
+    to: '',
+    rule: '⚑ floors: a warm pack does not show what is forgotten',
+    tests: [state('a warm pack does not show them'), state('reads what a sequential run would have left')],
+  },
+  {
+    file: 'lib/state/batch-reads.ts',
+    from: 'const after = Math.max(from, this.floorOf(table));',
+    to: 'const after = from;',
+    rule: '⚑ floors: a scan does not show what is forgotten',
+    tests: [state('a reader under an older manifest')],
   },
   // Reads.
   {
@@ -669,15 +748,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: 'if (value === null ? !mayHold(older, key) : isExpired(key, value)) continue;',
-    to: 'if (value === null || isExpired(key, value)) continue;',
+    from: '(value === null ? !mayHold(older, key) : isExpired(key, value))) continue;',
+    to: '(value === null || isExpired(key, value))) continue;',
     rule: '⚑ tombstones: kept by a compaction',
     tests: [compact('keeps a tombstone as long as something older may hold its key')],
   },
   {
     file: FOLD,
-    from: 'merged.filter(({ key, value }) => value !== null || mayHold(older, key));',
-    to: 'merged.filter(({ value }) => value !== null);',
+    from: '!gone.has(key) && (value !== null || mayHold(older, key))',
+    to: '!gone.has(key) && value !== null',
     rule: '⚑ tombstones: kept by a fold',
     tests: [fold('keeps a tombstone only where an older SST may hold its key')],
   },

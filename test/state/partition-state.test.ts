@@ -8,13 +8,14 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { decodeChanges } from '../../lib/log/changes.ts';
+import { type Forgotten, forgottenByBoth } from '../../lib/log/forgotten.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import type { Entry } from '../../lib/sst/entry.ts';
 import { mergeSorted } from '../../lib/sst/merge.ts';
-import { addressPrefix, type TableKind } from '../../lib/state/address.ts';
+import { addressPrefix, parseAddress, type TableKind } from '../../lib/state/address.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
@@ -45,19 +46,29 @@ function cacheFolder(): string {
   return path.join(folder, 'env');
 }
 
-/** A stand-in for the commit side: folds a list of changes into one SST each, or all SSTs into one. */
+interface Unfolded {
+  n: number;
+  hash: string;
+  entries: Entry[];
+  forgotten: Forgotten;
+}
+
+/**
+ * A stand-in for the commit side: folds a list of changes into one SST each, or all SSTs into one. It leaves in what is forgotten:
+ * readers must not see it.
+ */
 class Folder {
   readonly store = new MemoryStore({ clock: new ManualClock() });
   manifest: Manifest = EMPTY_MANIFEST;
-  #unfolded: { n: number; hash: string; entries: Entry[] }[] = [];
+  #unfolded: Unfolded[] = [];
   #runs: Entry[][] = [];
   #ids = 0;
 
-  log(n: number, hash: string, entries: Entry[]): void {
-    this.#unfolded.push({ n, hash, entries });
+  log(n: number, hash: string, entries: Entry[], forgotten: Forgotten = []): void {
+    this.#unfolded.push({ n, hash, entries, forgotten });
   }
 
-  get unfolded(): readonly { n: number; hash: string; entries: Entry[] }[] {
+  get unfolded(): readonly Unfolded[] {
     return this.#unfolded;
   }
 
@@ -71,7 +82,8 @@ class Folder {
         { dropTombstones: false },
       ),
     );
-    await this.#publish({ through: last.n, logHash: last.hash });
+    const forgotten = taken.reduce((all, one) => forgottenByBoth(all, one.forgotten), this.manifest.forgotten ?? []);
+    await this.#publish({ through: last.n, logHash: last.hash, forgotten });
   }
 
   async compact(): Promise<void> {
@@ -126,6 +138,7 @@ const step = fc.oneof(
       additions: fc.array(addition, { maxLength: 20 }),
       changes: fc.array(change, { maxLength: 30 }),
       rival: fc.constantFrom('none', 'before', 'after', 'ended'),
+      forget: fc.option(fc.record({ table: fc.constantFrom(1, 2), upTo: times, at: fc.nat(30) }), { freq: 2 }),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fold' as const), count: fc.integer({ min: 1, max: 4 }) }) },
@@ -167,6 +180,11 @@ async function addNumbers(
   columns.keep(states);
 }
 
+function isBelow({ key: stateKey }: Entry, floors: readonly number[]): boolean {
+  const { table, time } = parseAddress(stateKey, KINDS);
+  return time <= floors[table]!;
+}
+
 async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<void> {
   const folder = new Folder();
   const directory = cacheFolder();
@@ -183,6 +201,7 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
     });
   let state = open();
   const model: Model = new Map();
+  const floors = SPECS.map(() => Number.NEGATIVE_INFINITY);
   let n = 0;
   for (const s of steps) {
     if (s.kind === 'batch') {
@@ -194,19 +213,30 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         const other = state.begin();
         const [keyed, , numbers] = other.tables(SPECS, 0);
         for (const { key, time } of s.additions) {
+          if (time <= floors[2]!) continue;
           numbers!.put(key, time, ['wrong']);
           keyed!.delete(key, 0);
         }
+        if (s.forget !== null) numbers!.forget(s.forget.upTo);
         if (s.rival === 'ended') other.end();
       };
       if (s.rival === 'before') rival();
-      await addNumbers(tables[2]!, s.additions, model);
+      const forget = ({ table, upTo }: NonNullable<typeof s.forget>): void => {
+        tables[table]!.forget(upTo);
+        floors[table] = Math.max(floors[table]!, upTo);
+        for (const [place, row] of model) if (row.table === table && row.time <= upTo) model.delete(place);
+      };
+      const additions = s.additions.filter(({ time }) => time > floors[2]!);
+      await addNumbers(tables[2]!, additions, model);
       if (s.rival !== 'none' && s.rival !== 'before') rival();
-      for (const { table, time: anyTime, key, row } of s.changes) {
+      for (const [at, { table, time: anyTime, key, row }] of s.changes.entries()) {
+        if (s.forget?.at === at) forget(s.forget);
         const time = table === 0 ? 0 : anyTime;
         await tables[table]!.load([key], [time]);
         expect(tables[table]!.get(key, time)).toEqual(model.get(place(table, time, key))?.row);
-        if (row === null) {
+        if (time <= floors[table]! && row !== null) {
+          expect(() => tables[table]!.put(key, time, row)).toThrow(/forgotten/);
+        } else if (row === null) {
           tables[table]!.delete(key, time);
           model.delete(place(table, time, key));
         } else {
@@ -214,6 +244,7 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
           model.set(place(table, time, key), { table, time, key, row });
         }
       }
+      if (s.forget !== null && s.forget.at >= s.changes.length) forget(s.forget);
       for (const [after, upTo] of [
         [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
         [-5, 10],
@@ -228,7 +259,8 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
       }
       const changes = batch.encode();
       const entries = decodeChanges(Buffer.from(changes.bytes), changes.count, 'log entry');
-      folder.log(n, `h${n}`, entries);
+      expect(entries.filter((e) => isBelow(e, floors))).toEqual([]);
+      folder.log(n, `h${n}`, entries, changes.forgotten);
       state.apply(n, `h${n}`, changes, batch);
     } else if (s.kind === 'fold') {
       await folder.fold(s.count);
@@ -247,8 +279,8 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         state = open();
         state.adopt(folder.loaded);
       }
-      for (const { n: m, hash, entries } of folder.unfolded) {
-        if (m > state.position) state.adoptEntry(m, hash, entries);
+      for (const { n: m, hash, entries, forgotten } of folder.unfolded) {
+        if (m > state.position) state.adoptEntry(m, hash, entries, forgotten);
       }
     }
   }
@@ -415,6 +447,106 @@ describe('PartitionState', () => {
       state.adopt(folder.loaded);
       state.reset();
     }
+  });
+
+  describe('what is forgotten (⚑ floors)', () => {
+    const at = (time: number): string => `${addressPrefix(1, 'timed', time)}k`;
+    const make = (folder: Folder, rowBytes = 1): PartitionState =>
+      new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes });
+    /** Batches 1 and 2, folded: rows at 10 and 20, then 10 is forgotten. @returns the manifest of each */
+    const two = async (folder: Folder): Promise<LoadedManifest[]> => {
+      folder.log(1, 'h1', [
+        { key: at(10), value: packValue(['old']) },
+        { key: at(20), value: packValue(['stays']) },
+      ]);
+      await folder.fold(1);
+      const before = folder.loaded;
+      folder.log(2, 'h2', [], [[1, 10]]);
+      await folder.fold(1);
+      return [before, folder.loaded];
+    };
+    const seen = async (state: PartitionState): Promise<unknown[]> => {
+      const [, timed] = state.begin().tables(SPECS, 0);
+      await timed!.load(['k', 'k'], [10, 20]);
+      const scanned = await timed!.scan(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+      return [timed!.get('k', 10), timed!.get('k', 20), scanned.map(({ row }) => row)];
+    };
+    const NOW = [undefined, ['stays'], [['stays']]];
+
+    it('a reader under an older manifest sees what was there, the next one does not', async () => {
+      const folder = new Folder();
+      const [before, after] = await two(folder);
+      const older = make(folder);
+      older.adopt(before!);
+      expect(await seen(older)).toEqual([['old'], ['stays'], [['old'], ['stays']]]);
+      const newer = make(folder);
+      newer.adopt(after!);
+      expect(await seen(newer)).toEqual(NOW);
+      older.adopt(after!);
+      expect(await seen(older)).toEqual(NOW);
+    });
+
+    it('rows that were on their way from below do not come back', async () => {
+      for (const read of ['bringNear', 'loadAll'] as const) {
+        const folder = new Folder();
+        const asleep = sleepAt((call) => call.op === 'get', 'after effect');
+        const state = new PartitionState({
+          ...{ store: hookedStore(folder.store, asleep.hooks), names: NAMES, path: PATH, cache: undefined },
+          ...{ kinds: KINDS, rowBytes: 1 << 20 },
+        });
+        const [before] = await two(folder);
+        state.adopt(before!);
+        const near = read === 'bringNear' ? state.bringNear([at(10), at(20)], noCost()) : state.loadAll(noCost());
+        await asleep.asleep;
+        const batch = state.begin();
+        batch.tables(SPECS, 0)[1]!.forget(10);
+        state.apply(2, 'h2', batch.encode(), batch);
+        asleep.wake();
+        await near;
+        expect(state.rows.size).toBe(1);
+        expect(await seen(state)).toEqual(NOW);
+      }
+    });
+
+    it('a warm pack does not show them', async () => {
+      const folder = new Folder();
+      const [, after] = await two(folder);
+      const state = make(folder);
+      state.adopt(after!);
+      state.warmFor(3, new Map([[at(10), packValue(['old'])]]));
+      expect(await seen(state)).toEqual(NOW);
+    });
+
+    it('an attempt that is dropped has forgotten nothing; one that counts has, in memory too', async () => {
+      const folder = new Folder();
+      const [before] = await two(folder);
+      for (const rowBytes of [1, 1 << 20]) {
+        const state = make(folder, rowBytes);
+        state.adopt(before!);
+        await state.loadAll(noCost());
+        const dropped = state.begin();
+        dropped.tables(SPECS, 0)[1]!.forget(20);
+        dropped.encode();
+        dropped.end();
+        const batch = state.begin();
+        const [keyed, timed] = batch.tables(SPECS, 0);
+        timed!.put('k', 5, ['of this batch']);
+        timed!.forget(10);
+        expect(() => timed!.put('k', 10, ['x'])).toThrow(/forgotten/);
+        expect(() => keyed!.forget(10)).toThrow(/not timed/);
+        for (const time of [Number.POSITIVE_INFINITY, Number.NaN])
+          expect(() => timed!.forget(time)).toThrow(RangeError);
+        const changes = batch.encode();
+        expect([changes.count, changes.forgotten]).toEqual([0, [[1, 10]]]);
+        state.apply(2, 'h2', changes, batch);
+        expect(await seen(state)).toEqual(NOW);
+        const [, later] = state.begin().tables(SPECS, 0);
+        expect(() => later!.put('k', 10, ['x'])).toThrow(/forgotten/);
+        // From what is durable alone, this environment is where the manifest is.
+        state.reset();
+        expect(await seen(state)).toEqual([['old'], ['stays'], [['old'], ['stays']]]);
+      }
+    });
   });
 
   it('a discarded attempt leaves no trace', async () => {

@@ -50,6 +50,12 @@ export interface Table<Row = unknown> {
   get(key: string, time: number): Row | undefined;
   put(key: string, time: number, row: Row): void;
   delete(key: string, time: number): void;
+  /**
+   * Forgets every row of a timed table with `time ≤ upTo`, those of this batch too, however many: it costs the same as one. There
+   * will be none again: to put one there is an error, now and in every later batch. The time must be finite (a flush, which
+   * closes all there is, forgets up to the last that there was).
+   */
+  forget(upTo: number): void;
   /** Rows with `after < time ≤ upTo`, sorted by time, then key; this batch's changes included. `±Infinity` allowed. */
   scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[];
   /** Another way to the same rows, where they are so many numbers each. Left out: there is none. */

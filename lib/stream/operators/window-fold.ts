@@ -1,6 +1,6 @@
 /**
  * Aggregates and folds of tumbling and sliding windows. State is one timed table: time is the window's end, so that
- * closing windows is a scan of a range of time, and the key is the row's.
+ * closing windows is a scan of a range of time, which is then forgotten at once, and the key is the row's.
  *
  * `append` gives a window once, when its end ≤ the watermark, and forgets it; `update` gives each window that the batch
  * changed, in the order they were first touched, and forgets silently; in `complete` nothing is late or forgotten, and
@@ -42,14 +42,15 @@ export function windowFold(
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
     const finish = (closed: readonly ScannedRow<Slots>[]): void => {
+      if (mode !== 'update') for (const { key, time, row } of closed) emit(context, key, time, row);
       const last = closed.at(-1);
-      if (last !== undefined && mode !== 'complete') context.closed(last.time);
-      for (const { key, time, row } of closed) {
-        if (mode !== 'update') emit(context, key, time, row);
-        if (mode !== 'complete') table.delete(key, time);
-      }
+      if (last === undefined || mode === 'complete') return;
+      context.closed(last.time);
+      table.forget(last.time);
     };
     if (mode !== 'complete' && !(evict > previousEvict)) return;
+    // Nothing is shown of them: they need not be read. A flush must find out how far it closes.
+    if (mode === 'update' && evict < Infinity) return table.forget(evict);
     const scan = mode === 'complete' ? table.scan(-Infinity, Infinity) : table.scan(previousEvict, evict);
     return Array.isArray(scan) ? finish(scan) : scan.then(finish);
   };
@@ -83,7 +84,8 @@ function assign(
   columns: NumberColumns | undefined,
 ): Groups {
   const { primary, rows, times } = batch;
-  const late = context.mode === 'complete' ? -Infinity : batch.late;
+  // Windows that ended before are forgotten, also where rows come without a watermark of their own.
+  const late = context.mode === 'complete' ? -Infinity : Math.max(batch.late, context.previousEvict);
   let lateCount = 0;
   const groups = openWindows(
     batch,
