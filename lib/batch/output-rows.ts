@@ -27,11 +27,13 @@ export class OutputRows {
 
   push(row: unknown): void {
     this.kept?.push(row);
-    this.line(ndjsonLine(row));
+    this.#text += ndjsonLine(row);
+    this.#count++;
   }
 
-  /** A row as its line of NDJSON, line end included. */
+  /** A row as its line of NDJSON, line end included. It cannot be taken back. */
   line(text: string): void {
+    if (this.#text.length > CHUNK_CHARS) this.#cut();
     this.#text += text;
     this.#count++;
   }

@@ -130,6 +130,18 @@ export async function runOperators(
           return false;
         }
       },
+      lines(port) {
+        const output = node.results[port];
+        const to = output === undefined ? undefined : results.linesOf(output);
+        return to === undefined
+          ? undefined
+          : {
+              line(text) {
+                sent++;
+                to.line(text);
+              },
+            };
+      },
       refuse(failure, of) {
         const place = of === undefined ? `${i}>${++sent}` : `${i}<${inputs.indexOf(of)}:${failure.index}`;
         asides.refuse(place, failure, failure.row, of, failure.index);
@@ -218,6 +230,12 @@ class Results implements Collector {
 
   toOutput(output: number, row: unknown): void {
     this.#outputs[this.#slots[output]!]!.push(row);
+  }
+
+  /** Takes rows of an output as text; `undefined`: rows themselves are wanted. */
+  linesOf(output: number): OutputRows | undefined {
+    const rows = this.#outputs[this.#slots[output]!]!;
+    return rows.kept === undefined ? rows : undefined;
   }
 
   /** A row is on its way: what it gives can be taken back. */

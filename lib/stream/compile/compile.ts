@@ -44,6 +44,7 @@ export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): Physi
           operator: place.operator,
           inputs: place.inputs.map((_, port) => wiring.edgesInto(place, port)),
           emit: emits.get(place)!,
+          results: place.emits.map((streams) => wiring.onlyOutput(streams, place.stage)),
           watermark: leastWatermark(place.inputs.flatMap((input) => ways(inputStream(input)))),
         }),
       ),

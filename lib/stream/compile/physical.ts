@@ -63,6 +63,8 @@ export interface OperatorNode {
   readonly inputs: readonly (readonly number[])[];
   /** What happens to emitted rows, by output port. */
   readonly emit: readonly Push[];
+  /** By output port: the output of its stage that emitted rows go to as they are; `undefined`: somebody looks at them. */
+  readonly results: readonly (number | undefined)[];
   /** This operator's input watermark, given the job's. */
   readonly watermark: (jobWatermark: number) => number;
 }

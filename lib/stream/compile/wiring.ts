@@ -61,6 +61,13 @@ export class Wiring implements PushTargets {
     return (row, time, to) => to.toEdge(edge, '', time, row);
   }
 
+  /** The output that rows of these streams go to as they are, and nowhere else. */
+  onlyOutput(streams: readonly StreamNode[], from: number): number | undefined {
+    const [consumer, ...others] = streams.flatMap((stream) => this.consumers(stream));
+    if (consumer?.kind !== 'output' || others.length > 0) return undefined;
+    return this.#places.outputStages[consumer.output] === from ? consumer.output : undefined;
+  }
+
   generator(stream: StreamNode): number | undefined {
     const at = this.generators.indexOf(stream as SourceNode | EventTimeNode);
     return at < 0 ? undefined : at;

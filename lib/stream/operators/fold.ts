@@ -32,6 +32,13 @@ export interface GroupFold {
 export interface NumberFold {
   /** Numbers of a state. */
   readonly width: number;
+  /** The result's columns: each a number or null, but where a function of the user says otherwise. */
+  readonly columns: readonly {
+    readonly name: string;
+    /** Where its slots are in a state. */
+    readonly at: number;
+    result(state: Slots, at: number): unknown;
+  }[];
   /** State of a new group. */
   create(): readonly number[];
   /**
@@ -174,32 +181,6 @@ function applyRowByRow(
 }
 
 const FIRST = new Int32Array(1);
-const GROUP_COLUMNS = new Set(['key', 'windowStart', 'windowEnd']);
-
-/**
- * Adds the result's columns to an output row that has key and window.
- * @param at where the state begins in `state`
- * @returns false: a function of the user refused to, and the result is set aside
- * @throws {OperatorFailure} that fails the batch
- */
-export function showGroup(
-  folding: GroupFold,
-  state: Slots,
-  into: Record<string, unknown>,
-  context: Pick<OperatorContext, 'refuse'>,
-  at = 0,
-): boolean {
-  try {
-    folding.show(state, into, at);
-    return true;
-  } catch (error) {
-    if (!(error instanceof OperatorFailure)) throw error;
-    const named = Object.entries(into).filter(([name]) => GROUP_COLUMNS.has(name));
-    context.refuse(new OperatorFailure(error.operator, Object.fromEntries(named), -1, error.cause));
-    return false;
-  }
-}
-
 function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string, calls: Calls): GroupFold {
   const names = columns.map((column) => column.name);
   const accumulators = columns.map(({ name, aggregate }) => calls.adds(aggregate.accumulator(name, calls), name));
@@ -223,7 +204,7 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
   };
   return {
     create,
-    numbers: numberFold(accumulators, at, width, operator),
+    numbers: numberFold(names, accumulators, at, width, operator),
     thaw(stored) {
       const slots = stored.slice();
       for (const owner of owners) owner.own(slots, owner.at);
@@ -265,6 +246,7 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
 }
 
 function numberFold(
+  names: readonly string[],
   accumulators: readonly Accumulator[],
   at: readonly number[],
   width: number,
@@ -277,6 +259,7 @@ function numberFold(
   for (let j = 0; j < size; j++) accumulators[j]!.init(state, at[j]!);
   return {
     width,
+    columns: accumulators.map(({ result }, j) => ({ name: names[j]!, at: at[j]!, result })),
     create: () => state,
     addAll({ rows, times }, { count, rowOf, groupOf }, states) {
       let i = 0;

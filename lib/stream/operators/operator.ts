@@ -100,6 +100,12 @@ export interface RowFates {
   skipped(count: number): void;
 }
 
+/** Takes result rows as text, in one order with those that are emitted. */
+export interface LineSink {
+  /** @param text the row's line of NDJSON, line end included */
+  line(text: string): void;
+}
+
 export interface OperatorContext {
   /** Number of the micro-batch. */
   readonly n: number;
@@ -126,6 +132,11 @@ export interface OperatorContext {
    * @returns false: a function behind the operator refused it; it is set aside, and nothing of it went on
    */
   emit(port: number, row: unknown, time: number, of?: RowBatch, index?: number): boolean;
+  /**
+   * Where the rows of a port go to an output as they are, they may be given as text. Left out, or `undefined`: somebody looks
+   * at them.
+   */
+  lines?(port: number): LineSink | undefined;
   /**
    * Sets aside what a function of the user refused: row `failure.index` of `of`; without `of`, what belongs to no one row (a
    * window's result), told by `failure.row`. The operator has seen to it that it leaves no trace in its tables.

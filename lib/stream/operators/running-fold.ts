@@ -5,30 +5,27 @@
 import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
-import { applyFold, groupFold, showGroup } from './fold.ts';
+import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { decodeKey } from './key.ts';
 import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
+import { showGroups } from './show-groups.ts';
 
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
   const folding = groupFold(fold, name, calls);
 
-  const emit = (context: OperatorContext, key: string, state: Slots, at = 0): void => {
-    const row = { key: decodeKey(key) };
-    if (showGroup(folding, state, row, context, at)) context.emit(0, row, Number.NaN);
-  };
+  const shows = showGroups(folding, undefined);
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys.length, folding.numbers && table.numbers);
     for (let i = 0; i < batch.keys.length; i++) groups.add(i, batch.keys[i]!, 0);
-    const changed = (key: string, _end: number, state: Slots, at?: number): void => emit(context, key, state, at);
-    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
+    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
   };
 
   const showAll = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     if (context.mode !== 'complete') return;
     const finish = (all: readonly ScannedRow<Slots>[]): void => {
-      for (const { key, row } of all) emit(context, key, row);
+      const show = shows(context);
+      for (const { key, time, row } of all) show(key, time, row);
     };
     const scan = table.scan(-Infinity, Infinity);
     return Array.isArray(scan) ? finish(scan) : scan.then(finish);

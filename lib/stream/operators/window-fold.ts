@@ -10,10 +10,10 @@ import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
-import { applyFold, groupFold, showGroup } from './fold.ts';
+import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { decodeKey } from './key.ts';
 import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
+import { showGroups } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
 export const LATE_PORT = 1;
@@ -28,21 +28,20 @@ export function windowFold(
 ): Operator {
   const folding = groupFold(fold, name, calls);
 
-  const emit = (context: OperatorContext, key: string, end: number, state: Slots, at = 0): void => {
-    const row = { key: decodeKey(key), windowStart: end - spec.sizeMs, windowEnd: end };
-    if (showGroup(folding, state, row, context, at)) context.emit(0, row, end - 1);
-  };
+  const shows = showGroups(folding, spec);
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
-    const changed = (key: string, end: number, state: Slots, at?: number): void => emit(context, key, end, state, at);
     const groups = assign(batch, context, spec, lateRows, folding.numbers && table.numbers);
-    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? changed : undefined);
+    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
   };
 
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
     const finish = (closed: readonly ScannedRow<Slots>[]): void => {
-      if (mode !== 'update') for (const { key, time, row } of closed) emit(context, key, time, row);
+      if (mode !== 'update') {
+        const show = shows(context);
+        for (const { key, time, row } of closed) show(key, time, row);
+      }
       const last = closed.at(-1);
       if (last === undefined || mode === 'complete') return;
       context.closed(last.time);

@@ -1,0 +1,69 @@
+/** Sends the results of groups on: as text where they go to an output as they are, else as rows. */
+import type { Slots } from '../graph/accumulator.ts';
+import type { FixedWindowSpec } from '../graph/window-spec.ts';
+import type { GroupFold } from './fold.ts';
+import { GroupLines } from './group-lines.ts';
+import { decodeKey } from './key.ts';
+import { type OperatorContext, OperatorFailure } from './operator.ts';
+
+/** @param end of the group's window; anything where there are none @param at where its state begins in `state` */
+export type ShowGroup = (key: string, end: number, state: Slots, at?: number) => void;
+
+/**
+ * What sends a group's result to port 0 of the operator.
+ * @param windows `undefined`: groups have none
+ */
+export function showGroups(
+  folding: GroupFold,
+  windows: FixedWindowSpec | undefined,
+): (context: OperatorContext) => ShowGroup {
+  const lines = GroupLines.of(folding, windows?.sizeMs);
+  return (context) => {
+    const asRow: ShowGroup = (key, end, state, at = 0) => {
+      const row: Record<string, unknown> = { key: decodeKey(key) };
+      if (windows !== undefined) {
+        row.windowStart = end - windows.sizeMs;
+        row.windowEnd = end;
+      }
+      const group = windows === undefined ? GROUP : WINDOW_GROUP;
+      if (shown(folding, state, at, row, group, context)) {
+        context.emit(0, row, windows === undefined ? Number.NaN : end - 1);
+      }
+    };
+    const sink = lines === undefined ? undefined : context.lines?.(0);
+    if (lines === undefined || sink === undefined) return asRow;
+    return (key, end, state, at = 0) => {
+      const line = lines.line(key, end, state, at);
+      if (line === undefined) asRow(key, end, state, at);
+      else sink.line(line);
+    };
+  };
+}
+
+const GROUP = ['key'];
+const WINDOW_GROUP = ['key', 'windowStart', 'windowEnd'];
+
+/**
+ * Adds the result's columns to an output row.
+ * @param group columns that say which group it is
+ * @returns false: a function of the user refused to, and the result is set aside
+ * @throws {OperatorFailure} that fails the batch
+ */
+function shown(
+  folding: GroupFold,
+  state: Slots,
+  at: number,
+  into: Record<string, unknown>,
+  group: readonly string[],
+  context: Pick<OperatorContext, 'refuse'>,
+): boolean {
+  try {
+    folding.show(state, into, at);
+    return true;
+  } catch (error) {
+    if (!(error instanceof OperatorFailure)) throw error;
+    const row = Object.fromEntries(group.map((name) => [name, into[name]]));
+    context.refuse(new OperatorFailure(error.operator, row, -1, error.cause));
+    return false;
+  }
+}
