@@ -51,6 +51,6 @@ export class Asides {
       throw userFunctionError(job, failure, row, failed);
     const reason = skip === undefined ? `${operator}: ${failed.message}` : skip.reason;
     this.rows.push({ ...(object === undefined ? {} : { object }), operator, reason, text });
-    if (of?.primary?.[index] === true) this.primary++;
+    if (of?.primary?.[index] === 1) this.primary++;
   }
 }

@@ -2,17 +2,11 @@
  * Computes one micro-batch of one partition of one stage: operators over their input, results gathered by output and by
  * the next stage's partitions. Touches nothing but the batch's own state view.
  */
+import type { ColumnBatch } from '../columns/column-batch.ts';
 import type { BatchCounts } from '../log/entry.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { type Plan, watermarksOf } from '../plan/plan.ts';
-import {
-  type EdgeRows,
-  edgeRowsIn,
-  joinBatches,
-  type PartitionInput,
-  type QuarantinedRow,
-  rowBatch,
-} from '../plan/rows.ts';
+import { edgeRowsIn, type PartitionInput, portBatch, type QuarantinedRow } from '../plan/rows.ts';
 import type { BatchState } from '../state/batch-state.ts';
 import { type Changes, UnstorableError } from '../state/changes.ts';
 import type { Collector, PhysicalJob } from '../stream/compile/physical.ts';
@@ -93,15 +87,15 @@ export async function runOperators(
   let closedTo = Number.NEGATIVE_INFINITY;
   for (const [edge, edgeRows] of input.edges.entries()) {
     if (edgeRows === undefined) continue;
-    for (const primary of edgeRows.primary ?? []) if (primary) rows++;
+    rows += edgeRows.primaries;
     const { stage: target, operator, output } = job.edges[edge]!;
     // Rows for a later stage pass through; rows without an operator are results already.
     if (target > stage) results.forward(edge, edgeRows);
-    else if (operator < 0) for (const row of edgeRows.rows) results.toOutput(output, row);
+    else if (operator < 0) for (let i = 0; i < edgeRows.count; i++) results.toOutput(output, edgeRows.row(i));
   }
   const tables = firstTables(job, stage);
   for (const [i, node] of job.stages[stage]!.operators.entries()) {
-    const inputs = node.inputs.map((edges) => joinBatches(edges.map((e) => rowBatch(input, e, lateOf(e)))));
+    const inputs = node.inputs.map((edges) => portBatch(input, edges, lateOf));
     /** Rows sent on, and results refused, so far. */
     let sent = 0;
     const context: OperatorContext = {
@@ -126,7 +120,7 @@ export async function runOperators(
         } catch (error) {
           if (!(error instanceof OperatorFailure)) throw error;
           results.undo();
-          asides.refuse(`${i}>${sent}`, error, of === undefined ? row : of.rows[index], of, index);
+          asides.refuse(`${i}>${sent}`, error, of === undefined ? row : of.row(index), of, index);
           return false;
         }
       },
@@ -209,12 +203,12 @@ class Results implements Collector {
   readonly #outputs: readonly OutputRows[];
   /** Index into {@link #outputs} by number of the job's output. */
   readonly #slots: number[];
-  readonly #next: (EdgeRows | undefined)[][];
+  readonly #next: (ColumnBatch | undefined)[][];
   readonly #stage: number;
   readonly #names: string[];
   #quarantined: OutputRows | undefined;
   /** What the row that is on its way has sent to the next stage so far. */
-  readonly #sent: EdgeRows[] = [];
+  readonly #sent: ColumnBatch[] = [];
 
   /** @param keepRows whether result rows are wanted themselves, beside their bytes */
   constructor(job: PhysicalJob, stage: number, keepRows: boolean) {
@@ -247,24 +241,18 @@ class Results implements Collector {
   /** Takes back what came since {@link begin}. */
   undo(): void {
     for (const rows of this.#outputs) rows.undo();
-    for (const to of this.#sent) {
-      to.keys.pop();
-      to.times.pop();
-      to.rows.pop();
-    }
+    for (const to of this.#sent) to.pop();
     this.#sent.length = 0;
   }
 
   toEdge(edge: number, key: string, time: number, row: unknown): void {
     const to = edgeRowsIn(this.#next[partitionOf(key, this.#job.partitions)]!, edge, false);
-    to.keys.push(key);
-    to.times.push(time);
-    to.rows.push(row);
+    to.push(key, time, row);
     this.#sent.push(to);
   }
 
-  forward(edge: number, rows: EdgeRows): void {
-    for (const [i, key] of rows.keys.entries()) this.toEdge(edge, key, rows.times[i]!, rows.rows[i]);
+  forward(edge: number, rows: ColumnBatch): void {
+    for (let i = 0; i < rows.count; i++) this.toEdge(edge, rows.keys.text(i), rows.times[i]!, rows.row(i));
   }
 
   /** @param always publish it also when there are none */

@@ -266,8 +266,8 @@ export class Engine {
     for (const { edges, objects } of inputs) {
       for (const [edge, rows] of edges.entries()) {
         const bound = Math.max(this.env.job.edges[edge]!.watermark(late), flushed);
-        const i = rows?.times.findIndex((time) => time <= bound) ?? -1;
-        if (i >= 0) return { time: rows!.times[i]!, object: objects[rows!.pieces?.[i] ?? -1] };
+        const i = rows?.times.subarray(0, rows.count).findIndex((time) => time <= bound) ?? -1;
+        if (i >= 0) return { time: rows!.times[i]!, object: objects[rows!.piece(i)] };
       }
     }
     return undefined;

@@ -6,6 +6,7 @@
  * Best effort: what a killed run noted last may be lost, and is noted when such a key comes again.
  */
 
+import type { KeyColumn } from '../columns/key-column.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
@@ -63,20 +64,20 @@ export class KeyTypes {
   }
 
   /** @returns types that are new */
-  #look(place: string, operator: string, keys: readonly string[]): string[] {
+  #look(place: string, operator: string, keys: KeyColumn): string[] {
     const known = this.#known.get(place) ?? { codes: new Set([0]), words: [] };
     this.#known.set(place, known);
     const { codes, words } = known;
     const fresh: string[] = [];
     let last = 0;
-    for (const key of keys) {
-      const code = keyTypeCode(key);
+    for (let i = 0; i < keys.count; i++) {
+      const code = keyTypeCode(keys.bytes, keys.starts[i]!, keys.starts[i + 1]!);
       if (code === last || code === 0 || codes.has(code)) continue;
       last = code;
       codes.add(code);
       const type = keyTypeWords(code);
       if (words.includes(type) || words.length === MAX_TYPES) continue;
-      if (words.length > 0) this.#warn(operator, type, words, key);
+      if (words.length > 0) this.#warn(operator, type, words, keys.text(i));
       words.push(type);
       fresh.push(type);
     }

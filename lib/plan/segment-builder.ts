@@ -6,6 +6,7 @@
 
 import { failureText, userFunctionError } from '../batch/failed-row.ts';
 import { shownRow } from '../batch/shown-row.ts';
+import type { ColumnBatch } from '../columns/column-batch.ts';
 import { InputError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { givenRow } from '../source/given-row.ts';
@@ -14,7 +15,7 @@ import type { HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
-import { type EdgeRows, edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
+import { edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
 
 /** A source object whose rows are being added. */
 export interface OpenObject {
@@ -25,7 +26,7 @@ export interface OpenObject {
 
 export class SegmentBuilder implements HeadCollector {
   readonly #job: PhysicalJob;
-  readonly #edges: (EdgeRows | undefined)[][];
+  readonly #edges: (ColumnBatch | undefined)[][];
   readonly #skips: readonly Skip[];
   readonly #quarantined: QuarantinedRow[] = [];
   readonly #objects: string[] = [];
@@ -34,7 +35,7 @@ export class SegmentBuilder implements HeadCollector {
   dropped = 0;
 
   #object: OpenObject | undefined;
-  #emitted: EdgeRows[] = [];
+  #emitted: ColumnBatch[] = [];
   #primary = true;
   /** Greatest event time by watermark generator: of the rows that were taken, and of the row being added. */
   readonly #seen: Float64Array;
@@ -156,11 +157,7 @@ export class SegmentBuilder implements HeadCollector {
     const { partitions } = this.#job;
     const partition = key === '' ? (this.rows - 1) % partitions : partitionOf(key, partitions);
     const to = edgeRowsIn(this.#edges[partition]!, edge, true);
-    to.keys.push(key);
-    to.times.push(time);
-    to.rows.push(row);
-    to.primary!.push(this.#primary);
-    to.pieces!.push(this.#objects.length - 1);
+    to.pushCounted(key, time, row, this.#primary, this.#objects.length - 1);
     this.#primary = false;
     this.#emitted.push(to);
   }
@@ -184,12 +181,6 @@ export class SegmentBuilder implements HeadCollector {
 
   /** Takes back what the row that failed had emitted already. */
   #undo(): void {
-    for (const to of this.#emitted) {
-      to.keys.pop();
-      to.times.pop();
-      to.rows.pop();
-      to.primary!.pop();
-      to.pieces!.pop();
-    }
+    for (const to of this.#emitted) to.pop();
   }
 }

@@ -12,7 +12,7 @@ import { packRows, unpackRows } from '../util/pack.ts';
 import { decodeInput, distinctKeys, encodeInput, type PartitionInput } from './rows.ts';
 
 const MAGIC = 'MSEG';
-const VERSION = 1;
+const VERSION = 2;
 
 export interface Segment {
   readonly hash: string;

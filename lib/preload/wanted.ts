@@ -6,7 +6,7 @@
 import { firstTables } from '../batch/run-operators.ts';
 import type { Plan } from '../plan/plan.ts';
 import { watermarksOf } from '../plan/plan.ts';
-import { joinBatches, type PartitionInput, rowBatch } from '../plan/rows.ts';
+import { type PartitionInput, portBatch } from '../plan/rows.ts';
 import { addressPrefix, timeRange } from '../state/address.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 
@@ -37,7 +37,7 @@ export function wantedBy(
   const ranges: { from: string; to: string }[] = [];
   for (const [i, node] of job.stages[stage]!.operators.entries()) {
     const { operator } = node;
-    const inputs = node.inputs.map((edges) => joinBatches(edges.map((e) => rowBatch(input, e, previousEvict))));
+    const inputs = node.inputs.map((edges) => portBatch(input, edges, () => previousEvict));
     for (const { table, keys: wanted, times } of operator.reads?.(inputs) ?? []) {
       const number = first[i]! + table;
       const { kind } = operator.tables[table]!;

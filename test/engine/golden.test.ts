@@ -21,6 +21,7 @@ import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
 import { packValue, unpackValue } from '../../lib/util/pack.ts';
+import { columnBatchOf, plainInput } from '../helpers/row-batches.ts';
 
 const folder = new URL('../golden/', import.meta.url);
 
@@ -46,7 +47,7 @@ function matches(name: string, encoded: Uint8Array): Buffer {
 const INPUT: PartitionInput = {
   edges: [
     undefined,
-    {
+    columnBatchOf({
       keys: ['\x06a\x00', '\x06b\x00', '\x06a\x00'],
       times: [1000, 2000, Number.NaN],
       rows: [
@@ -56,7 +57,7 @@ const INPUT: PartitionInput = {
       ],
       primary: [true, true, false],
       pieces: [0, 0, 1],
-    },
+    }),
   ],
   quarantined: [{ source: 'events', object: '/in/a.ndjson', line: 7, reason: 'no event time', text: '{}' }],
   objects: ['/in/a.ndjson', '/in/b.ndjson'],
@@ -162,9 +163,9 @@ it('a row of the planner of before, which knows a message for good', () => {
 
 it('a segment', () => {
   const { bytes, hash } = encodeSegment([INPUT, { edges: [], quarantined: [], objects: [] }]);
-  const segment = decodeSegment(matches('segment-v1.bin', bytes), 'golden');
+  const segment = decodeSegment(matches('segment-v2.bin', bytes), 'golden');
   expect(segment.hash).toBe(hash);
-  expect(segment.input(0)).toEqual(INPUT);
+  expect(plainInput(segment.input(0))).toEqual(plainInput(INPUT));
   expect(segment.keys(0)).toEqual([undefined, ['\x06a\x00', '\x06b\x00']]);
   expect(segment.input(1)).toEqual({ edges: [], quarantined: [], objects: [] });
 });
@@ -197,7 +198,7 @@ it('a log entry', () => {
     ['\x00\x06b\x00', null],
   ]);
   expect(Buffer.from(entry.output(0)).toString()).toBe('{"key":"a","n":1}\n');
-  expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
+  if (version === 2) expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
 });
 
 it('a log entry of a flush', () => {

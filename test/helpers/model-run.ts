@@ -10,6 +10,7 @@ import type { Collector, HeadCollector, PhysicalJob } from '../../lib/stream/com
 import { BadRow, type OperatorContext, type RowBatch } from '../../lib/stream/operators/operator.ts';
 import { type Duration, toMs } from '../../lib/util/duration.ts';
 import { MapTable } from './map-table.ts';
+import { rowBatchOf } from './row-batches.ts';
 
 interface EdgeRow {
   readonly key: string;
@@ -277,14 +278,12 @@ function batchOf(
     const { from, watermark } = physical.edges[number]!;
     return Math.max(watermark(from === 'head' ? late : previous), flushed);
   });
-  return {
-    keys: rows.map((row) => row.key),
-    times: rows.map((row) => row.time),
-    rows: rows.map((row) => row.row),
-    primary: rows.map((row) => row.primary),
-    late: Math.min(...lates, Infinity),
-    origin: () => undefined,
-  };
+  return rowBatchOf(
+    rows.map((row) => row.key),
+    rows.map((row) => row.time),
+    rows.map((row) => row.row),
+    { primary: rows.map((row) => row.primary), late: Math.min(...lates, Infinity) },
+  );
 }
 
 /** What the data batch and the one behind it gave together: all rows, or of a table the last. */

@@ -79,29 +79,31 @@ export function applyFold(
   context: Pick<OperatorContext, 'refuse' | 'mayRefuse'>,
   changed: ((key: string, end: number, state: Slots, at?: number) => void) | undefined,
 ): Promise<void> | undefined {
-  const { keys, ends, entries, columns } = groups;
+  const { count, ends, entries, columns } = groups;
   const put = (g: number, state: Slots): void => {
-    table.put(keys[g]!, ends[g]!, state);
-    changed?.(keys[g]!, ends[g]!, state);
+    const key = groups.keys[g]!;
+    table.put(key, ends[g]!, state);
+    changed?.(key, ends[g]!, state);
   };
   const applyAll = (): Slots[] | undefined => {
-    const states = new Array<Slots>(keys.length);
+    const { keys } = groups;
+    const states = new Array<Slots>(count);
     let g = 0;
     try {
-      for (; g < keys.length; g++) {
+      for (; g < count; g++) {
         const stored = table.get(keys[g]!, ends[g]!);
         states[g] = stored === undefined ? folding.create() : folding.thaw(stored);
       }
       folding.addAll(batch, entries, states);
       if (folding.settle !== undefined) {
-        for (g = 0; g < keys.length; g++) folding.settle(states[g]!, table.get(keys[g]!, ends[g]!));
+        for (g = 0; g < count; g++) folding.settle(states[g]!, table.get(keys[g]!, ends[g]!));
       }
       return states;
     } catch (error) {
       if (!(error instanceof OperatorFailure)) throw error;
       if (context.mayRefuse) return undefined;
       const index = error.index >= 0 ? error.index : entries.rowOf[entries.groupOf.indexOf(g)]!;
-      context.refuse(new OperatorFailure(error.operator, batch.rows[index], index, error.cause), batch);
+      context.refuse(new OperatorFailure(error.operator, batch.row(index), index, error.cause), batch);
       throw error;
     }
   };
@@ -112,16 +114,17 @@ export function applyFold(
     states.keep(folded);
     if (changed === undefined) return true;
     const { width } = states;
-    for (let g = 0; g < keys.length; g++) changed(keys[g]!, ends[g]!, folded as unknown as Slots, g * width);
+    const { keys } = groups;
+    for (let g = 0; g < count; g++) changed(keys[g]!, ends[g]!, folded as unknown as Slots, g * width);
     return true;
   };
   const apply = (): undefined => {
     if (columns !== undefined && applyNumbers(columns)) return;
     const states = applyAll();
-    if (states !== undefined) for (let g = 0; g < keys.length; g++) put(g, states[g]!);
+    if (states !== undefined) for (let g = 0; g < count; g++) put(g, states[g]!);
     else for (const [g, state] of applyRowByRow(folding, batch, groups, table, context)) put(g, state);
   };
-  const loading = table.load(keys, ends);
+  const loading = columns === undefined ? table.load(groups.keys, ends) : columns.load();
   return loading === undefined ? apply() : loading.then(apply);
 }
 
@@ -172,7 +175,7 @@ function applyRowByRow(
       }
     } catch (error) {
       if (!(error instanceof OperatorFailure)) throw error;
-      context.refuse(new OperatorFailure(error.operator, batch.rows[row], row, error.cause), batch);
+      context.refuse(new OperatorFailure(error.operator, batch.row(row), row, error.cause), batch);
       continue;
     }
     for (let i = from; i < to; i++) states.set(groupOf[i]!, tried[i - from]!);
@@ -211,18 +214,18 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
       return slots;
     },
     addAll(batch, { count, rowOf, groupOf }, groups) {
-      const { rows, times } = batch;
+      const { times } = batch;
       let i = 0;
       try {
         for (; i < count; i++) {
           const index = rowOf[i]!;
-          const row = rows[index];
+          const row = batch.row(index);
           const time = times[index]!;
           const slots = groups[groupOf[i]!]!;
           for (let j = 0; j < size; j++) (accumulators[j] as Accumulator).add(slots, at[j]!, row, time);
         }
       } catch (error) {
-        throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
+        throw new OperatorFailure(operator, batch.row(rowOf[i]!), rowOf[i]!, error);
       }
     },
     settle:
@@ -261,19 +264,19 @@ function numberFold(
     width,
     columns: accumulators.map(({ result }, j) => ({ name: names[j]!, at: at[j]!, result })),
     create: () => state,
-    addAll({ rows, times }, { count, rowOf, groupOf }, states) {
+    addAll(batch, { count, rowOf, groupOf }, states) {
       let i = 0;
       try {
         for (; i < count; i++) {
           const index = rowOf[i]!;
-          const row = rows[index];
-          const time = times[index]!;
+          const row = batch.row(index);
+          const time = batch.times[index]!;
           const base = groupOf[i]! * width;
           for (let j = 0; j < size; j++) if (!adds[j]!(states, base + at[j]!, row, time)) return false;
         }
         return true;
       } catch (error) {
-        throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
+        throw new OperatorFailure(operator, batch.row(rowOf[i]!), rowOf[i]!, error);
       }
     },
   };
@@ -288,16 +291,15 @@ function reduceFold(userFunction: UserFunction, operator: string, calls: Calls):
     thaw: (stored) => [copyPlain(stored[0])],
     settle: undefined,
     addAll(batch, { count, rowOf, groupOf }, groups) {
-      const { rows } = batch;
       let i = 0;
       try {
         for (; i < count; i++) {
-          const row = rows[rowOf[i]!];
+          const row = batch.row(rowOf[i]!);
           const slots = groups[groupOf[i]!]!;
           slots[0] = slots.length === 0 ? copyPlain(row) : f(slots[0], row);
         }
       } catch (error) {
-        throw new OperatorFailure(operator, rows[rowOf[i]!], rowOf[i]!, error);
+        throw new OperatorFailure(operator, batch.row(rowOf[i]!), rowOf[i]!, error);
       }
     },
     show(state, into) {

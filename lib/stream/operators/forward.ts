@@ -9,8 +9,8 @@ export function forward(name: string): Operator {
     outputs: 1,
     outputWatermark: (watermark) => watermark,
     run([batch], context) {
-      const { rows, times } = batch!;
-      for (let i = 0; i < rows.length; i++) context.emit(0, rows[i], times[i]!, batch, i);
+      const { count, times } = batch!;
+      for (let i = 0; i < count; i++) context.emit(0, batch!.row(i), times[i]!, batch, i);
     },
   };
 }

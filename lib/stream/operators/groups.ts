@@ -1,7 +1,9 @@
 /**
- * Finds the group, a key and a window's end, of each row of a batch. One map of keys for each window, so that no row costs
- * a joined string; groups are numbered in the order they are first touched, which is the order results come out in.
+ * Finds the group, a key and a window's end, of each row of a batch. Groups are numbered in the order they are first touched,
+ * which is the order results come out in. Where states are numbers, their table finds the groups.
  */
+import type { KeyColumn } from '../../columns/key-column.ts';
+import { KeyTable } from '../../columns/key-table.ts';
 import type { NumberColumns } from './operator.ts';
 
 /** Which rows of a batch go into which groups; a row of a sliding window is there several times. */
@@ -12,31 +14,47 @@ export interface Entries {
 }
 
 export class Groups {
-  /** Address of each group: key and window end (0 where there are no windows). */
-  readonly keys: string[] = [];
-  readonly ends: number[] = [];
   readonly entries: Entries;
   /** Numbers the groups itself, the table's rows along with them. */
   readonly columns: NumberColumns | undefined;
-  readonly #windows = new Map<number, Map<string, number>>();
+  readonly #rowKeys: KeyColumn;
+  /** Of each group: a row that has its key, and its window's end (0 where there are no windows). */
+  readonly #rows: number[] = [];
+  readonly ends: number[] = [];
+  /** Where the table does not: each key in each window, which have numbers, too. */
+  readonly #table = new KeyTable();
+  readonly #windows = new Map<number, number>();
   #end = Number.NaN;
-  #window: Map<string, number> = new Map();
+  #window = 0;
+  #keys: string[] | undefined;
 
   /**
-   * @param rows how many rows are to be expected; a row in several windows takes more room
+   * @param rowKeys of the rows of the batch; a row in several windows takes more room
    * @param columns where the groups' states are, if they are numbers
    */
-  constructor(rows: number, columns?: NumberColumns) {
+  constructor(rowKeys: KeyColumn, columns?: NumberColumns) {
     // Nothing but these groups is touched.
     this.columns = columns?.count === 0 ? columns : undefined;
-    this.entries = { count: 0, rowOf: new Int32Array(rows), groupOf: new Int32Array(rows) };
+    this.#rowKeys = rowKeys;
+    const { count } = rowKeys;
+    this.entries = { count: 0, rowOf: new Int32Array(count), groupOf: new Int32Array(count) };
   }
 
-  /** Puts row `index` of the batch into the group. */
-  add(index: number, key: string, end: number): void {
-    const group = this.columns === undefined ? this.#find(key, end) : this.columns.touchText(key, end);
-    if (group === this.keys.length) {
-      this.keys.push(key);
+  get count(): number {
+    return this.ends.length;
+  }
+
+  /** Of each group its key. Made when it is asked for. */
+  get keys(): readonly string[] {
+    this.#keys ??= this.#rows.map((row) => this.#rowKeys.text(row));
+    return this.#keys;
+  }
+
+  /** Puts row `index` of the batch into the group of its key and this window. */
+  add(index: number, end: number): void {
+    const group = this.columns === undefined ? this.#find(index, end) : this.columns.touch(this.#rowKeys, index, end);
+    if (group === this.ends.length) {
+      this.#rows.push(index);
       this.ends.push(end);
     }
     const { entries } = this;
@@ -46,24 +64,16 @@ export class Groups {
     entries.count++;
   }
 
-  #find(key: string, end: number): number {
+  #find(index: number, end: number): number {
     if (end !== this.#end) this.#select(end);
-    const known = this.#window.get(key);
-    if (known !== undefined) return known;
-    const group = this.keys.length;
-    this.#window.set(key, group);
-    return group;
+    return this.#table.intern(this.#rowKeys, index, this.#window);
   }
 
   #select(end: number): void {
     this.#end = end;
     const known = this.#windows.get(end);
-    if (known !== undefined) {
-      this.#window = known;
-      return;
-    }
-    this.#window = new Map();
-    this.#windows.set(end, this.#window);
+    this.#window = known ?? this.#windows.size;
+    if (known === undefined) this.#windows.set(end, this.#window);
   }
 }
 

@@ -110,19 +110,20 @@ const TYPED_PARTS = 12;
 const TYPE_WORDS = ['', 'number', 'text', 'boolean'] as const;
 
 /**
- * The types of an encoded key as a number, equal where they are equal; 0: nothing to be told, as parts are null (which is
- * like no value of any type), or it is no key.
+ * The types of the encoded key `bytes[start]` up to `bytes[end]` as a number, equal where they are equal; 0: nothing to be told, as
+ * parts are null (which is like no value of any type), or it is no key.
  */
-export function keyTypeCode(text: string): number {
-  if (text.charCodeAt(0) !== 7) return partType(text.charCodeAt(0));
+export function keyTypeCode(bytes: Uint8Array, start: number, end: number): number {
+  if (start === end) return 0;
+  if (bytes[start] !== 7) return partType(bytes[start]!);
   let code = 4;
   let parts = 0;
-  for (let at = 1; text.charCodeAt(at) !== 0; ) {
-    const byte = text.charCodeAt(at);
+  for (let at = start + 1; bytes[at] !== 0; ) {
+    const byte = bytes[at]!;
     const type = partType(byte);
     if (type === 0 || ++parts > TYPED_PARTS) return 0;
     code = code * 4 + type;
-    at = byte === 6 ? text.indexOf('\0', at) + 1 : at + (byte === 5 ? 9 : 1);
+    at = byte === 6 ? bytes.indexOf(0, at) + 1 : at + (byte === 5 ? 9 : 1);
   }
   return code;
 }

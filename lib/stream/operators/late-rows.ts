@@ -14,15 +14,15 @@ export function lateRows(name: string, spec: FixedWindowSpec): Operator {
     outputs: 1,
     outputWatermark: (watermark) => watermark,
     run([batch], context) {
-      const { times, rows, primary, late } = batch!;
+      const { count, times, primary, late } = batch!;
       if (context.mode === 'complete') return;
-      let count = 0;
-      for (let i = 0; i < rows.length; i++) {
+      let found = 0;
+      for (let i = 0; i < count; i++) {
         if (lastWindowEnd(spec, times[i]!) > late) continue;
-        const taken = context.emit(0, rows[i], times[i]!, batch, i);
-        if (taken && primary?.[i] === true) count++;
+        const taken = context.emit(0, batch!.row(i), times[i]!, batch, i);
+        if (taken && primary?.[i] === 1) found++;
       }
-      if (count > 0) context.fates.late(count);
+      if (found > 0) context.fates.late(found);
     },
   };
 }

@@ -6,23 +6,24 @@
  * Hot path: `load` answers `undefined` when all rows are in memory, so that an operator need not await; then `get` and
  * `put` are plain map accesses.
  */
-
 import type { KeyColumn } from '../../columns/key-column.ts';
 
-/** Encoded keys and rows of one micro-batch on one edge, by column: `keys[i]`, `times[i]` and `rows[i]` belong together. */
+/** Keyed rows of one micro-batch that come in at one port, as columns. */
 export interface RowBatch {
-  /** Encoded keys (`stream/operators/key.ts`); `''` on an edge without key. */
-  readonly keys: string[];
-  /** Event times, epoch ms; `NaN` where the stream has none. */
-  readonly times: number[];
-  readonly rows: unknown[];
+  readonly count: number;
+  /** Encoded keys (`key.ts`); `''` on an edge without key. */
+  readonly keys: KeyColumn;
+  /** Event times, epoch ms; `NaN` where the stream has none. As many as there are rows, or more. */
+  readonly times: Float64Array;
   /**
-   * Whether row i stands for its input row in the counts (an input row that became several is counted once, by its first).
+   * 1: row i stands for its input row in the counts (an input row that became several is counted once, by its first).
    * `undefined`: no row does (edges between stages).
    */
-  readonly primary: boolean[] | undefined;
+  readonly primary: Uint8Array | undefined;
   /** What comes at or before this event time is late on this edge; `-Infinity` before the first watermark. */
   readonly late: number;
+  /** Row i; the same one each time. */
+  row(i: number): unknown;
   /** Name of the object row i came from, for error messages. */
   origin(i: number): string | undefined;
 }

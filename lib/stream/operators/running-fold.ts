@@ -16,8 +16,8 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
   const shows = showGroups(folding, undefined);
 
   const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
-    const groups = new Groups(batch.keys.length, folding.numbers && table.numbers);
-    for (let i = 0; i < batch.keys.length; i++) groups.add(i, batch.keys[i]!, 0);
+    const groups = new Groups(batch.keys, folding.numbers && table.numbers);
+    for (let i = 0; i < batch.count; i++) groups.add(i, 0);
     return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
   };
 
@@ -37,10 +37,10 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
+    reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
     run([batch], context) {
       const table = context.tables[0] as Table<Slots>;
-      const applied = batch!.rows.length === 0 ? undefined : apply(batch!, context, table);
+      const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);
       return applied === undefined ? showAll(context, table) : applied.then(() => showAll(context, table));
     },
   };

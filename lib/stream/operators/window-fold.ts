@@ -68,7 +68,7 @@ export function windowFold(
     run([batch], context) {
       const table = context.tables[0] as Table<Slots>;
       // Rows first: in a later stage a window may get rows and close in one batch.
-      const applied = batch!.rows.length === 0 ? undefined : apply(batch!, context, table);
+      const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);
       return applied === undefined ? close(context, table) : applied.then(() => close(context, table));
     },
   };
@@ -82,7 +82,7 @@ function assign(
   lateRows: boolean,
   columns: NumberColumns | undefined,
 ): Groups {
-  const { primary, rows, times } = batch;
+  const { primary, times } = batch;
   // Windows that ended before are forgotten, also where rows come without a watermark of their own.
   const late = context.mode === 'complete' ? -Infinity : Math.max(batch.late, context.previousEvict);
   let lateCount = 0;
@@ -91,8 +91,8 @@ function assign(
     spec,
     late,
     (i) => {
-      const refused = lateRows && !context.emit(LATE_PORT, rows[i], times[i]!, batch, i);
-      if (primary?.[i] === true && !refused) lateCount++;
+      const refused = lateRows && !context.emit(LATE_PORT, batch.row(i), times[i]!, batch, i);
+      if (primary?.[i] === 1 && !refused) lateCount++;
     },
     columns,
   );
@@ -102,19 +102,19 @@ function assign(
 
 /** Finds the windows of each row that have not ended by `late`. @param onLate told each row that has none */
 function openWindows(
-  { keys, times }: RowBatch,
+  { count, keys, times }: RowBatch,
   spec: FixedWindowSpec,
   late: number,
   onLate: (i: number) => void,
   columns?: NumberColumns,
 ): Groups {
   const { slideMs } = spec;
-  const groups = new Groups(keys.length, columns);
-  for (let i = 0; i < keys.length; i++) {
+  const groups = new Groups(keys, columns);
+  for (let i = 0; i < count; i++) {
     const time = times[i]!;
     let end = lastWindowEnd(spec, time);
     if (end <= late) onLate(i);
-    else for (; end > time && end > late; end -= slideMs) groups.add(i, keys[i]!, end);
+    else for (; end > time && end > late; end -= slideMs) groups.add(i, end);
   }
   return groups;
 }
