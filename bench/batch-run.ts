@@ -174,7 +174,7 @@ async function decodeAlone(file: string, rows: number, { sources }: PhysicalJob)
   let decoded = 0;
   let startMs = clock.monotonic();
   for await (const chunk of openRows(ref!, { form: sources[0]!.form })) {
-    decoded += chunk.rows.length;
+    decoded += chunk.count;
     if (decoded < rows) continue;
     times.push(((clock.monotonic() - startMs) / decoded) * rows);
     decoded = 0;

@@ -115,14 +115,14 @@ export class StreamSource implements SourceInput {
     const { chunk } = waiting;
     waiting.open = false;
     const from = this.#taken;
-    const to = Math.min(chunk.rows.length, from + max);
+    const to = Math.min(chunk.count, from + max);
     builder.open({ source: this.index, name });
     addRows(builder, chunk, from, to);
-    const bytes = ((to - from) / chunk.rows.length) * chunk.bytes;
+    const bytes = ((to - from) / chunk.count) * chunk.bytes;
     this.#rows -= to - from;
     this.#bytes -= bytes;
     this.#taken = to;
-    if (to === chunk.rows.length) {
+    if (to === chunk.count) {
       this.#queue.shift();
       this.#taken = 0;
     }
@@ -183,10 +183,8 @@ export class StreamSource implements SourceInput {
     const bad = taken instanceof BadRecord ? taken : undefined;
     const bytes = bad === undefined ? roughBytes(row, 0) : BAD_TEXT_CHARS;
     let last = this.#queue.at(-1);
-    if (last?.open !== true || last.chunk.rows.length >= CHUNK_ROWS) {
-      const start = { row: this.#next };
-      const chunk = { rows: [], bad: [], firstRow: this.#next, start, end: start, bytes: 0, lineOf: () => undefined };
-      last = { chunk, cameMs: this.#options.clock.monotonic(), open: true };
+    if (last?.open !== true || last.chunk.count >= CHUNK_ROWS) {
+      last = { chunk: givenRows(this.#next), cameMs: this.#options.clock.monotonic(), open: true };
       this.#queue.push(last);
     }
     const { chunk } = last;
@@ -202,7 +200,7 @@ export class StreamSource implements SourceInput {
 
   #addChunk(chunk: RowChunk): void {
     this.#queue.push({ chunk, cameMs: this.#options.clock.monotonic(), open: false });
-    this.#rows += chunk.rows.length;
+    this.#rows += chunk.count;
     this.#bytes += chunk.bytes;
   }
 
@@ -227,4 +225,23 @@ function roughBytes(value: unknown, depth: number): number {
   let bytes = 2;
   for (const name in value) bytes += name.length + 4 + roughBytes((value as Record<string, unknown>)[name], depth + 1);
   return bytes;
+}
+
+/** A chunk that rows are added to as they come. */
+function givenRows(firstRow: number): RowChunk {
+  const start = { row: firstRow };
+  const rows: unknown[] = [];
+  return {
+    get count() {
+      return rows.length;
+    },
+    rows,
+    columns: undefined,
+    bad: [],
+    firstRow,
+    start,
+    end: start,
+    bytes: 0,
+    lineOf: () => undefined,
+  };
 }

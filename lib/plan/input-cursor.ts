@@ -105,12 +105,12 @@ export class InputCursor {
     const chunk = this.#chunk;
     if (chunk === undefined) throw this.#broken?.error;
     const from = this.#taken;
-    const to = Math.min(chunk.rows.length, from + max);
+    const to = Math.min(chunk.count, from + max);
     builder.open({ source, name });
     addRows(builder, chunk, from, to);
     this.#taken = to;
     const fromPosition = from === 0 ? chunk.start : this.#position;
-    if (to === chunk.rows.length) {
+    if (to === chunk.count) {
       this.#position = chunk.end;
       this.#chunk = this.#ahead;
       this.#ahead = undefined;
@@ -133,14 +133,14 @@ export class InputCursor {
       contentHash: this.ended ? this.#sha256 : undefined,
       prefix: text.prefix,
     };
-    return { piece, bytes: ((to - from) / chunk.rows.length) * chunk.bytes };
+    return { piece, bytes: ((to - from) / chunk.count) * chunk.bytes };
   }
 
   /** The content before row `to` of the chunk, and whether something is left behind the last row. */
   #textTo(chunk: RowChunk, to: number): { readonly prefix: ContentPrefix | undefined; readonly left: boolean } {
     const { hasher, prefix, growing } = this.#options;
     if (hasher === undefined) return { prefix, left: false };
-    const whole = to === chunk.rows.length;
+    const whole = to === chunk.count;
     hasher.toLine((whole ? chunk.end.line : chunk.lineOf(to)) ?? Number.POSITIVE_INFINITY);
     if (this.ended) {
       if (growing) hasher.overBlankLines();
@@ -159,7 +159,7 @@ export class InputCursor {
   /** Passes over the rows that are planned. */
   async #seek(row: number): Promise<void> {
     do this.#chunk = await this.#pull();
-    while (this.#chunk !== undefined && this.#chunk.firstRow + this.#chunk.rows.length <= row);
+    while (this.#chunk !== undefined && this.#chunk.firstRow + this.#chunk.count <= row);
     if (this.#chunk !== undefined) this.#taken = Math.max(0, row - this.#chunk.firstRow);
   }
 

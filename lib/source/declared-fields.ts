@@ -2,6 +2,7 @@
  * The rows of a source whose fields are declared: exactly these fields, in this order, each of its type. This is the law for all
  * kinds of input; a decoder that is faster must come to the same.
  */
+import type { ColumnKind, RowShape } from '../columns/field-columns.ts';
 import { epochMs, type TimeUnit } from '../util/epoch-ms.ts';
 import { isPlainObject } from '../util/plain-data.ts';
 import type { Fields, FieldType } from './fields.ts';
@@ -17,6 +18,15 @@ export interface Field {
 
 export type DeclaredRow = Record<string, unknown>;
 
+const KINDS: Readonly<Record<FieldType, ColumnKind>> = {
+  string: 'text',
+  number: 'number',
+  integer: 'number',
+  boolean: 'boolean',
+  timestamp: 'number',
+  json: 'json',
+};
+
 /** A value that its field cannot have. */
 export class Misfit {
   readonly why: string;
@@ -27,9 +37,10 @@ export class Misfit {
 }
 
 /** The fields of a source, ready to be read. */
-export class DeclaredFields {
+export class DeclaredFields implements RowShape {
   readonly list: readonly Field[];
   readonly names: readonly string[];
+  readonly kinds: readonly ColumnKind[];
   /** Of timestamps that are numbers; `undefined`: milliseconds. */
   readonly unit: TimeUnit | undefined;
   readonly #template: DeclaredRow;
@@ -41,6 +52,7 @@ export class DeclaredFields {
       optional: type.endsWith('?'),
     }));
     this.names = this.list.map(({ name }) => name);
+    this.kinds = this.list.map(({ type }) => KINDS[type]);
     this.unit = unit;
     this.#template = Object.fromEntries(this.list.map(({ name }) => [name, null]));
   }

@@ -24,6 +24,7 @@ export function ndjsonFormat({ path, plainJson, fields, maxBytes = MAX_LINE_BYTE
   return {
     maxBytes,
     framesBytes: false,
+    shape: fields,
     scanner: fields === undefined ? undefined : new RowScanner(fields),
     needsHeader: false,
     checkStart(text) {

@@ -132,8 +132,8 @@ export async function* decodeParquet(
       for (let at = 0; at < records.length; at += chunkRows) {
         const chunk = new ChunkBuilder({ row: first + at });
         for (const record of records.slice(at, at + chunkRows)) addRow(chunk, record, columns, fields);
-        progress.rows = first + at + chunk.rows.length;
-        yield chunk.build({ row: progress.rows }, Math.round(rowBytes * chunk.rows.length));
+        progress.rows = first + at + chunk.count;
+        yield chunk.build({ row: progress.rows }, Math.round(rowBytes * chunk.count));
       }
     }
     if (groupEnd >= toRow) return;

@@ -74,7 +74,7 @@ class RecordDecoder {
     this.#line = options.start.line ?? 1;
     this.#offset = options.start.offset ?? 0;
     this.#chunkOffset = this.#offset;
-    this.#chunk = new ChunkBuilder(this.#position());
+    this.#chunk = new ChunkBuilder(this.#position(), this.#format.shape);
   }
 
   /** Nothing more is wanted. */
@@ -140,7 +140,7 @@ class RecordDecoder {
       // Without a last line end nothing says where a scanner must stop.
       const scans = scanner !== undefined && !last && rest.length <= this.#format.maxBytes && isUtf8(rest);
       used += yield* scans ? this.#scan(rest, scanner) : this.#parse(rest, last);
-      if (this.#chunk.rows.length > 0) yield this.#take();
+      if (this.#chunk.count > 0) yield this.#take();
     }
     this.#options.progress.rows = this.#row;
     return used;
@@ -234,10 +234,9 @@ class RecordDecoder {
     while (at < bytes.length) {
       const begin = at;
       const line = this.#line++;
-      const row = scanner.row(bytes, at);
-      if (row !== undefined) {
+      if (scanner.read(bytes, at, this.#chunk.columns)) {
         at = scanner.end;
-        this.#chunk.add(row, line);
+        this.#chunk.added(line);
       } else {
         at = bytes.indexOf(NEWLINE, at) + 1;
         if (!this.#addParsed(bytes.subarray(begin, at - 1), line)) continue;
@@ -297,7 +296,7 @@ class RecordDecoder {
 
   #restart(): void {
     this.#chunkOffset = this.#offset;
-    this.#chunk = new ChunkBuilder(this.#position());
+    this.#chunk = new ChunkBuilder(this.#position(), this.#format.shape);
   }
 
   #position(): RowPosition {

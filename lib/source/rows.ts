@@ -2,6 +2,7 @@
  * Rows as they leave a decoder: in chunks, each row with its ordinal in the object. The ordinal counts every record, bad
  * ones too, so that (object, ordinal) names a row for ever, however the file was cut into chunks or resumed.
  */
+import { FieldColumns, type RowShape } from '../columns/field-columns.ts';
 import { cutText } from '../util/text.ts';
 
 /** Stands in `rows` where a record could not be decoded; its reason is in `bad`. */
@@ -32,8 +33,11 @@ export interface RowPosition {
 
 /** Consecutive rows of one object. */
 export interface RowChunk {
-  /** Decoded rows in the order of the file; `BAD_ROW` for each one in `bad`. */
+  readonly count: number;
+  /** Decoded rows in the order of the file, the same ones each time; `BAD_ROW` for each one in `bad`. */
   readonly rows: unknown[];
+  /** The same rows as columns, with a gap for each one in `bad`. `undefined`: they are not there as columns. */
+  readonly columns: FieldColumns | undefined;
   readonly bad: readonly BadRow[];
   /** Ordinal of `rows[0]`, from 0. */
   readonly firstRow: number;
@@ -56,41 +60,75 @@ export interface RowRange {
   readonly chunkRows: number;
 }
 
+/** Columns are made for so many rows at first. */
+const COLUMN_ROWS = 512;
+
 /** Collects the rows of one chunk; keeps line numbers only once they stop being consecutive. */
 export class ChunkBuilder {
-  readonly rows: unknown[] = [];
+  readonly #rows: unknown[] = [];
   readonly #bad: BadRow[] = [];
   readonly #start: RowPosition;
+  readonly #shape: RowShape | undefined;
+  #columns: FieldColumns | undefined;
   #firstLine = 0;
   #lines: number[] | undefined;
+  #count = 0;
 
-  constructor(start: RowPosition) {
+  /** @param shape rows are kept as columns of it; left out: as they are */
+  constructor(start: RowPosition, shape?: RowShape | undefined) {
     this.#start = start;
+    this.#shape = shape;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Only with a shape: where a scanner may add a row, which is then {@link added}. */
+  get columns(): FieldColumns {
+    this.#columns ??= new FieldColumns(this.#shape!, COLUMN_ROWS);
+    return this.#columns;
   }
 
   /** @param line the line on which the record begins; 0 where the format has no lines */
   add(value: unknown, line: number): void {
-    const { rows } = this;
-    if (rows.length === 0) this.#firstLine = line;
-    if (this.#lines !== undefined) this.#lines.push(line);
-    else if (line !== 0 && line !== this.#firstLine + rows.length) {
-      this.#lines = [...rows.map((_, i) => this.#firstLine + i), line];
-    }
-    rows.push(value);
+    if (this.#shape === undefined) this.#rows.push(value);
+    else this.columns.add(value as Record<string, unknown>);
+    this.added(line);
   }
 
   addBad(reason: string, text: string, line: number): void {
-    this.#bad.push({ index: this.rows.length, reason, text: cutText(text, BAD_TEXT_CHARS) });
-    this.add(BAD_ROW, line);
+    this.#bad.push({ index: this.#count, reason, text: cutText(text, BAD_TEXT_CHARS) });
+    if (this.#shape === undefined) this.#rows.push(BAD_ROW);
+    else this.columns.addGap();
+    this.added(line);
+  }
+
+  /** A row is in the columns. */
+  added(line: number): void {
+    const at = this.#count++;
+    if (at === 0) this.#firstLine = line;
+    if (this.#lines !== undefined) this.#lines.push(line);
+    else if (line !== 0 && line !== this.#firstLine + at) {
+      this.#lines = [...Array.from({ length: at }, (_, i) => this.#firstLine + i), line];
+    }
   }
 
   /** The chunk; the builder must not be used after. */
   build(end: RowPosition, bytes: number): RowChunk {
     const firstLine = this.#firstLine;
     const lines = this.#lines;
+    const bad = this.#bad;
+    const columns = this.#columns;
+    let rows = columns === undefined ? this.#rows : undefined;
     return {
-      rows: this.rows,
-      bad: this.#bad,
+      count: this.#count,
+      get rows() {
+        rows ??= rowsOf(columns!, bad);
+        return rows;
+      },
+      columns,
+      bad,
       firstRow: this.#start.row,
       start: this.#start,
       end,
@@ -98,4 +136,16 @@ export class ChunkBuilder {
       lineOf: (i) => (firstLine === 0 ? undefined : lines === undefined ? firstLine + i : lines[i]),
     };
   }
+}
+
+function rowsOf(columns: FieldColumns, bad: readonly BadRow[]): unknown[] {
+  const rows: unknown[] = [];
+  let gap = 0;
+  for (let i = 0; i < columns.count; i++) {
+    if (bad[gap]?.index === i) {
+      gap++;
+      rows.push(BAD_ROW);
+    } else rows.push(columns.row(i));
+  }
+  return rows;
 }

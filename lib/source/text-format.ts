@@ -3,6 +3,7 @@
  * messages.
  */
 import { isUtf8 } from 'node:buffer';
+import type { FieldColumns, RowShape } from '../columns/field-columns.ts';
 import { InputError } from '../errors.ts';
 import { BAD_TEXT_CHARS } from './rows.ts';
 
@@ -23,11 +24,11 @@ export interface RecordScanner {
   /** Where the record that was given last ends: behind its line end. */
   readonly end: number;
   /**
-   * The row of the record at `from`.
+   * Adds the row of the record at `from`.
    * @param bytes UTF-8 that ends with a line end
-   * @returns `undefined`: it takes {@link TextFormat.parse} to say
+   * @returns false: nothing is added, it takes {@link TextFormat.parse} to say what it is
    */
-  row(bytes: Buffer, from: number): object | undefined;
+  read(bytes: Buffer, from: number, to: FieldColumns): boolean;
 }
 
 /** A format of text records. Records end with LF or CRLF; the last one may lack it. */
@@ -36,7 +37,9 @@ export interface TextFormat {
   readonly maxBytes: number;
   /** Record ends must be sought in bytes (one character each), not in decoded text. */
   readonly framesBytes: boolean;
-  /** What {@link parse} says of most records, sooner. */
+  /** Rows are kept as columns of this shape. Left out: as they are. */
+  readonly shape?: RowShape | undefined;
+  /** What {@link parse} says of most records, sooner; only with a {@link shape}. */
   readonly scanner?: RecordScanner | undefined;
   /** Still wants the first record of the file as its header. */
   readonly needsHeader: boolean;

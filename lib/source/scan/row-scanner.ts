@@ -1,16 +1,17 @@
 /**
- * Rows of declared fields straight from the bytes of NDJSON: no text of the line, no values that nobody wants. It gives a row
+ * Rows of declared fields straight from the bytes of NDJSON into columns: no text of the line, no values that nobody wants. It gives a row
  * only where `JSON.parse`, picking and checking would give the same one. All else (text that is no JSON, a value that does
  * not fit, what is too large or too deep to be sure) it leaves to them, so what is wrong has one judge, and one wording.
  */
+import type { FieldColumns } from '../../columns/field-columns.ts';
 import { epochMs, type TimeUnit } from '../../util/epoch-ms.ts';
-import type { DeclaredFields, DeclaredRow, Field } from '../declared-fields.ts';
+import type { DeclaredFields, Field } from '../declared-fields.ts';
 import { MAX_ROW_DEPTH } from '../row-limits.ts';
 import type { RecordScanner } from '../text-format.ts';
 import { LINE_END, LineShape, UNDECLARED } from './line-shape.ts';
 import { type Mark, numberAt } from './number.ts';
 import { NO_JSON, skipString, skipValue, skipWord } from './skip.ts';
-import { textAt } from './text.ts';
+import { textAt, textInto } from './text.ts';
 import { utcMsAt } from './time.ts';
 
 /** A longer line may be too wide, or take too much memory: objects have at most 100,000 members, a row 64 MiB. */
@@ -22,7 +23,6 @@ export class RowScanner implements RecordScanner {
   readonly #fields: DeclaredFields;
   readonly #list: readonly Field[];
   readonly #shape: LineShape;
-  readonly #values: unknown[];
   /** By field: the number of the row that it was last found in. */
   readonly #foundIn: Float64Array;
   #row = 0;
@@ -34,16 +34,16 @@ export class RowScanner implements RecordScanner {
     this.#fields = fields;
     this.#list = fields.list;
     this.#shape = new LineShape(fields.list.map(({ name }) => name));
-    this.#values = fields.list.map(() => null);
     this.#foundIn = new Float64Array(fields.list.length);
   }
 
   /**
-   * The row of the line at `from`.
+   * Adds the row of the line at `from`.
    * @param bytes UTF-8 that ends with a line end
-   * @returns `undefined`: `JSON.parse` must say what it is
+   * @returns false: nothing is added, `JSON.parse` must say what it is
    */
-  row(bytes: Buffer, from: number): DeclaredRow | undefined {
+  read(bytes: Buffer, from: number, to: FieldColumns): boolean {
+    to.reserve();
     if (bytes !== this.#bytes) this.#open(bytes);
     const words = this.#words;
     const row = ++this.#row;
@@ -55,7 +55,7 @@ export class RowScanner implements RecordScanner {
       const lead = shape.look(bytes, words, at, gap);
       at = shape.end;
       if (lead >= 0) {
-        at = this.#take(bytes, at, lead);
+        at = this.#take(bytes, at, lead, to);
         if (foundIn[lead] !== row) {
           foundIn[lead] = row;
           found++;
@@ -63,13 +63,14 @@ export class RowScanner implements RecordScanner {
       } else if (lead === UNDECLARED) {
         at = bytes[at] === 0x22 ? skipString(bytes, at + 1) : skipValue(bytes, at, MAX_ROW_DEPTH - 1);
       } else if (lead === LINE_END) break;
-      else return undefined;
-      if (at === NO_JSON) return undefined;
+      else return false;
+      if (at === NO_JSON) return false;
     }
-    if (at - from > MOST_BYTES) return undefined;
-    if (found < this.#list.length && !this.#fillMissing(row)) return undefined;
+    if (at - from > MOST_BYTES) return false;
+    if (found < this.#list.length && !this.#fillMissing(row, to)) return false;
     this.end = at;
-    return this.#fields.rowOfValues(this.#values);
+    to.count++;
+    return true;
   }
 
   #open(bytes: Buffer): void {
@@ -78,52 +79,52 @@ export class RowScanner implements RecordScanner {
   }
 
   /** Takes the value at `from`. @returns where it ends, or {@link NO_JSON}: it is none, or does not fit */
-  #take(bytes: Buffer, from: number, index: number): number {
+  #take(bytes: Buffer, from: number, index: number, to: FieldColumns): number {
     const { type, optional } = this.#list[index]!;
     const mark = this.#mark;
+    const row = to.count;
     const byte = bytes[from];
     if (byte === 0x6e && type !== 'json') {
       if (!optional) return NO_JSON;
-      this.#values[index] = null;
+      to.setNull(index, row);
       return skipWord(bytes, from);
     }
     switch (type) {
       case 'string':
         if (byte !== 0x22) return NO_JSON;
-        this.#values[index] = textAt(bytes, from + 1, mark);
-        return mark.at;
+        return textInto(bytes, from + 1, to.texts[index]!, row);
       case 'number':
       case 'integer': {
         const value = numberAt(bytes, from, mark);
         if (!(type === 'number' ? Number.isFinite(value) : Number.isSafeInteger(value))) return NO_JSON;
-        this.#values[index] = value;
+        to.numbers[index]![row] = value;
         return mark.at;
       }
       case 'boolean':
         if (byte !== 0x74 && byte !== 0x66) return NO_JSON;
-        this.#values[index] = byte === 0x74;
+        to.numbers[index]![row] = byte === 0x74 ? 1 : 0;
         return skipWord(bytes, from);
       case 'timestamp': {
         const time = timeAt(bytes, from, this.#fields.unit, mark);
         if (typeof time !== 'number') return NO_JSON;
-        this.#values[index] = time;
+        to.numbers[index]![row] = time;
         return mark.at;
       }
       case 'json': {
         const end = skipValue(bytes, from, MAX_ROW_DEPTH - 1);
         if (end === NO_JSON) return NO_JSON;
-        this.#values[index] = JSON.parse(bytes.toString('utf8', from, end)) as unknown;
+        to.texts[index]!.setBytes(row, bytes, from, end, false);
         return end;
       }
     }
   }
 
   /** @returns whether all fields that were not found may be missing */
-  #fillMissing(row: number): boolean {
+  #fillMissing(row: number, to: FieldColumns): boolean {
     for (let i = 0; i < this.#list.length; i++) {
       if (this.#foundIn[i] === row) continue;
       if (!this.#list[i]!.optional) return false;
-      this.#values[i] = null;
+      to.setNull(i, to.count);
     }
     return true;
   }

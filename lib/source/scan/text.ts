@@ -1,4 +1,5 @@
 /** Text out of JSON bytes. */
+import type { TextColumn } from '../../columns/text-column.ts';
 import { latin1At } from '../../util/bytes.ts';
 import type { Mark } from './number.ts';
 import { NO_JSON, skipString } from './skip.ts';
@@ -24,6 +25,23 @@ export function textAt(bytes: Buffer, from: number, mark: Mark): string {
   const backslash = bytes.indexOf(0x5c, at);
   if (backslash < 0 || backslash >= end) return bytes.toString('utf8', from, end - 1);
   return JSON.parse(bytes.toString('utf8', from - 1, end)) as string;
+}
+
+/** Sets text i of a column to the string whose opening quote is before `from`. @returns where it ends, or {@link NO_JSON} */
+export function textInto(bytes: Buffer, from: number, to: TextColumn, i: number): number {
+  let at = from;
+  let kind = KIND[bytes[at]!]!;
+  while (kind === 0) kind = KIND[bytes[++at]!]!;
+  if (kind === QUOTE) {
+    to.setBytes(i, bytes, from, at, true);
+    return at + 1;
+  }
+  const end = skipString(bytes, at);
+  if (end === NO_JSON) return NO_JSON;
+  const backslash = bytes.indexOf(0x5c, at);
+  if (backslash < 0 || backslash >= end) to.setBytes(i, bytes, from, end - 1, false);
+  else to.setText(i, JSON.parse(bytes.toString('utf8', from - 1, end)) as string);
+  return end;
 }
 
 function asciiText(bytes: Buffer, from: number, to: number): string {
