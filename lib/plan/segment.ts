@@ -50,7 +50,7 @@ export function encodeSegment(inputs: readonly PartitionInput[]): EncodedSegment
  * @throws {CorruptionError} it is not the head of that segment
  */
 export function sectionPlace(head: Uint8Array, hash: string, partition: number, object: string): SectionPlace {
-  const { header, length: headLength } = decodeHead<{ partitions: number }>(MAGIC, VERSION, head, object);
+  const { header, length: headLength } = decodeHead<{ partitions: number }>(MAGIC, VERSION, head, object, VERSION);
   if (contentHash(head.subarray(0, headLength)) !== hash) throw new CorruptionError(object, 'it is of another segment');
   const { sections } = header;
   const at = 2 * partition + 1;
@@ -69,7 +69,7 @@ export function decodeSection(bytes: Uint8Array, { length, crc }: SectionPlace, 
 
 /** @throws {CorruptionError} */
 export function decodeSegment(bytes: Uint8Array, object: string): Segment {
-  const container = decodeContainer<{ partitions: number }>(MAGIC, VERSION, bytes, object);
+  const container = decodeContainer<{ partitions: number }>(MAGIC, VERSION, bytes, object, VERSION);
   return {
     hash: container.hash,
     input: (p) => decodeInput(container.section(2 * p + 1)),

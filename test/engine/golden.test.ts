@@ -170,6 +170,11 @@ it('a segment', () => {
   expect(segment.input(1)).toEqual({ edges: [], quarantined: [], objects: [] });
 });
 
+it('a segment of version 1, which is refused by its number', () => {
+  const before = golden('segment-v1.bin', new Uint8Array(0));
+  expect(() => decodeSegment(before, 'seg/3')).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
+});
+
 it('a log entry', () => {
   const writer = new ByteWriter(64);
   writeChange(writer, '\x00\x06b\x00', null);
@@ -198,7 +203,7 @@ it('a log entry', () => {
     ['\x00\x06b\x00', null],
   ]);
   expect(Buffer.from(entry.output(0)).toString()).toBe('{"key":"a","n":1}\n');
-  if (version === 2) expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
+  expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
 });
 
 it('a log entry of a flush', () => {
