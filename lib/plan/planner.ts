@@ -212,7 +212,7 @@ export class Planner {
     const to = last === undefined ? lastObjectKey(source) : objectKey(source, last);
     const rows = await this.#pinned(async () => {
       const found = new Map<string, PlannedObject>();
-      for (const { key, value } of await this.state.reads.scan(prefix + from, `${prefix}${to}\0`, noCost())) {
+      for (const { key, value } of await this.state.reads.scanAll(prefix + from, `${prefix}${to}\0`, noCost())) {
         found.set(key.slice(prefix.length), unpackValue(value!) as PlannedObject);
       }
       for (const { table, key, row } of this.state.overlay.all()) {

@@ -4,11 +4,13 @@
  */
 import type { ReadCounts } from '../log/entry.ts';
 import type { ScannedRow } from '../stream/operators/operator.ts';
+import type { Chunks } from '../util/chunks.ts';
 import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow } from './changes.ts';
 import type { Floors } from './floors.ts';
+import { overlaid } from './overlaid.ts';
 import type { Overlay } from './overlay.ts';
 import type { Rows } from './rows.ts';
 import { noCost, type SstReads } from './sst-reads.ts';
@@ -105,14 +107,20 @@ export class BatchReads {
   }
 
   /** Rows with `after < time ≤ upTo`, by time, then key. */
-  scan(table: number, from: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
-    const { rows } = this.#tiers;
+  scan(table: number, from: number, upTo: number): Chunks<ScannedRow<unknown>> {
+    const { rows, overlay } = this.#tiers;
     const after = Math.max(from, this.floorOf(table));
     if (!(upTo > after)) return [];
-    if (!rows.complete) return this.#scanBelow(table, after, upTo);
-    const stored = rows.scan(table, after, upTo);
-    this.#memory += stored.length;
-    return stored;
+    if (rows.complete) return this.#counted(rows.scan(table, after, upTo));
+    const unfolded = [...overlay.scan(table, after, upTo)].sort(byTimeAndKey);
+    return overlaid(this.#scanBelow(table, after, upTo), unfolded, byTimeAndKey);
+  }
+
+  *#counted<T>(chunks: Iterable<readonly T[]>): Generator<readonly T[], void, undefined> {
+    for (const chunk of chunks) {
+      this.#memory += chunk.length;
+      yield chunk;
+    }
   }
 
   async #fetch(table: number, missing: readonly { time: number; key: string }[]): Promise<void> {
@@ -147,27 +155,29 @@ export class BatchReads {
     this.#answeredBelow = below;
   }
 
-  async #scanBelow(table: number, after: number, upTo: number): Promise<ScannedRow<unknown>[]> {
-    const { kinds, reads, overlay } = this.#tiers;
+  /** Rows of SSTs alone. */
+  async *#scanBelow(
+    table: number,
+    after: number,
+    upTo: number,
+  ): AsyncGenerator<ScannedRow<unknown>[], void, undefined> {
+    const { kinds, reads } = this.#tiers;
     const { from, to } = kinds[table] === 'timed' ? timeRange(table, after, upTo) : tableRange(table);
-    const requests = this.#cost.requests;
-    const entries = await reads.scan(from, to, this.#cost);
-    if (this.#cost.requests > requests) this.#cost.store += entries.length;
-    else this.#cost.lmdb += entries.length;
-    this.#answeredBelow = this.#cost.lmdb + this.#cost.store;
-    const found = new AddressMap<unknown>();
-    for (const { key: stateKey, value } of entries) {
-      const { time, key } = parseAddress(stateKey, kinds);
-      if (time > after && time <= upTo) found.set(table, time, key, unpackValue(value!));
+    const { requests } = this.#cost;
+    for await (const entries of reads.scan(from, to, this.#cost)) {
+      if (this.#cost.requests > requests) this.#cost.store += entries.length;
+      else this.#cost.lmdb += entries.length;
+      this.#answeredBelow = this.#cost.lmdb + this.#cost.store;
+      const found: ScannedRow<unknown>[] = [];
+      for (const { key: stateKey, value } of entries) {
+        const { time, key } = parseAddress(stateKey, kinds);
+        if (time > after && time <= upTo) found.push({ time, key, row: unpackValue(value!) });
+      }
+      if (found.length > 0) yield found;
     }
-    for (const { time, key, row } of overlay.scan(table, after, upTo)) {
-      if (row === undefined) found.delete(table, time, key);
-      else found.set(table, time, key, row);
-    }
-    const stored: ScannedRow<unknown>[] = [];
-    for (const time of found.times(table, after, upTo)) {
-      for (const [key, row] of found.at(table, time)!) stored.push({ time, key, row });
-    }
-    return stored.sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1));
   }
+}
+
+export function byTimeAndKey(a: Omit<ScannedRow<unknown>, 'row'>, b: Omit<ScannedRow<unknown>, 'row'>): number {
+  return a.time - b.time || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }

@@ -7,12 +7,14 @@ import type { KeyColumn } from '../columns/key-column.ts';
 import { writeNumbers, writeRow } from '../log/changes.ts';
 import type { NumberColumns, ScannedRow, Table } from '../stream/operators/operator.ts';
 import type { ByteWriter } from '../util/bytes.ts';
+import type { Chunks } from '../util/chunks.ts';
 import { packValue } from '../util/pack.ts';
 import { assertPlain, NotPlainError } from '../util/plain-data.ts';
 import { addressPrefix } from './address.ts';
 import { Times } from './address-map.ts';
-import type { BatchReads } from './batch-reads.ts';
+import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
+import { overlaid } from './overlaid.ts';
 import type { Rows } from './rows.ts';
 import { isNumbers, type TableRows } from './table-rows.ts';
 
@@ -91,12 +93,10 @@ export class BatchTable implements Table, NumberColumns {
     for (let i = 0; i < this.count; i++) if (this.#times[i]! <= upTo) this.#changed[i] = undefined;
   }
 
-  scan(from: number, upTo: number): Promise<ScannedRow<unknown>[]> | ScannedRow<unknown>[] {
+  scan(from: number, upTo: number): Chunks<ScannedRow<unknown>> {
     const after = Math.max(from, this.#forgotten);
     if (!(upTo > after)) return [];
-    const stored = this.#reads.scan(this.table, after, upTo);
-    if (Array.isArray(stored)) return this.#withChanges(after, upTo, stored);
-    return stored.then((rows) => this.#withChanges(after, upTo, rows));
+    return overlaid(this.#reads.scan(this.table, after, upTo), this.#changedWithin(after, upTo), byTimeAndKey);
   }
 
   touch(keys: KeyColumn, i: number, time: number): number {
@@ -245,19 +245,17 @@ export class BatchTable implements Table, NumberColumns {
     return at;
   }
 
-  /** Puts this batch's changes over rows of earlier batches, in order. */
-  #withChanges(after: number, upTo: number, stored: ScannedRow<unknown>[]): ScannedRow<unknown>[] {
-    if (this.#changes === 0) return stored;
+  /** What this batch has changed so far, in order; `row: undefined`: it is deleted. */
+  #changedWithin(after: number, upTo: number): ScannedRow<unknown>[] {
+    const found: ScannedRow<unknown>[] = [];
+    if (this.#changes === 0) return found;
     const columns = this.#columns();
-    const merged = stored.filter((row) => !this.changes(row.key, row.time));
-    const unchanged = merged.length;
     for (let i = 0; i < this.#keys.length; i++) {
       const time = this.#times[i]!;
-      if (this.#changed[i] === undefined || this.#changed[i] === DELETED || !(time > after && time <= upTo)) continue;
-      merged.push({ time, key: this.#keys[i]!, row: changedRow(columns, i) });
+      if (this.#changed[i] === undefined || !(time > after && time <= upTo)) continue;
+      found.push({ time, key: this.#keys[i]!, row: changedRow(columns, i) });
     }
-    if (unchanged === merged.length) return merged;
-    return merged.sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    return found.sort(byTimeAndKey);
   }
 }
 

@@ -198,7 +198,7 @@ export class PartitionState {
     const stored = this.reads.ssts.reduce((sum, sst) => sum + sst.size, 0);
     if (this.rows.complete) return 'complete';
     if (stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return 'too large';
-    const entries = await this.reads.scan('', undefined, cost);
+    const entries = await this.reads.scanAll('', undefined, cost);
     // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these entries.
     if (version !== this.#pinned.manifest.version) return 'overtaken';
     const { evictions } = this.rows;

@@ -6,6 +6,8 @@
  * becomes the old one; when both together exceed the budget, what is still in the old one was not used since, and goes, but
  * for what the present batch touches. That comes near to least-recently-used at the price of a byte a row.
  */
+import type { ScannedRow } from '../stream/operators/operator.ts';
+import { CHUNK } from '../util/chunks.ts';
 import { TableRows } from './table-rows.ts';
 
 /** Rough memory of one row beside its own bytes: key, look-up, columns. */
@@ -110,18 +112,21 @@ export class Rows {
     }
   }
 
-  /** Rows of a table in (after, upTo], by time, then key. Only when {@link complete}. */
-  scan(table: number, after: number, upTo: number): { time: number; key: string; row: unknown }[] {
-    const found: { time: number; key: string; row: unknown }[] = [];
+  /** Rows of a table in (after, upTo], by time, then key, in chunks. Only when {@link complete}. */
+  *scan(table: number, after: number, upTo: number): Generator<ScannedRow<unknown>[], void, undefined> {
+    let found: ScannedRow<unknown>[] = [];
     const rows = this.table(table);
     for (const time of rows.index.within(after, upTo)) {
       const group = rows.index.groups.get(time)!;
       for (const key of [...group.keys()].sort()) {
         const id = group.get(key)!;
         if (rows.has(id)) found.push({ time, key, row: rows.row(id) });
+        if (found.length < CHUNK) continue;
+        yield found;
+        found = [];
       }
     }
-    return found;
+    if (found.length > 0) yield found;
   }
 
   /** Declares that every row of the partition is held (after loading them all). */

@@ -130,15 +130,20 @@ export class SstReads {
     return found;
   }
 
-  /** Entries with keys in [from, to), newest change of each, without deleted ones. */
-  async scan(from: string, to: string | undefined, cost: ReadCost): Promise<Entry[]> {
+  /** Entries with keys in [from, to), newest change of each, without deleted ones; read a little ahead of who takes them. */
+  async *scan(from: string, to: string | undefined, cost: ReadCost): AsyncGenerator<Entry[], void, undefined> {
     const overlapping = this.#ssts.filter((s) => s.maxKey >= from && (to === undefined || s.minKey < to));
     const indexes = await Promise.all(overlapping.map((sst) => this.#index(sst, cost)));
     const runs = overlapping.map((sst, i) =>
       scanBlocks(indexes[i]!, (span) => this.#fetchSpan(sst, indexes[i]!, span, cost), { from, to }),
     );
+    yield* mergeRuns(runs, { dropTombstones: true });
+  }
+
+  /** As {@link scan}, all of them. */
+  async scanAll(from: string, to: string | undefined, cost: ReadCost): Promise<Entry[]> {
     const entries: Entry[] = [];
-    for await (const chunk of mergeRuns(runs, { dropTombstones: true })) for (const e of chunk) entries.push(e);
+    for await (const chunk of this.scan(from, to, cost)) pushAll(entries, chunk);
     return entries;
   }
 

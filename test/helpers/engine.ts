@@ -284,7 +284,7 @@ export async function stateOfPartition(
   reads.pin(manifest);
   const rows: Record<string, string> = {};
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-  for (const { key, value } of await reads.scan('', undefined, noCost())) rows[key] = hex(value!);
+  for (const { key, value } of await reads.scanAll('', undefined, noCost())) rows[key] = hex(value!);
   const log = path === PLANNER ? new PlannerLog(store, jobNames) : new DataLog(store, jobNames, path);
   let { through: n, logHash: hash, forgotten = [] } = manifest;
   for (;;) {

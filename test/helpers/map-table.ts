@@ -1,5 +1,6 @@
 /** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
 import type { ScannedRow, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { Chunks } from '../../lib/util/chunks.ts';
 
 export class MapTable<Row = unknown> implements Table<Row> {
   readonly rows = new Map<string, ScannedRow<Row>>();
@@ -50,11 +51,18 @@ export class MapTable<Row = unknown> implements Table<Row> {
     for (const [address, { time }] of this.rows) if (time <= upTo) this.rows.delete(address);
   }
 
-  scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[] {
+  scan(after: number, upTo: number): Chunks<ScannedRow<Row>> {
     const found = [...this.rows.values()]
       .filter(({ time }) => time > after && time <= upTo)
       .sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1));
-    return this.#async ? Promise.resolve(found) : found;
+    return this.#chunks(found);
+  }
+
+  /** Two at a time, so that whoever takes the first chunk for all is found out. */
+  #chunks<T>(found: readonly T[]): Chunks<T> {
+    const chunks: T[][] = [];
+    for (let i = 0; i < found.length; i += 2) chunks.push(found.slice(i, i + 2));
+    return this.#async ? later(chunks) : chunks;
   }
 
   #time(time: number): number {
@@ -64,6 +72,10 @@ export class MapTable<Row = unknown> implements Table<Row> {
   #address(key: string, time: number): string {
     return `${this.#time(time)} ${key}`;
   }
+}
+
+async function* later<T>(chunks: readonly T[]): AsyncGenerator<T, void, undefined> {
+  yield* chunks;
 }
 
 function deepFreeze<V>(value: V): V {

@@ -38,7 +38,7 @@ describe('reads of SSTs', () => {
     const [first, second, scanned] = await Promise.all([
       reads.lookup([keyOf(7), keyOf(300)], noCost()),
       reads.lookup([keyOf(7), keyOf(480)], noCost()),
-      reads.scan(keyOf(5), keyOf(9), noCost()),
+      reads.scanAll(keyOf(5), keyOf(9), noCost()),
     ]);
     expect(text(first)).toEqual(['value 7', 'value 300']);
     expect(text(second)).toEqual(['value 7', 'value 480']);

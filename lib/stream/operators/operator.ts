@@ -7,6 +7,7 @@
  * `put` are plain map accesses.
  */
 import type { KeyColumn } from '../../columns/key-column.ts';
+import type { Chunks } from '../../util/chunks.ts';
 
 /** Keyed rows of one micro-batch that come in at one port, as columns. */
 export interface RowBatch {
@@ -57,8 +58,12 @@ export interface Table<Row = unknown> {
    * closes all there is, forgets up to the last that there was).
    */
   forget(upTo: number): void;
-  /** Rows with `after < time ≤ upTo`, sorted by time, then key; this batch's changes included. `±Infinity` allowed. */
-  scan(after: number, upTo: number): Promise<ScannedRow<Row>[]> | ScannedRow<Row>[];
+  /**
+   * Rows with `after < time ≤ upTo`, by time, then key; `±Infinity` allowed. They come in chunks, so that a million of them are never
+   * in memory at once; at once where all is in memory (`eachOf` takes both). They are what the table held when it was
+   * called: what is changed or forgotten meanwhile shows the next time.
+   */
+  scan(after: number, upTo: number): Chunks<ScannedRow<Row>>;
   /** Another way to the same rows, where they are so many numbers each. Left out: there is none. */
   readonly numbers?: NumberColumns | undefined;
 }

@@ -2,12 +2,14 @@
  * Running aggregates and folds: one group a key, for ever, in one keyed table. Never late, never final: `update` gives
  * the keys that the batch changed, in the order they were first touched; `complete` the whole table.
  */
+
+import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import type { Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
+import type { Operator, OperatorContext, RowBatch, Table } from './operator.ts';
 import { showGroups } from './show-groups.ts';
 
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
@@ -23,12 +25,8 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
 
   const showAll = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     if (context.mode !== 'complete') return;
-    const finish = (all: readonly ScannedRow<Slots>[]): void => {
-      const show = shows(context);
-      for (const { key, time, row } of all) show(key, time, row);
-    };
-    const scan = table.scan(-Infinity, Infinity);
-    return Array.isArray(scan) ? finish(scan) : scan.then(finish);
+    const show = shows(context);
+    return eachOf(table.scan(-Infinity, Infinity), ({ key, time, row }) => show(key, time, row));
   };
 
   return {

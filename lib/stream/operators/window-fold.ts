@@ -6,6 +6,8 @@
  * changed, in the order they were first touched, and forgets silently; in `complete` nothing is late or forgotten, and
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
+
+import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
@@ -37,21 +39,23 @@ export function windowFold(
 
   const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
-    const finish = (closed: readonly ScannedRow<Slots>[]): void => {
-      if (mode !== 'update') {
-        const show = shows(context);
-        for (const { key, time, row } of closed) show(key, time, row);
-      }
-      const last = closed.at(-1);
-      if (last === undefined || mode === 'complete') return;
-      context.closed(last.time);
-      table.forget(last.time);
+    const show = mode === 'update' ? undefined : shows(context);
+    let last = -Infinity;
+    const see = ({ key, time, row }: ScannedRow<Slots>): void => {
+      last = time;
+      show?.(key, time, row);
+    };
+    const finish = (): void => {
+      if (last === -Infinity || mode === 'complete') return;
+      context.closed(last);
+      table.forget(last);
     };
     if (mode !== 'complete' && !(evict > previousEvict)) return;
     // Nothing is shown of them: they need not be read. A flush must find out how far it closes.
     if (mode === 'update' && evict < Infinity) return table.forget(evict);
     const scan = mode === 'complete' ? table.scan(-Infinity, Infinity) : table.scan(previousEvict, evict);
-    return Array.isArray(scan) ? finish(scan) : scan.then(finish);
+    const shown = eachOf(scan, see);
+    return shown === undefined ? finish() : shown.then(finish);
   };
 
   return {

@@ -1,0 +1,37 @@
+/**
+ * Long sequences in pieces: at once where all is in memory, else piece by piece as it comes, so that nobody holds all of it and nobody waits who
+ * need not. `for await` takes both; {@link eachOf} waits only where there is something to wait for.
+ */
+
+/** No chunk is empty. Whoever stops before the end closes it, as `for` and `for await` do by themselves. */
+export type Chunks<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
+
+/** Elements in a chunk, about. */
+export const CHUNK = 1024;
+
+export function isAtOnce<T>(chunks: Chunks<T>): chunks is Iterable<readonly T[]> {
+  return Symbol.iterator in chunks;
+}
+
+/** Calls `see` with each element in order. @returns `undefined`: it has, already */
+export function eachOf<T>(chunks: Chunks<T>, see: (element: T) => void): Promise<void> | undefined {
+  if (!isAtOnce(chunks)) return eachAsItComes(chunks, see);
+  for (const chunk of chunks) for (const element of chunk) see(element);
+  return undefined;
+}
+
+async function eachAsItComes<T>(chunks: AsyncIterable<readonly T[]>, see: (element: T) => void): Promise<void> {
+  for await (const chunk of chunks) for (const element of chunk) see(element);
+}
+
+/** A sequence in chunks. */
+export function* chunked<T>(elements: Iterable<T>): Generator<T[], void, undefined> {
+  let chunk: T[] = [];
+  for (const element of elements) {
+    chunk.push(element);
+    if (chunk.length < CHUNK) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}

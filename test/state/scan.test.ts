@@ -1,0 +1,89 @@
+/** Scans never hold all that they show: counted in bytes that were read and rows that have not come yet, not in time. */
+import { describe, expect, it } from 'vitest';
+import { EMPTY_MANIFEST, type LoadedManifest, type SstRef } from '../../lib/manifest/manifest.ts';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { names } from '../../lib/object-store/names.ts';
+import { SstBuilder } from '../../lib/sst/builder.ts';
+import { addressPrefix } from '../../lib/state/address.ts';
+import { PartitionState } from '../../lib/state/partition-state.ts';
+import type { Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import { CHUNK, isAtOnce } from '../../lib/util/chunks.ts';
+import { ManualClock } from '../../lib/util/clock.ts';
+import { packValue } from '../../lib/util/pack.ts';
+import { type CountingStore, countingStore } from '../helpers/stores.ts';
+
+const NAMES = names('job', 1);
+const PATH = 's0/p0';
+const SPECS: readonly TableSpec[] = [{ name: 'timers', kind: 'timed' }];
+const ROWS = 1_000_000;
+/** Incompressible, so that bytes read tell of rows read. */
+const rowOf = (i: number): string => (Math.imul(i + 1, 0x9e3779b1) >>> 0).toString(36);
+
+/** Rows at times 0, 1, 2, …, by turns in two SSTs of the same range. */
+async function folded(): Promise<{ loaded: LoadedManifest; store: CountingStore; bytes: number }> {
+  const memory = new MemoryStore({ clock: new ManualClock() });
+  const l0: SstRef[] = [];
+  for (const odd of [0, 1]) {
+    const builder = new SstBuilder({ id: `sst${odd}`, compression: 'none' });
+    for (let i = odd; i < ROWS; i += 2) builder.add(`${addressPrefix(0, 'timed', i)}k`, packValue(rowOf(i)));
+    const { info, body } = builder.finish();
+    await memory.create(NAMES.sst(PATH, info.id), body);
+    l0.push({ ...info, from: 1, to: 1 });
+  }
+  const manifest = { ...EMPTY_MANIFEST, version: 1, through: 1, l0 };
+  const bytes = l0.reduce((sum, { metaOffset }) => sum + metaOffset, 0);
+  return { loaded: { manifest, etag: '1', dateMs: 0 }, store: countingStore(memory), bytes };
+}
+
+function cold(store: CountingStore, loaded: LoadedManifest): PartitionState {
+  const state = new PartitionState({
+    ...{ store, names: NAMES, path: PATH, cache: undefined },
+    ...{ kinds: SPECS.map(({ kind }) => kind), rowBytes: 1 },
+  });
+  state.adopt(loaded);
+  return state;
+}
+
+describe('a scan', () => {
+  it('of a million rows in the store holds a few requests of them at any time, and reads no more when it is left', async () => {
+    const { loaded, store, bytes } = await folded();
+    const state = cold(store, loaded);
+    const [table] = state.begin().tables(SPECS, 0) as [Table<string>];
+    table.put('k', ROWS + 0.5, 'of this batch');
+    await state.reads.openAll();
+    let from = store.calls.length;
+    const asked = (): number => store.calls.slice(from).reduce((sum, { range }) => sum + range!.length, 0);
+    let shown = 0;
+    let mostHeld = 0;
+    let longest = 0;
+    for await (const chunk of table.scan(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)) {
+      if (chunk[0]!.time !== (shown < ROWS ? shown : ROWS + 0.5))
+        expect.fail(`after ${shown} rows comes ${chunk[0]!.time}`);
+      mostHeld = Math.max(mostHeld, asked() - (shown / ROWS) * bytes);
+      longest = Math.max(longest, chunk.length);
+      shown += chunk.length;
+    }
+    expect(shown).toBe(ROWS + 1);
+    // Of each SST one request that is taken and one that is under way.
+    expect(mostHeld).toBeLessThan(5 << 20);
+    expect(bytes).toBeGreaterThan(4 * mostHeld);
+    expect(longest).toBeLessThanOrEqual(4096);
+
+    from = store.calls.length;
+    for await (const _ of table.scan(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY)) break;
+    expect(asked()).toBeLessThan(5 << 20);
+  }, 120_000);
+
+  it('of what is in memory comes at once, in chunks', () => {
+    const state = cold(countingStore(new MemoryStore({ clock: new ManualClock() })), {
+      ...{ manifest: EMPTY_MANIFEST, etag: undefined, dateMs: 0 },
+    });
+    const batch = state.begin();
+    const [table] = batch.tables(SPECS, 0) as [Table<string>];
+    for (let i = 0; i < 3 * CHUNK; i++) table.put('k', i, 'row');
+    const scan = table.scan(0, Number.POSITIVE_INFINITY);
+    if (!isAtOnce(scan)) throw new Error('it makes the batch wait');
+    const lengths = [...scan].map(({ length }) => length);
+    expect(lengths).toEqual([CHUNK, CHUNK, CHUNK - 1]);
+  });
+});
