@@ -10,8 +10,7 @@ import { workerCommitter } from '../lib/embedded/committers.ts';
 import { Engine } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
 import { count, type Job, job, max, source, sum, tumbling } from '../lib/index.ts';
-import { openJobFile } from '../lib/job/job-file.ts';
-import { names } from '../lib/object-store/names.ts';
+import { openJob } from '../lib/job/job-context.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { expandInputs, openRows } from '../lib/source/index.ts';
 import { compileJob } from '../lib/stream/compile/compile.ts';
@@ -94,22 +93,11 @@ async function runEngine(args: BatchArgs, directory: string, files: readonly str
   const physical = spendingJob(form, { rows, declared });
   const spec: StoreSpec = { kind: 'directory', path: path.join(directory, 'store') };
   const store = await openStore(spec, { clock, random });
-  const file = await openJobFile(store, physical, random);
   const spans: Span[] = [];
   const trace = { span: (span: Span) => void spans.push(span) };
-  const committer = workerCommitter(spec, file, 60_000, trace);
-  const env = {
-    job: physical,
-    store,
-    clock,
-    random,
-    trace,
-    cache: undefined,
-    committer,
-    retentionMs: 60_000,
-    names: names(physical.name, file.epoch),
-  };
-  const engine = await Engine.open(env);
+  const context = await openJob(physical, { store, clock, random, trace, cache: undefined, retentionMs: 60_000 });
+  const committer = workerCommitter(spec, context);
+  const engine = await Engine.open({ ...context, committer });
   const { state } = engine.stages[0]![0]!;
   const watch = new Stopwatch();
   const begin = state.begin.bind(state);

@@ -1,8 +1,8 @@
 /** `batch`: the 20,000-event batch of the budgets, by steps, beside programs written for that job alone. */
 import type { BatchArgs, BatchResult, Steps } from './batch-run.ts';
 import { inChild } from './child.ts';
-import type { BenchOptions } from './main.ts';
 import { median, percentile } from './measure.ts';
+import type { BenchOptions } from './options.ts';
 import { stackedBars } from './plot.ts';
 import type { Finding, Table } from './report.ts';
 

@@ -9,9 +9,8 @@ import path from 'node:path';
 import { workerCommitter } from '../lib/embedded/committers.ts';
 import { Engine, type PlannedBatch } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
-import { openJobFile } from '../lib/job/job-file.ts';
+import { openJob } from '../lib/job/job-context.ts';
 import { constantLatency, type LatencyModel } from '../lib/object-store/latency-store.ts';
-import { names } from '../lib/object-store/names.ts';
 import { openStore } from '../lib/object-store/store-spec.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { LmdbBlockCache } from '../lib/state/block-cache.ts';
@@ -139,24 +138,13 @@ async function open(
   const job = { ...plain, preload, state: { ...plain.state, cacheBytes: rowBytes } };
   const spec = { kind: 'directory', path: path.join(directory, 'store'), latency } as const;
   const store = await openStore(spec, { clock, random });
-  const file = await openJobFile(store, job, random);
   const trace = { span: onSpan };
-  const committer = workerCommitter(spec, file, RETENTION_MS, trace);
   // Loading leaves no blocks behind: what is measured begins cold.
   const cached = blockBytes > 0 && latency !== undefined;
   const cache = cached ? LmdbBlockCache.open(path.join(directory, 'blocks'), blockBytes) : undefined;
-  const env = {
-    job,
-    store,
-    clock,
-    random,
-    trace,
-    cache,
-    committer,
-    retentionMs: RETENTION_MS,
-    names: names(job.name, file.epoch),
-  };
-  const engine = await Engine.open(env);
+  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs: RETENTION_MS });
+  const committer = workerCommitter(spec, context);
+  const engine = await Engine.open({ ...context, committer });
   const inputs = new Inputs(job, engine.planner, {
     files: new Map([['events', await expandInputs(files)]]),
     clock,

@@ -1,8 +1,8 @@
 /** `commit`: asynchronous against synchronous commit, and what preloading is worth, on a store of 20 ms a request. */
 import { inChild } from './child.ts';
 import type { CommitArgs, CommitRun } from './commit-run.ts';
-import type { BenchOptions } from './main.ts';
 import { distribution, percentile } from './measure.ts';
+import type { BenchOptions } from './options.ts';
 import { type Lane, lines, stackedBars, strips } from './plot.ts';
 import type { Finding, Table } from './report.ts';
 

@@ -19,8 +19,8 @@ import type { Queue } from '../lib/queue/queue.ts';
 import { SqsQueues } from '../lib/queue/sqs-queue.ts';
 import { systemClock } from '../lib/util/clock.ts';
 import { systemRandom } from '../lib/util/random.ts';
-import type { BenchOptions } from './main.ts';
 import { percentile } from './measure.ts';
+import type { BenchOptions } from './options.ts';
 import type { Finding } from './report.ts';
 
 const PARTITIONS = 4;

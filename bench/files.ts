@@ -1,6 +1,6 @@
 /** `sst`: sorted files, and what the commit side does with them. */
 import { inChild } from './child.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import type { Finding, Table } from './report.ts';
 
 const AIM_PER_SECOND = 800_000;

@@ -11,13 +11,9 @@ import { benchDeployed } from './deployed.ts';
 import { benchFiles } from './files.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
+import type { BenchOptions } from './options.ts';
 import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
 import { benchSmall } from './small.ts';
-
-export interface BenchOptions {
-  /** Fewer and shorter runs: to see that all works, not to quote. */
-  readonly quick: boolean;
-}
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Finding>>> = {
   batch: benchBatch,

@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { partitionPaths, runEmbedded } from '../lib/embedded/embedded.ts';
-import { names, PLANNER } from '../lib/object-store/names.ts';
+import { commitPaths } from '../lib/commit/commit-work.ts';
+import { runEmbedded } from '../lib/embedded/embedded.ts';
+import { names } from '../lib/object-store/names.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { expandInputs } from '../lib/source/index.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
@@ -55,7 +56,7 @@ export async function measureSmall({ batches, rows, keys }: SmallArgs): Promise<
       inputs: new Map([['events', await expandInputs([file])]]),
       onOpen: ({ file: jobFile }) => {
         const jobNames = names(jobFile.name, jobFile.epoch);
-        manifests = [PLANNER, ...partitionPaths(jobFile).flat()].map((p) => jobNames.manifest(p));
+        manifests = commitPaths(jobFile).map((p) => jobNames.manifest(p));
         lastMs = clock.monotonic();
         lastCpu = process.cpuUsage();
       },

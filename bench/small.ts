@@ -1,7 +1,7 @@
 /** `small`: 20,000 batches of 30 rows: does a batch cost more the more there were before it? */
 import { inChild } from './child.ts';
-import type { BenchOptions } from './main.ts';
 import { median, percentile } from './measure.ts';
+import type { BenchOptions } from './options.ts';
 import { lines } from './plot.ts';
 import type { Finding } from './report.ts';
 import type { SmallArgs, SmallResult } from './small-run.ts';

@@ -22,9 +22,10 @@ import { names, partitionPath } from '../lib/object-store/names.ts';
 import { DELETE_OBJECTS_TAG } from './empty-bucket-tag.ts';
 import { inputPrefix } from './inputs.ts';
 import type { JobQueues } from './job-queues.ts';
-import { type Place, STORE_PREFIX } from './permissions.ts';
+import type { Place } from './permissions.ts';
 import { acceptNotifications } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
+import { STORE_PREFIX } from './store-prefix.ts';
 
 /** A bucket may have a thousand rules; beyond this many the garbage collection alone removes warm packs. */
 const MAX_WARM_RULES = 100;

@@ -4,8 +4,8 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { InputPlace } from '../lib/aws/settings.ts';
 import { JobError } from '../lib/errors.ts';
 import type { JobDescription } from './describe-job.ts';
-import { STORE_PREFIX } from './permissions.ts';
 import type { InputObjects, MisaJobProps } from './props.ts';
+import { STORE_PREFIX } from './store-prefix.ts';
 
 /** Prefix of all input in the job's own bucket. */
 export function inputPrefix(job: string): string {

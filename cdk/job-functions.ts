@@ -14,9 +14,8 @@ import type { JobQueues } from './job-queues.ts';
 import type { Permissions } from './permissions.ts';
 import type { SettledProps } from './settled-props.ts';
 import { bindSinks } from './sink-settings.ts';
+import { COMPACT_TIMEOUT, SHORT_TIMEOUT } from './timeouts.ts';
 
-export const COMPACT_TIMEOUT = Duration.minutes(5);
-export const SHORT_TIMEOUT = Duration.minutes(1);
 const SMALL_MIB = 512;
 const MIDDLE_MIB = 1024;
 /** Input for one plan comes from few invocations side by side: they contend for the next number. */

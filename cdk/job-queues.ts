@@ -1,8 +1,8 @@
 /** The queues that a job has one of each; those of the partitions stand with their functions. */
 import type { Construct } from 'constructs';
-import { COMPACT_TIMEOUT, SHORT_TIMEOUT } from './job-functions.ts';
 import type { JobQueue, QueueMaker } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
+import { COMPACT_TIMEOUT, SHORT_TIMEOUT } from './timeouts.ts';
 
 export interface JobQueues {
   /** Notifications of new objects, and rows that need no order. */

@@ -22,10 +22,11 @@ import { type JobFunctions, makeAdmit, makeJobFunctions } from './job-functions.
 import { makeJobQueues, queueEnvironment } from './job-queues.ts';
 import { writeOutputs } from './outputs.ts';
 import { makePartitions, placesOf } from './partitions.ts';
-import { Permissions, STORE_PREFIX } from './permissions.ts';
+import { Permissions } from './permissions.ts';
 import type { MisaJobProps } from './props.ts';
 import { QueueMaker } from './queues.ts';
 import { settleProps } from './settled-props.ts';
+import { STORE_PREFIX } from './store-prefix.ts';
 
 /** A job on AWS: its bucket, queues, functions, alarms and dashboard. What is created is listed in `docs/aws.md`. */
 export class MisaJob extends Construct {

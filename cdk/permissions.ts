@@ -9,9 +9,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { InputObjects } from './props.ts';
 import type { QueueMaker } from './queues.ts';
-
-/** Prefix of all jobs' state in a bucket. */
-export const STORE_PREFIX = 'misa';
+import { STORE_PREFIX } from './store-prefix.ts';
 
 /** Epochs are numbered from 1, and a reset begins the next. */
 const ANY_EPOCH = 'e*';

@@ -3,8 +3,8 @@
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Stack } from 'aws-cdk-lib/core';
 import { Construct } from 'constructs';
-import { QUARANTINE } from '../lib/batch/run-operators.ts';
 import { JobError } from '../lib/errors.ts';
+import { QUARANTINE } from '../lib/job/outputs.ts';
 import type { JobDescription } from './describe-job.ts';
 import type { MisaJobProps } from './props.ts';
 import type { Sink, SinkHome } from './sinks.ts';

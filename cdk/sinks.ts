@@ -14,7 +14,7 @@ import type { Construct } from 'constructs';
 import type { ColumnKind } from '../lib/sinks/parquet-columns.ts';
 import { readSinkSettings, type SinkSettings } from '../lib/sinks/settings.ts';
 import { SinkError } from '../lib/sinks/sink.ts';
-import { STORE_PREFIX } from './permissions.ts';
+import { STORE_PREFIX } from './store-prefix.ts';
 
 /** The job whose results they are. */
 export interface SinkHome {

@@ -6,6 +6,7 @@
 
 export type { Output } from './embedded/embedded.ts';
 export type { OutputFormat, OutputLayout, OutputOptions } from './embedded/output/settings.ts';
+export { type Running, run } from './embedded/run.ts';
 export type {
   RunEvent,
   RunIdle,
@@ -17,19 +18,17 @@ export type {
   RunWarning,
   TierReads,
 } from './embedded/run-events.ts';
+export type {
+  BatchResults,
+  DirectoryOutput,
+  OutputRows,
+  QuarantinedResult,
+  RowStream,
+  RunInput,
+  RunOptions,
+  StreamInput,
+} from './embedded/run-options.ts';
 export { InputError, JobError, MisaError, UserFunctionError } from './errors.ts';
-export {
-  type BatchResults,
-  type DirectoryOutput,
-  type OutputRows,
-  type QuarantinedResult,
-  type RowStream,
-  type RunInput,
-  type Running,
-  type RunOptions,
-  run,
-  type StreamInput,
-} from './run.ts';
 export type { CsvLayout } from './source/csv-layout.ts';
 export type { FieldDeclaration, Fields, FieldType, RowOfFields } from './source/fields.ts';
 export type { Aggregate, AggregateSpec, Sortable } from './stream/aggregates/aggregate.ts';

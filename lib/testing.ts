@@ -5,17 +5,15 @@
  *
  * @module misa/testing
  */
-import type { Committed, Environment } from './batch/partition-runner.ts';
-import { isQuarantine, outputNames } from './batch/run-operators.ts';
+import type { Committed } from './batch/partition-runner.ts';
 import { inlineCommitter } from './embedded/committers.ts';
 import { type BatchDone, Engine } from './embedded/engine.ts';
-import { gatheredFrom } from './embedded/file-inputs.ts';
-import { noRows, watermarkMoved } from './embedded/run-job.ts';
 import { JobError } from './errors.ts';
 import type { Duration, Job, Source } from './index.ts';
-import { openJobFile } from './job/job-file.ts';
+import { openJob } from './job/job-context.ts';
+import { isQuarantine, outputNames } from './job/outputs.ts';
 import { MemoryStore } from './object-store/memory-store.ts';
-import { names } from './object-store/names.ts';
+import { gatheredFrom, noRows } from './plan/gathered.ts';
 import type { QuarantinedRow } from './plan/rows.ts';
 import { SegmentBuilder } from './plan/segment-builder.ts';
 import { compileJob } from './stream/compile/compile.ts';
@@ -105,21 +103,17 @@ class TestDriver implements TestJob<Rows> {
   }
 
   async open(): Promise<void> {
-    const job = this.#job;
-    const file = await openJobFile(this.#store, job, this.#random);
-    const shared = { store: this.#store, clock: this.#clock, random: this.#random, trace: NO_TRACE };
-    const jobNames = names(job.name, file.epoch);
-    const committer = inlineCommitter({ ...shared, names: jobNames, file, retentionMs: RETENTION_MS });
-    const env: Environment = {
-      ...shared,
-      job,
-      names: jobNames,
-      committer,
+    const context = await openJob(this.#job, {
+      store: this.#store,
+      clock: this.#clock,
+      random: this.#random,
+      trace: NO_TRACE,
       cache: undefined,
       retentionMs: RETENTION_MS,
       keepRows: true,
-    };
-    this.#engine = await Engine.open(env);
+    });
+    const committer = inlineCommitter({ ...context, keepResultsMs: undefined });
+    this.#engine = await Engine.open({ ...context, committer });
   }
 
   send(source: Source<unknown> | string, rows: readonly unknown[]): void {
@@ -140,7 +134,7 @@ class TestDriver implements TestJob<Rows> {
       const data = await this.#runQueued();
       if (data !== undefined) done.push(data);
     }
-    if (watermarkMoved(engine)) done.push(await this.#run(noRows('empty')));
+    if (engine.planner.wantsEmpty) done.push(await this.#run(noRows('empty')));
     return this.#results(done);
   }
 
@@ -168,13 +162,13 @@ class TestDriver implements TestJob<Rows> {
         `job ${this.#job.name} keeps no table: outputMode is '${this.#job.mode}', not 'complete'`,
       );
     }
-    const { env, position } = this.#running();
+    const { context, position } = this.#running();
     const rows = await Promise.all(
       this.#job.outputs.map(async ({ name, kind }) => {
         const parts: unknown[][] = [];
         for (let n = kind === 'table' ? Math.max(1, position) : 1; n <= position; n++) {
           for (let p = 0; p < this.#job.partitions; p++) {
-            const answer = await env.store.get(env.names.out(name, p, n));
+            const answer = await context.store.get(context.names.out(name, p, n));
             if (answer.found) parts.push(decodeNdjson(answer.body));
           }
         }
@@ -194,7 +188,7 @@ class TestDriver implements TestJob<Rows> {
   }
 
   async close(): Promise<void> {
-    await this.#engine?.env.committer.close({ drain: false });
+    await this.#engine?.context.committer.close({ drain: false });
     this.#engine = undefined;
   }
 

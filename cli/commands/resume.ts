@@ -9,7 +9,7 @@ import { PLANNER, partitionPath } from '../../lib/object-store/names.ts';
 import { openStore, parseStoreUrl } from '../../lib/object-store/store-spec.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
-import { openStoredJob, type StoreOptions } from '../state/stored-job.ts';
+import { openStoredJob, type StoreOptions } from '../state/open-stored-job.ts';
 import { count } from '../text.ts';
 
 export interface ResumeOptions extends StoreOptions {

@@ -5,8 +5,8 @@
 
 import type { Output } from '../../lib/embedded/embedded.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
+import { run } from '../../lib/embedded/run.ts';
 import type { RunEvent } from '../../lib/embedded/run-events.ts';
-import { run } from '../../lib/run.ts';
 import { definitionOf, type Job } from '../../lib/stream/api/job.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { EXIT_FAILURE, failureEvent } from '../failure.ts';

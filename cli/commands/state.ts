@@ -4,9 +4,10 @@ import { MisaError } from '../../lib/errors.ts';
 import { encodeNdjson } from '../../lib/util/ndjson.ts';
 import { cutText } from '../../lib/util/text.ts';
 import { tablesOf } from '../state/layout.ts';
+import { openStoredJob, type StoreOptions } from '../state/open-stored-job.ts';
 import { keyBegins, keyRows, keysMeant, type StateRow, tableRows } from '../state/rows.ts';
 import { stateStatistics, statisticsText } from '../state/statistics.ts';
-import { openStoredJob, type StoredJob, type StoreOptions } from '../state/stored-job.ts';
+import type { StoredJob } from '../state/stored-job.ts';
 import { openPartition, openViews } from '../state/views.ts';
 import { table, time } from '../text.ts';
 

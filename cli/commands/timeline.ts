@@ -8,7 +8,7 @@ import { errorText } from '../../lib/errors.ts';
 import { readTrace } from '../../lib/timeline/read-trace.ts';
 import { renderTimeline, type TimelineRun } from '../../lib/timeline/render.ts';
 import { UsageError } from '../failure.ts';
-import { openStoredJob, type StoreOptions } from '../state/stored-job.ts';
+import { openStoredJob, type StoreOptions } from '../state/open-stored-job.ts';
 
 export interface TimelineOptions {
   /** Name of a job, or its module. */

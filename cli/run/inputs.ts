@@ -1,5 +1,5 @@
 /** `--input SOURCE=FILES`, as given to `misa run` and `misa dev`: which files each source has. */
-import type { RunInput, StreamInput } from '../../lib/run.ts';
+import type { RunInput, StreamInput } from '../../lib/embedded/run-options.ts';
 import { UsageError } from '../failure.ts';
 
 /** Patterns by source, in the order given. */

@@ -4,7 +4,6 @@
  * business, so what is kept here may be thrown away at any time.
  */
 import { type Committed, PartitionRunner } from '../batch/partition-runner.ts';
-import { allOrFirstError } from '../commit/create-once.ts';
 import { HaltedError, halt } from '../commit/halt.ts';
 import { standingOf } from '../commit/sweep.ts';
 import { CorruptionError, errorText, MisaError, StoreError, UserFunctionError } from '../errors.ts';
@@ -16,6 +15,7 @@ import { decodeSection } from '../plan/segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/sst-reads.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
 import { type BatchTrigger, carriedInput, carriedPlace, carriedPlan } from './messages.ts';
@@ -40,12 +40,12 @@ export class BatchFunction {
   #started = false;
 
   constructor(env: FunctionEnvironment, place: { readonly stage: number; readonly partition: number }) {
-    const { store, names, file, engine, committer } = env;
+    const { store, names, file, committer } = env;
     this.#env = env;
     this.#stage = place.stage;
     this.#partition = place.partition;
     const source = new StoredSource({ store, names, partitions: file.partitions });
-    this.#runner = new PartitionRunner(engine, source, place.stage, place.partition);
+    this.#runner = new PartitionRunner(env, source, place.stage, place.partition);
     committer.onManifest((path, loaded) => {
       if (path === this.#runner.path) this.#runner.state.adopt(loaded);
     });

@@ -2,11 +2,12 @@
  * Commit functions: fold what hints name, and compact behind it. Hints of one partition are taken together; a partition
  * that fails leaves its own hints in the queue and no others.
  */
+
+import { commitPartition } from '../commit/commit-work.ts';
 import { compactOnce } from '../commit/compact-once.ts';
 import { fold } from '../commit/fold.ts';
 import type { CommitPartition } from '../commit/partition.ts';
 import { pickCompaction } from '../commit/pick-compaction.ts';
-import { commitPartition } from '../job/commit-work.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { greatest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
@@ -35,7 +36,7 @@ export class CommitFunction {
       own.map((hint) => (hint.published === false ? 0 : hint.n)),
       0,
     );
-    const partition = commitPartition(this.#env.commit, path);
+    const partition = commitPartition(this.#env, path);
     for (;;) {
       const startMs = clock.monotonic();
       // No further than is known: looking for more would cost a request each time, and more will be hinted at.
@@ -58,7 +59,7 @@ export class CommitFunction {
   async compact({ job, path }: CompactHint, invocation: Invocation): Promise<void> {
     const { clock, report, file } = this.#env;
     if (job !== file.id) return;
-    const partition = commitPartition(this.#env.commit, path);
+    const partition = commitPartition(this.#env, path);
     let from: LoadedManifest | undefined;
     while (invocation.remainingMs > RESERVE_MS) {
       const startMs = clock.monotonic();

@@ -3,12 +3,14 @@
  * the handler is about to return, a partition's only every few batches; lost ones cost time only, since the next finds
  * more to fold and the sweep finds the rest.
  */
-import type { Committer } from '../commit/committer.ts';
+
+import { commitPartition } from '../commit/commit-work.ts';
 import { compact } from '../commit/compact.ts';
 import { fold } from '../commit/fold.ts';
 import { COMPACTION } from '../commit/pick-compaction.ts';
 import { errorText } from '../errors.ts';
-import { type CommitEnvironment, commitPartition } from '../job/commit-work.ts';
+import type { Committer } from '../job/committer.ts';
+import type { StoredJobContext } from '../job/job-context.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import type { OutgoingMessage } from '../queue/queue.ts';
@@ -28,14 +30,14 @@ type Listener = (path: PartitionPath, loaded: LoadedManifest) => void;
 
 export class QueueCommitter implements Committer {
   readonly #services: Services;
-  readonly #commit: CommitEnvironment;
+  readonly #context: StoredJobContext;
   readonly #listeners: Listener[] = [];
   readonly #hints = new Map<PartitionPath, number>();
   readonly #waits = new Map<PartitionPath, number>();
 
-  constructor(services: Services, commit: CommitEnvironment) {
+  constructor(services: Services, context: StoredJobContext) {
     this.#services = services;
-    this.#commit = commit;
+    this.#context = context;
   }
 
   committed(path: PartitionPath, n: number): void {
@@ -55,7 +57,7 @@ export class QueueCommitter implements Committer {
     const waits = this.#waits.get(path) ?? 0;
     this.#waits.set(path, waits + 1);
     if (waits < WAITS) return this.#services.clock.sleep(WAIT_MS * 2 ** waits);
-    const partition = commitPartition(this.#commit, path);
+    const partition = commitPartition(this.#context, path);
     const { loaded } = await fold(partition);
     this.#tell(path, loaded);
     if (loaded.manifest.l0.length <= DEEP_L0) return;
@@ -66,8 +68,8 @@ export class QueueCommitter implements Committer {
   async flush(): Promise<void> {
     const { queue, settings, report } = this.#services;
     const messages = [...this.#hints].map(([path, n]): OutgoingMessage => {
-      const body = encodeMessage({ kind: 'fold', job: this.#commit.file.id, path, n });
-      return { body, group: path, dedupId: `fold-${this.#commit.file.id}-${path}-${n}` };
+      const body = encodeMessage({ kind: 'fold', job: this.#context.file.id, path, n });
+      return { body, group: path, dedupId: `fold-${this.#context.file.id}-${path}-${n}` };
     });
     this.#hints.clear();
     if (messages.length === 0) return;

@@ -13,17 +13,18 @@
  * Several may run at once. Who finds plan n taken adopts it, drops what it planned, and tries n + 1; with nothing but
  * objects to plan it leaves them to the other.
  */
-import { isOfRow, type RowError } from '../batch/failed-row.ts';
+
 import { HaltedError, halt } from '../commit/halt.ts';
-import { gatheredFrom } from '../embedded/file-inputs.ts';
-import { noRows } from '../embedded/run-job.ts';
 import { errorText, MisaError } from '../errors.ts';
+import { isOfRow, type RowError } from '../job/failed-row.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { furthestBehind } from '../plan/furthest-behind.ts';
+import type { Gathered } from '../plan/gathered.ts';
+import { gatheredFrom, noRows } from '../plan/gathered.ts';
 import { addPiece } from '../plan/input-cursor.ts';
 import type { Piece } from '../plan/plan.ts';
-import { FlushUnderWayError, type Gathered, Planner, PlanTakenError } from '../plan/planner.ts';
+import { FlushUnderWayError, Planner, PlanTakenError } from '../plan/planner.ts';
 import { SegmentBuilder } from '../plan/segment-builder.ts';
 import { s3Path } from '../source/s3-object.ts';
 import type { Clock } from '../util/clock.ts';
@@ -62,7 +63,7 @@ export class Ingest {
   constructor(env: FunctionEnvironment, objects: InputObjects) {
     this.#env = env;
     this.#objects = objects;
-    this.#planner = new Planner(env.engine);
+    this.#planner = new Planner(env);
     this.#unreadable = new Unreadable(env.clock, env.report);
     env.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.#planner.adopt(loaded);

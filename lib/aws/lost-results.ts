@@ -7,9 +7,9 @@
  * ⚑ taken-known: nobody looks again for what counts as taken, so only that counts which a note names, or of which it is known that
  * there is nothing to deliver.
  */
-import { quarantineOf } from '../batch/run-operators.ts';
-import { allOrFirstError } from '../commit/create-once.ts';
+
 import { loadResultsMark } from '../commit/results-mark.ts';
+import { quarantineOf } from '../job/outputs.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { numberOf, partitionPath } from '../object-store/names.ts';
 import type { ListedObject } from '../object-store/object-store.ts';
@@ -25,6 +25,7 @@ import {
   saveDelivered,
   withNumbers,
 } from '../sinks/taken.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { smallest } from '../util/numbers.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 

@@ -4,11 +4,11 @@
  * so what it sends can make no loop.
  */
 
+import { commitPartition, resultRetention, stagePaths } from '../commit/commit-work.ts';
 import { collectRound } from '../commit/gc.ts';
 import { type Swept, sweep } from '../commit/sweep.ts';
-import { noRows, watermarkMoved } from '../embedded/run-job.ts';
-import { commitPartition, resultRetention, stagePaths } from '../job/commit-work.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
+import { noRows } from '../plan/gathered.ts';
 import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { pruneRuns } from '../timeline/trace-writer.ts';
 import { greatest, pushAll } from '../util/numbers.ts';
@@ -47,7 +47,7 @@ export class Maintain {
 
   constructor(env: FunctionEnvironment, objects: InputObjects) {
     this.#env = env;
-    this.#planner = new Planner(env.engine);
+    this.#planner = new Planner(env);
     this.#input = new LookForInput(env, this.#planner, objects);
   }
 
@@ -83,12 +83,12 @@ export class Maintain {
 
   /** Plans a batch without rows where the watermark has moved since the last plan: closed windows come out. */
   async #emptyPlan(force: boolean): Promise<void> {
-    const { engine, clock, random, report, committer } = this.#env;
+    const { clock, random, report, committer } = this.#env;
     await this.#planner.open();
     const { progress, halted } = this.#planner;
     if (halted !== null) return;
     const quiet = force || progress === undefined || clock.now() - progress.processingTime >= QUIET_MS;
-    const wanted = this.#input.forgets || watermarkMoved({ env: engine, planner: this.#planner });
+    const wanted = this.#input.forgets || this.#planner.wantsEmpty;
     if (!quiet || !wanted) return;
     if (!(await this.#planner.learnFlush())) return;
     try {
@@ -198,7 +198,7 @@ export class Maintain {
     invocation: Pick<Invocation, 'remainingMs'>,
     failures: unknown[],
   ): Promise<MaintainNotes> {
-    const { commit, file, report, clock, settings, store, names } = this.#env;
+    const { file, report, clock, settings, store, names } = this.#env;
     const nowMs = clock.now();
     const { next, begunMs, left, failed, cleanMs } = notes.collect ?? {
       next: 0,
@@ -214,9 +214,9 @@ export class Maintain {
       return notes;
     }
     const startMs = clock.monotonic();
-    const stages = stagePaths(file).map((paths) => paths.map((path) => commitPartition(commit, path)));
-    const done = await collectRound(commitPartition(commit, PLANNER), stages, {
-      results: resultRetention(commit),
+    const stages = stagePaths(file).map((paths) => paths.map((path) => commitPartition(this.#env, path)));
+    const done = await collectRound(commitPartition(this.#env, PLANNER), stages, {
+      results: resultRetention(this.#env),
       from: next,
       goOn: () => invocation.remainingMs > RESERVE_MS,
       most: MOST_IN_A_TURN,

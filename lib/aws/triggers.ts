@@ -4,10 +4,10 @@
  * says where in the segment the rows are. ⚑ trigger-after-plan: only when the plan is durable.
  */
 
-import { allOrFirstError } from '../commit/create-once.ts';
 import { type PartitionPath, partitionPath } from '../object-store/names.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import type { EncodedSegment } from '../plan/segment.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { type BatchTrigger, encodeBytes, encodeMessage } from './messages.ts';
 

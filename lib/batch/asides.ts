@@ -4,12 +4,13 @@
  * Each has a place, its number among what the operator was given or sent on, which is the same whenever the batch is run:
  * so a row that is to be skipped is found again.
  */
+
+import { type FailedRow, failureText, userFunctionError } from '../job/failed-row.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import type { QuarantinedRow } from '../plan/rows.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
 import type { OperatorFailure, RowBatch } from '../stream/operators/operator.ts';
-import { type FailedRow, failureText, userFunctionError } from './failed-row.ts';
-import { shownRow } from './shown-row.ts';
+import { shownRow } from '../util/shown-row.ts';
 
 export interface AsideOptions {
   readonly job: string;

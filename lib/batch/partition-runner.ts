@@ -5,61 +5,30 @@
  * Invariants: one accepted log entry for n, made after n−1 and after plan n is durable; the tiers change only after it, in
  * one synchronous step; what another attempt has committed is adopted and never computed into different effects.
  */
-import type { Committer } from '../commit/committer.ts';
 import { HaltedError } from '../commit/halt.ts';
 import { SyncCommit } from '../commit/sync-commit.ts';
-import { CorruptionError, MisaError, UserFunctionError } from '../errors.ts';
+import { MisaError, UserFunctionError } from '../errors.ts';
+import type { RunContext } from '../job/job-context.ts';
+import { brokenChain } from '../log/broken-chain.ts';
 import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
 import { encodeLogEntry, type LogEntry, type LogHeader } from '../log/entry.ts';
 import { mayConclude } from '../log/partition-log.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
-import { type Names, partitionPath } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
+import { partitionPath } from '../object-store/names.ts';
+import type { BatchSource } from '../plan/batch-source.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import { encodeInput, type PartitionInput } from '../plan/rows.ts';
 import { assertSamePlan } from '../plan/same-plan.ts';
 import type { BatchState } from '../state/batch-state.ts';
-import type { BlockCache } from '../state/block-cache.ts';
 import type { Changes } from '../state/changes.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { decodeWarmPack } from '../state/warm-pack.ts';
-import type { PhysicalJob } from '../stream/compile/physical.ts';
-import type { Clock } from '../util/clock.ts';
 import { greatest } from '../util/numbers.ts';
-import type { Random } from '../util/random.ts';
-import type { Trace } from '../util/trace.ts';
 import { publishEntry } from './publish.ts';
 import { encodeState, runOperators } from './run-operators.ts';
-
-/** What all partitions of a job share in one environment. */
-export interface Environment {
-  readonly job: PhysicalJob;
-  readonly store: ObjectStore;
-  readonly names: Names;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly trace: Trace;
-  readonly committer: Committer;
-  readonly cache: BlockCache | undefined;
-  /** Cold partitions look for warm packs: where preload functions write them. */
-  readonly warmPacks?: boolean | undefined;
-  /** R: how long folded log entries and dropped SSTs are kept, ms. */
-  readonly retentionMs: number;
-  /** A halt is a record of the last failure and no bar: the next run tries again (embedded). */
-  readonly triesHalted?: boolean | undefined;
-  /** Result rows are wanted themselves, beside their bytes: tests of jobs look at them. */
-  readonly keepRows?: boolean | undefined;
-}
-
-/** Where a batch's plan and input are found when the trigger did not bring them. */
-export interface BatchSource {
-  /** @throws {MisaError} there is no such plan */
-  plan(n: number): Promise<StoredPlan>;
-  input(stage: number, partition: number, plan: StoredPlan): Promise<PartitionInput>;
-}
 
 /** What a trigger may bring along, to save requests. */
 export interface Trigger {
@@ -79,7 +48,7 @@ export interface Committed {
   /** Settles when its outputs are published, here or by whoever was first. */
   readonly published: Promise<void>;
   /**
-   * This attempt computed it (else another's was adopted): rows for the next stage, and with {@link Environment.keepRows} the
+   * This attempt computed it (else another's was adopted): rows for the next stage, and with `keepRows` the
    * result rows by output.
    */
   readonly own:
@@ -102,7 +71,7 @@ export class PartitionRunner {
   readonly path: string;
   readonly state: PartitionState;
   readonly log: DataLog;
-  readonly #env: Environment;
+  readonly #context: RunContext;
   readonly #source: BatchSource;
   readonly #stage: number;
   readonly #partition: number;
@@ -113,15 +82,15 @@ export class PartitionRunner {
   /** The last log entry that was found in the log. */
   #adopted: LogHeader | undefined;
 
-  constructor(env: Environment, source: BatchSource, stage: number, partition: number) {
-    const { job, store, names, cache } = env;
-    this.#env = env;
+  constructor(context: RunContext, source: BatchSource, stage: number, partition: number) {
+    const { job, store, names, cache } = context;
+    this.#context = context;
     this.#source = source;
     this.#stage = stage;
     this.#partition = partition;
     this.path = partitionPath(stage, partition);
     this.log = new DataLog(store, names, this.path);
-    const { random, retentionMs, clock, trace } = env;
+    const { random, retentionMs, clock, trace } = context;
     const commit = { store, names, path: this.path, partition, log: this.log, random, retentionMs };
     this.#sync = job.commit.mode === 'sync' ? new SyncCommit(commit, clock, trace) : undefined;
     const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
@@ -134,7 +103,7 @@ export class PartitionRunner {
       kinds: specs.map((s) => s.kind),
       widths: specs.map((s) => s.width ?? 0),
       rowBytes,
-      onTrouble: (what, error) => env.trace.trouble?.(what, error),
+      onTrouble: (what, error) => trace.trouble?.(what, error),
     });
   }
 
@@ -188,17 +157,17 @@ export class PartitionRunner {
    */
   async #position(n: number, invocation: Invocation): Promise<boolean> {
     const { state, log } = this;
-    const { store, names, retentionMs } = this.#env;
+    const { store, names, retentionMs } = this.#context;
     for (;;) {
       if (!this.#cold) {
         if (state.position >= n) return true;
-        if (state.position === n - 1 && (state.manifest.halted === null || this.#env.triesHalted === true))
+        if (state.position === n - 1 && (state.manifest.halted === null || this.#context.triesHalted === true))
           return false;
       }
       const loaded = await loadManifest(store, names.manifest(this.path));
       state.adopt(loaded);
       const { halted, publishedThrough } = loaded.manifest;
-      if (halted !== null && this.#env.triesHalted !== true) {
+      if (halted !== null && this.#context.triesHalted !== true) {
         throw new HaltedError(this.path, halted);
       }
       this.#publishedThrough = Math.max(this.#publishedThrough, publishedThrough);
@@ -207,7 +176,7 @@ export class PartitionRunner {
       for (;;) {
         // As many at once as may be unfolded, and one more to see the end.
         const from = state.position + 1;
-        const count = Math.max(0, Math.min(this.#env.job.commit.maxLag + 2, n - from + 1));
+        const count = Math.max(0, Math.min(this.#context.job.commit.maxLag + 2, n - from + 1));
         const reads = await Promise.all(Array.from({ length: count }, (_, i) => log.readEntry(from + i)));
         answeredMs = greatest(
           reads.map((read) => read.dateMs),
@@ -240,14 +209,14 @@ export class PartitionRunner {
 
   /** What a preload function has left for batch n. Advisory: whatever is wrong with it, the batch reads for itself. */
   async #warmPack(n: number, version: number): Promise<ReadonlyMap<string, Uint8Array | null> | undefined> {
-    const { store, names, warmPacks } = this.#env;
+    const { store, names, warmPacks } = this.#context;
     if (warmPacks !== true || version === 0 || n === Number.MAX_SAFE_INTEGER) return undefined;
     const name = names.warm(this.path, n, version);
     try {
       const answer = await store.get(name);
       return answer.found ? decodeWarmPack(answer.body, name, n, version) : undefined;
     } catch (error) {
-      this.#env.trace.trouble?.('a warm pack could not be used', error);
+      this.#context.trace.trouble?.('a warm pack could not be used', error);
       return undefined;
     }
   }
@@ -264,7 +233,7 @@ export class PartitionRunner {
 
   /** Step 2: ⚑ lag-bound. */
   async #backpressure(n: number): Promise<void> {
-    const { job, committer, trace, clock } = this.#env;
+    const { job, committer, trace, clock } = this.#context;
     // Mode sync: only a crash leaves anything unfolded.
     if (this.#sync !== undefined && this.state.manifest.through < n - 1) this.state.adopt(await this.#sync.catchUp());
     const startMs = clock.monotonic();
@@ -303,7 +272,7 @@ export class PartitionRunner {
     { plan, input, ...trigger }: Trigger & { readonly plan: StoredPlan; readonly input: PartitionInput },
     invocation: Invocation,
   ): Promise<Committed | undefined> {
-    const { job, store, clock, random, trace } = this.#env;
+    const { job, store, clock, random, trace } = this.#context;
     const { state, path } = this;
     const { n } = plan.plan;
     const startMs = clock.monotonic();
@@ -319,7 +288,7 @@ export class PartitionRunner {
           plan.plan,
           input,
           batch,
-          { skips, keepRows: this.#env.keepRows },
+          { skips, keepRows: this.#context.keepRows },
         );
         return [computed, encodeState(job, this.#stage, batch)];
       });
@@ -382,7 +351,7 @@ export class PartitionRunner {
       endMs: clock.monotonic(),
       detail: { bytes: encoded.bytes.length },
     });
-    if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {
+    if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#context.retentionMs)) {
       // ⚑ fresh-manifest: the entry may have been folded and collected long ago, and only a new one tells.
       await this.#reload();
       if (creation.outcome === 'gone' || state.manifest.through >= n) {
@@ -413,7 +382,7 @@ export class PartitionRunner {
 
   /** Step 6, behind the batch: publishes up to this entry, in order, and then (⚑ published-known) tells the commit side. */
   #finish(entry: LogEntry): Promise<void> {
-    const { committer, trace, clock, store, names } = this.#env;
+    const { committer, trace, clock, store, names } = this.#context;
     const { n } = entry.header;
     const publish = async (): Promise<void> => {
       if (this.#publishedThrough >= n) return;
@@ -432,7 +401,7 @@ export class PartitionRunner {
 
   /** Publishes what is committed before batch n and not published yet. */
   async #publishBefore(n: number): Promise<void> {
-    const { store, names } = this.#env;
+    const { store, names } = this.#context;
     for (let m = this.#publishedThrough + 1; m < n; m++) {
       const { entry } = await this.log.readEntry(m);
       // Folded and collected: the fold has published it.
@@ -460,14 +429,7 @@ export class PartitionRunner {
 
   /** Reads the manifest. */
   async #reload(): Promise<void> {
-    const { store, names } = this.#env;
+    const { store, names } = this.#context;
     this.state.adopt(await loadManifest(store, names.manifest(this.path)));
   }
-}
-
-export function brokenChain(object: string, n: number): CorruptionError {
-  return new CorruptionError(
-    object,
-    `it does not follow entry ${n - 1}: the store holds entries of two histories. Restore it from one copy, or start with a new store`,
-  );
 }

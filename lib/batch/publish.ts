@@ -2,8 +2,9 @@
  * Publishes results. ⚑ output-order: out/n of each output is created once, and only after those of the batches before it. A batch
  * without rows there has none (⚑ absent-is-empty). The bytes are those of the log entry, whoever publishes.
  */
-import { createOnce } from '../commit/create-once.ts';
+
 import type { LogEntry } from '../log/entry.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import type { Names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 

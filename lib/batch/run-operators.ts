@@ -3,6 +3,8 @@
  * the next stage's partitions. Touches nothing but the batch's own state view.
  */
 import type { ColumnBatch } from '../columns/column-batch.ts';
+import { userFunctionError } from '../job/failed-row.ts';
+import { outputNames, QUARANTINE_PARTITION, quarantineOf } from '../job/outputs.ts';
 import type { BatchCounts } from '../log/entry.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { type Plan, watermarksOf } from '../plan/plan.ts';
@@ -14,11 +16,7 @@ import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/
 import { partitionOf } from '../util/hash.ts';
 import { assertPlain } from '../util/plain-data.ts';
 import { Asides } from './asides.ts';
-import { userFunctionError } from './failed-row.ts';
 import { OutputRows } from './output-rows.ts';
-
-/** The output that quarantined rows go to, in every job; of stages after the first see {@link quarantineOf}. */
-export const QUARANTINE = '_quarantine';
 
 export interface BatchResult {
   /** Names of the outputs: {@link outputNames}, then perhaps the quarantine. */
@@ -30,26 +28,6 @@ export interface BatchResult {
   readonly counts: BatchCounts;
   /** In a flush: the greatest time that an operator closed; `undefined`: there was nothing open. */
   readonly closedTo: number | undefined;
-}
-
-/**
- * The partition of stage 0 that has the rows which the head set aside, of all partitions; it publishes a quarantine with every
- * batch. The others do so only with rows of their own, which an operator refused: most never have any.
- */
-export const QUARANTINE_PARTITION = 0;
-
-/** Where a stage's quarantined rows go: results are named by output, partition and batch alone. */
-export function quarantineOf(stage: number): string {
-  return stage === 0 ? QUARANTINE : `${QUARANTINE}.s${stage}`;
-}
-
-export function isQuarantine(output: string): boolean {
-  return output.startsWith(QUARANTINE);
-}
-
-/** Names of the outputs of a stage, the quarantine aside. */
-export function outputNames(job: PhysicalJob, stage: number): string[] {
-  return job.outputs.filter((o) => o.stage === stage).map((o) => o.name);
 }
 
 /** Numbers of the first table of each operator of a stage. */

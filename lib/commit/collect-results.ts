@@ -8,8 +8,8 @@
  */
 import { type Names, numberOf } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest, smallest } from '../util/numbers.ts';
-import { allOrFirstError } from './create-once.ts';
 import { loadResultsMark, moveResultsMark } from './results-mark.ts';
 
 /** Names of one place that one call looks at, at most, and of all places together: what is left waits for the next. */

@@ -5,12 +5,12 @@
  */
 import { type LoadedManifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifest-store.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import { mergeRuns } from '../sst/merge.ts';
 import { forgottenKeys } from '../state/floors.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { greatest, smallest } from '../util/numbers.ts';
-import { createOnce } from './create-once.ts';
 import { expiredBy, StateSstBuilder } from './expiry.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';

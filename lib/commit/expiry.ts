@@ -4,15 +4,10 @@
  * ⚑ log-time: the time is the log's own, that of the last entry that is folded, which no later entry is before. So what a
  * compaction leaves out is unknown to every later entry already, whoever compacts, whenever, by whatever clock.
  */
+import type { Expiry } from '../log/expiry.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { type BuiltSst, SstBuilder } from '../sst/builder.ts';
 import type { Key } from '../sst/entry.ts';
-
-/**
- * When an entry ends, ms; `undefined`: never. What is older of the same key must not end later: so what ends needs no
- * tombstone, and an SST can be relieved of it by itself.
- */
-export type Expiry = (key: Key, value: Uint8Array) => number | undefined;
 
 /** Whether an entry has ended as of a manifest. */
 export function expiredBy(

@@ -10,12 +10,13 @@ import type { LoadedManifest, RowTotals, SstRef } from '../manifest/manifest.ts'
 import { sstsOf } from '../manifest/manifest.ts';
 import { type Decide, editManifest } from '../manifest/manifest-store.ts';
 import { totalsOf } from '../manifest/totals.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeSorted } from '../sst/merge.ts';
 import { forgottenKeys } from '../state/floors.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest } from '../util/numbers.ts';
-import { allOrFirstError, createOnce } from './create-once.ts';
 import { StateSstBuilder } from './expiry.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';

@@ -1,11 +1,12 @@
 /** What commit work needs of the partition it works on, wherever it runs. A plain object. */
+
+import type { Expiry } from '../log/expiry.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import type { Random } from '../util/random.ts';
-import type { Expiry } from './expiry.ts';
 
 export interface CommitPartition {
   readonly store: ObjectStore;

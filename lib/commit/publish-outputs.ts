@@ -7,9 +7,10 @@
  */
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest } from '../util/numbers.ts';
-import { allOrFirstError, createOnce } from './create-once.ts';
 import type { CommitPartition } from './partition.ts';
 
 export interface PublishOptions extends RequestOptions {

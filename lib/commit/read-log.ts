@@ -5,7 +5,7 @@
 import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { allOrFirstError } from './create-once.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { CommitPartition } from './partition.ts';
 
 const MAX_AT_ONCE = 8;

@@ -9,8 +9,8 @@ import type { LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { smallest } from '../util/numbers.ts';
-import { allOrFirstError } from './create-once.ts';
 
 export interface SweepOptions extends RequestOptions {
   readonly store: ObjectStore;

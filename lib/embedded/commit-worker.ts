@@ -1,8 +1,9 @@
 /** The commit worker thread: opens the store for itself and runs the commit loop on what the batch thread tells it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
+import { commitPaths, commitWork } from '../commit/commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
-import { commitPaths, commitWork } from '../job/commit-work.ts';
+import type { StoredJobContext } from '../job/job-context.ts';
 import { names } from '../object-store/names.ts';
 import { openStore } from '../object-store/store-spec.ts';
 import { systemClock } from '../util/clock.ts';
@@ -38,7 +39,7 @@ const onError = (error: unknown): void => {
 /** Opening is awaited by the first message, so that none is lost. */
 const ready = (async () => {
   const store = await openStore(spec, { clock, random: systemRandom });
-  const env = {
+  const context: StoredJobContext = {
     store,
     clock,
     random: systemRandom,
@@ -47,11 +48,10 @@ const ready = (async () => {
     file,
     retentionMs,
     keepResultsMs,
-    takenThrough: () => taken ?? 0,
   };
   const loop = new CommitLoop(
     {
-      work: commitWork(env),
+      work: commitWork(context, () => taken ?? 0),
       foldEvery: FOLD_EVERY,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,

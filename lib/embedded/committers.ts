@@ -6,14 +6,13 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { CommitLoop } from '../commit/commit-loop.ts';
-import type { Committer } from '../commit/committer.ts';
+import { commitPaths, commitWork } from '../commit/commit-work.ts';
 import { errorText, MisaError } from '../errors.ts';
-import { type CommitEnvironment, commitPaths, commitWork } from '../job/commit-work.ts';
-import type { JobFile } from '../job/job-file.ts';
+import type { Committer } from '../job/committer.ts';
+import type { StoredJobContext } from '../job/job-context.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
-import type { Trace } from '../util/trace.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
 
 /** Log entries of a partition that are folded together. */
@@ -26,18 +25,18 @@ export const COMMIT_TROUBLE = 'commit work failed and is tried again';
 type Listener = (path: PartitionPath, loaded: LoadedManifest) => void;
 
 /** The commit side in this thread: folds when enough is there, or when asked. */
-export function inlineCommitter(env: CommitEnvironment): Committer {
+export function inlineCommitter(context: StoredJobContext): Committer {
   const listeners: Listener[] = [];
   let taken: number | undefined;
   let failure: unknown;
   const onError = (error: unknown): void => {
     // What may pass by itself is tried again with the next hint.
-    if (error instanceof MisaError && error.retryable) env.trace.trouble?.(COMMIT_TROUBLE, error);
+    if (error instanceof MisaError && error.retryable) context.trace.trouble?.(COMMIT_TROUBLE, error);
     else failure ??= error;
   };
   const loop = new CommitLoop(
     {
-      work: commitWork({ ...env, takenThrough: () => taken ?? 0 }),
+      work: commitWork(context, () => taken ?? 0),
       foldEvery: FOLD_EVERY,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
@@ -46,20 +45,20 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
       },
       onError,
     },
-    env.clock.now(),
+    context.clock.now(),
   );
   let closed = false;
   return {
     committed(path, n) {
       if (closed) return;
-      loop.hint(path, n, env.clock.now());
-      loop.tick(env.clock.now());
+      loop.hint(path, n, context.clock.now());
+      loop.tick(context.clock.now());
     },
     taken(n) {
       const first = taken === undefined;
       taken = n;
       // Runs may be short and many: what the ones before left is collected first.
-      if (first && env.keepResultsMs !== undefined) loop.collect().catch(onError);
+      if (first && context.keepResultsMs !== undefined) loop.collect().catch(onError);
     },
     onManifest: (listener) => void listeners.push(listener),
     check() {
@@ -72,7 +71,7 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
     async close({ drain }) {
       if (closed) return;
       closed = true;
-      if (drain) await loop.drain(commitPaths(env.file));
+      if (drain) await loop.drain(commitPaths(context.file));
       await loop.close();
       if (drain && failure !== undefined) throw failure;
     },
@@ -82,10 +81,12 @@ export function inlineCommitter(env: CommitEnvironment): Committer {
 /** The commit side in a worker thread. */
 export function workerCommitter(
   spec: StoreSpec,
-  file: JobFile,
-  retentionMs: number,
-  trace: Trace,
-  keepResultsMs?: number,
+  {
+    file,
+    retentionMs,
+    trace,
+    keepResultsMs,
+  }: Pick<StoredJobContext, 'file' | 'retentionMs' | 'trace' | 'keepResultsMs'>,
 ): Committer {
   const settings: WorkerSettings = { spec, file, retentionMs, keepResultsMs };
   const worker = new Worker(workerEntry(), { workerData: settings });

@@ -6,12 +6,11 @@
  * Invariant: results leave behind the batches, never ahead of them, and at most one batch behind the one that runs.
  */
 import path from 'node:path';
-import type { Committer } from '../commit/committer.ts';
 import { JobError } from '../errors.ts';
 import { holdCacheDirectory } from '../job/cache-directory.ts';
+import type { Committer } from '../job/committer.ts';
+import type { JobContext } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
-import { names, partitionPath } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
 import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
 import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
@@ -24,7 +23,7 @@ import type { BatchDone, Engine } from './engine.ts';
 import type { InputStreams, Inputs } from './inputs.ts';
 import type { OutputOptions } from './output/settings.ts';
 import { OutputDirectory, type Results } from './output-directory.ts';
-import { type Consume, type ConsumerOptions, ResultConsumer } from './result-consumer.ts';
+import { type Consume, ResultConsumer } from './result-consumer.ts';
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
 import { StepTimes } from './step-times.ts';
@@ -119,7 +118,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
     },
     trouble,
   };
-  let opened: { file: JobFile; engine: Engine; inputs: Inputs } | undefined;
+  let opened: { engine: Engine; inputs: Inputs } | undefined;
   let directory: OutputDirectory | undefined;
   let consumer: ResultConsumer | undefined;
   let committer: Committer | undefined;
@@ -146,33 +145,29 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       moved: options.moved,
       flush: options.flush,
       stop: options.stop,
-      committer: (file) => {
-        const jobNames = names(job.name, file.epoch);
-        writer = new TraceWriter({ store, names: jobNames, clock, random, onTrouble: trouble });
-        const keepResultsMs = job.results.retentionMs;
-        committer =
-          options.committer === 'inline'
-            ? inlineCommitter({ store, clock, random, trace, names: jobNames, file, retentionMs, keepResultsMs })
-            : workerCommitter(options.store, file, retentionMs, trace, keepResultsMs);
+      committer: (context) => {
+        writer = new TraceWriter({ store, names: context.names, clock, random, onTrouble: trouble });
+        committer = options.committer === 'inline' ? inlineCommitter(context) : workerCommitter(options.store, context);
         return committer;
       },
-      onOpen: async (file, engine, inputs) => {
-        opened = { file, engine, inputs };
-        directory = await openDirectory(options, job, store, file, clock, trouble);
-        await directory?.copy(engine.position);
-        consumer = await openConsumer(job, options, { store, clock, random, file });
-        await consumer?.catchUp(engine.position, options.stop);
+      onOpen: async (engine, inputs) => {
+        opened = { engine, inputs };
+        const { context, position } = engine;
+        directory = await openDirectory(options, context);
+        await directory?.copy(position);
+        consumer = await openConsumer(options, context);
+        await consumer?.catchUp(position, options.stop);
         tell();
-        const { position } = engine;
+        const { file } = context;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
       onBatch: async (done, durationMs) => {
         idle = false;
-        const { engine, inputs, file } = opened!;
+        const { engine, inputs } = opened!;
         const startMs = clock.monotonic();
         await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
         tell();
-        if (options.output?.kind === 'stream') await writeResults(job, done, store, file, options.output.write);
+        if (options.output?.kind === 'stream') await writeResults(engine.context, done, options.output.write);
         await consumer?.deliver(done.n, resultsOf(done));
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
         const { commitLag, stateSize } = engine;
@@ -192,7 +187,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
     });
     await consumer?.close();
     await directory?.close();
-    return { ...end, file: opened!.file, files: directory?.files ?? [] };
+    return { ...end, file: opened!.engine.context.file, files: directory?.files ?? [] };
   } catch (error) {
     // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
     await directory?.close().catch((failure: unknown) => trouble('the last results were not copied out', failure));
@@ -250,34 +245,18 @@ function openCache(
 
 async function openDirectory(
   { output }: EmbeddedOptions,
-  job: PhysicalJob,
-  store: ObjectStore,
-  file: JobFile,
-  clock: Clock,
-  onTrouble: (what: string, error: unknown) => void,
+  { job, store, file, names, clock, trace }: JobContext,
 ): Promise<OutputDirectory | undefined> {
   if (output?.kind !== 'directory') return undefined;
   const { path: directory, kind: _, ...options } = output;
-  const { outputs } = job;
-  const jobNames = names(file.name, file.epoch);
-  return OutputDirectory.open({ directory, options, store, names: jobNames, file, outputs, clock, onTrouble });
+  const onTrouble = (what: string, error: unknown): void => trace.trouble?.(what, error);
+  return OutputDirectory.open({ directory, options, store, names, file, outputs: job.outputs, clock, onTrouble });
 }
 
-async function openConsumer(
-  { outputs, partitions }: PhysicalJob,
-  { consumer }: EmbeddedOptions,
-  { file, ...env }: Pick<ConsumerOptions, 'store' | 'clock' | 'random'> & { readonly file: JobFile },
-): Promise<ResultConsumer | undefined> {
+async function openConsumer({ consumer }: EmbeddedOptions, context: JobContext): Promise<ResultConsumer | undefined> {
   if (consumer === undefined) return undefined;
-  const { name, consume } = consumer;
-  return ResultConsumer.open({
-    ...env,
-    names: names(file.name, file.epoch),
-    consumer: name,
-    consume,
-    outputs,
-    partitions,
-  });
+  const { outputs, partitions } = context.job;
+  return ResultConsumer.open({ ...context, consumer: consumer.name, consume: consumer.consume, outputs, partitions });
 }
 
 /** Results of a batch from its log entries, where this run has them. */
@@ -296,10 +275,8 @@ function resultsOf({ committed }: BatchDone): Results {
 }
 
 async function writeResults(
-  job: PhysicalJob,
+  { job, store, names }: JobContext,
   done: BatchDone,
-  store: ObjectStore,
-  file: JobFile,
   write: (output: string, rows: Uint8Array) => Promise<void> | void,
 ): Promise<void> {
   const known = resultsOf(done);
@@ -307,17 +284,10 @@ async function writeResults(
     for (let p = 0; p < job.partitions; p++) {
       let rows = known(name, p);
       if (rows === undefined) {
-        const answer = await store.get(names(file.name, file.epoch).out(name, p, done.n));
+        const answer = await store.get(names.out(name, p, done.n));
         rows = answer.found ? answer.body : new Uint8Array(0);
       }
       if (rows.length > 0) await write(name, rows);
     }
   }
-}
-
-/** The paths of all partitions of a job, by stage. */
-export function partitionPaths(file: JobFile): string[][] {
-  return Array.from({ length: file.stages }, (_, stage) =>
-    Array.from({ length: file.partitions }, (_, p) => partitionPath(stage, p)),
-  );
 }

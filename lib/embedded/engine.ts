@@ -4,19 +4,21 @@
  * object store; killed at any moment, the next engine on that store goes on from the objects alone.
  */
 
-import type { Committed, Environment, Trigger } from '../batch/partition-runner.ts';
+import type { Committed, Trigger } from '../batch/partition-runner.ts';
 import { ALWAYS_LIVE, PartitionRunner } from '../batch/partition-runner.ts';
-import { allOrFirstError } from '../commit/create-once.ts';
 import { FencedError } from '../errors.ts';
+import type { RunContext } from '../job/job-context.ts';
 import type { BatchCounts, ReadCounts } from '../log/entry.ts';
 import { sstsOf } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
+import type { Gathered } from '../plan/gathered.ts';
 import { type Plan, type StoredPlan, watermarksOf } from '../plan/plan.ts';
-import { type Gathered, Planner, PlanTakenError } from '../plan/planner.ts';
+import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../plan/rows.ts';
 import { type Replay, StoredSource } from '../plan/stored-source.ts';
 import { piggyback } from '../preload/preload.ts';
 import { noCost } from '../state/sst-reads.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 
 /** A micro-batch, committed in all stages and partitions. */
@@ -48,7 +50,7 @@ export interface PlannedBatch {
 }
 
 export class Engine {
-  readonly env: Environment;
+  readonly context: RunContext;
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
   #filling: Promise<unknown> | undefined;
@@ -59,23 +61,23 @@ export class Engine {
   readonly #source: StoredSource;
   #failures: unknown[] = [];
 
-  private constructor(env: Environment) {
-    const { job } = env;
-    this.env = env;
-    this.planner = new Planner(env);
-    this.#source = new StoredSource({ store: env.store, names: env.names, partitions: job.partitions });
+  private constructor(context: RunContext) {
+    const { job } = context;
+    this.context = context;
+    this.planner = new Planner(context);
+    this.#source = new StoredSource({ store: context.store, names: context.names, partitions: job.partitions });
     this.stages = job.stages.map((_, stage) =>
-      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(env, this.#source, stage, p)),
+      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(context, this.#source, stage, p)),
     );
-    env.committer.onManifest((path, loaded) => {
+    context.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.planner.adopt(loaded);
       else this.#runner(path)?.state.adopt(loaded);
     });
   }
 
   /** Opens a job on a store: reads what is durable; runs nothing yet. */
-  static async open(env: Environment): Promise<Engine> {
-    const engine = new Engine(env);
+  static async open(context: RunContext): Promise<Engine> {
+    const engine = new Engine(context);
     await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
     const { position, state } = engine.planner;
     for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);
@@ -121,11 +123,11 @@ export class Engine {
     this.#source.replayBy(replay);
     const done: BatchDone[] = [];
     for (let n = this.position + 1; n <= this.planner.position; n++) {
-      const startMs = this.env.clock.monotonic();
+      const startMs = this.context.clock.monotonic();
       const batch = await this.#run(n, {});
       await batch.published;
       done.push(batch);
-      await onDone?.(batch, this.env.clock.monotonic() - startMs);
+      await onDone?.(batch, this.context.clock.monotonic() - startMs);
     }
     return done;
   }
@@ -152,7 +154,7 @@ export class Engine {
    * @throws {FencedError} another process runs this job on this store
    */
   async run(planned: PlannedBatch, onComputed?: () => void): Promise<BatchDone> {
-    let computing = this.env.job.partitions;
+    let computing = this.context.job.partitions;
     const computed = (): void => {
       if (--computing === 0) onComputed?.();
     };
@@ -176,7 +178,7 @@ export class Engine {
    * Brings near what the batch of these rows will read. Best effort: what fails here is read, or fails, in the batch.
    */
   async preload(gathered: Gathered): Promise<void> {
-    const { job, clock, trace } = this.env;
+    const { job, clock, trace } = this.context;
     if (job.preload === 'off') return;
     const { kind } = gathered;
     const watermark = this.planner.watermark(clock.now());
@@ -197,7 +199,7 @@ export class Engine {
 
   /** After a start: reads partitions whose state is small into memory, behind the batches. */
   fillMemory(): void {
-    if (this.#filling !== undefined || this.env.job.preload !== 'keys') return;
+    if (this.#filling !== undefined || this.context.job.preload !== 'keys') return;
     const left = this.stages.flat().filter((runner) => !this.#filled.has(runner));
     if (left.length === 0) return;
     this.#filling = Promise.all(left.map((runner) => this.#fill(runner))).then(() => {
@@ -210,7 +212,7 @@ export class Engine {
     try {
       if ((await runner.state.loadAll(noCost())) !== 'overtaken') this.#filled.add(runner);
     } catch (error) {
-      this.env.trace.trouble?.('state was not read into memory ahead', error);
+      this.context.trace.trouble?.('state was not read into memory ahead', error);
     }
   }
 
@@ -265,7 +267,7 @@ export class Engine {
     const { late, flushed } = watermarksOf(plan);
     for (const { edges, objects } of inputs) {
       for (const [edge, rows] of edges.entries()) {
-        const bound = Math.max(this.env.job.edges[edge]!.watermark(late), flushed);
+        const bound = Math.max(this.context.job.edges[edge]!.watermark(late), flushed);
         const i = rows?.times.subarray(0, rows.count).findIndex((time) => time <= bound) ?? -1;
         if (i >= 0) return { time: rows!.times[i]!, object: objects[rows!.piece(i)] };
       }
@@ -276,7 +278,7 @@ export class Engine {
   #fenced(error: unknown): unknown {
     if (!(error instanceof PlanTakenError)) return error;
     return new FencedError(
-      `another process runs job ${this.env.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
+      `another process runs job ${this.context.job.name} on this store: it made plan ${error.n} first. Let one of the two run; nothing was lost.`,
     );
   }
 

@@ -10,7 +10,7 @@ import type { Skip } from '../manifest/manifest.ts';
 import { PrefixHasher } from '../plan/content-prefix.ts';
 import { addRows, InputCursor } from '../plan/input-cursor.ts';
 import type { Piece, Plan } from '../plan/plan.ts';
-import type { Gathered, Planner } from '../plan/planner.ts';
+import type { Planner } from '../plan/planner.ts';
 import { type PlannedObject, plannedObject } from '../plan/planner-log.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import { SegmentBuilder } from '../plan/segment-builder.ts';
@@ -109,17 +109,6 @@ async function renamedFile(piece: Piece, files: readonly InputRef[], lookAt: Loo
 
 function isGoneOrChanged(error: unknown): boolean {
   return error instanceof InputError && (error.code === 'INPUT_MISSING' || error.code === 'INPUT_CHANGED');
-}
-
-export function gatheredFrom(builder: SegmentBuilder, pieces: readonly Piece[], byReference = true): Gathered {
-  return {
-    kind: 'data',
-    pieces,
-    counts: { rows: builder.rows, dropped: builder.dropped, quarantined: builder.quarantined },
-    seen: builder.seen,
-    inputs: builder.finish(),
-    byReference,
-  };
 }
 
 /** What to do with content that was read under another name. */

@@ -9,9 +9,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { JobError } from '../errors.ts';
 import { furthestBehind } from '../plan/furthest-behind.ts';
+import type { Gathered } from '../plan/gathered.ts';
+import { gatheredFrom } from '../plan/gathered.ts';
 import { addPiece } from '../plan/input-cursor.ts';
 import type { Piece, Plan } from '../plan/plan.ts';
-import type { Gathered, Planner } from '../plan/planner.ts';
+import type { Planner } from '../plan/planner.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import { SegmentBuilder } from '../plan/segment-builder.ts';
 import { fileRef } from '../source/file-blocks.ts';
@@ -19,7 +21,7 @@ import type { InputRef, LookAt } from '../source/input-ref.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
-import { gatheredFrom, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
+import { type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
 import type { SourceInput } from './source-input.ts';
 import { StreamSource, type StreamSpec } from './stream-source.ts';
 

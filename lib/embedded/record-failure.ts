@@ -3,9 +3,10 @@
  * resume`, and no plan, where nobody has committed it: the next run plans its rows again, so that a corrected job or a
  * corrected file is all that it takes. Best effort: killed before, the plan stays, and is run again.
  */
-import { isOfRow } from '../batch/failed-row.ts';
+
 import { halt } from '../commit/halt.ts';
 import { errorText, UserFunctionError } from '../errors.ts';
+import { isOfRow } from '../job/failed-row.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Engine } from './engine.ts';
 
@@ -16,11 +17,11 @@ const MAX_RECORDED = 64;
  * Only when nothing of the engine runs any more, and its commit side is closed. Where several partitions failed in the batch,
  * each has its own failure, so that all of them can be mended, or skipped, before the next run.
  */
-export async function recordFailure({ env, planner, stages, failures }: Engine, error: unknown): Promise<void> {
+export async function recordFailure({ context, planner, stages, failures }: Engine, error: unknown): Promise<void> {
   const ofRows = [...new Set([error, ...failures])].filter(isOfRow).slice(0, MAX_RECORDED);
   const [first] = ofRows;
   if (first === undefined || first !== error) return;
-  const { store, names, random } = env;
+  const { store, names, random } = context;
   for (const failure of ofRows) {
     const at = failure instanceof UserFunctionError ? failure.at : undefined;
     const { path, n } = at ?? { path: PLANNER, n: planner.position + 1 };

@@ -6,10 +6,11 @@
  *
  * Rows always come from the published bytes, so that a second call has what the first one had.
  */
-import { QUARANTINE, QUARANTINE_PARTITION } from '../batch/run-operators.ts';
+
 import { loadResultsMark } from '../commit/results-mark.ts';
 import { errorText, MisaError } from '../errors.ts';
 import { ConsumerCursor, type CursorOptions } from '../job/consumer-cursor.ts';
+import { QUARANTINE, QUARANTINE_PARTITION } from '../job/outputs.ts';
 import type { OutputSpec } from '../stream/compile/physical.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
 import type { Results } from './output-directory.ts';

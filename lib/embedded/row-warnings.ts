@@ -6,7 +6,7 @@
  * them; of the rows of this run. In a long run it is told as soon as a thousand rows are read, else at the end.
  */
 
-import { isQuarantine } from '../batch/run-operators.ts';
+import { isQuarantine } from '../job/outputs.ts';
 import type { BatchCounts, LogEntry } from '../log/entry.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import type { QuarantinedRow } from '../plan/rows.ts';

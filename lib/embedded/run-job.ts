@@ -2,35 +2,23 @@
  * Runs a job over files in one process until they are read (or for ever, with `watch`): what `misa run` does. One loop:
  * gather rows, plan, run the batch, copy results; the next rows are decoded while the batch's log entries are written.
  */
-import type { Environment } from '../batch/partition-runner.ts';
-import type { Committer } from '../commit/committer.ts';
-import { type JobFile, openJobFile } from '../job/job-file.ts';
-import { KeyTypes } from '../job/key-types.ts';
+import type { Committer } from '../job/committer.ts';
+import { type JobContext, type JobServices, openJob } from '../job/job-context.ts';
 import type { ReadCounts } from '../log/entry.ts';
-import { names, PLANNER } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
-import type { Gathered, Planner } from '../plan/planner.ts';
-import type { BlockCache } from '../state/block-cache.ts';
+import { PLANNER } from '../object-store/names.ts';
+import { noRows } from '../plan/gathered.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Random } from '../util/random.ts';
-import type { Trace } from '../util/trace.ts';
 import { type BatchDone, Engine, type PlannedBatch } from './engine.ts';
 import type { Moved } from './file-inputs.ts';
 import { type InputFiles, type InputStreams, Inputs, type InputsOptions, type Watch } from './inputs.ts';
+import { KeyTypes } from './key-types.ts';
 import { recordFailure } from './record-failure.ts';
 
 export type { InputFiles } from './inputs.ts';
 
-export interface RunJobOptions {
-  readonly store: ObjectStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly trace: Trace;
-  readonly cache: BlockCache | undefined;
-  /** Makes the commit side, once the job's epoch is known. */
-  readonly committer: (file: JobFile) => Committer;
-  readonly retentionMs: number;
+export interface RunJobOptions extends Omit<JobServices, 'warmPacks' | 'triesHalted' | 'keepRows'> {
+  /** Makes the commit side, once the job is open. */
+  readonly committer: (context: JobContext) => Committer;
   readonly inputs: InputFiles;
   /** Of sources that have no files. */
   readonly streams?: InputStreams | undefined;
@@ -42,8 +30,8 @@ export interface RunJobOptions {
   readonly flush?: boolean | undefined;
   /** Ends the run after the batch that is under way. */
   readonly stop?: AbortSignal | undefined;
-  /** Told the job's file once it is known, before anything runs. */
-  readonly onOpen?: ((file: JobFile, engine: Engine, inputs: Inputs) => Promise<void> | void) | undefined;
+  /** Before anything runs. */
+  readonly onOpen?: ((engine: Engine, inputs: Inputs) => Promise<void> | void) | undefined;
   /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
   readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
   /** Called each time nothing has come and more may, when all batches are reported. */
@@ -73,20 +61,8 @@ export interface RunEnd {
 /** @throws {MisaError} in all its kinds; what is durable by then stays, and the next run goes on from there */
 export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<RunEnd> {
   const { store, clock, random, trace, cache, retentionMs, stop, watch } = options;
-  const file = await openJobFile(store, job, random);
-  const committer = options.committer(file);
-  const env: Environment = {
-    job,
-    store,
-    clock,
-    random,
-    trace,
-    cache,
-    committer,
-    retentionMs,
-    triesHalted: true,
-    names: names(job.name, file.epoch),
-  };
+  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs, triesHalted: true });
+  const committer = options.committer(context);
   let inputs: Inputs | undefined;
   let opened: Engine | undefined;
   let failure: unknown;
@@ -97,7 +73,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
   let reason: RunEnd['reason'] = 'read';
   const totals = newTotals();
   try {
-    const engine = await Engine.open(env);
+    const engine = await Engine.open({ ...context, committer });
     opened = engine;
     inputs = new Inputs(job, engine.planner, {
       files: options.inputs,
@@ -109,8 +85,8 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       stop,
       signal: over.signal,
     });
-    await options.onOpen?.(file, engine, inputs);
-    const keyTypes = new KeyTypes({ job, file, store, onTrouble: (what, error) => trace.trouble?.(what, error) });
+    await options.onOpen?.(engine, inputs);
+    const keyTypes = new KeyTypes(context);
     const report = async (done: BatchDone, durationMs: number): Promise<void> => {
       addTotals(totals, done);
       for (const { own } of done.committed.flat()) await keyTypes.learn(own?.next ?? []);
@@ -153,7 +129,7 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
       const planned = await (ahead ?? prepare());
       ahead = undefined;
       if (planned !== undefined) await run(planned);
-      else if (watermarkMoved(engine)) await run(await engine.plan(noRows('empty')));
+      else if (engine.planner.wantsEmpty) await run(await engine.plan(noRows('empty')));
       else if (gathering.ended) break;
       else {
         await reported;
@@ -182,26 +158,6 @@ export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<
     // The failure is told whatever becomes of its record.
     if (failure !== undefined && opened !== undefined) await recordFailure(opened, failure).catch(() => {});
   }
-}
-
-/** Whether a batch without rows would close windows now. */
-export function watermarkMoved({ env, planner }: { readonly env: Environment; readonly planner: Planner }): boolean {
-  const { job, clock } = env;
-  const { progress } = planner;
-  if (!job.noDataBatches || progress === undefined || job.stages.every((s) => s.operators.length === 0)) return false;
-  const next = planner.watermark(clock.now());
-  return next !== null && next > (planner.reached ?? Number.NEGATIVE_INFINITY);
-}
-
-export function noRows(kind: 'empty' | 'flush'): Gathered {
-  return {
-    kind,
-    pieces: [],
-    counts: { rows: 0, dropped: 0, quarantined: 0 },
-    seen: new Map(),
-    inputs: [],
-    byReference: true,
-  };
 }
 
 function newTotals(): RunTotals {

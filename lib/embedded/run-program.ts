@@ -4,7 +4,6 @@
  */
 import { errorText, JobError, MisaError } from '../errors.ts';
 import { parseStoreUrl } from '../object-store/store-spec.ts';
-import type { RunOptions } from '../run.ts';
 import { fileRef } from '../source/file-blocks.ts';
 import { isS3Url, S3Inputs } from '../source/s3-inputs.ts';
 import type { Job } from '../stream/api/job.ts';
@@ -18,6 +17,7 @@ import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
 import { RowWarnings } from './row-warnings.ts';
 import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
+import type { RunOptions } from './run-options.ts';
 import { splitInputs } from './split-inputs.ts';
 
 /** New files are looked for so often. */

@@ -1,7 +1,7 @@
 /** The inputs that `run` is given, told apart: which are files, and which are streams. */
 import { JobError } from '../errors.ts';
-import type { RowStream, RunInput, StreamInput } from '../run.ts';
 import type { Random } from '../util/random.ts';
+import type { RowStream, RunInput, StreamInput } from './run-options.ts';
 import type { StreamSpec } from './stream-source.ts';
 
 export interface SplitInputs {

@@ -6,7 +6,6 @@
  * whenever it is given, so what is planned of it is passed over.
  */
 import { Readable } from 'node:stream';
-import { shownRow } from '../batch/shown-row.ts';
 import { errorText, InputError, MisaError } from '../errors.ts';
 import { addRows } from '../plan/input-cursor.ts';
 import type { Piece } from '../plan/plan.ts';
@@ -20,6 +19,7 @@ import { BadRecord } from '../source/text-format.ts';
 import type { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
 import { copyPlain } from '../util/copy-plain.ts';
+import { shownRow } from '../util/shown-row.ts';
 import type { SourceInput, SourceState } from './source-input.ts';
 import { type StreamFormat, type StreamPart, streamParts } from './stream-rows.ts';
 

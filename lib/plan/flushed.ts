@@ -5,7 +5,7 @@
  * into the manifest, and whoever plans the batch after a flush reads it from them all first.
  */
 
-import type { Environment } from '../batch/partition-runner.ts';
+import type { JobContext } from '../job/job-context.ts';
 import { DataLog } from '../log/data-log.ts';
 import { mayConclude } from '../log/partition-log.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
@@ -17,12 +17,12 @@ import { partitionPath } from '../object-store/names.ts';
  *   anything; `undefined`: not every partition has committed batch n yet
  * @throws {CorruptionError} @throws {StoreError}
  */
-export async function flushedTo(env: Environment, n: number): Promise<number | null | undefined> {
-  const { job } = env;
+export async function flushedTo(context: JobContext, n: number): Promise<number | null | undefined> {
+  const { job } = context;
   const paths = job.stages.flatMap((_, stage) =>
     Array.from({ length: job.partitions }, (_, partition) => partitionPath(stage, partition)),
   );
-  const found = await Promise.all(paths.map((path) => flushedIn(env, path, n)));
+  const found = await Promise.all(paths.map((path) => flushedIn(context, path, n)));
   let greatest: number | null = null;
   for (const closedTo of found) {
     if (closedTo === undefined) return undefined;
@@ -37,7 +37,7 @@ export function later(a: number | null, b: number | null): number | null {
   return Math.max(a, b);
 }
 
-async function flushedIn({ store, names, retentionMs }: Environment, path: string, n: number) {
+async function flushedIn({ store, names, retentionMs }: JobContext, path: string, n: number) {
   for (;;) {
     const { manifest, dateMs } = await loadManifest(store, names.manifest(path));
     if (manifest.through >= n) return manifest.closedTo ?? null;

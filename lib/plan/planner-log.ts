@@ -3,7 +3,7 @@
  * a piece is planned once however often its notification comes, and whichever planner dies when. Messages are forgotten when none
  * can come again.
  */
-import type { Expiry } from '../commit/expiry.ts';
+import type { Expiry } from '../log/expiry.ts';
 import type { FoldableEntry, LogRead, PartitionLog } from '../log/partition-log.ts';
 import { type Names, PLANNER } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';

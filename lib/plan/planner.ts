@@ -3,13 +3,14 @@
  * object or message for state; so pieces are planned once, and whoever comes next goes on from the objects alone.
  */
 
-import { brokenChain, type Environment } from '../batch/partition-runner.ts';
-import { createOnce } from '../commit/create-once.ts';
 import { MisaError } from '../errors.ts';
+import type { RunContext } from '../job/job-context.ts';
+import { brokenChain } from '../log/broken-chain.ts';
 import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { addressPrefix } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
@@ -19,7 +20,8 @@ import { greatest } from '../util/numbers.ts';
 import { unpackValue } from '../util/pack.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';
 import { flushedTo, later } from './flushed.ts';
-import { decodePlan, encodePlan, type Piece, type Plan, type PlanCounts, type StoredPlan } from './plan.ts';
+import type { Gathered } from './gathered.ts';
+import { decodePlan, encodePlan, type Plan, type StoredPlan } from './plan.ts';
 import {
   forgottenMs,
   lastObjectKey,
@@ -34,26 +36,11 @@ import {
   planChanges,
   progressOf,
 } from './planner-log.ts';
-import type { PartitionInput } from './rows.ts';
 import { type EncodedSegment, encodeSegment } from './segment.ts';
 import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
 const STATE_BYTES = 16 << 20;
-
-/** Rows that wait for a plan. */
-export interface Gathered {
-  readonly kind: 'data' | 'empty' | 'flush';
-  readonly pieces: readonly Piece[];
-  readonly counts: PlanCounts;
-  /** Greatest event time by watermark generator. */
-  readonly seen: ReadonlyMap<string, number>;
-  readonly inputs: readonly PartitionInput[];
-  /** The pieces can be read again where they are, so that no segment is stored. */
-  readonly byReference: boolean;
-  /** See {@link Plan.listed}: of places whose listing was read on. */
-  readonly listed?: Readonly<Record<string, string>> | undefined;
-}
 
 /** A plan that is being made: known, and durable when `durable` settles. */
 export interface Planned {
@@ -88,15 +75,15 @@ export class FlushUnderWayError extends MisaError {
 export class Planner {
   readonly state: PartitionState;
   readonly log: PlannerLog;
-  readonly #env: Environment;
+  readonly #context: RunContext;
   #progress: Progress | undefined;
   #overtaken = false;
   /** How far the flush `n`, the last plan, has closed. */
   #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
 
-  constructor(env: Environment) {
-    const { store, names, cache, trace } = env;
-    this.#env = env;
+  constructor(context: RunContext) {
+    const { store, names, cache, trace } = context;
+    this.#context = context;
     this.log = new PlannerLog(store, names);
     this.state = new PartitionState({
       store,
@@ -126,9 +113,18 @@ export class Planner {
 
   /** The watermark that the next batch would use now; `null`: none yet. */
   watermark(nowMs: number): number | null {
-    const { job } = this.#env;
+    const { job } = this.#context;
     const { inputs = {}, watermark = null } = this.#progress ?? {};
     return later(nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs), this.#closedTo());
+  }
+
+  /** Whether a batch without rows would close windows now. */
+  get wantsEmpty(): boolean {
+    const { job, clock } = this.#context;
+    if (!job.noDataBatches || this.#progress === undefined || job.stages.every((s) => s.operators.length === 0))
+      return false;
+    const next = this.watermark(clock.now());
+    return next !== null && next > (this.reached ?? Number.NEGATIVE_INFINITY);
   }
 
   /** The event time up to which all is closed already; `null`: none is. */
@@ -144,7 +140,7 @@ export class Planner {
     if (this.#progress?.kind !== 'flush') return true;
     const n = this.position;
     if (this.#flush?.n === n) return true;
-    const closedTo = await flushedTo(this.#env, n);
+    const closedTo = await flushedTo(this.#context, n);
     if (closedTo === undefined) return false;
     this.#flush = { n, closedTo };
     return true;
@@ -161,7 +157,7 @@ export class Planner {
   }
 
   async #catchUp(): Promise<void> {
-    const { retentionMs } = this.#env;
+    const { retentionMs } = this.#context;
     for (;;) {
       const loaded = await this.#reload();
       let answeredMs = loaded.dateMs;
@@ -233,7 +229,7 @@ export class Planner {
   plan(gathered: Gathered): Planned {
     // ⚑ planner-overtaken
     if (this.#overtaken) throw new PlanTakenError(this.state.position);
-    const { job, store, names, clock, random, trace } = this.#env;
+    const { job, store, names, clock, random, trace } = this.#context;
     const n = this.state.position + 1;
     if (this.#progress?.kind === 'flush' && this.#flush?.n !== n - 1) throw new FlushUnderWayError(n - 1);
     const closedTo = this.#closedTo();
@@ -270,15 +266,15 @@ export class Planner {
       if (this.state.position !== n - 1) throw new PlanTakenError(this.state.position);
       this.#adopt(stored);
       // A plan by reference is folded with the next, since its batch may fail, and then it is taken back.
-      if (!gathered.byReference) this.#env.committer.committed(PLANNER, n);
-      else if (n > 1) this.#env.committer.committed(PLANNER, n - 1);
+      if (!gathered.byReference) this.#context.committer.committed(PLANNER, n);
+      else if (n > 1) this.#context.committer.committed(PLANNER, n - 1);
     };
     return { stored, segment, durable: makePlan() };
   }
 
   /** ⚑ fresh-manifest: a created plan counts only under one; else plan n may be an old one, collected and made again. */
   async #confirm(n: number, dateMs: number): Promise<void> {
-    if (mayConclude(dateMs, this.state.pinned.dateMs, this.#env.retentionMs)) return;
+    if (mayConclude(dateMs, this.state.pinned.dateMs, this.#context.retentionMs)) return;
     const loaded = await this.#reload();
     if (loaded.manifest.through >= n) throw new PlanTakenError(n);
   }
@@ -289,7 +285,7 @@ export class Planner {
    * @returns false: a partition has committed it, or it is folded: it stays
    */
   async takeBack(n: number, paths: readonly PartitionPath[]): Promise<boolean> {
-    const { store, names } = this.#env;
+    const { store, names } = this.#context;
     if (n !== this.position) return false;
     const { manifest } = await loadManifest(store, names.manifest(PLANNER));
     if (manifest.through >= n || (await this.log.readPlan(n + 1)).stored !== undefined) return false;
@@ -303,7 +299,7 @@ export class Planner {
 
   /** The time of the next plan, if it were made now: never before that of the last. */
   #nextMs(): number {
-    return Math.max(this.#env.clock.now(), this.#progress?.processingTime ?? 0);
+    return Math.max(this.#context.clock.now(), this.#progress?.processingTime ?? 0);
   }
 
   #closedTo(): number | null {
@@ -321,7 +317,7 @@ export class Planner {
   }
 
   async #reload(): Promise<LoadedManifest> {
-    const { store, names } = this.#env;
+    const { store, names } = this.#context;
     const loaded = await loadManifest(store, names.manifest(PLANNER));
     this.adopt(loaded);
     return loaded;

@@ -4,10 +4,9 @@
  * refuses (`onError`). Whatever a row had emitted by then is taken back.
  */
 
-import { failureText, userFunctionError } from '../batch/failed-row.ts';
-import { shownRow } from '../batch/shown-row.ts';
 import type { ColumnBatch } from '../columns/column-batch.ts';
 import { InputError } from '../errors.ts';
+import { failureText, userFunctionError } from '../job/failed-row.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { givenRow } from '../source/given-row.ts';
 import { BadRecord } from '../source/text-format.ts';
@@ -15,6 +14,7 @@ import type { HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
 import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
+import { shownRow } from '../util/shown-row.ts';
 import { edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
 
 /** A source object whose rows are being added. */

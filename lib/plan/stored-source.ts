@@ -3,11 +3,11 @@
  * segment (or, for a plan by reference, what it refers to); a later stage reads the log entries of the stage before.
  */
 
-import type { BatchSource } from '../batch/partition-runner.ts';
 import { CorruptionError, MisaError } from '../errors.ts';
 import { DataLog } from '../log/data-log.ts';
 import { type Names, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import type { BatchSource } from './batch-source.ts';
 import type { Plan, StoredPlan } from './plan.ts';
 import { PlannerLog } from './planner-log.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from './rows.ts';

@@ -2,8 +2,9 @@
  * The sinks of a job, by output. Each is opened when its output first has rows, and brings the client of its service with
  * it, so that a function pays only for the kinds that are in use. Sinks keep nothing between deliveries but clients.
  */
-import { allOrFirstError } from '../commit/create-once.ts';
+
 import type { RequestOptions } from '../object-store/object-store.ts';
+import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { FileOptions } from './result-files.ts';
 import { namedOutput } from './result-name.ts';
 import { readSinkSettings, type SinkSettings } from './settings.ts';

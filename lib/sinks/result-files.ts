@@ -3,7 +3,7 @@
  * is there already. `{prefix}{output}/p{partition}/{n}.{extension}`; batches of a later epoch than the first, which count
  * from 1 again, in `{prefix}{output}/e{epoch}/p{partition}/`.
  */
-import { createOnce } from '../commit/create-once.ts';
+import { createOnce } from '../object-store/create-once.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
 import type { ServiceOptions } from './service-calls.ts';

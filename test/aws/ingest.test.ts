@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { arrivalsOf } from '../../lib/aws/deliveries.ts';
 import { type FunctionEnvironment, openEnvironment } from '../../lib/aws/function-environment.ts';
 import { NO_REPORT } from '../../lib/aws/report.ts';
-import { noRows } from '../../lib/embedded/run-job.ts';
 import { StoreError } from '../../lib/errors.ts';
 import { count, job, source, sum } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { noRows } from '../../lib/plan/gathered.ts';
 import { Planner } from '../../lib/plan/planner.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
@@ -317,7 +317,7 @@ describe('objects', () => {
       cache: undefined,
       retentionMs: 1_800_000,
     });
-    const planner = new Planner(env.engine);
+    const planner = new Planner(env);
     await planner.open();
     const name = `s3://inputs/a.ndjson@${etag}`;
     const piece = { source: 'rows', name, version: etag, from: 0, to: 10, done: true };

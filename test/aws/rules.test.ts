@@ -1,10 +1,10 @@
 /** Rules of the functions, each with the test that fails without it. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BatchTrigger, decodeMessage, encodeMessage } from '../../lib/aws/messages.ts';
+import { commitPaths } from '../../lib/commit/commit-work.ts';
 import { resumeHalted } from '../../lib/commit/halt.ts';
 import { StoreError } from '../../lib/errors.ts';
 import { job, source } from '../../lib/index.ts';
-import { commitPaths } from '../../lib/job/commit-work.ts';
 import { readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';

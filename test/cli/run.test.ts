@@ -1,7 +1,7 @@
 /** `misa run` over real files in a real process: results, repetition, formats, bad rows, interruption. */
 import { appendFileSync, renameSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { commitWork } from '../../lib/job/commit-work.ts';
+import { commitWork } from '../../lib/commit/commit-work.ts';
 import { readJobFile } from '../../lib/job/job-file.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { openStore } from '../../lib/object-store/store-spec.ts';

@@ -2,9 +2,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compact } from '../../lib/commit/compact.ts';
-import type { Expiry } from '../../lib/commit/expiry.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import type { CommitPartition } from '../../lib/commit/partition.ts';
+import type { Expiry } from '../../lib/log/expiry.ts';
 import { sstEntries } from '../../lib/sst/verify.ts';
 import { hookedStore, sleepAt } from '../helpers/stores.ts';
 import { type Changes, NAMES, PATH, World } from './helpers.ts';

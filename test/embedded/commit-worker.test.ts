@@ -10,6 +10,7 @@ import { names } from '../../lib/object-store/names.ts';
 import { openStore } from '../../lib/object-store/store-spec.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { systemRandom } from '../../lib/util/random.ts';
+import type { Trace } from '../../lib/util/trace.ts';
 import { gather, openEngine, physical } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 
@@ -36,13 +37,14 @@ it('trouble in the commit thread is told, and when it has passed all is folded',
     tell = resolve;
   });
   const errors: unknown[] = [];
-  const committer = workerCommitter({ kind: 'directory', path: root }, file, 1e12, {
+  const trace: Trace = {
     span() {},
     trouble: (what, error) => {
       errors.push(error);
       tell(what);
     },
-  });
+  };
+  const committer = workerCommitter({ kind: 'directory', path: root }, { file, retentionMs: 1e12, trace });
   try {
     committer.committed('s0/p0', 8);
     expect(await told).toBe(COMMIT_TROUBLE);

@@ -65,13 +65,12 @@ async function run(store: ObjectStore, { clock, directory, options, files, keepR
     cache: undefined,
     retentionMs: RETENTION_MS,
     inputs: new Map([['events', await Promise.all(inputs.slice(0, files).map((file) => fileRef(file)))]]),
-    committer(file) {
-      const shared = { store, clock, random, trace: NO_TRACE, names: NAMES, file, retentionMs: RETENTION_MS };
-      const retention = { keepResultsMs, takenThrough: () => output?.kept ?? 0 };
-      committer = testCommitter({ ...shared, ...retention }, { job, store });
+    committer(context) {
+      const kept = { ...context, retentionMs: RETENTION_MS, keepResultsMs };
+      committer = testCommitter(kept, { job, store }, () => output?.kept ?? 0);
       return committer;
     },
-    async onOpen(file, { position }) {
+    async onOpen({ position, context: { file } }) {
       await collect();
       output = await OutputDirectory.open({ directory, options, store, names: NAMES, file, outputs, clock });
       await output.copy(position);

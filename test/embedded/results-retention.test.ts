@@ -263,7 +263,12 @@ describe('a job that keeps its results for three days', () => {
       [[3], 5],
       [[Number.POSITIVE_INFINITY], 7],
     ] as const) {
-      const committer = workerCommitter(life.spec, file, 900_000, NO_TRACE, 3 * DAY);
+      const committer = workerCommitter(life.spec, {
+        file,
+        retentionMs: 900_000,
+        trace: NO_TRACE,
+        keepResultsMs: 3 * DAY,
+      });
       for (const n of told) committer.taken!(n);
       await committer.close({ drain: true });
       expect((await life.kept())[0], String(told)).toBe(first);

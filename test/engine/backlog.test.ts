@@ -30,7 +30,7 @@ describe('invariant 8: the commit lag', () => {
     const script = sampleScript('twoStages', 20);
     let greatest = 0;
     for (const [i, batch] of script.entries()) {
-      await engine.batch(gather(engine.env.job, batch, `rows-${i}`));
+      await engine.batch(gather(engine.context.job, batch, `rows-${i}`));
       // K when it started, and the batch itself.
       greatest = Math.max(greatest, engine.commitLag);
     }
@@ -53,7 +53,7 @@ describe('invariant 8: the commit lag', () => {
     const { engine, committer } = await openEngine({ job: job(), store, clock });
     const script = sampleScript('twoStages', 16);
     for (const [i, batch] of script.entries()) {
-      await engine.batch(gather(engine.env.job, batch, `rows-${i}`));
+      await engine.batch(gather(engine.context.job, batch, `rows-${i}`));
       expect(engine.commitLag).toBeLessThanOrEqual(MAX_LAG + 1);
     }
     broken = false;
@@ -61,7 +61,7 @@ describe('invariant 8: the commit lag', () => {
     expect(engine.commitLag).toBe(0);
     const whole = new MemoryStore({ clock });
     const plain = await openEngine({ job: job(), store: whole, clock });
-    for (const [i, batch] of script.entries()) await plain.engine.batch(gather(engine.env.job, batch, `rows-${i}`));
+    for (const [i, batch] of script.entries()) await plain.engine.batch(gather(engine.context.job, batch, `rows-${i}`));
     await plain.committer.close({ drain: true });
     expect(await outcomeOf(memory, job())).toEqual(await outcomeOf(whole, job()));
   });
@@ -81,7 +81,7 @@ describe('invariant 8: the commit lag', () => {
     });
     const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked', committer: slow });
     for (const [i, batch] of sampleScript('twoStages', 12).entries()) {
-      await engine.batch(gather(engine.env.job, batch, `rows-${i}`));
+      await engine.batch(gather(engine.context.job, batch, `rows-${i}`));
       expect(engine.commitLag).toBeLessThanOrEqual(MAX_LAG + 1);
     }
     expect(waits).toBeGreaterThan(0);

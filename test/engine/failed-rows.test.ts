@@ -56,7 +56,7 @@ async function run(made: Job<unknown>, partitions = 1) {
   return runJob(compiled, {
     ...shared,
     cache: undefined,
-    committer: (of) => inlineCommitter({ ...shared, names: names(of.name, of.epoch), file: of }),
+    committer: inlineCommitter,
     inputs: new Map([['in', [await fileRef(file)]]]),
   });
 }

@@ -4,14 +4,14 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
+import { commitPartition } from '../../lib/commit/commit-work.ts';
 import { compact } from '../../lib/commit/compact.ts';
 import { halt, resumeHalted } from '../../lib/commit/halt.ts';
-import { noRows } from '../../lib/embedded/run-job.ts';
 import { aggregator, type Job, job as makeJob, source, sum } from '../../lib/index.ts';
-import { commitPartition } from '../../lib/job/commit-work.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import { noRows } from '../../lib/plan/gathered.ts';
 import { Planner } from '../../lib/plan/planner.ts';
 import { StoredSource } from '../../lib/plan/stored-source.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';

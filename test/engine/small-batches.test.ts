@@ -3,9 +3,9 @@
  * and bytes counted early and late.
  */
 import { expect, it } from 'vitest';
-import { gatheredFrom } from '../../lib/embedded/file-inputs.ts';
 import { count, job, source, sum, tumbling } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import { gatheredFrom } from '../../lib/plan/gathered.ts';
 import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
 import { FastClock, openEngine, physical } from '../helpers/engine.ts';
 import { countingStore } from '../helpers/stores.ts';

@@ -2,7 +2,6 @@
 import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { runJob } from '../../lib/embedded/run-job.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names } from '../../lib/object-store/names.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
@@ -62,11 +61,7 @@ export async function embeddedResults(
     trace: NO_TRACE,
     cache: undefined,
     retentionMs,
-    committer: (file) =>
-      testCommitter(
-        { store, clock, random, trace: NO_TRACE, names: names(file.name, 1), file, retentionMs },
-        { job, store },
-      ),
+    committer: (context) => testCommitter(context, { job, store }),
     inputs,
     lookAt: async (path) => all.find((object) => object.path === path)!,
     flush: true,

@@ -7,24 +7,24 @@
  *     expect(await publishedOf(store, job)).toEqual(…)
  */
 
-import type { Environment } from '../../lib/batch/partition-runner.ts';
 import { CommitLoop } from '../../lib/commit/commit-loop.ts';
-import type { Committer } from '../../lib/commit/committer.ts';
+import { commitPaths, commitWork, type TakenThrough } from '../../lib/commit/commit-work.ts';
 import { type BatchDone, Engine } from '../../lib/embedded/engine.ts';
-import { gatheredFrom } from '../../lib/embedded/file-inputs.ts';
-import { noRows, watermarkMoved } from '../../lib/embedded/run-job.ts';
 import { MisaError } from '../../lib/errors.ts';
 import type { Job } from '../../lib/index.ts';
-import { commitPaths, commitWork } from '../../lib/job/commit-work.ts';
-import { type JobFile, openJobFile, readJobFile } from '../../lib/job/job-file.ts';
+import type { Committer } from '../../lib/job/committer.ts';
+import type { RunContext, StoredJobContext } from '../../lib/job/job-context.ts';
+import { openJob } from '../../lib/job/job-context.ts';
+import { type JobFile, readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { forgottenByBoth } from '../../lib/log/forgotten.ts';
 import type { LoadedManifest } from '../../lib/manifest/manifest.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { names, numberOf, type PartitionPath, PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
+import type { Gathered } from '../../lib/plan/gathered.ts';
+import { gatheredFrom, noRows } from '../../lib/plan/gathered.ts';
 import type { Plan } from '../../lib/plan/plan.ts';
-import type { Gathered } from '../../lib/plan/planner.ts';
 import { PlannerLog } from '../../lib/plan/planner-log.ts';
 import type { PartitionInput } from '../../lib/plan/rows.ts';
 import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
@@ -105,13 +105,17 @@ export function physical(job: Job<unknown>, changes: Partial<PhysicalJob> = {}):
 }
 
 /** As `inlineCommitter`, with thresholds of a test. */
-export function testCommitter(env: Parameters<typeof commitWork>[0], options: EngineOptions): TestCommitter {
+export function testCommitter(
+  context: StoredJobContext,
+  options: EngineOptions,
+  takenThrough?: TakenThrough,
+): TestCommitter {
   const { foldEvery = 2, commits = 'inline' } = options;
   const listeners: ((path: PartitionPath, loaded: LoadedManifest) => void)[] = [];
   const errors: unknown[] = [];
   const loop = new CommitLoop(
     {
-      work: commitWork(env),
+      work: commitWork(context, takenThrough),
       foldEvery: commits === 'asked' ? Number.POSITIVE_INFINITY : foldEvery,
       foldAfterMs: Number.POSITIVE_INFINITY,
       collectEveryMs: 60_000,
@@ -120,7 +124,7 @@ export function testCommitter(env: Parameters<typeof commitWork>[0], options: En
       },
       onError: (error) => void errors.push(error),
     },
-    env.clock.now(),
+    context.clock.now(),
   );
   let closed = false;
   return {
@@ -128,8 +132,8 @@ export function testCommitter(env: Parameters<typeof commitWork>[0], options: En
     errors,
     committed(path, n) {
       if (closed) return;
-      loop.hint(path, n, env.clock.now());
-      if (commits === 'inline') loop.tick(env.clock.now());
+      loop.hint(path, n, context.clock.now());
+      if (commits === 'inline') loop.tick(context.clock.now());
     },
     onManifest: (listener) => void listeners.push(listener),
     check() {},
@@ -138,7 +142,7 @@ export function testCommitter(env: Parameters<typeof commitWork>[0], options: En
       if (closed) return;
       closed = true;
       try {
-        if (drain) await loop.drain(commitPaths(env.file));
+        if (drain) await loop.drain(commitPaths(context.file));
       } finally {
         await loop.close();
       }
@@ -149,7 +153,7 @@ export function testCommitter(env: Parameters<typeof commitWork>[0], options: En
 /** An engine open on a store, with what a test wants to get hold of. */
 export interface OpenEngine {
   readonly engine: Engine;
-  readonly env: Environment;
+  readonly env: RunContext;
   readonly file: JobFile;
   readonly committer: TestCommitter;
 }
@@ -159,11 +163,10 @@ export async function openEngine(options: EngineOptions): Promise<OpenEngine> {
   // As many random numbers as there were lives: attempts of different lives must have different ids.
   const random = options.random ?? seededRandom(lives++);
   const retentionMs = options.retentionMs ?? 1e12;
-  const file = await openJobFile(store, job, random);
-  const shared = { store, clock, random, trace, names: names(job.name, file.epoch), retentionMs };
-  const inner = testCommitter({ ...shared, file }, options);
-  const env: Environment = { ...shared, job, cache, committer: options.committer?.(inner) ?? inner };
-  return { engine: await Engine.open(env), env, file, committer: inner };
+  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs });
+  const inner = testCommitter(context, options);
+  const env: RunContext = { ...context, committer: options.committer?.(inner) ?? inner };
+  return { engine: await Engine.open(env), env, file: context.file, committer: inner };
 }
 let lives = 1;
 
@@ -212,7 +215,7 @@ export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
   try {
     const done = [...(await engine.recover(replayOf(job, script)))];
     const runMoved = async (): Promise<void> => {
-      if (watermarkMoved(engine)) done.push(await engine.batch(noRows('empty')));
+      if (engine.planner.wantsEmpty) done.push(await engine.batch(noRows('empty')));
     };
     for (const [i, batch] of script.entries()) {
       const name = `rows-${i}`;

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type RunEnd, type RunJobOptions, runJob } from '../../lib/embedded/run-job.ts';
 import { job as makeJob, source } from '../../lib/index.ts';
-import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { expandInputs } from '../../lib/source/index.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
@@ -40,7 +39,7 @@ export function runFiles(
   return runJob(job, {
     ...shared,
     cache: undefined,
-    committer: (file) => testCommitter({ ...shared, names: names(file.name, 1), file }, { job, store }),
+    committer: (context) => testCommitter(context, { job, store }),
     inputs,
     ...options,
   });

@@ -287,7 +287,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: 'if (halted !== null && this.#env.triesHalted !== true) {',
+    from: 'if (halted !== null && this.#context.triesHalted !== true) {',
     to: 'if (halted !== null && halted.n < n) {',
     rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
@@ -332,13 +332,13 @@ export const MUTANTS: readonly Mutant[] = [
   // The planner.
   {
     file: RUNNER,
-    from: 'if (state.position === n - 1 && (state.manifest.halted === null || this.#env.triesHalted === true))',
+    from: 'if (state.position === n - 1 && (state.manifest.halted === null || this.#context.triesHalted === true))',
     to: 'if (state.position === n - 1)',
     rule: '⚑ halt-stops: in a warm environment, too',
     tests: [awsRules('is not run by the function that halted it')],
   },
   {
-    file: 'lib/job/commit-work.ts',
+    file: 'lib/commit/commit-work.ts',
     from: '{ expected: known, upTo, publishedThrough: known }',
     to: '{ expected: known, publishedThrough: known }',
     rule: '⚑ fold-known',
@@ -430,7 +430,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: "if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#env.retentionMs)) {",
+    from: "if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#context.retentionMs)) {",
     to: "if (creation.outcome === 'gone') {",
     rule: '⚑ fresh-manifest: of a log entry that was created or refused',
     tests: [engineRules('an attempt that sleeps past a fold')],
@@ -682,7 +682,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [collectResults('their logs collected in every partition')],
   },
   {
-    file: 'lib/job/commit-work.ts',
+    file: 'lib/commit/commit-work.ts',
     from: 'Math.min(takenThrough(), await consumedThrough(store, names))',
     to: 'takenThrough()',
     rule: 'results: consumers are waited for',
@@ -690,8 +690,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/embedded/commit-worker.ts',
-    from: '    takenThrough: () => taken ?? 0,\n',
-    to: '',
+    from: 'commitWork(context, () => taken ?? 0)',
+    to: 'commitWork(context)',
     rule: 'results: the thread of commits knows what the run has taken',
     tests: [keptResults('waits for the run at hand where commits are made in a thread')],
   },
@@ -955,7 +955,7 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Results on their way to sinks.
   {
-    file: 'lib/sinks/sink-function.ts',
+    file: 'lib/aws/sink-function.ts',
     from: 'await this.#deliver(announced, { signal });\n            // ⚑ taken-known\n            taken.push([output, partition, n]);',
     to: 'taken.push([output, partition, n]);\n            await this.#deliver(announced, { signal });',
     rule: '⚑ taken-known: a note names what is delivered, and not what is tried',

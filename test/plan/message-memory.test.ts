@@ -3,10 +3,10 @@
  * where fewer come. Levels are small here, so that there are several, as a busy job has.
  */
 import { describe, expect, it } from 'vitest';
+import { commitPartition } from '../../lib/commit/commit-work.ts';
 import { compact } from '../../lib/commit/compact.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import { collect } from '../../lib/commit/gc.ts';
-import { commitPartition } from '../../lib/job/commit-work.ts';
 import type { JobFile } from '../../lib/job/job-file.ts';
 import { type Manifest, sstsOf } from '../../lib/manifest/manifest.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';

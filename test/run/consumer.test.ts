@@ -57,13 +57,12 @@ async function run(
     trace: NO_TRACE,
     cache: undefined,
     retentionMs: RETENTION_MS,
-    committer(file) {
-      const shared = { store, clock, random, trace: NO_TRACE, names: names(job.name, 1), file };
-      committer = testCommitter({ ...shared, retentionMs: RETENTION_MS, keepResultsMs }, { job, store });
+    committer(context) {
+      committer = testCommitter({ ...context, retentionMs: RETENTION_MS, keepResultsMs }, { job, store });
       return committer;
     },
     inputs: new Map([['events', [await fileRef(input)]]]),
-    async onOpen(_, { position }) {
+    async onOpen({ position }) {
       const { outputs, partitions } = job;
       await collect();
       const shared = { store, clock, random, names: names(job.name, 1), consumer, consume };

@@ -17,7 +17,6 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { runJob } from '../../lib/embedded/run-job.ts';
 import { type BatchResults, count, InputError, job, type RunOptions, run, source, sum } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { openRows } from '../../lib/source/open-rows.ts';
 import { S3Inputs } from '../../lib/source/s3-inputs.ts';
@@ -185,8 +184,7 @@ describe.skipIf(endpoint === undefined)('run over objects in S3', () => {
           ...env,
           cache: undefined,
           retentionMs: 1e12,
-          committer: (file) =>
-            testCommitter({ ...env, names: names(file.name, 1), file, retentionMs: 1e12 }, { job: physicalJob, store }),
+          committer: (context) => testCommitter(context, { job: physicalJob, store }),
           inputs,
           lookAt: (name) => s3.ref(name),
         });

@@ -7,9 +7,9 @@
  */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { allOrFirstError } from '../../commit/create-once.ts';
 import type { JobFile } from '../../job/job-file.ts';
 import type { OutputSpec } from '../../stream/compile/physical.ts';
+import { allOrFirstError } from '../../util/all-or-first-error.ts';
 import { writeCursor } from './cursor.ts';
 import type { Layout, ReadPart } from './layout.ts';
 import { partsOf, plainName } from './parts.ts';

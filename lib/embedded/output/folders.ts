@@ -3,12 +3,12 @@
  * are together, in their order. Each output has a place of its own in the cursor, as files end where its rows fill them.
  */
 import path from 'node:path';
-import { isQuarantine } from '../../batch/run-operators.ts';
-import { allOrFirstError } from '../../commit/create-once.ts';
 import { JobError } from '../../errors.ts';
 import type { JobFile } from '../../job/job-file.ts';
+import { isQuarantine } from '../../job/outputs.ts';
 import type { ColumnKind } from '../../sinks/parquet-columns.ts';
 import type { OutputSpec } from '../../stream/compile/physical.ts';
+import { allOrFirstError } from '../../util/all-or-first-error.ts';
 import type { Clock } from '../../util/clock.ts';
 import { smallest } from '../../util/numbers.ts';
 import { type OutputPosition, writeCursor } from './cursor.ts';

@@ -1,5 +1,5 @@
 /** Which outputs a job has, the quarantine among them, and in which partitions they have results. */
-import { quarantineOf } from '../../batch/run-operators.ts';
+import { quarantineOf } from '../../job/outputs.ts';
 import type { OutputSpec } from '../../stream/compile/physical.ts';
 
 /** @param stages their number: operators of each may set rows aside */

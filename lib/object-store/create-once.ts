@@ -3,7 +3,7 @@
  * done. So a time-out is answered by sending the same bytes again.
  */
 import { StoreTimeoutError } from '../errors.ts';
-import type { ObjectStore, RequestOptions, WriteResult } from '../object-store/object-store.ts';
+import type { ObjectStore, RequestOptions, WriteResult } from './object-store.ts';
 
 const MAX_TRIES = 3;
 
@@ -21,13 +21,4 @@ export async function createOnce(
       if (!(error instanceof StoreTimeoutError) || tries === MAX_TRIES) throw error;
     }
   }
-}
-
-/** The results, or the first failure, when none is under way any more: nothing runs on behind an error. */
-export async function allOrFirstError<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(promises);
-  return settled.map((one) => {
-    if (one.status === 'rejected') throw one.reason;
-    return one.value;
-  });
 }

@@ -1,7 +1,7 @@
 /** A row as text for people: in messages, and where bad rows are kept. */
 import { inspect } from 'node:util';
-import { assertPlain } from '../util/plain-data.ts';
-import { cutText } from '../util/text.ts';
+import { assertPlain } from './plain-data.ts';
+import { cutText } from './text.ts';
 
 const SHOWN_CHARS = 500;
 

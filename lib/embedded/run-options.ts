@@ -1,12 +1,7 @@
-/**
- * `run`: a job from a program, by the engine that `misa run` uses. See docs/run.md.
- *
- * What runs it is loaded only when it is called, so that a job module that imports `misa` stays light.
- */
-import type { Output } from './embedded/embedded.ts';
-import type { OutputOptions } from './embedded/output/settings.ts';
-import type { RunEvent, RunSummary } from './embedded/run-events.ts';
-import type { Job } from './stream/api/job.ts';
+/** What `run` is given, and what it gives. */
+import type { Output } from './embedded.ts';
+import type { OutputOptions } from './output/settings.ts';
+import type { RunEvent } from './run-events.ts';
 
 /**
  * Rows (plain objects), or bytes and text that are decoded as they come: an async iterable, an iterable, or a readable stream
@@ -72,7 +67,7 @@ export type BatchResults<Out = unknown> =
           }[keyof Out & string])
   | OutputRows<'_quarantine', QuarantinedResult>;
 
-/** What {@link run} is given, beside the job. Only `inputs` is needed. */
+/** What `run` is given, beside the job. Only `inputs` is needed. */
 export interface RunOptions<Out = unknown> {
   /** What each source of the job reads, by its name. Every source needs one. */
   readonly inputs: { readonly [source: string]: RunInput };
@@ -110,7 +105,7 @@ export interface RunOptions<Out = unknown> {
    * `onBatch`.
    */
   readonly consumer?: string | undefined;
-  /** As {@link Running.stop}, when it is aborted. */
+  /** As `Running.stop`, when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Told what happens, in order: `started`, then `progress` after each batch, `idle` and `warning`, and in the end
@@ -122,33 +117,4 @@ export interface RunOptions<Out = unknown> {
 /** A directory of result files; `docs/results.md` describes each option. */
 export interface DirectoryOutput extends OutputOptions {
   readonly directory: string;
-}
-
-/** A run that is under way. */
-export interface Running {
-  /**
-   * Settles when the run has ended. Rejects with a {@link MisaError} (its `code` is stable); what was committed by then
-   * stays, and the next run on the store goes on from there.
-   */
-  readonly done: Promise<RunSummary>;
-  /** Ends the run after the batch that is under way: `done` is then fulfilled, with `reason: 'stopped'`. */
-  stop(): void;
-}
-
-/**
- * Runs a job in this process: state in `store`, folds and compactions in a thread of their own. Stopped or killed at any
- * moment, the next run goes on where it was.
- *
- *     const running = run(job, { inputs: { flights: 'data/*.ndjson.gz' }, output: 'results', flush: true });
- *     const { rows, late } = await running.done;
- *
- * Nothing is thrown here: whatever fails rejects `done`.
- */
-export function run<Out>(job: Job<Out>, options: RunOptions<Out>): Running {
-  const stop = new AbortController();
-  const signal = options?.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
-  const done = import('./embedded/run-program.ts').then(({ runProgram }) =>
-    runProgram(job, options as RunOptions, signal),
-  );
-  return { done, stop: () => stop.abort() };
 }

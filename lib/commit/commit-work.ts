@@ -1,45 +1,31 @@
 /** The commit work of one job: its partitions, and what to fold, compact and collect in them. */
 
-import { quarantineOf } from '../batch/run-operators.ts';
-import type { ResultRetention } from '../commit/collect-results.ts';
-import type { CommitWork } from '../commit/commit-loop.ts';
-import { compactOnce } from '../commit/compact-once.ts';
-import { fold } from '../commit/fold.ts';
-import { collectJob } from '../commit/gc.ts';
-import type { CommitPartition } from '../commit/partition.ts';
+import { consumedThrough } from '../job/consumer-cursor.ts';
+import type { StoredJobContext } from '../job/job-context.ts';
+import type { JobFile } from '../job/job-file.ts';
+import { quarantineOf } from '../job/outputs.ts';
 import { DataLog } from '../log/data-log.ts';
-import { type Names, type PartitionPath, PLANNER, partitionPath, placeOf } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
+import { type PartitionPath, PLANNER, partitionPath, placeOf } from '../object-store/names.ts';
 import { PlannerLog, plannerExpiry } from '../plan/planner-log.ts';
-import type { Clock } from '../util/clock.ts';
-import type { Random } from '../util/random.ts';
-import type { Trace } from '../util/trace.ts';
-import { consumedThrough } from './consumer-cursor.ts';
-import type { JobFile } from './job-file.ts';
+import type { ResultRetention } from './collect-results.ts';
+import type { CommitWork } from './commit-loop.ts';
+import { compactOnce } from './compact-once.ts';
+import { fold } from './fold.ts';
+import { collectJob } from './gc.ts';
+import type { CommitPartition } from './partition.ts';
 
-export interface CommitEnvironment {
-  readonly store: ObjectStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly trace: Trace;
-  readonly names: Names;
-  readonly file: JobFile;
-  readonly retentionMs: number;
-  /** How long results are kept, ms; left out: for ever. */
-  readonly keepResultsMs?: number | undefined;
-  /** Batches up to this are where this process takes results to; left out: it takes them nowhere. */
-  readonly takenThrough?: (() => number) | undefined;
-}
+/** Batches up to this are where this process takes results to; left out: it takes them nowhere. */
+export type TakenThrough = () => number;
 
 /** Paths of all partitions of a job, the planner's first. */
 export function commitPaths(file: JobFile): PartitionPath[] {
   return [PLANNER, ...stagePaths(file).flat()];
 }
 
-export function commitWork(env: CommitEnvironment): CommitWork {
-  const { clock, trace } = env;
-  const planner = commitPartition(env, PLANNER);
-  const stages = stagePaths(env.file).map((paths) => paths.map((path) => commitPartition(env, path)));
+export function commitWork(context: StoredJobContext, takenThrough?: TakenThrough): CommitWork {
+  const { clock, trace } = context;
+  const planner = commitPartition(context, PLANNER);
+  const stages = stagePaths(context.file).map((paths) => paths.map((path) => commitPartition(context, path)));
   const partitions = new Map([planner, ...stages.flat()].map((p) => [p.path, p]));
   return {
     async fold(path, known, upTo) {
@@ -62,15 +48,18 @@ export function commitWork(env: CommitEnvironment): CommitWork {
     },
     async collect() {
       const startMs = clock.monotonic();
-      const deleted = await collectJob(planner, stages, { results: resultRetention(env) });
+      const deleted = await collectJob(planner, stages, { results: resultRetention(context, takenThrough) });
       trace.span({ lane: 'gc', path: PLANNER, n: 0, startMs, endMs: clock.monotonic(), detail: { deleted } });
     },
   };
 }
 
 /** What garbage collection must know of results; `undefined`: they are kept for ever. */
-export function resultRetention(env: CommitEnvironment): ResultRetention | undefined {
-  const { store, names, file, keepResultsMs, takenThrough = () => Number.POSITIVE_INFINITY } = env;
+export function resultRetention(
+  context: StoredJobContext,
+  takenThrough: TakenThrough = () => Number.POSITIVE_INFINITY,
+): ResultRetention | undefined {
+  const { store, names, file, keepResultsMs } = context;
   if (keepResultsMs === undefined) return undefined;
   const outputs = [...file.outputs.map(({ name }) => name), ...stagePaths(file).map((_, stage) => quarantineOf(stage))];
   return {
@@ -83,8 +72,8 @@ export function resultRetention(env: CommitEnvironment): ResultRetention | undef
 }
 
 /** The partition at a path, for commit work on it alone. */
-export function commitPartition(env: CommitEnvironment, path: PartitionPath): CommitPartition {
-  const { store, names, random, retentionMs } = env;
+export function commitPartition(context: StoredJobContext, path: PartitionPath): CommitPartition {
+  const { store, names, random, retentionMs } = context;
   const place = placeOf(path);
   const shared = { store, names, random, retentionMs, path };
   return place === undefined

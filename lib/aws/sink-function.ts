@@ -5,18 +5,18 @@
  * surprises. It stops in time to say which messages are done.
  */
 import type { SQSRecord } from 'aws-lambda';
-import type { FunctionEnvironment } from '../aws/function-environment.ts';
-import { DeadlineError, type Invocation } from '../aws/invocation.ts';
-import type { Report } from '../aws/report.ts';
 import { CorruptionError, errorText, MisaError } from '../errors.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
+import { createdObjects } from '../sinks/created-objects.ts';
+import { openSinks, type Sinks } from '../sinks/open-sinks.ts';
+import { parseResultName } from '../sinks/result-name.ts';
+import { type ResultName, SinkError } from '../sinks/sink.ts';
+import { type TakenResult, writeTaken } from '../sinks/taken.ts';
 import type { Clock } from '../util/clock.ts';
 import { decodeNdjson } from '../util/ndjson.ts';
-import { createdObjects } from './created-objects.ts';
-import { openSinks, type Sinks } from './open-sinks.ts';
-import { parseResultName } from './result-name.ts';
-import { type ResultName, SinkError } from './sink.ts';
-import { type TakenResult, writeTaken } from './taken.ts';
+import type { FunctionEnvironment } from './function-environment.ts';
+import { DeadlineError, type Invocation } from './invocation.ts';
+import type { Report } from './report.ts';
 
 /** Kept back of the invocation's time: what is not delivered by then is left for the next. */
 const STOP_EARLY_MS = 1000;

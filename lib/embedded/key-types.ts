@@ -7,12 +7,11 @@
  */
 
 import type { KeyColumn } from '../columns/key-column.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
+import type { JobContext } from '../job/job-context.ts';
+import { addKeyTypes } from '../job/job-file.ts';
 import type { PartitionInput } from '../plan/rows.ts';
-import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { decodeKey, keyTypeCode, keyTypeWords } from '../stream/operators/key.ts';
 import { cutText } from '../util/text.ts';
-import { addKeyTypes, type JobFile } from './job-file.ts';
 
 /** Of an operator; more are not told apart by anyone. */
 const MAX_TYPES = 16;
@@ -23,28 +22,21 @@ interface Known {
   readonly words: string[];
 }
 
-export interface KeyTypesOptions {
-  readonly job: PhysicalJob;
-  readonly file: JobFile;
-  readonly store: ObjectStore;
-  readonly onTrouble: (what: string, error: unknown) => void;
-}
-
 export class KeyTypes {
-  readonly #options: KeyTypesOptions;
+  readonly #context: JobContext;
   /** By stage and operator. */
   readonly #known = new Map<string, Known>();
 
-  constructor(options: KeyTypesOptions) {
-    this.#options = options;
-    for (const [place, words] of Object.entries(options.file.keyTypes ?? {})) {
+  constructor(context: JobContext) {
+    this.#context = context;
+    for (const [place, words] of Object.entries(context.file.keyTypes ?? {})) {
       this.#known.set(place, { codes: new Set(), words: [...words] });
     }
   }
 
   /** Looks at the keys of these rows; waits only where a type is new. Never rejects. */
   async learn(inputs: readonly PartitionInput[]): Promise<void> {
-    const { job, store, onTrouble } = this.#options;
+    const { job, store, trace } = this.#context;
     const come = new Map<string, string[]>();
     for (const { edges } of inputs) {
       for (const [edge, rows] of edges.entries()) {
@@ -59,7 +51,7 @@ export class KeyTypes {
     try {
       await addKeyTypes(store, job.name, Object.fromEntries(come));
     } catch (error) {
-      onTrouble('the types of keys could not be noted, so that the next run may not notice another', error);
+      trace.trouble?.('the types of keys could not be noted, so that the next run may not notice another', error);
     }
   }
 
@@ -86,7 +78,7 @@ export class KeyTypes {
 
   #warn(operator: string, type: string, before: readonly string[], key: string): void {
     const shown = cutText(JSON.stringify(decodeKey(key)), SHOWN_CHARS, '…');
-    this.#options.onTrouble(
+    this.#context.trace.trouble?.(
       `${operator} gets keys of another type`,
       `${shown} is ${type}, and keys were ${before.join(' or ')} until now. 1 and "1" are two keys, each with a state of its own: if one is meant, let keyBy give one type, String(…) or Number(…). This is told once.`,
     );

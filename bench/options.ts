@@ -1,0 +1,4 @@
+export interface BenchOptions {
+  /** Fewer and shorter runs: to see that all works, not to quote. */
+  readonly quick: boolean;
+}

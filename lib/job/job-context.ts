@@ -1,0 +1,53 @@
+/**
+ * What everything that works on one job in one process shares: where the job is, what it is, and what it is worked on with.
+ * Opened once; whoever needs less takes it whole all the same.
+ */
+import { type Names, names } from '../object-store/names.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { BlockCache } from '../state/block-cache.ts';
+import type { PhysicalJob } from '../stream/compile/physical.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import type { Trace } from '../util/trace.ts';
+import type { Committer } from './committer.ts';
+import { type JobFile, openJobFile } from './job-file.ts';
+
+/** What a process brings along for whatever job it opens. */
+export interface JobServices {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  /** R: how long folded log entries and replaced SSTs are kept, ms. The same for everyone who works on the job. */
+  readonly retentionMs: number;
+  readonly cache: BlockCache | undefined;
+  /** Cold partitions look for warm packs: where preload functions write them. */
+  readonly warmPacks?: boolean | undefined;
+  /** A halt is a record of the last failure and no bar: the next run tries again (embedded). */
+  readonly triesHalted?: boolean | undefined;
+  /** Result rows are wanted themselves, beside their bytes: tests of jobs look at them. */
+  readonly keepRows?: boolean | undefined;
+}
+
+/** A job as the store has it: all that commit work needs, which may run in a thread without the job's code. */
+export interface StoredJobContext extends Pick<JobServices, 'store' | 'clock' | 'random' | 'trace' | 'retentionMs'> {
+  readonly file: JobFile;
+  readonly names: Names;
+  /** How long results are kept, ms; left out: for ever. */
+  readonly keepResultsMs?: number | undefined;
+}
+
+export interface JobContext extends StoredJobContext, JobServices {
+  readonly job: PhysicalJob;
+}
+
+/** A job that is run: with its commit side, which learns of what is planned and committed. */
+export interface RunContext extends JobContext {
+  readonly committer: Committer;
+}
+
+/** Opens a job on a store: reads its file, or makes it. @throws {MisaError} `JOB_CHANGED` */
+export async function openJob(job: PhysicalJob, services: JobServices): Promise<JobContext> {
+  const file = await openJobFile(services.store, job, services.random);
+  return { ...services, job, file, names: names(file.name, file.epoch), keepResultsMs: job.results.retentionMs };
+}
