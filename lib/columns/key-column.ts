@@ -133,3 +133,12 @@ function moved<A extends Uint8Array | Uint32Array>(from: A, to: A): A {
   to.set(from);
   return to;
 }
+
+const scratch = new KeyColumn(1, 64);
+
+/** A column of this key alone, until the next call. */
+export function columnOf(key: string): KeyColumn {
+  scratch.truncate(0);
+  scratch.push(key);
+  return scratch;
+}

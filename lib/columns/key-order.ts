@@ -1,6 +1,6 @@
 /**
  * The order of keys by their bytes, without making strings of them: a radix sort by the eight bytes behind what all have in
- * common; keys that agree in those, too, are sorted by what follows. 100,000 keys take a few milliseconds, where strings take ninety.
+ * common; keys that agree in those, too, are sorted by what follows.
  */
 
 /** Where keys are: key i is `bytes[starts[i]]` up to `bytes[ends[i]]`. */

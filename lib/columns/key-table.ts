@@ -7,7 +7,7 @@
  * the hash's remainder. Ids are freed and used again, and so is the room of their records, when it is half of all.
  */
 import { latin1At } from '../util/bytes.ts';
-import { KeyColumn } from './key-column.ts';
+import { columnOf, type KeyColumn } from './key-column.ts';
 import { sortKeys } from './key-order.ts';
 
 const GOLDEN = 0x9e3779b1 | 0;
@@ -85,11 +85,11 @@ export class KeyTable {
   }
 
   findText(key: string, group = 0): number {
-    return this.find(alone(key), 0, group);
+    return this.find(columnOf(key), 0, group);
   }
 
   internText(key: string, group = 0): number {
-    return this.intern(alone(key), 0, group);
+    return this.intern(columnOf(key), 0, group);
   }
 
   /** Forgets a key; its id will be another's. */
@@ -291,13 +291,4 @@ function moved(from: Int32Array, capacity: number): Int32Array<ArrayBuffer> {
   const to = new Int32Array(capacity);
   to.set(from);
   return to;
-}
-
-const scratch = new KeyColumn(1, 64);
-
-/** A column of this key alone, until the next one. */
-function alone(key: string): KeyColumn {
-  scratch.truncate(0);
-  scratch.push(key);
-  return scratch;
 }

@@ -5,6 +5,7 @@
  *
  * so that a fold merges them without decoding values.
  */
+import type { KeyColumn } from '../columns/key-column.ts';
 import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../sst/entry.ts';
 import { ByteReader, type ByteWriter } from '../util/bytes.ts';
@@ -12,40 +13,55 @@ import { packedLength, packNumbers } from '../util/pack-numbers.ts';
 
 /** @param value `null`: the key was deleted */
 export function writeChange(to: ByteWriter, key: string, value: Uint8Array | null): void {
-  writeRow(to, '', key, value);
+  to.varint(key.length);
+  to.latin1(key);
+  writeValue(to, value);
 }
 
-/** As {@link writeChange}, where the key is in two parts. */
-export function writeRow(to: ByteWriter, prefix: string, key: string, value: Uint8Array | null): void {
-  writeKey(to, prefix, key);
-  if (value === null) {
-    to.varint(0);
-  } else {
-    to.varint(value.length + 1);
-    to.bytes(value);
-  }
+/** As {@link writeChange}, where the key is a prefix and key i of a column. */
+export function writeRow(
+  to: ByteWriter,
+  prefix: Uint8Array,
+  keys: KeyColumn,
+  i: number,
+  value: Uint8Array | null,
+): void {
+  writeKey(to, prefix, keys, i);
+  writeValue(to, value);
 }
 
 /** A row of numbers. @returns bytes of the value */
 export function writeNumbers(
   to: ByteWriter,
-  prefix: string,
-  key: string,
+  prefix: Uint8Array,
+  keys: KeyColumn,
+  i: number,
   numbers: Float64Array,
   from: number,
   count: number,
 ): number {
-  writeKey(to, prefix, key);
+  writeKey(to, prefix, keys, i);
   const length = packedLength(numbers, from, count);
   to.varint(length + 1);
   packNumbers(to, numbers, from, count);
   return length;
 }
 
-function writeKey(to: ByteWriter, prefix: string, key: string): void {
-  to.varint(prefix.length + key.length);
-  to.latin1(prefix);
-  to.latin1(key);
+function writeKey(to: ByteWriter, prefix: Uint8Array, { bytes, starts }: KeyColumn, i: number): void {
+  const start = starts[i]!;
+  const end = starts[i + 1]!;
+  to.varint(prefix.length + end - start);
+  to.copy(prefix, 0, prefix.length);
+  to.copy(bytes, start, end);
+}
+
+function writeValue(to: ByteWriter, value: Uint8Array | null): void {
+  if (value === null) {
+    to.varint(0);
+  } else {
+    to.varint(value.length + 1);
+    to.bytes(value);
+  }
 }
 
 /** Sorted by key. @throws {CorruptionError} the bytes do not hold `count` entries of different keys */

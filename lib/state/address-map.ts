@@ -3,9 +3,9 @@
  * Batches touch few times and many keys, so the inner look-up is the only one that counts.
  *
  * Where there are many times (a timer a key, a window a minute), most hold one row: that one stands for itself, and gets a
- * map when a second joins it. The times are also kept in order, so that a scan costs what it finds: new ones wait in a tail
- * until somebody scans, those that are gone are passed over until they are half of all.
+ * map when a second joins it.
  */
+import { SortedTimes } from './sorted-times.ts';
 
 /** The rows of one time, by key. Read only. */
 export interface Group<V> {
@@ -49,12 +49,7 @@ class One<V> implements Group<V> {
 /** The rows of one table: by time, then by key. */
 export class Times<V> {
   readonly groups = new Map<number, One<V> | Map<string, V>>();
-  /** Ascending; may have times that are gone. Each time is in here or in the tail, once. */
-  #sorted: number[] = [];
-  /** Added since the last scan, in any order. */
-  #tail: number[] = [];
-  /** Times in either that are gone. A set, so that one that comes back is not listed twice. */
-  readonly #gone = new Set<number>();
+  readonly #sorted = new SortedTimes(this.groups);
 
   get(time: number, key: string): V | undefined {
     return this.groups.get(time)?.get(key);
@@ -65,7 +60,7 @@ export class Times<V> {
     const group = this.groups.get(time);
     if (group === undefined) {
       this.groups.set(time, new One(key, value));
-      if (!this.#gone.delete(time)) this.#tail.push(time);
+      this.#sorted.added(time);
       return true;
     }
     if (group instanceof Map) {
@@ -90,41 +85,14 @@ export class Times<V> {
     if (group instanceof Map) group.delete(key);
     if (group instanceof One || group.size === 0) {
       this.groups.delete(time);
-      this.#gone.add(time);
-      if (this.#gone.size > this.groups.size) this.#rebuild();
+      this.#sorted.removed(time);
     }
     return before;
   }
 
   /** Times in (after, upTo], ascending. */
   within(after: number, upTo: number): number[] {
-    if (this.#tail.length > 0) this.#mergeTail();
-    const sorted = this.#sorted;
-    const found: number[] = [];
-    for (let i = firstAbove(sorted, after); i < sorted.length && sorted[i]! <= upTo; i++) {
-      if (this.groups.has(sorted[i]!)) found.push(sorted[i]!);
-    }
-    return found;
-  }
-
-  #mergeTail(): void {
-    const tail = Float64Array.from(this.#tail).sort();
-    const sorted = this.#sorted;
-    this.#tail = [];
-    // Mostly time goes on, and only the end moves.
-    let at = sorted.length - 1;
-    let to = at + tail.length;
-    for (const time of tail) sorted.push(time);
-    for (let from = tail.length - 1; from >= 0; to--) {
-      if (at >= 0 && sorted[at]! > tail[from]!) sorted[to] = sorted[at--]!;
-      else sorted[to] = tail[from--]!;
-    }
-  }
-
-  #rebuild(): void {
-    this.#sorted = this.#sorted.filter((time) => this.groups.has(time));
-    this.#tail = this.#tail.filter((time) => this.groups.has(time));
-    this.#gone.clear();
+    return this.#sorted.within(after, upTo);
   }
 }
 
@@ -173,16 +141,4 @@ export class AddressMap<V> {
     this.#tables.length = 0;
     this.#size = 0;
   }
-}
-
-/** The first index of an ascending array whose number is greater. */
-function firstAbove(sorted: readonly number[], than: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! > than) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

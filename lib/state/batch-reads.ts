@@ -80,8 +80,14 @@ export class BatchReads {
   isAbsent(table: number, time: number, key: string): boolean {
     const { rows, overlay } = this.#tiers;
     if (time <= this.floorOf(table)) return true;
+    if (rows.complete) return !rows.has(table, time, key);
     if (rows.has(table, time, key) || overlay.get(table, time, key) !== undefined) return false;
-    return rows.complete || this.#fetched.get(table, time, key) === ABSENT;
+    return this.#fetched.get(table, time, key) === ABSENT;
+  }
+
+  /** So many rows were asked for, and found in memory. */
+  found(count: number): void {
+    this.#memory += count;
   }
 
   load(table: number, keys: readonly string[], times: readonly number[] | undefined): Promise<void> | undefined {

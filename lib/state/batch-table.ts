@@ -3,7 +3,7 @@
  * number in the order of their first touch; what is changed is kept at that index. Nothing of the partition's is changed
  * before the batch is durable, so an attempt that is discarded leaves no trace.
  */
-import type { KeyColumn } from '../columns/key-column.ts';
+import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import { writeNumbers, writeRow } from '../log/changes.ts';
 import type { NumberColumns, ScannedRow, Table } from '../stream/operators/operator.ts';
 import type { ByteWriter } from '../util/bytes.ts';
@@ -11,7 +11,7 @@ import type { Chunks } from '../util/chunks.ts';
 import { packValue } from '../util/pack.ts';
 import { assertPlain, NotPlainError } from '../util/plain-data.ts';
 import { addressPrefix } from './address.ts';
-import { Times } from './address-map.ts';
+import { AddressTable } from './address-table.ts';
 import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
 import { overlaid } from './overlaid.ts';
@@ -19,6 +19,7 @@ import type { Rows } from './rows.ts';
 import { isNumbers, type TableRows } from './table-rows.ts';
 
 const NO_NUMBERS = new Float64Array(0);
+const NO_BYTES = new Uint8Array(0);
 
 export class BatchTable implements Table, NumberColumns {
   readonly table: number;
@@ -27,7 +28,7 @@ export class BatchTable implements Table, NumberColumns {
   readonly #memory: Rows;
   readonly #rows: TableRows;
   /** Touched addresses, by number. */
-  readonly #keys: string[] = [];
+  readonly #keys = new KeyColumn();
   readonly #times: number[] = [];
   /** What has become of them: see {@link TableChanges.rows}. */
   readonly #changed: unknown[] = [];
@@ -35,8 +36,8 @@ export class BatchTable implements Table, NumberColumns {
   #changes = 0;
   /** This batch has forgotten up to here. */
   #forgotten = Number.NEGATIVE_INFINITY;
-  /** Where another batch touches rows at the same time: numbers by address, apart from the rows'. */
-  #apart: Times<number> | undefined;
+  /** Where another batch touches rows at the same time: ids that are the numbers, apart from the rows'. */
+  #apart: AddressTable | undefined;
 
   constructor(table: number, memory: Rows, reads: BatchReads) {
     this.table = table;
@@ -56,13 +57,12 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   get count(): number {
-    return this.#keys.length;
+    return this.#keys.count;
   }
 
   /** Without arguments: all that is touched. */
   load(keys?: readonly string[], times?: readonly number[]): Promise<void> | undefined {
-    if (keys === undefined) return this.#reads.load(this.table, this.#keys, this.#times);
-    return this.#reads.load(this.table, keys, times);
+    return keys === undefined ? this.#loadTouched() : this.#reads.load(this.table, keys, times);
   }
 
   get(key: string, time: number): unknown {
@@ -100,29 +100,28 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   touch(keys: KeyColumn, i: number, time: number): number {
-    return this.touchText(keys.text(i), time);
+    if (time <= this.#floor) throw forgottenError(this.table, time);
+    const rows = this.#rows;
+    const at = this.#isOwner() ? rows.touch(rows.intern(keys, i, time)) : this.#touchApart(keys, i, time);
+    if (at === this.count) {
+      this.#keys.pushFrom(keys, i);
+      this.#times[at] = time;
+      this.#changed[at] = undefined;
+    }
+    return at;
   }
 
   touchText(key: string, time: number): number {
-    if (time <= this.#floor) throw forgottenError(this.table, time);
-    const rows = this.#rows;
-    if (this.#apart !== undefined || !this.#memory.own(this.#reads)) return this.#touchApart(key, time);
-    const id = rows.intern(time, key);
-    if (rows.isTouched(id)) return rows.place[id]!;
-    const at = rows.touched.length;
-    rows.touched[at] = id;
-    rows.place[id] = at;
-    this.#keys[at] = key;
-    this.#times[at] = time;
-    this.#changed[at] = undefined;
-    return at;
+    return this.touch(columnOf(key), 0, time);
   }
 
   copyTo(to: Float64Array): Uint8Array | undefined {
     const { width } = this;
     const isNew = new Uint8Array(this.count);
+    const own = this.#apart === undefined;
+    const { touched } = this.#rows;
     for (let i = 0; i < isNew.length; i++) {
-      const id = this.#apart === undefined && this.#changed[i] === undefined ? this.#rows.touched[i]! : -1;
+      const id = own && this.#changed[i] === undefined ? touched[i]! : -1;
       if (id >= 0 && this.#rows.inSlab(id)) {
         this.#rows.copyTo(id, to, i * width);
         this.#memory.used(this.#rows, id);
@@ -132,7 +131,7 @@ export class BatchTable implements Table, NumberColumns {
         isNew[i] = 1;
         continue;
       }
-      const row = this.get(this.#keys[i]!, this.#times[i]!);
+      const row = this.get(this.#keys.text(i), this.#times[i]!);
       if (row === undefined) isNew[i] = 1;
       else if (isNumbers(row, width)) to.set(row, i * width);
       else return undefined;
@@ -159,24 +158,24 @@ export class BatchTable implements Table, NumberColumns {
     const changes = { ...this.#columns(), valueBytes: new Uint32Array(this.count) };
     const { keys, times, rows, numbers, width, valueBytes } = changes;
     let count = 0;
-    let prefix = '';
+    let prefix: Uint8Array = NO_BYTES;
     let time = Number.NaN;
-    for (let i = 0; i < keys.length; i++) {
+    for (let i = 0; i < keys.count; i++) {
       const row = rows[i];
       if (row === undefined) continue;
       if (times[i] !== time) {
         time = times[i]!;
-        prefix = addressPrefix(this.table, kind, time);
+        prefix = Buffer.from(addressPrefix(this.table, kind, time), 'latin1');
       }
       if (row === NUMBERS) {
-        valueBytes[i] = writeNumbers(to, prefix, keys[i]!, numbers, i * width, width);
+        valueBytes[i] = writeNumbers(to, prefix, keys, i, numbers, i * width, width);
       } else if (row === DELETED) {
         // A row that was made and deleted within the batch was never anywhere.
-        if (this.#reads.isAbsent(this.table, times[i]!, keys[i]!)) continue;
-        writeRow(to, prefix, keys[i]!, null);
+        if (this.#isAbsent(i)) continue;
+        writeRow(to, prefix, keys, i, null);
       } else {
         const value = packRow(this.table, row);
-        writeRow(to, prefix, keys[i]!, value);
+        writeRow(to, prefix, keys, i, value);
         valueBytes[i] = value.length;
       }
       count++;
@@ -189,25 +188,57 @@ export class BatchTable implements Table, NumberColumns {
     const memory = this.#memory;
     const columns = memory.table(this.table);
     const own = this.#apart === undefined && columns === this.#rows && memory.own(this.#reads);
-    for (let i = 0; i < keys.length; i++) {
+    const { touched } = columns;
+    for (let i = 0; i < keys.count; i++) {
       const row = rows[i];
       if (row === undefined) continue;
       if (row === DELETED) {
-        const id = own ? columns.touched[i]! : columns.find(times[i]!, keys[i]!);
+        const id = own ? touched[i]! : columns.find(keys, i, times[i]!);
         // An id without a row may be a place of another attempt.
         if (id >= 0 && columns.has(id)) memory.forget(columns, id);
         continue;
       }
-      const id = own ? columns.touched[i]! : columns.intern(times[i]!, keys[i]!);
+      const id = own ? touched[i]! : columns.intern(keys, i, times[i]!);
       if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
       else columns.set(id, row);
-      memory.held(columns, id, valueBytes[i]!);
+      memory.held(columns, id, keys.starts[i + 1]! - keys.starts[i]!, valueBytes[i]!);
     }
   }
 
   /** Nothing is at or below. */
   get #floor(): number {
     return Math.max(this.#forgotten, this.#reads.floorOf(this.table));
+  }
+
+  /** Only what is not in memory is asked for by its text. */
+  #loadTouched(): Promise<void> | undefined {
+    const memory = this.#memory;
+    if (memory.complete) {
+      this.#reads.found(this.count);
+      return undefined;
+    }
+    const own = this.#apart === undefined;
+    const { touched } = this.#rows;
+    const keys: string[] = [];
+    const times: number[] = [];
+    for (let i = 0; i < this.count; i++) {
+      if (own && this.#rows.has(touched[i]!)) {
+        memory.used(this.#rows, touched[i]!);
+      } else {
+        keys.push(this.#keys.text(i));
+        times.push(this.#times[i]!);
+      }
+    }
+    this.#reads.found(this.count - keys.length);
+    return this.#reads.load(this.table, keys, times);
+  }
+
+  /** Whether no batch before has left a row at address i. */
+  #isAbsent(i: number): boolean {
+    const id = this.#apart === undefined ? this.#rows.touched[i]! : -1;
+    if (id >= 0 && this.#rows.has(id)) return false;
+    if (id >= 0 && this.#memory.complete) return true;
+    return this.#reads.isAbsent(this.table, this.#times[i]!, this.#keys.text(i));
   }
 
   #columns(): Omit<TableChanges, 'valueBytes'> {
@@ -226,23 +257,21 @@ export class BatchTable implements Table, NumberColumns {
     this.#changes++;
   }
 
-  /** @returns -1: it is not touched */
-  #numberOf(key: string, time: number): number {
-    if (this.#apart !== undefined) return this.#apart.get(time, key) ?? -1;
-    const id = this.#rows.find(time, key);
-    return id >= 0 && this.count > 0 && this.#rows.isTouched(id) ? this.#rows.place[id]! : -1;
+  /** Whether ids of rows are this batch's to use. */
+  #isOwner(): boolean {
+    return this.#apart === undefined && this.#memory.own(this.#reads);
   }
 
-  #touchApart(key: string, time: number): number {
-    this.#apart ??= new Times();
-    const known = this.#apart.get(time, key);
-    if (known !== undefined) return known;
-    const at = this.#keys.length;
-    this.#apart.set(time, key, at);
-    this.#keys.push(key);
-    this.#times.push(time);
-    this.#changed.push(undefined);
-    return at;
+  /** @returns -1: it is not touched */
+  #numberOf(key: string, time: number): number {
+    if (this.#apart !== undefined) return this.#apart.findText(key, time);
+    const id = this.#rows.findText(key, time);
+    return id >= 0 && this.count > 0 && this.#rows.isTouched(id) ? this.#rows.place(id) : -1;
+  }
+
+  #touchApart(keys: KeyColumn, i: number, time: number): number {
+    this.#apart ??= new AddressTable(true);
+    return this.#apart.intern(keys, i, time);
   }
 
   /** What this batch has changed so far, in order; `row: undefined`: it is deleted. */
@@ -250,10 +279,10 @@ export class BatchTable implements Table, NumberColumns {
     const found: ScannedRow<unknown>[] = [];
     if (this.#changes === 0) return found;
     const columns = this.#columns();
-    for (let i = 0; i < this.#keys.length; i++) {
+    for (let i = 0; i < this.count; i++) {
       const time = this.#times[i]!;
       if (this.#changed[i] === undefined || !(time > after && time <= upTo)) continue;
-      found.push({ time, key: this.#keys[i]!, row: changedRow(columns, i) });
+      found.push({ time, key: this.#keys.text(i), row: changedRow(columns, i) });
     }
     return found.sort(byTimeAndKey);
   }

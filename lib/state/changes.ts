@@ -2,6 +2,7 @@
  * What a batch has changed in one table, by column, in the order in which the addresses were first touched. Kept until an SST
  * holds it: so rows that are numbers stay together in one array.
  */
+import type { KeyColumn } from '../columns/key-column.ts';
 import type { Forgotten } from '../log/forgotten.ts';
 import type { NotPlainError } from '../util/plain-data.ts';
 
@@ -13,7 +14,7 @@ export const NUMBERS = Symbol('numbers');
 export interface TableChanges {
   /** Number of the table. */
   readonly table: number;
-  readonly keys: readonly string[];
+  readonly keys: KeyColumn;
   readonly times: readonly number[];
   /** Plain data, {@link DELETED}, {@link NUMBERS}, or `undefined`: not changed after all. */
   readonly rows: readonly unknown[];
@@ -63,8 +64,8 @@ export function changedRow({ rows, numbers, width }: Omit<TableChanges, 'valueBy
 export function* changedRows(tables: readonly TableChanges[]): IterableIterator<ChangedRow> {
   for (const changes of tables) {
     const { table, keys, times, rows } = changes;
-    for (let i = 0; i < keys.length; i++) {
-      if (rows[i] !== undefined) yield { table, time: times[i]!, key: keys[i]!, row: changedRow(changes, i) };
+    for (let i = 0; i < keys.count; i++) {
+      if (rows[i] !== undefined) yield { table, time: times[i]!, key: keys.text(i), row: changedRow(changes, i) };
     }
   }
 }

@@ -51,7 +51,7 @@ export class PartitionState {
   constructor(options: PartitionStateOptions) {
     this.#rowBytes = options.rowBytes;
     this.kinds = options.kinds;
-    this.rows = new Rows(options.rowBytes, true, options.widths);
+    this.rows = new Rows(options.rowBytes, true, options);
     this.reads = new SstReads(options);
   }
 

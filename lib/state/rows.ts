@@ -8,14 +8,25 @@
  */
 import type { ScannedRow } from '../stream/operators/operator.ts';
 import { CHUNK } from '../util/chunks.ts';
+import type { TableKind } from './address.ts';
 import { TableRows } from './table-rows.ts';
 
-/** Rough memory of one row beside its own bytes: key, look-up, columns. */
-const OVERHEAD_BYTES = 120;
+/** Rough memory of one row beside the bytes of key and row: slot, record, what is known of it. */
+const OVERHEAD_BYTES = 56;
+/** A row that is plain data takes so many times its encoded bytes, and so many more. */
+const PLAIN_FACTOR = 3;
+const PLAIN_BYTES = 64;
+
+/** Of each table by number; what is left out is timed, and has no numbers. */
+export interface TableShapes {
+  readonly kinds?: readonly TableKind[] | undefined;
+  /** Numbers of a row where rows are so many numbers, else 0. */
+  readonly widths?: readonly number[] | undefined;
+}
 
 export class Rows {
   readonly #budgetBytes: number;
-  readonly #widths: readonly number[];
+  readonly #shapes: TableShapes;
   #tables: TableRows[] = [];
   /** The present generation: 0 or 1. */
   #young = 0;
@@ -27,12 +38,11 @@ export class Rows {
 
   /**
    * @param complete nothing is stored yet, so that holding nothing is holding everything
-   * @param widths by table: numbers of a row where rows are so many numbers, else 0
    */
-  constructor(budgetBytes: number, complete: boolean, widths: readonly number[] = []) {
+  constructor(budgetBytes: number, complete: boolean, shapes: TableShapes = {}) {
     this.#budgetBytes = budgetBytes;
     this.#complete = complete;
-    this.#widths = widths;
+    this.#shapes = shapes;
   }
 
   get complete(): boolean {
@@ -55,7 +65,10 @@ export class Rows {
 
   /** The rows of one table. What is written there is told by {@link held} and {@link used}. */
   table(table: number): TableRows {
-    while (this.#tables.length <= table) this.#tables.push(new TableRows(this.#widths[this.#tables.length] ?? 0));
+    const { kinds, widths } = this.#shapes;
+    for (let next = this.#tables.length; next <= table; next++) {
+      this.#tables.push(new TableRows(widths?.[next] ?? 0, kinds?.[next] !== 'keyed'));
+    }
     return this.#tables[table]!;
   }
 
@@ -76,7 +89,7 @@ export class Rows {
 
   get(table: number, time: number, key: string): unknown {
     const rows = this.table(table);
-    const id = rows.find(time, key);
+    const id = rows.findText(key, time);
     if (id < 0 || !rows.has(id)) return undefined;
     this.used(rows, id);
     return rows.row(id);
@@ -84,7 +97,7 @@ export class Rows {
 
   has(table: number, time: number, key: string): boolean {
     const rows = this.table(table);
-    const id = rows.find(time, key);
+    const id = rows.findText(key, time);
     if (id < 0 || !rows.has(id)) return false;
     this.used(rows, id);
     return true;
@@ -93,38 +106,32 @@ export class Rows {
   /** @param valueBytes bytes of the encoded row */
   put(table: number, time: number, key: string, row: unknown, valueBytes: number): void {
     const rows = this.table(table);
-    const id = rows.intern(time, key);
+    const id = rows.internText(key, time);
     rows.set(id, row);
-    this.held(rows, id, valueBytes);
+    this.held(rows, id, key.length, valueBytes);
   }
 
   delete(table: number, time: number, key: string): void {
     const rows = this.table(table);
-    const id = rows.find(time, key);
+    const id = rows.findText(key, time);
     if (id >= 0 && rows.has(id)) this.forget(rows, id);
   }
 
   /** Forgets the rows of a table up to a time. */
   forgetUpTo(table: number, upTo: number): void {
     const rows = this.table(table);
-    for (const time of rows.index.within(Number.NEGATIVE_INFINITY, upTo)) {
-      for (const [, id] of rows.index.groups.get(time)!) if (rows.has(id)) this.forget(rows, id);
-    }
+    for (const id of rows.upTo(upTo)) if (rows.has(id)) this.forget(rows, id);
   }
 
   /** Rows of a table in (after, upTo], by time, then key, in chunks. Only when {@link complete}. */
   *scan(table: number, after: number, upTo: number): Generator<ScannedRow<unknown>[], void, undefined> {
-    let found: ScannedRow<unknown>[] = [];
     const rows = this.table(table);
-    for (const time of rows.index.within(after, upTo)) {
-      const group = rows.index.groups.get(time)!;
-      for (const key of [...group.keys()].sort()) {
-        const id = group.get(key)!;
-        if (rows.has(id)) found.push({ time, key, row: rows.row(id) });
-        if (found.length < CHUNK) continue;
-        yield found;
-        found = [];
-      }
+    let found: ScannedRow<unknown>[] = [];
+    for (const id of rows.within(after, upTo)) {
+      if (rows.has(id)) found.push({ time: rows.time(id), key: rows.key(id), row: rows.row(id) });
+      if (found.length < CHUNK) continue;
+      yield found;
+      found = [];
     }
     if (found.length > 0) yield found;
   }
@@ -143,30 +150,31 @@ export class Rows {
 
   /** A row was read. Nothing is forgotten by that: a batch must find again what it has found. */
   used(rows: TableRows, id: number): void {
-    if (rows.generation[id] === this.#young) return;
-    const bytes = rows.bytes[id]!;
-    rows.generation[id] = this.#young;
-    this.#oldBytes -= bytes;
-    this.#youngBytes += bytes;
+    if (rows.generation(id) === this.#young) return;
+    const memory = rows.memory(id);
+    rows.setAge(id, this.#young, memory);
+    this.#oldBytes -= memory;
+    this.#youngBytes += memory;
   }
 
-  /** A row was written. @param valueBytes bytes of the encoded row */
-  held(rows: TableRows, id: number, valueBytes: number): void {
-    const before = rows.bytes[id]!;
-    const bytes = OVERHEAD_BYTES + rows.keys[id]!.length + (rows.inSlab(id) ? 8 * rows.width : 3 * valueBytes);
-    if (rows.generation[id] === this.#young) this.#youngBytes -= before;
-    else this.#oldBytes -= before;
-    rows.generation[id] = this.#young;
-    rows.bytes[id] = bytes;
-    this.#youngBytes += bytes;
+  /** A row was written. @param keyBytes and @param valueBytes: bytes of the encoded key and row */
+  held(rows: TableRows, id: number, keyBytes: number, valueBytes: number): void {
+    const own = rows.inSlab(id) ? 8 * rows.width : PLAIN_BYTES + PLAIN_FACTOR * valueBytes;
+    this.#forgetMemory(rows, id);
+    rows.setAge(id, this.#young, OVERHEAD_BYTES + keyBytes + own);
+    this.#youngBytes += rows.memory(id);
     this.#age();
   }
 
   /** A row was deleted. */
   forget(rows: TableRows, id: number): void {
-    if (rows.generation[id] === this.#young) this.#youngBytes -= rows.bytes[id]!;
-    else this.#oldBytes -= rows.bytes[id]!;
+    this.#forgetMemory(rows, id);
     rows.release(id);
+  }
+
+  #forgetMemory(rows: TableRows, id: number): void {
+    if (rows.generation(id) === this.#young) this.#youngBytes -= rows.memory(id);
+    else this.#oldBytes -= rows.memory(id);
   }
 
   /** Makes the young generation the old one when it is due. */
@@ -185,7 +193,7 @@ export class Rows {
   #evict(): void {
     for (const rows of this.#tables) {
       for (let id = 0; id < rows.ids; id++) {
-        if (!rows.has(id) || rows.generation[id] === this.#young) continue;
+        if (!rows.has(id) || rows.generation(id) === this.#young) continue;
         if (rows.isTouched(id)) this.used(rows, id);
         else rows.release(id);
       }

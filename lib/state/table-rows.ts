@@ -1,138 +1,227 @@
 /**
- * The rows of one table that are in memory, as columns. An address (time, key) has a number, its id, which is found by one
- * look-up; everything else of the row lies at that index. Rows that are so many numbers each lie side by side in one slab:
- * no object, nothing for the garbage collector, and a copy is a copy of bytes. Other rows are plain data as they are.
+ * The rows of one table that are in memory. An address (time, key) has an id, found by one look-up over bytes; all else lies at
+ * that index. What is known of a row and, where rows are so many numbers each, the row itself lie side by side in one slab: one cache
+ * miss, no object, nothing for the garbage collector, and a copy is a copy of bytes. Other rows are plain data as they are.
  *
  * An id without a row is a place that a batch has asked for; ids are used again.
  */
-import { Times } from './address-map.ts';
+import type { KeyColumn } from '../columns/key-column.ts';
+import { AddressTable } from './address-table.ts';
 
-/** In the place of a row that lies in the slab. */
-const IN_SLAB = Symbol('in the slab');
-/** Nobody's id. */
-const FREE = Symbol('free');
 const FIRST_CAPACITY = 16;
+
+/** Words of 32 bits before a row's numbers. Of the batch that touches rows: where the id stands among those touched, or anything. */
+const PLACE = 0;
+/** Where the row is (two bits), its generation (one bit), and the memory that it is taken to need, in units of 8 bytes. */
+const ABOUT = 1;
+const HEADER_NUMBERS = 1;
+
+const KIND = 3;
+const NO_ROW = 0;
+const IN_SLAB = 1;
+const PLAIN = 2;
+/** Nobody's id. */
+const FREE = 3;
+const GENERATION_BIT = 2;
+const MEMORY_BITS = 3;
 
 export class TableRows {
   /** Numbers of a row that may lie in the slab; 0: none does. */
   readonly width: number;
-  readonly index = new Times<number>();
-  readonly keys: string[] = [];
-  times = new Float64Array(FIRST_CAPACITY);
-  /** Memory that the row is taken to need. */
-  bytes = new Uint32Array(FIRST_CAPACITY);
-  /** Whether the row was used since the generation before. */
-  generation = new Uint8Array(FIRST_CAPACITY);
-  /** Of the batch that touches rows: where an id stands in {@link touched}; anything, for those that do not. */
-  place = new Int32Array(FIRST_CAPACITY);
-  readonly touched: number[] = [];
-  /** Rows that are there. */
-  size = 0;
-  readonly #rows: unknown[] = [];
+  readonly #addresses: AddressTable;
+  /** Numbers from the beginning of one row to that of the next. */
+  readonly #stride: number;
   #slab: Float64Array;
-  readonly #free: number[] = [];
+  /** The same memory. */
+  #words: Int32Array;
+  /** By id. */
+  readonly #plain: unknown[] = [];
+  readonly #touched: number[] = [];
+  #size = 0;
 
-  constructor(width: number) {
+  /** @param timed false: times are passed over, and are 0 */
+  constructor(width: number, timed: boolean) {
     this.width = width;
-    this.#slab = new Float64Array(FIRST_CAPACITY * width);
+    this.#addresses = new AddressTable(timed);
+    this.#stride = HEADER_NUMBERS + width;
+    this.#slab = new Float64Array(FIRST_CAPACITY * this.#stride);
+    this.#words = new Int32Array(this.#slab.buffer);
   }
 
-  /** Number of ids, free ones too. */
+  /** Rows that are there. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Ids are below this; free ones, too. */
   get ids(): number {
-    return this.keys.length;
+    return this.#addresses.ids;
   }
 
-  /** @returns -1: there is no such address */
-  find(time: number, key: string): number {
-    return this.index.get(time, key) ?? -1;
+  /** @returns −1: there is no such address */
+  find(keys: KeyColumn, i: number, time: number): number {
+    return this.#addresses.find(keys, i, time);
+  }
+
+  findText(key: string, time: number): number {
+    return this.#addresses.findText(key, time);
   }
 
   /** The id of an address, a new one where there is none. */
-  intern(time: number, key: string): number {
-    const known = this.index.get(time, key);
-    if (known !== undefined) return known;
-    const id = this.#free.pop() ?? this.keys.length;
-    if (id === this.times.length) this.#grow();
-    this.keys[id] = key;
-    this.times[id] = time;
-    this.place[id] = -1;
-    this.#rows[id] = undefined;
-    this.index.set(time, key, id);
+  intern(keys: KeyColumn, i: number, time: number): number {
+    const before = this.#addresses.size;
+    const id = this.#addresses.intern(keys, i, time);
+    if (this.#addresses.size > before) this.#begin(id);
+    return id;
+  }
+
+  internText(key: string, time: number): number {
+    const before = this.#addresses.size;
+    const id = this.#addresses.internText(key, time);
+    if (this.#addresses.size > before) this.#begin(id);
     return id;
   }
 
   /** Forgets address and row. */
   release(id: number): void {
-    if (this.has(id)) this.size--;
-    this.index.delete(this.times[id]!, this.keys[id]!);
-    this.keys[id] = '';
-    this.#rows[id] = FREE;
-    this.bytes[id] = 0;
-    this.#free.push(id);
+    const about = this.#about(id);
+    const kind = this.#words[about]! & KIND;
+    if (kind !== NO_ROW) this.#size--;
+    if (kind === PLAIN) this.#plain[id] = undefined;
+    this.#words[about] = FREE;
+    this.#addresses.release(id);
+  }
+
+  time(id: number): number {
+    return this.#addresses.time(id);
+  }
+
+  key(id: number): string {
+    return this.#addresses.text(id);
   }
 
   has(id: number): boolean {
-    const row = this.#rows[id];
-    return row !== undefined && row !== FREE;
+    const kind = this.#words[this.#about(id)]! & KIND;
+    return kind === IN_SLAB || kind === PLAIN;
   }
 
   inSlab(id: number): boolean {
-    return this.#rows[id] === IN_SLAB;
+    return (this.#words[this.#about(id)]! & KIND) === IN_SLAB;
   }
 
   /** `undefined`: there is none. A row of numbers is a copy. */
   row(id: number): unknown {
-    const row = this.#rows[id];
-    if (row !== IN_SLAB) return row;
-    const { width } = this;
-    return Array.from(this.#slab.subarray(id * width, (id + 1) * width));
+    const kind = this.#words[this.#about(id)]! & KIND;
+    if (kind !== IN_SLAB) return kind === PLAIN ? this.#plain[id] : undefined;
+    const from = id * this.#stride + HEADER_NUMBERS;
+    return Array.from(this.#slab.subarray(from, from + this.width));
   }
 
   /** Copies a row in the slab to index `at`. */
   copyTo(id: number, to: Float64Array, at: number): void {
     const { width } = this;
-    const from = id * width;
-    for (let i = 0; i < width; i++) to[at + i] = this.#slab[from + i]!;
+    const slab = this.#slab;
+    const from = id * this.#stride + HEADER_NUMBERS;
+    for (let i = 0; i < width; i++) to[at + i] = slab[from + i]!;
   }
 
   set(id: number, row: unknown): void {
-    if (!this.has(id)) this.size++;
-    const { width } = this;
-    if (isNumbers(row, width)) {
-      for (let i = 0; i < width; i++) this.#slab[id * width + i] = row[i]!;
-      this.#rows[id] = IN_SLAB;
+    if (isNumbers(row, this.width)) {
+      this.setNumbers(id, row, 0);
     } else {
-      this.#rows[id] = row;
+      this.#setKind(id, PLAIN);
+      this.#plain[id] = row;
     }
   }
 
   /** As {@link set}, with the numbers from index `at`. */
-  setNumbers(id: number, from: Float64Array, at: number): void {
-    if (!this.has(id)) this.size++;
+  setNumbers(id: number, from: ArrayLike<number>, at: number): void {
     const { width } = this;
-    const to = id * width;
-    for (let i = 0; i < width; i++) this.#slab[to + i] = from[at + i]!;
-    this.#rows[id] = IN_SLAB;
+    const slab = this.#slab;
+    const to = id * this.#stride + HEADER_NUMBERS;
+    for (let i = 0; i < width; i++) slab[to + i] = from[at + i]!;
+    this.#setKind(id, IN_SLAB);
+  }
+
+  /** Memory that the row is taken to need. */
+  memory(id: number): number {
+    return (this.#words[this.#about(id)]! >>> MEMORY_BITS) * 8;
+  }
+
+  /** 0 or 1: whether the row was used since the generation before. */
+  generation(id: number): number {
+    return (this.#words[this.#about(id)]! >>> GENERATION_BIT) & 1;
+  }
+
+  setAge(id: number, generation: number, memory: number): void {
+    const about = this.#about(id);
+    const kind = this.#words[about]! & KIND;
+    this.#words[about] = kind | (generation << GENERATION_BIT) | (Math.ceil(memory / 8) << MEMORY_BITS);
+  }
+
+  /** Ids of rows and places with times in (after, upTo], by time, then key. */
+  within(after: number, upTo: number): Int32Array {
+    return this.#addresses.within(after, upTo);
+  }
+
+  /** Ids of rows and places with times up to this one, in no order of keys. */
+  upTo(time: number): Int32Array {
+    return this.#addresses.upTo(time);
+  }
+
+  /** Ids that the present batch touches. */
+  get touched(): readonly number[] {
+    return this.#touched;
   }
 
   /** Whether the present batch touches it. */
   isTouched(id: number): boolean {
-    return this.touched[this.place[id]!] === id;
+    const place = this.place(id);
+    return place >= 0 && place < this.#touched.length && this.#touched[place] === id;
+  }
+
+  /** Where an id that is touched stands in {@link touched}. */
+  place(id: number): number {
+    return this.#words[2 * id * this.#stride + PLACE]!;
+  }
+
+  /** @returns where it stands in {@link touched} */
+  touch(id: number): number {
+    if (this.isTouched(id)) return this.place(id);
+    const place = this.#touched.push(id) - 1;
+    this.#words[2 * id * this.#stride + PLACE] = place;
+    return place;
   }
 
   /** The batch is over: places that got no row are forgotten. */
   endBatch(): void {
-    for (const id of this.touched) if (this.#rows[id] === undefined) this.release(id);
-    this.touched.length = 0;
+    for (const id of this.#touched) if ((this.#words[this.#about(id)]! & KIND) === NO_ROW) this.release(id);
+    this.#touched.length = 0;
   }
 
-  #grow(): void {
-    const capacity = this.times.length * 2;
-    this.times = moved(this.times, new Float64Array(capacity));
-    this.bytes = moved(this.bytes, new Uint32Array(capacity));
-    this.generation = moved(this.generation, new Uint8Array(capacity));
-    this.place = moved(this.place, new Int32Array(capacity));
-    this.#slab = moved(this.#slab, new Float64Array(capacity * this.width));
+  #about(id: number): number {
+    return 2 * id * this.#stride + ABOUT;
+  }
+
+  #setKind(id: number, kind: number): void {
+    const about = this.#about(id);
+    const before = this.#words[about]!;
+    if ((before & KIND) === kind) return;
+    if ((before & KIND) === NO_ROW) this.#size++;
+    else if ((before & KIND) === PLAIN) this.#plain[id] = undefined;
+    this.#words[about] = (before & ~KIND) | kind;
+  }
+
+  /** A new address. */
+  #begin(id: number): void {
+    if (id * this.#stride >= this.#slab.length) {
+      const slab = new Float64Array(this.#slab.length * 2);
+      slab.set(this.#slab);
+      this.#slab = slab;
+      this.#words = new Int32Array(slab.buffer);
+    }
+    this.#words[2 * id * this.#stride + PLACE] = -1;
+    this.#words[this.#about(id)] = NO_ROW;
   }
 }
 
@@ -141,9 +230,4 @@ export function isNumbers(row: unknown, width: number): row is number[] {
   if (width === 0 || !Array.isArray(row) || row.length !== width) return false;
   for (let i = 0; i < width; i++) if (typeof row[i] !== 'number' || Number.isNaN(row[i])) return false;
   return true;
-}
-
-function moved<A extends { set(from: A): void }>(from: A, to: A): A {
-  to.set(from);
-  return to;
 }

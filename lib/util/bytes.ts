@@ -98,6 +98,29 @@ export class ByteWriter {
     this.#length += source.length;
   }
 
+  /** Bytes `start` up to `end` of another array, few of them mostly. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    const count = end - start;
+    this.#reserve(count);
+    const bytes = this.#bytes;
+    const at = this.#length;
+    // A call into native code takes longer than this for a short one.
+    if (count > 64) bytes.set(source.subarray(start, end), at);
+    else for (let i = 0; i < count; i++) bytes[at + i] = source[start + i]!;
+    this.#length = at + count;
+  }
+
+  /** Room for at most so many bytes, to be written from {@link length} on; then {@link advance}. */
+  room(most: number): Buffer {
+    this.#reserve(most);
+    return this.#bytes;
+  }
+
+  /** What was written to {@link room} ends there. */
+  advance(to: number): void {
+    this.#length = to;
+  }
+
   /** What was written, as a view: valid until the next write or reset. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);

@@ -2,6 +2,13 @@
 import type { ByteWriter } from './bytes.ts';
 import { EXT_NEGATIVE_ZERO } from './pack-writer.ts';
 
+const float = new Float64Array(1);
+const words = new Uint32Array(float.buffer);
+// Which word holds the sign depends on the machine's byte order.
+float[0] = -1;
+const HIGH = words[1] === 0 ? 0 : 1;
+const LOW = 1 - HIGH;
+
 /** Bytes of {@link packNumbers}. @param count at most 65,535 */
 export function packedLength(numbers: Float64Array, from: number, count: number): number {
   let length = count < 0x10 ? 1 : 3;
@@ -10,13 +17,16 @@ export function packedLength(numbers: Float64Array, from: number, count: number)
 }
 
 export function packNumbers(to: ByteWriter, numbers: Float64Array, from: number, count: number): void {
+  const bytes = to.room(3 + 9 * count);
+  let at = to.length;
   if (count < 0x10) {
-    to.u8(0x90 | count);
+    bytes[at++] = 0x90 | count;
   } else {
-    to.u8(0xdc);
-    to.u16be(count);
+    bytes[at++] = 0xdc;
+    at = put16(bytes, at, count);
   }
-  for (let i = from; i < from + count; i++) packNumber(to, numbers[i]!);
+  for (let i = from; i < from + count; i++) at = packNumber(bytes, at, numbers[i]!);
+  to.advance(at);
 }
 
 function lengthOf(value: number): number {
@@ -28,39 +38,55 @@ function lengthOf(value: number): number {
   return 9;
 }
 
-function packNumber(to: ByteWriter, value: number): void {
+/** @returns where it ends */
+function packNumber(bytes: Uint8Array, at: number, value: number): number {
   if (value >>> 0 === value) {
     if (value === 0 && Object.is(value, -0)) {
-      to.u8(0xd4);
-      to.u8(EXT_NEGATIVE_ZERO);
-      to.u8(0);
-    } else if (value < 0x80) {
-      to.u8(value);
-    } else if (value < 0x100) {
-      to.u8(0xcc);
-      to.u8(value);
-    } else if (value < 0x10000) {
-      to.u8(0xcd);
-      to.u16be(value);
-    } else {
-      to.u8(0xce);
-      to.u32be(value);
+      bytes[at] = 0xd4;
+      bytes[at + 1] = EXT_NEGATIVE_ZERO;
+      bytes[at + 2] = 0;
+      return at + 3;
     }
-  } else if (value >> 0 === value) {
-    if (value >= -0x20) {
-      to.u8(value & 0xff);
-    } else if (value >= -0x80) {
-      to.u8(0xd0);
-      to.u8(value & 0xff);
-    } else if (value >= -0x8000) {
-      to.u8(0xd1);
-      to.u16be(value & 0xffff);
-    } else {
-      to.u8(0xd2);
-      to.u32be(value >>> 0);
+    if (value < 0x80) {
+      bytes[at] = value;
+      return at + 1;
     }
-  } else {
-    to.u8(0xcb);
-    to.f64be(value);
+    if (value < 0x100) {
+      bytes[at] = 0xcc;
+      bytes[at + 1] = value;
+      return at + 2;
+    }
+    bytes[at] = value < 0x10000 ? 0xcd : 0xce;
+    return value < 0x10000 ? put16(bytes, at + 1, value) : put32(bytes, at + 1, value);
   }
+  if (value >> 0 === value) {
+    if (value >= -0x20) {
+      bytes[at] = value;
+      return at + 1;
+    }
+    if (value >= -0x80) {
+      bytes[at] = 0xd0;
+      bytes[at + 1] = value;
+      return at + 2;
+    }
+    bytes[at] = value >= -0x8000 ? 0xd1 : 0xd2;
+    return value >= -0x8000 ? put16(bytes, at + 1, value) : put32(bytes, at + 1, value);
+  }
+  bytes[at] = 0xcb;
+  float[0] = value;
+  return put32(bytes, put32(bytes, at + 1, words[HIGH]!), words[LOW]!);
+}
+
+function put16(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value >> 8;
+  bytes[at + 1] = value;
+  return at + 2;
+}
+
+function put32(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+  return at + 4;
 }

@@ -1,0 +1,110 @@
+/**
+ * Addresses (time, key) with a dense number each, their id: see {@link KeyTable}, whose groups are the times. Without times
+ * (a keyed table) an address is its key.
+ */
+import type { KeyColumn } from '../columns/key-column.ts';
+import { KeyTable } from '../columns/key-table.ts';
+import { TimeGroups } from './time-groups.ts';
+
+export class AddressTable {
+  readonly #keys = new KeyTable();
+  readonly #times: TimeGroups | undefined;
+
+  /** @param timed false: times are passed over, and are 0 */
+  constructor(timed: boolean) {
+    this.#times = timed ? new TimeGroups() : undefined;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** Ids are below this; free ones, too. */
+  get ids(): number {
+    return this.#keys.ids;
+  }
+
+  /** @returns −1: there is no such address */
+  find(keys: KeyColumn, i: number, time: number): number {
+    if (this.#times === undefined) return this.#keys.find(keys, i);
+    const group = this.#times.find(time);
+    return group < 0 ? -1 : this.#keys.find(keys, i, group);
+  }
+
+  findText(key: string, time: number): number {
+    if (this.#times === undefined) return this.#keys.findText(key);
+    const group = this.#times.find(time);
+    return group < 0 ? -1 : this.#keys.findText(key, group);
+  }
+
+  /** The id of an address, a new one where there is none: then {@link size} is greater. */
+  intern(keys: KeyColumn, i: number, time: number): number {
+    const times = this.#times;
+    if (times === undefined) return this.#keys.intern(keys, i);
+    const group = times.intern(time);
+    const before = this.#keys.size;
+    const id = this.#keys.intern(keys, i, group);
+    if (this.#keys.size > before) times.add(group, id);
+    return id;
+  }
+
+  internText(key: string, time: number): number {
+    const times = this.#times;
+    if (times === undefined) return this.#keys.internText(key);
+    const group = times.intern(time);
+    const before = this.#keys.size;
+    const id = this.#keys.internText(key, group);
+    if (this.#keys.size > before) times.add(group, id);
+    return id;
+  }
+
+  /** Forgets an address; its id will be another's. */
+  release(id: number): void {
+    this.#times?.remove(this.#keys.group(id), id);
+    this.#keys.release(id);
+  }
+
+  time(id: number): number {
+    return this.#times === undefined ? 0 : this.#times.time(this.#keys.group(id));
+  }
+
+  /** The key as a binary string. */
+  text(id: number): string {
+    return this.#keys.text(id);
+  }
+
+  /** Bytes of the key. */
+  keyLength(id: number): number {
+    return this.#keys.length(id);
+  }
+
+  /** Ids of addresses with times in (after, upTo], by time, then key. */
+  within(after: number, upTo: number): Int32Array {
+    return this.#times === undefined ? this.#all(after, upTo) : this.#within(this.#times, after, upTo, true);
+  }
+
+  /** Ids of addresses with times up to this one, in no order of keys. */
+  upTo(time: number): Int32Array {
+    return this.#times === undefined ? this.#all(-1, time) : this.#within(this.#times, -Infinity, time, false);
+  }
+
+  #all(after: number, upTo: number): Int32Array {
+    if (!(after < 0 && upTo >= 0)) return new Int32Array();
+    const found = new Int32Array(this.size);
+    for (let id = 0, end = 0; id < this.ids; id++) if (this.#keys.has(id)) found[end++] = id;
+    this.#keys.sort(found);
+    return found;
+  }
+
+  #within(times: TimeGroups, after: number, upTo: number, sorted: boolean): Int32Array {
+    const groups = times.within(after, upTo);
+    const found = new Int32Array(groups.reduce((sum, group) => sum + times.size(group), 0));
+    let start = 0;
+    for (const group of groups) {
+      const end = times.copyIds(group, found, start);
+      if (sorted) this.#keys.sort(found.subarray(start, end));
+      start = end;
+    }
+    return found;
+  }
+}
