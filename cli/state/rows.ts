@@ -1,5 +1,6 @@
 /** Rows of state as people and programs see them: the key decoded, windows with their times, results by column name. */
 import { addressPrefix, parseAddress, tableRange } from '../../lib/state/address.ts';
+import { splitOrdered } from '../../lib/state/ordered-key.ts';
 import { decodeKey, encodeKey, type Key } from '../../lib/stream/operators/key.ts';
 import { partitionOf } from '../../lib/util/hash.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
@@ -19,6 +20,8 @@ export interface StateRow {
   readonly windowEnd?: number;
   /** Of other timed state; epoch ms. */
   readonly time?: number;
+  /** In an ordered table. */
+  readonly position?: Key;
   /** The state by column. */
   readonly columns: Readonly<Record<string, unknown>>;
   readonly keyBytes: number;
@@ -35,8 +38,9 @@ export async function* tableRows(
   const kinds = tables.filter((t) => t.stage === table.stage).map((t) => t.kind);
   const { from, to } = tableRange(table.table);
   for await (const { key: stateKey, value } of view.scan(from, to)) {
-    const { time, key } = parseAddress(stateKey, kinds);
-    yield stateRow(table, partition, key, time, stateKey.length, value!);
+    const { time, key: address } = parseAddress(stateKey, kinds);
+    const [key, position] = table.kind === 'ordered' ? splitOrdered(address) : [address, undefined];
+    yield stateRow(table, partition, key, position ?? time, stateKey.length, value!);
   }
 }
 
@@ -44,26 +48,27 @@ function stateRow(
   table: StoredTable,
   partition: number,
   key: string,
-  time: number,
+  at: number | string,
   keyBytes: number,
   value: Uint8Array,
 ): StateRow {
-  const when =
-    table.kind === 'keyed'
-      ? {}
-      : table.windowMs === undefined
-        ? { time }
-        : { windowStart: time - table.windowMs, windowEnd: time };
   return {
     stage: table.stage,
     partition,
     table: table.title,
     key: decodeKey(key),
-    ...when,
+    ...placeOf(table, at),
     columns: describeState(unpackValue(value), table.columns),
     keyBytes,
     valueBytes: value.length,
   };
+}
+
+/** @param at time, or position in an ordered table */
+function placeOf(table: StoredTable, at: number | string): Partial<StateRow> {
+  if (typeof at === 'string') return { position: decodeKey(at) };
+  if (table.kind === 'keyed') return {};
+  return table.windowMs === undefined ? { time: at } : { windowStart: at - table.windowMs, windowEnd: at };
 }
 
 /** All rows of one key, in all stages and tables. Timed tables are read whole: a key's times are not known. */

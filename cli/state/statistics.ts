@@ -1,6 +1,7 @@
 /** How much state a job has: rows and bytes by table and partition, SSTs by level, sizes of rows, the largest and busiest. */
 import { DataLog } from '../../lib/log/data-log.ts';
 import { parseAddress } from '../../lib/state/address.ts';
+import { splitOrdered } from '../../lib/state/ordered-key.ts';
 import { decodeKey, type Key } from '../../lib/stream/operators/key.ts';
 import { greatest } from '../../lib/util/numbers.ts';
 import { bytes, number, percent, styleOf, table } from '../text.ts';
@@ -96,8 +97,9 @@ async function busiest(job: StoredJob, views: JobViews): Promise<Pick<StateStati
         batches = Math.max(batches, read + 1);
         for (const change of entry.changes()) {
           const address = parseAddress(change.key, kinds);
-          const id = `${stage}/${address.table}/${address.key}`;
-          const count = counts.get(id) ?? { key: decodeKey(address.key), table: own[address.table]!.title, changes: 0 };
+          const key = own[address.table]!.kind === 'ordered' ? splitOrdered(address.key)[0] : address.key;
+          const id = `${stage}/${address.table}/${key}`;
+          const count = counts.get(id) ?? { key: decodeKey(key), table: own[address.table]!.title, changes: 0 };
           count.changes++;
           counts.set(id, count);
         }

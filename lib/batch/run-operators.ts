@@ -83,6 +83,7 @@ export async function runOperators(
       processingTime: plan.processingTime,
       mode: job.mode,
       tables: state.tables(node.operator.tables, tables[i]!),
+      ordered: (table) => state.ordered(tables[i]! + table),
       fates,
       closed: (time) => {
         if (time > closedTo) closedTo = time;

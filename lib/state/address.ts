@@ -1,9 +1,10 @@
 /**
  * Where a row of state is: (table, time, key), and how that becomes the key of log entries and SSTs:
  *
- *     table number, 1 byte | time, 8 bytes in order (timed tables only) | key
+ *     table number, 1 byte | time, 8 bytes in order (timed tables only) | key | position (ordered tables only)
  *
- * so that a table is one range, and rows that end at the same time lie side by side, to be scanned when they close.
+ * so that a table is one range, rows that end at the same time lie side by side, to be scanned when they close, and rows of one key
+ * in an ordered table lie in the order of their positions. Of these, key and position together are what is called key here.
  */
 import type { TableSpec } from '../stream/operators/operator.ts';
 import { orderedNumber, parseOrderedNumber } from '../util/ordered.ts';
@@ -41,6 +42,17 @@ export function timeRange(table: number, after: number, upTo: number): { from: s
     from: addressPrefix(table, 'timed', after),
     to: addressPrefix(table, 'timed', upTo) + AFTER_ALL_KEYS,
   };
+}
+
+/** State keys of an ordered table's rows of a key at positions in [from, to); `undefined`: no bound. */
+export function positionRange(
+  table: number,
+  key: string,
+  from: string | undefined,
+  to: string | undefined,
+): { from: string; to: string } {
+  const prefix = addressPrefix(table, 'ordered', 0) + key;
+  return { from: prefix + (from ?? ''), to: prefix + (to ?? AFTER_ALL_KEYS) };
 }
 
 /** All of a keyed table. */

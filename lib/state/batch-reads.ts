@@ -3,13 +3,16 @@
  * that others bring near or forget meanwhile can change what it sees.
  */
 import type { ReadCounts } from '../log/entry.ts';
-import type { ScannedRow } from '../stream/operators/operator.ts';
-import type { Chunks } from '../util/chunks.ts';
+import type { Entry } from '../sst/entry.ts';
+import type { OrderedEntry, ScannedRow } from '../stream/operators/operator.ts';
+import { CHUNK, type Chunks } from '../util/chunks.ts';
 import { unpackValue } from '../util/pack.ts';
-import { addressPrefix, parseAddress, type TableKind, tableRange, timeRange } from './address.ts';
+import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow } from './changes.ts';
 import type { Floors } from './floors.ts';
+import type { OrderedIndex } from './ordered-index.ts';
+import { byPosition } from './ordered-key.ts';
 import { overlaid } from './overlaid.ts';
 import type { Overlay } from './overlay.ts';
 import type { Rows } from './rows.ts';
@@ -24,6 +27,7 @@ export interface Tiers {
   readonly rows: Rows;
   readonly overlay: Overlay;
   readonly floors: Floors;
+  readonly order: OrderedIndex;
   readonly reads: SstReads;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
@@ -122,6 +126,47 @@ export class BatchReads {
     return overlaid(this.#scanBelow(table, after, upTo), unfolded, byTimeAndKey);
   }
 
+  /** Rows of a key of an ordered table with positions in [from, to). */
+  range(table: number, key: string, from: string | undefined, to: string | undefined): Chunks<OrderedEntry<unknown>> {
+    const { rows, order, overlay } = this.#tiers;
+    if (rows.complete) return this.#counted(this.#rangeInMemory(table, key, order.within(table, key, from, to)));
+    const unfolded: OrderedEntry<unknown>[] = [];
+    for (const position of order.within(table, key, from, to)) {
+      const change = overlay.get(table, 0, key + position);
+      if (change !== undefined) unfolded.push({ position, row: change.row });
+    }
+    return overlaid(this.#rangeBelow(table, key, from, to), unfolded, byPosition);
+  }
+
+  *#rangeInMemory(
+    table: number,
+    key: string,
+    positions: Iterable<string>,
+  ): Generator<OrderedEntry<unknown>[], void, undefined> {
+    const { rows } = this.#tiers;
+    let found: OrderedEntry<unknown>[] = [];
+    for (const position of positions) {
+      const row = rows.get(table, 0, key + position);
+      if (row !== undefined) found.push({ position, row });
+      if (found.length < CHUNK) continue;
+      yield found;
+      found = [];
+    }
+    if (found.length > 0) yield found;
+  }
+
+  async *#rangeBelow(
+    table: number,
+    key: string,
+    from: string | undefined,
+    to: string | undefined,
+  ): AsyncGenerator<OrderedEntry<unknown>[], void, undefined> {
+    const keyEnd = addressPrefix(table, 'ordered', 0).length + key.length;
+    for await (const entries of this.#entriesBelow(positionRange(table, key, from, to))) {
+      yield entries.map((entry) => ({ position: entry.key.slice(keyEnd), row: unpackValue(entry.value!) }));
+    }
+  }
+
   *#counted<T>(chunks: Iterable<readonly T[]>): Generator<readonly T[], void, undefined> {
     for (const chunk of chunks) {
       this.#memory += chunk.length;
@@ -167,19 +212,26 @@ export class BatchReads {
     after: number,
     upTo: number,
   ): AsyncGenerator<ScannedRow<unknown>[], void, undefined> {
-    const { kinds, reads } = this.#tiers;
-    const { from, to } = kinds[table] === 'timed' ? timeRange(table, after, upTo) : tableRange(table);
-    const { requests } = this.#cost;
-    for await (const entries of reads.scan(from, to, this.#cost)) {
-      if (this.#cost.requests > requests) this.#cost.store += entries.length;
-      else this.#cost.lmdb += entries.length;
-      this.#answeredBelow = this.#cost.lmdb + this.#cost.store;
+    const { kinds } = this.#tiers;
+    const range = kinds[table] === 'timed' ? timeRange(table, after, upTo) : tableRange(table);
+    for await (const entries of this.#entriesBelow(range)) {
       const found: ScannedRow<unknown>[] = [];
       for (const { key: stateKey, value } of entries) {
         const { time, key } = parseAddress(stateKey, kinds);
         if (time > after && time <= upTo) found.push({ time, key, row: unpackValue(value!) });
       }
       if (found.length > 0) yield found;
+    }
+  }
+
+  /** Entries of SSTs alone, counted by where they come from. */
+  async *#entriesBelow({ from, to }: { from: string; to: string }): AsyncGenerator<Entry[], void, undefined> {
+    const { requests } = this.#cost;
+    for await (const entries of this.#tiers.reads.scan(from, to, this.#cost)) {
+      if (this.#cost.requests > requests) this.#cost.store += entries.length;
+      else this.#cost.lmdb += entries.length;
+      this.#answeredBelow = this.#cost.lmdb + this.#cost.store;
+      yield entries;
     }
   }
 }

@@ -3,11 +3,12 @@
  * that is discarded leaves no trace.
  */
 import type { ReadCounts } from '../log/entry.ts';
-import type { Table, TableSpec } from '../stream/operators/operator.ts';
+import type { OrderedTable, Table, TableSpec } from '../stream/operators/operator.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { BatchReads, type Tiers } from './batch-reads.ts';
 import { BatchTable } from './batch-table.ts';
 import type { ChangedRow, Changes, TableChanges } from './changes.ts';
+import { BatchOrderedTable } from './ordered-table.ts';
 
 const BYTES_A_CHANGE = 48;
 
@@ -15,6 +16,7 @@ export class BatchState {
   readonly #tiers: Tiers;
   readonly #reads: BatchReads;
   readonly #tables = new Map<number, BatchTable>();
+  readonly #ordered = new Map<number, BatchOrderedTable>();
 
   constructor(tiers: Tiers) {
     this.#tiers = tiers;
@@ -24,6 +26,16 @@ export class BatchState {
   /** @param first number of the first of these tables in the partition */
   tables(specs: readonly TableSpec[], first: number): Table[] {
     return specs.map((_, i) => this.#table(first + i));
+  }
+
+  /** @param number of an ordered table in the partition */
+  ordered(number: number): OrderedTable {
+    let table = this.#ordered.get(number);
+    if (table === undefined) {
+      table = new BatchOrderedTable(this.#table(number), this.#reads);
+      this.#ordered.set(number, table);
+    }
+    return table;
   }
 
   /** Reads so far, by tier. */

@@ -10,7 +10,7 @@ import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
 import { packValue } from '../util/pack.ts';
 import { assertPlain, NotPlainError } from '../util/plain-data.ts';
-import { addressPrefix } from './address.ts';
+import { addressPrefix, type TableKind } from './address.ts';
 import { AddressTable } from './address-table.ts';
 import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
@@ -147,6 +147,11 @@ export class BatchTable implements Table, NumberColumns {
     }
   }
 
+  /** What this batch has put there; `undefined`: it has deleted it. */
+  changedRow(key: string, time: number): unknown {
+    return changedRow(this.#columns(), this.#numberOf(key, time));
+  }
+
   /** Whether this batch changes a row. */
   changes(key: string, time: number): boolean {
     const at = this.#numberOf(key, time);
@@ -154,7 +159,7 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   /** Writes the changes, and what they are. @throws {UnstorableError} */
-  encode(kind: 'keyed' | 'timed', to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
+  encode(kind: TableKind, to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
     const changes = { ...this.#columns(), valueBytes: new Uint32Array(this.count) };
     const { keys, times, rows, numbers, width, valueBytes } = changes;
     let count = 0;

@@ -77,6 +77,9 @@ export class Overlay {
   }
 }
 
-function rowsOf(changes: BatchChanges): Iterable<ChangedRow> {
-  return 'tables' in changes ? changedRows(changes.tables) : changes;
+/** @param of which tables; left out: all */
+export function rowsOf(changes: BatchChanges, of?: (table: number) => boolean): Iterable<ChangedRow> {
+  if ('tables' in changes)
+    return changedRows(of === undefined ? changes.tables : changes.tables.filter((t) => of(t.table)));
+  return of === undefined ? changes : changes.filter((row) => of(row.table));
 }

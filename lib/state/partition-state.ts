@@ -15,6 +15,7 @@ import { parseAddress, type TableKind } from './address.ts';
 import { BatchState } from './batch-state.ts';
 import type { ChangedRow, Changes } from './changes.ts';
 import { Floors } from './floors.ts';
+import { OrderedIndex } from './ordered-index.ts';
 import { Overlay } from './overlay.ts';
 import { Rows } from './rows.ts';
 import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
@@ -37,6 +38,7 @@ export class PartitionState {
   readonly overlay = new Overlay();
   /** What is forgotten as of {@link position}. */
   readonly floors = new Floors();
+  readonly #order: OrderedIndex;
   readonly reads: SstReads;
   /** The last batch whose changes are applied. */
   #position = 0;
@@ -53,6 +55,7 @@ export class PartitionState {
     this.kinds = options.kinds;
     this.rows = new Rows(options.rowBytes, true, options);
     this.reads = new SstReads(options);
+    this.#order = new OrderedIndex(options.kinds, this.rows, this.overlay);
   }
 
   get position(): number {
@@ -97,6 +100,7 @@ export class PartitionState {
       return true;
     }
     this.overlay.dropThrough(manifest.through);
+    this.#order.shortened();
     return false;
   }
 
@@ -131,7 +135,7 @@ export class PartitionState {
   begin(): BatchState {
     const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
     const { kinds, rows, overlay, floors, reads } = this;
-    return new BatchState({ kinds, rows, overlay, floors, reads, warm });
+    return new BatchState({ kinds, rows, overlay, floors, order: this.#order, reads, warm });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
@@ -142,6 +146,7 @@ export class PartitionState {
     this.overlay.push(n, changes);
     batch.apply(changes);
     this.#forget(changes.forgotten);
+    this.#order.push(changes);
     for (const { table, time, key, row } of unchanged) {
       if (!this.isForgotten(table, time)) this.rows.put(table, time, key, row, 32);
     }
@@ -161,6 +166,7 @@ export class PartitionState {
       else this.rows.put(table, time, key, row, value!.length);
     }
     this.overlay.push(n, rows);
+    this.#order.push(rows);
   }
 
   /** Whether there are no rows of this time any more. */
@@ -228,6 +234,7 @@ export class PartitionState {
 
   #drop(manifest: Manifest): void {
     this.overlay.clear();
+    this.#order.clear();
     // ⚑ floors: the position goes where the manifest is, and they go with it.
     this.floors.set(manifest.forgotten ?? NOTHING_FORGOTTEN);
     this.rows.clear(manifest.l0.length === 0 && manifest.levels.every((level) => level.length === 0));

@@ -67,7 +67,7 @@ export class Rows {
   table(table: number): TableRows {
     const { kinds, widths } = this.#shapes;
     for (let next = this.#tables.length; next <= table; next++) {
-      this.#tables.push(new TableRows(widths?.[next] ?? 0, kinds?.[next] !== 'keyed'));
+      this.#tables.push(new TableRows(widths?.[next] ?? 0, (kinds?.[next] ?? 'timed') === 'timed'));
     }
     return this.#tables[table]!;
   }

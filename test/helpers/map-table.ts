@@ -1,5 +1,5 @@
 /** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
-import type { ScannedRow, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { OrderedEntry, OrderedTable, ScannedRow, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
 import type { Chunks } from '../../lib/util/chunks.ts';
 
 export class MapTable<Row = unknown> implements Table<Row> {
@@ -58,6 +58,27 @@ export class MapTable<Row = unknown> implements Table<Row> {
     return this.#chunks(found);
   }
 
+  /** The same table, where it is an ordered one. */
+  get ordered(): OrderedTable<Row> {
+    const range = (key: string, from = '', to = '\xff'): OrderedEntry<Row>[] =>
+      [...this.rows.values()]
+        .filter((row) => row.key.startsWith(key))
+        .map(({ key: whole, row }) => ({ position: whole.slice(key.length), row }))
+        .filter(({ position }) => position >= from && position < to)
+        .sort((a, b) => (a.position < b.position ? -1 : 1));
+    return {
+      load: (keys, positions) => this.load(keys.map((key, i) => key + positions[i]!)),
+      get: (key, position) => this.get(key + position, 0),
+      put: (key, position, row) => this.put(key + position, 0, row),
+      delete: (key, position) => this.delete(key + position, 0),
+      range: (key, from, to) => this.#chunks(range(key, from, to)),
+      deleteRange: (key, from, to) => {
+        for (const { position } of range(key, from, to)) this.delete(key + position, 0);
+        return this.#async ? Promise.resolve() : undefined;
+      },
+    };
+  }
+
   /** Two at a time, so that whoever takes the first chunk for all is found out. */
   #chunks<T>(found: readonly T[]): Chunks<T> {
     const chunks: T[][] = [];
@@ -66,7 +87,7 @@ export class MapTable<Row = unknown> implements Table<Row> {
   }
 
   #time(time: number): number {
-    return this.#spec.kind === 'keyed' ? 0 : time;
+    return this.#spec.kind === 'timed' ? time : 0;
   }
 
   #address(key: string, time: number): string {

@@ -201,6 +201,7 @@ class Model<Out> implements ModelRun<Out> {
           processingTime: this.#now,
           mode: physical.mode,
           tables: state.tables[s]![o]!,
+          ordered: (table) => state.tables[s]![o]![table]!.ordered,
           fates: { late: (c) => (counts.late += c), skipped: (c) => (counts.skipped += c) },
           closed: (time) => {
             if (flush) state.flushed = Math.max(state.flushed, time);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   decodeKey,
+  encodedLength,
   encodeKey,
   type Key,
   type KeyPart,
@@ -53,6 +54,19 @@ describe('encoded keys', () => {
       }),
     );
     expect(encodeKey('a\0').startsWith(encodeKey('a'))).toBe(false);
+  });
+
+  test('end where they end, whatever follows', () => {
+    fc.assert(
+      fc.property(key, key, (a, b) => {
+        const [x, y] = [encodeKey(a), encodeKey(b)];
+        expect(encodedLength(x + y, 0)).toBe(x.length);
+        expect(encodedLength(x + y, x.length)).toBe(x.length + y.length);
+      }),
+    );
+    for (const damaged of ['', 'x', '\x06a', '\x05abc', '\x07\x05abc', '\x07\x01']) {
+      expect(() => encodedLength(damaged, 0)).toThrow(RangeError);
+    }
   });
 
   test('keep the order of numbers', () => {

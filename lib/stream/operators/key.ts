@@ -105,6 +105,24 @@ export function decodeKey(text: string): Key {
   return key;
 }
 
+/**
+ * Where the encoded key that begins at `at` ends, whatever follows it.
+ * @throws {RangeError} none begins there
+ */
+export function encodedLength(text: string, at: number): number {
+  if (text.charCodeAt(at) !== 7) return partEnd(text, at);
+  let end = at + 1;
+  while (text.charCodeAt(end) !== 0) end = partEnd(text, end);
+  return end + 1;
+}
+
+function partEnd(text: string, at: number): number {
+  const tag = text.charCodeAt(at);
+  const end = tag === 6 ? text.indexOf('\0', at) + 1 : tag === 5 ? at + 9 : tag >= 1 && tag <= 3 ? at + 1 : 0;
+  if (end === 0 || end > text.length) throw new RangeError(`no encoded key at ${at}: ${JSON.stringify(text)}`);
+  return end;
+}
+
 /** Parts of a key whose types are looked at. */
 const TYPED_PARTS = 12;
 const TYPE_WORDS = ['', 'number', 'text', 'boolean'] as const;

@@ -38,7 +38,7 @@ export interface ScannedRow<Row> {
 /**
  * One named state of an operator, as one batch sees it: what earlier batches left, and this batch's own changes.
  * A `keyed` table is addressed by key alone (`time` is 0); in a `timed` table a row's address is (time, key), and ranges
- * of time can be scanned: windows by their end, timers by when they are due.
+ * of time can be scanned: windows by their end, timers by when they are due. An `ordered` one is an {@link OrderedTable}.
  *
  * Rows are plain data and copy-on-write: never change what `get` gave; `put` a new one. What was put belongs to the table.
  */
@@ -68,6 +68,32 @@ export interface Table<Row = unknown> {
   readonly numbers?: NumberColumns | undefined;
 }
 
+export interface OrderedEntry<Row> {
+  readonly position: string;
+  readonly row: Row;
+}
+
+/**
+ * A state whose rows have an order within their key: lists, maps, buffered rows of a join or a session. An address is (key, position);
+ * positions are encoded as keys are (`encodeKey`), so that their bytes sort as their values do, parts of an array one after the other. A key may have
+ * millions of rows. Rows are plain data and copy-on-write, as in a {@link Table}.
+ */
+export interface OrderedTable<Row = unknown> {
+  /** As {@link Table.load}: what `get` needs. Nothing else does. */
+  load(keys: readonly string[], positions: readonly string[]): Promise<void> | undefined;
+  get(key: string, position: string): Row | undefined;
+  /** Nothing is read for it. */
+  put(key: string, position: string, row: Row): void;
+  delete(key: string, position: string): void;
+  /**
+   * Rows of a key with `from ≤ position < to`, in order; left out: no bound. In chunks, as {@link Table.scan}, and as the table is when it
+   * is called.
+   */
+  range(key: string, from?: string | undefined, to?: string | undefined): Chunks<OrderedEntry<Row>>;
+  /** Deletes what {@link range} would show. It reads them, a chunk at a time. */
+  deleteRange(key: string, from?: string | undefined, to?: string | undefined): Promise<void> | undefined;
+}
+
 /**
  * Rows of a table as columns of numbers, {@link TableSpec.width} each. An address gets a number when it is first touched, 0, 1, …;
  * the row of address i stands at i × width. No objects are made, and an address is looked up once.
@@ -95,7 +121,7 @@ export interface NumberColumns {
 export interface TableSpec {
   /** Unique within the operator; part of the job's state layout. */
   readonly name: string;
-  readonly kind: 'keyed' | 'timed';
+  readonly kind: 'keyed' | 'timed' | 'ordered';
   /** Rows are arrays of so many numbers, mostly. Left out: they are not. */
   readonly width?: number | undefined;
 }
@@ -122,8 +148,10 @@ export interface OperatorContext {
   /** The plan's processing time, epoch ms. */
   readonly processingTime: number;
   readonly mode: 'append' | 'update' | 'complete';
-  /** By the order of {@link Operator.tables}. */
+  /** By the order of {@link Operator.tables}; those that are ordered are to be had from {@link ordered}. */
   readonly tables: readonly Table[];
+  /** @param table index into {@link Operator.tables} of one that is `ordered` */
+  ordered(table: number): OrderedTable;
   readonly fates: RowFates;
   /**
    * State up to this time was made final and forgotten (windows by their end, timers by when they were due): where a flush
