@@ -2,9 +2,12 @@
  * Keyed rows as columns: encoded keys, event times, and the rows themselves. The same shape in memory, in segments, in log
  * entries, and before an operator.
  */
+import type { FieldColumns } from './field-columns.ts';
 import { KeyColumn } from './key-column.ts';
 
 const FIRST_CAPACITY = 16;
+/** In the place of a row of which no object was made. */
+const IN_COLUMNS = Symbol('in columns');
 
 export class ColumnBatch {
   /** Encoded keys (`stream/operators/key.ts`); `''` on an edge without key. */
@@ -16,7 +19,15 @@ export class ColumnBatch {
    * `undefined`: no row does (edges between stages).
    */
   primary: Uint8Array | undefined;
+  /** Of each row or, where all are in columns, of none. */
   readonly #rows: unknown[] = [];
+  /** Where rows stand in columns, and which these are, from an index on: chunks of input come one after the other. */
+  #places: Int32Array | undefined;
+  readonly #columns: FieldColumns[] = [];
+  readonly #columnStarts: number[] = [];
+  #inColumns = 0;
+  /** Somebody has an object of a row, which may be changed. */
+  #lookedAt = false;
   /** Where the rows of a piece end, and which piece it is: pieces come one after the other. */
   readonly #pieceEnds: number[] = [];
   readonly #pieces: number[] = [];
@@ -36,14 +47,21 @@ export class ColumnBatch {
   push(key: string, time: number, row: unknown): void {
     this.keys.push(key);
     this.#added(time);
-    this.#rows.push(row);
+    this.#addRow(row);
   }
 
   /** As {@link push}, of the encoded key `from[start]` up to `from[end]`. */
   pushBytes(from: Uint8Array, start: number, end: number, time: number, row: unknown): void {
     this.keys.pushBytes(from, start, end);
     this.#added(time);
-    this.#rows.push(row);
+    this.#addRow(row);
+  }
+
+  /** As {@link push}, of row `place` of columns, with key k of others. */
+  pushColumns(keys: KeyColumn, k: number, time: number, columns: FieldColumns, place: number): void {
+    this.keys.pushFrom(keys, k);
+    this.#added(time);
+    this.#addPlace(columns, place);
   }
 
   /** As {@link push}, of a row out of a piece of the input. @param piece its number, see {@link piece} */
@@ -56,6 +74,7 @@ export class ColumnBatch {
   /** The rows up to `end` that are in no piece yet are of this one, which may be the one before. */
   endPiece(piece: number, end: number): void {
     const last = this.#pieces.length - 1;
+    if (end === (this.#pieceEnds[last] ?? 0)) return;
     if (last >= 0 && this.#pieces[last] === piece) this.#pieceEnds[last] = end;
     else {
       this.#pieceEnds.push(end);
@@ -75,10 +94,10 @@ export class ColumnBatch {
     return found;
   }
 
-  /** Takes the last row away. */
+  /** Takes the last row away, which was given as it is. */
   pop(): void {
-    this.keys.pop();
     this.#rows.pop();
+    this.keys.pop();
     const ends = this.#pieceEnds;
     if (ends.length > 0 && --ends[ends.length - 1]! === (ends.at(-2) ?? 0)) {
       ends.pop();
@@ -92,7 +111,8 @@ export class ColumnBatch {
     for (let i = 0; i < other.count; i++) {
       this.keys.pushFrom(other.keys, i);
       this.#added(other.times[i]!);
-      this.#rows.push(other.#rows[i]);
+      if (other.#isInColumns(i)) this.#addPlace(other.#columnsOf(i), other.#places![i]!);
+      else this.#addRow(other.#rows[i]);
       if (this.primary !== undefined) this.primary[from + i] = other.primary?.[i] ?? 0;
     }
     for (const [piece, end] of other.pieces) this.endPiece(piece, from + end);
@@ -100,20 +120,66 @@ export class ColumnBatch {
 
   /** Row i; it is the same one each time. */
   row(i: number): unknown {
-    return this.#rows[i];
+    if (!this.#isInColumns(i)) return this.#rows[i];
+    this.#lookedAt = true;
+    const row = this.peek(i);
+    while (this.#rows.length < this.count) this.#rows.push(IN_COLUMNS);
+    this.#rows[i] = row;
+    return row;
+  }
+
+  /** As {@link row}, for who neither keeps it nor changes it. */
+  peek(i: number): unknown {
+    return this.#isInColumns(i) ? this.#columnsOf(i).row(this.#places![i]!) : this.#rows[i];
+  }
+
+  /**
+   * The numbers of a field by row, `NaN` where it is null. `undefined`: the rows do not have it as a column, or somebody who may change
+   * them has a row.
+   */
+  numbers(field: string): Float64Array | undefined {
+    if (this.#lookedAt || this.#inColumns < this.count) return undefined;
+    const numbers = new Float64Array(this.count);
+    const places = this.#places!;
+    for (const [part, columns] of this.#columns.entries()) {
+      const from = columns.numbersOf(field);
+      if (from === undefined) return undefined;
+      const end = this.#columnStarts[part + 1] ?? this.count;
+      for (let i = this.#columnStarts[part]!; i < end; i++) numbers[i] = from[places[i]!]!;
+    }
+    return numbers;
   }
 
   /** Number of the piece that row i came from; -1: of none (between stages). */
   piece(i: number): number {
-    const ends = this.#pieceEnds;
-    let low = 0;
-    let high = ends.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (ends[middle]! > i) high = middle;
-      else low = middle + 1;
+    return this.#pieces[countUpTo(this.#pieceEnds, i)] ?? -1;
+  }
+
+  #isInColumns(i: number): boolean {
+    return i >= this.#rows.length || this.#rows[i] === IN_COLUMNS;
+  }
+
+  #columnsOf(i: number): FieldColumns {
+    return this.#columns[countUpTo(this.#columnStarts, i) - 1]!;
+  }
+
+  /** The row of the key that was added last. */
+  #addRow(row: unknown): void {
+    while (this.#rows.length < this.count - 1) this.#rows.push(IN_COLUMNS);
+    this.#rows.push(row);
+  }
+
+  #addPlace(columns: FieldColumns, place: number): void {
+    const i = this.count - 1;
+    if (this.#rows.length > 0) this.#rows.push(IN_COLUMNS);
+    if (this.#columns.at(-1) !== columns) {
+      this.#columns.push(columns);
+      this.#columnStarts.push(i);
     }
-    return this.#pieces[low] ?? -1;
+    this.#places ??= new Int32Array(this.times.length);
+    if (i >= this.#places.length) this.#places = grown(this.#places, new Int32Array(this.times.length));
+    this.#places[i] = place;
+    this.#inColumns++;
   }
 
   #added(time: number): void {
@@ -124,12 +190,24 @@ export class ColumnBatch {
 
   #grow(): void {
     const capacity = Math.max(FIRST_CAPACITY, this.times.length * 2);
-    const times = new Float64Array(capacity);
-    times.set(this.times);
-    this.times = times;
-    if (this.primary === undefined) return;
-    const primary = new Uint8Array(capacity);
-    primary.set(this.primary);
-    this.primary = primary;
+    this.times = grown(this.times, new Float64Array(capacity));
+    if (this.primary !== undefined) this.primary = grown(this.primary, new Uint8Array(capacity));
   }
+}
+
+/** How many of ascending numbers are at most this. */
+function countUpTo(ascending: readonly number[], most: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! > most) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function grown<A extends Float64Array | Int32Array | Uint8Array>(from: A, to: A): A {
+  to.set(from);
+  return to;
 }

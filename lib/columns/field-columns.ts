@@ -1,6 +1,7 @@
 /**
  * Rows of declared fields as columns: numbers in typed arrays, texts as bytes. A row is an object only when somebody asks for one.
  */
+import { copyPlain } from '../util/copy-plain.ts';
 import { TextColumn } from './text-column.ts';
 
 /** What a field's column holds: numbers, truth as 0 and 1, text, or JSON as text. */
@@ -66,6 +67,12 @@ export class FieldColumns {
     else this.texts[field]!.setNull(at);
   }
 
+  /** Numbers of a field by its name, `NaN` where it is null; `undefined`: it is no field of numbers. */
+  numbersOf(name: string): Float64Array | undefined {
+    const field = this.shape.names.indexOf(name);
+    return this.shape.kinds[field] === 'number' ? this.numbers[field] : undefined;
+  }
+
   /** Row i as an object, a new one each time. */
   row(i: number): Record<string, unknown> {
     const values = this.#values;
@@ -85,7 +92,7 @@ export class FieldColumns {
     if (this.shape.kinds[field] !== 'json') return value;
     if (typeof value === 'string') return JSON.parse(value) as unknown;
     // Apart, in an array of its own, whatever it is; whoever asks gets a copy.
-    return value === null ? null : structuredClone((value as readonly unknown[])[0]);
+    return value === null ? null : copyPlain((value as readonly unknown[])[0]);
   }
 
   #set(field: number, at: number, value: unknown): void {

@@ -68,6 +68,23 @@ export class KeyColumn {
     this.#added(length, finishHash(hash));
   }
 
+  /** Adds the key of a first byte, `from[start]` up to `from[end]`, and a last byte. */
+  pushFramed(first: number, from: Uint8Array, start: number, end: number, last: number): void {
+    const length = end - start;
+    this.#reserve(length + 2);
+    const { bytes } = this;
+    const at = this.starts[this.#count]!;
+    bytes[at] = first;
+    let hash = hashByte(HASH_SEED, first);
+    for (let i = 0; i < length; i++) {
+      const byte = from[start + i]!;
+      bytes[at + 1 + i] = byte;
+      hash = hashByte(hash, byte);
+    }
+    bytes[at + 1 + length] = last;
+    this.#added(length + 2, finishHash(hashByte(hash, last)));
+  }
+
   /** Adds key i of another column. */
   pushFrom(other: KeyColumn, i: number): void {
     this.pushHashed(other.bytes, other.starts[i]!, other.starts[i + 1]!, other.hashes[i]!);

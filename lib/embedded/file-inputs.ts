@@ -8,7 +8,7 @@ import { stat } from 'node:fs/promises';
 import { InputError, JobError } from '../errors.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { PrefixHasher } from '../plan/content-prefix.ts';
-import { addRows, InputCursor } from '../plan/input-cursor.ts';
+import { InputCursor } from '../plan/input-cursor.ts';
 import type { Piece, Plan } from '../plan/plan.ts';
 import type { Planner } from '../plan/planner.ts';
 import { type PlannedObject, plannedObject } from '../plan/planner-log.ts';
@@ -69,7 +69,7 @@ export async function replayFiles(
     });
     const { form } = job.sources[source]!;
     const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, form };
-    for await (const chunk of openRows(file, range)) addRows(builder, chunk, 0, chunk.rows.length);
+    for await (const chunk of openRows(file, range)) builder.addChunk(chunk, 0, chunk.count);
   }
   if (builder.rows !== plan.counts.rows || builder.quarantined !== plan.counts.quarantined) {
     throw new JobError(

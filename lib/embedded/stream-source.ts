@@ -7,7 +7,6 @@
  */
 import { Readable } from 'node:stream';
 import { errorText, InputError, MisaError } from '../errors.ts';
-import { addRows } from '../plan/input-cursor.ts';
 import type { Piece } from '../plan/plan.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { SegmentBuilder } from '../plan/segment-builder.ts';
@@ -117,7 +116,7 @@ export class StreamSource implements SourceInput {
     const from = this.#taken;
     const to = Math.min(chunk.count, from + max);
     builder.open({ source: this.index, name });
-    addRows(builder, chunk, from, to);
+    builder.addChunk(chunk, from, to);
     const bytes = ((to - from) / chunk.count) * chunk.bytes;
     this.#rows -= to - from;
     this.#bytes -= bytes;

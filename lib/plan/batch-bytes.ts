@@ -31,7 +31,7 @@ export function encodeBatch(batch: ColumnBatch): EncodedBatch {
     times: doubles,
     primary: primary === undefined ? undefined : batch.primaries === count ? true : primary.subarray(0, count),
     pieces: batch.pieces.flat(),
-    rows: Array.from({ length: count }, (_, i) => batch.row(i)),
+    rows: Array.from({ length: count }, (_, i) => batch.peek(i)),
   };
 }
 

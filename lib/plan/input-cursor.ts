@@ -2,7 +2,7 @@
  * Reads one source object into micro-batches: from where it is planned to, chunk by chunk, with one chunk ahead, so that
  * the last piece knows that it is the last. Each take is a piece, the unit that plans name.
  */
-import { BAD_ROW, type OpenOptions, openRows, type RowChunk, type RowPosition } from '../source/index.ts';
+import { type OpenOptions, openRows, type RowChunk, type RowPosition } from '../source/index.ts';
 import type { ContentPrefix, PrefixHasher } from './content-prefix.ts';
 import type { Piece } from './plan.ts';
 import type { SegmentBuilder } from './segment-builder.ts';
@@ -107,7 +107,7 @@ export class InputCursor {
     const from = this.#taken;
     const to = Math.min(chunk.count, from + max);
     builder.open({ source, name });
-    addRows(builder, chunk, from, to);
+    builder.addChunk(chunk, from, to);
     this.#taken = to;
     const fromPosition = from === 0 ? chunk.start : this.#position;
     if (to === chunk.count) {
@@ -186,20 +186,5 @@ export function addPiece(pieces: Piece[], piece: Piece): void {
     pieces[pieces.length - 1] = { ...piece, from: last.from, fromPosition: last.fromPosition };
   } else {
     pieces.push(piece);
-  }
-}
-
-/** Adds rows [from, to) of a chunk. */
-export function addRows(builder: SegmentBuilder, chunk: RowChunk, from: number, to: number): void {
-  const line = (i: number): number => chunk.lineOf(i) ?? chunk.firstRow + i + 1;
-  const bad = chunk.bad.length === 0 ? undefined : new Map(chunk.bad.map((b) => [b.index, b]));
-  for (let i = from; i < to; i++) {
-    const row = chunk.rows[i];
-    if (row === BAD_ROW) {
-      const { reason, text } = bad!.get(i)!;
-      builder.undecodable(line(i), reason, text);
-    } else {
-      builder.add(row, line(i));
-    }
   }
 }

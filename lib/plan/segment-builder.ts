@@ -5,13 +5,17 @@
  */
 
 import type { ColumnBatch } from '../columns/column-batch.ts';
+import type { FieldColumns } from '../columns/field-columns.ts';
+import { KeyColumn } from '../columns/key-column.ts';
 import { InputError } from '../errors.ts';
 import { failureText, userFunctionError } from '../job/failed-row.ts';
 import type { Skip } from '../manifest/manifest.ts';
 import { givenRow } from '../source/given-row.ts';
+import type { RowChunk } from '../source/rows.ts';
 import { BadRecord } from '../source/text-format.ts';
-import type { HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
+import type { ColumnHead, ColumnWay, HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
+import { pushFieldKeys } from '../stream/operators/field-keys.ts';
 import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
 import { shownRow } from '../util/shown-row.ts';
@@ -24,6 +28,13 @@ export interface OpenObject {
   readonly name: string;
 }
 
+/** Rows of columns, by place, and their event times. */
+interface Taken {
+  count: number;
+  readonly rows: Int32Array;
+  readonly times: Float64Array;
+}
+
 export class SegmentBuilder implements HeadCollector {
   readonly #job: PhysicalJob;
   readonly #edges: (ColumnBatch | undefined)[][];
@@ -34,6 +45,8 @@ export class SegmentBuilder implements HeadCollector {
   rows = 0;
   dropped = 0;
 
+  /** Keys of the rows that are being sent. */
+  readonly #keys = new KeyColumn();
   #object: OpenObject | undefined;
   #emitted: ColumnBatch[] = [];
   #primary = true;
@@ -138,6 +151,79 @@ export class SegmentBuilder implements HeadCollector {
       throw userFunctionError(this.#job.name, failure, row, { operator, source, object, line, text, message });
     }
     this.#quarantined.push({ source, object, line, operator, reason: `${operator}: ${message}`, text });
+  }
+
+  /** Adds rows [from, to) of a chunk. @throws as {@link add} */
+  addChunk(chunk: RowChunk, from: number, to: number): void {
+    const line = (i: number): number => chunk.lineOf(i) ?? chunk.firstRow + i + 1;
+    const bad = chunk.bad.length === 0 ? undefined : new Map(chunk.bad.map((b) => [b.index, b]));
+    const undecodable = (i: number): boolean => {
+      const wrong = bad?.get(i);
+      if (wrong !== undefined) this.undecodable(line(i), wrong.reason, wrong.text);
+      return wrong !== undefined;
+    };
+    const { columns } = this.#job.sources[this.#object!.source]!;
+    if (columns !== undefined && chunk.columns !== undefined) {
+      const taken = this.#timed(columns, chunk.columns, from, to, undecodable, line);
+      for (const [i, way] of columns.ways.entries()) this.#send(way, chunk.columns, taken, i === 0);
+      return;
+    }
+    const { rows } = chunk;
+    for (let i = from; i < to; i++) if (!undecodable(i)) this.add(rows[i], line(i));
+  }
+
+  /** The rows that have an event time, or need none; the others are set aside. */
+  #timed(
+    { time }: ColumnHead,
+    columns: FieldColumns,
+    from: number,
+    to: number,
+    undecodable: (i: number) => boolean,
+    line: (i: number) => number,
+  ): Taken {
+    const taken: Taken = { count: 0, rows: new Int32Array(to - from), times: new Float64Array(to - from) };
+    const values = time === undefined ? undefined : columns.numbers[time.field]!;
+    let last = Number.NEGATIVE_INFINITY;
+    for (let i = from; i < to; i++) {
+      if (undecodable(i)) continue;
+      this.rows++;
+      let ms = Number.NaN;
+      if (values !== undefined) {
+        const value = values[i]!;
+        try {
+          ms = time!.toMs(Number.isNaN(value) ? null : value);
+        } catch (error) {
+          if (!(error instanceof BadRow)) throw error;
+          this.bad(line(i), error.message, columns.row(i));
+          continue;
+        }
+        if (ms > last) last = ms;
+      }
+      taken.rows[taken.count] = i;
+      taken.times[taken.count++] = ms;
+    }
+    const generator = time?.generator;
+    if (generator !== undefined && last > this.#seen[generator]!) this.#seen[generator] = last;
+    return taken;
+  }
+
+  /** Sends rows to the partitions of their keys. @param primary whether its first edge has the rows that count */
+  #send(way: ColumnWay, columns: FieldColumns, taken: Taken, primary: boolean): void {
+    const { partitions } = this.#job;
+    const { count, rows, times } = taken;
+    const keys = this.#keys;
+    keys.truncate(0);
+    pushFieldKeys(keys, columns, way, rows, count);
+    for (const [i, edge] of way.edges.entries()) {
+      const counts = primary && i === 0 ? 1 : 0;
+      for (let k = 0; k < count; k++) {
+        const partition = partitions === 1 ? 0 : keys.hashes[k]! % partitions;
+        const to = edgeRowsIn(this.#edges[partition]!, edge, true);
+        to.pushColumns(keys, k, times[k]!, columns, rows[k]!);
+        to.primary![to.count - 1] = counts;
+      }
+      for (const edges of this.#edges) edges[edge]?.endPiece(this.#objects.length - 1, edges[edge].count);
+    }
   }
 
   /** As {@link add}, for a row that no decoder of ours has made. */

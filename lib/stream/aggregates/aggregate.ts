@@ -2,8 +2,9 @@
 import { JobError } from '../../errors.ts';
 import { copyPlain } from '../../util/copy-plain.ts';
 import { cutText } from '../../util/text.ts';
-import type { Slots } from '../graph/accumulator.ts';
+import type { ColumnAdd, Slots } from '../graph/accumulator.ts';
 import type { into, result } from '../graph/brands.ts';
+import { fieldOf } from '../graph/field-access.ts';
 import type { AggregateColumn, AggregateDefinition } from '../graph/graph.ts';
 
 /** Folds rows of type `T` into one result `R`. */
@@ -73,4 +74,10 @@ export function notANumber(what: string, value: unknown): TypeError {
 /** Checks a function argument. @throws {JobError} `BAD_AGGREGATE` */
 export function needsFunction(f: unknown, what: string): void {
   if (typeof f !== 'function') throw new JobError('BAD_AGGREGATE', `${what} takes a function of the row`);
+}
+
+/** How rows are taken by column, where all that the aggregate calls is proven to be a field access. */
+export function columnOf(f: unknown, add: ColumnAdd['add']): ColumnAdd | undefined {
+  const field = fieldOf(f);
+  return field === undefined ? undefined : { field, add };
 }

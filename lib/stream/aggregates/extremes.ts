@@ -7,6 +7,7 @@ import { copyPlain } from '../../util/copy-plain.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import {
   type Aggregate,
+  columnOf,
   define,
   type Null,
   needsFunction,
@@ -65,6 +66,17 @@ function extreme<T, R>(kind: string, f: (row: T) => unknown, sign: 1 | -1): Aggr
         slots[at + 1] = given;
         return true;
       },
+      column: columnOf(f, (states, width, at, { count, rowOf, groupOf }, values) => {
+        for (let i = 0; i < count; i++) {
+          const value = values[rowOf[i]!]!;
+          if (Number.isNaN(value)) continue;
+          const slot = groupOf[i]! * width + at;
+          if (states[slot] === 1 && !(sign === 1 ? value > states[slot + 1]! : value < states[slot + 1]!)) continue;
+          states[slot] = 1;
+          states[slot + 1] = value;
+        }
+        return true;
+      }),
       merge: (slots, at, other, otherAt) => {
         if (other[otherAt] === 1) take(slots, at, other[otherAt + 1] as Sortable);
       },

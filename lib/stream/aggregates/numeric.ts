@@ -1,7 +1,8 @@
 /** `count`, `sum`, `avg`: numbers in one or two slots. State never becomes `NaN` or infinite: the row is refused instead. */
 
+import type { Entries } from '../../columns/entries.ts';
 import type { Slots } from '../graph/accumulator.ts';
-import { type Aggregate, define, type Null, needsFunction, notANumber } from './aggregate.ts';
+import { type Aggregate, columnOf, define, type Null, needsFunction, notANumber } from './aggregate.ts';
 
 /** How many rows; with a condition, how many rows meet it. */
 export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
@@ -29,6 +30,7 @@ export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
             if (where(row as T)) slots[at]! += 1;
             return true;
           },
+    column: where === undefined ? { field: undefined, add: countRows } : undefined,
     merge: addNumbers,
     result: (slots, at) => slots[at],
     own: undefined,
@@ -52,6 +54,7 @@ export function sum<T>(f: (row: T) => number | Null): Aggregate<T, number> {
       if (value !== null && value !== undefined) slots[at] = plus(slots[at]!, value, 'sum', label);
       return true;
     },
+    column: columnOf(f, addValues),
     merge: addNumbers,
     result: (slots, at) => slots[at],
     own: undefined,
@@ -82,6 +85,14 @@ export function avg<T, V extends number | Null>(
       slots[at + 1]! += 1;
       return true;
     },
+    column: columnOf(f, (states, width, at, entries, values) => {
+      if (!addValues(states, width, at, entries, values)) return false;
+      const { count, rowOf, groupOf } = entries;
+      for (let i = 0; i < count; i++) {
+        if (!Number.isNaN(values[rowOf[i]!]!)) states[groupOf[i]! * width + at + 1]! += 1;
+      }
+      return true;
+    }),
     merge: (slots, at, other, otherAt) => {
       addNumbers(slots, at, other, otherAt);
       addNumbers(slots, at + 1, other, otherAt + 1);
@@ -89,6 +100,30 @@ export function avg<T, V extends number | Null>(
     result: (slots, at) => (slots[at + 1] === 0 ? null : (slots[at] as number) / (slots[at + 1] as number)),
     own: undefined,
   }));
+}
+
+function countRows(states: Float64Array, width: number, at: number, { count, groupOf }: Entries): boolean {
+  for (let i = 0; i < count; i++) states[groupOf[i]! * width + at]! += 1;
+  return true;
+}
+
+/** Adds up the values; one that makes a total infinite is for {@link plus} to refuse. */
+function addValues(
+  states: Float64Array,
+  width: number,
+  at: number,
+  { count, rowOf, groupOf }: Entries,
+  values: Float64Array,
+): boolean {
+  for (let i = 0; i < count; i++) {
+    const value = values[rowOf[i]!]!;
+    if (Number.isNaN(value)) continue;
+    const slot = groupOf[i]! * width + at;
+    const next = states[slot]! + value;
+    if (next - next !== 0) return false;
+    states[slot] = next;
+  }
+  return true;
 }
 
 function addNumbers(slots: Slots, at: number, other: Slots, otherAt: number): void {

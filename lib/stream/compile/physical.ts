@@ -23,6 +23,29 @@ export interface HeadCollector extends Collector {
 /** A compiled chain of stateless operators that ends in a collector. */
 export type Push<C extends Collector = Collector> = (row: unknown, time: number, to: C) => void;
 
+/** How rows whose fields are columns go through a head that need not look at them. Fields are numbers of columns. */
+export interface ColumnHead {
+  /** `undefined`: rows have no event time. */
+  readonly time:
+    | {
+        readonly field: number;
+        /** @throws {BadRow} */
+        readonly toMs: (value: number | null) => number;
+        /** Number of the watermark generator that sees the times. */
+        readonly generator: number | undefined;
+      }
+    | undefined;
+  /** Each row goes each way; no edge is there twice. */
+  readonly ways: readonly ColumnWay[];
+}
+
+export interface ColumnWay {
+  /** The key: the value of the one field, or the list of their values. */
+  readonly fields: readonly number[];
+  readonly list: boolean;
+  readonly edges: readonly number[];
+}
+
 export interface PhysicalSource {
   readonly name: string;
   /** What the job says of the form of its input. */
@@ -32,6 +55,8 @@ export interface PhysicalSource {
    * @throws {BadRow} the row cannot be used @throws {OperatorFailure} a function of the user threw
    */
   readonly push: (row: unknown, to: HeadCollector) => void;
+  /** What {@link push} does, by columns. Left out: some function needs the rows. */
+  readonly columns?: ColumnHead | undefined;
   /** Generators that rows of this source may feed. */
   readonly watermarks: readonly number[];
 }

@@ -20,6 +20,7 @@ import {
 } from '../graph/graph.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
 import { BadRow, OperatorFailure } from '../operators/operator.ts';
+import { columnHead } from './column-head.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
 
@@ -68,9 +69,11 @@ export class PushCompiler {
     const generator = this.#targets.generator(node);
     const timed = eventTime === undefined ? untimed(next) : this.#timed(node, eventTime, generator, next);
     const push = schema === undefined ? timed : validated(schema, `schema of source ${name}`, timed);
+    const form = formOf(node);
     return {
       name,
-      form: formOf(node),
+      form,
+      columns: columnHead(node, form.fields, this.#targets),
       push: (row, to) => push(row, Number.NaN, to),
       watermarks: this.#generatorsOf(node),
     };

@@ -5,6 +5,20 @@
  * `merge` may change in place, and what was stored before stays as it was. Values that come from rows or functions become
  * the state's own by a copy, at once or by `settle`, and leave it as copies.
  */
+import type { Entries } from '../../columns/entries.ts';
+
+/** How an aggregate of numbers takes rows by column. */
+export interface ColumnAdd {
+  /** The field whose value is all that the aggregate wants of a row; `undefined`: it wants nothing. */
+  readonly field: string | undefined;
+  /**
+   * @param states of all groups, `width` numbers each
+   * @param at where in a group's numbers its slots are
+   * @param values of the field by row, `NaN` where it is null; anything, where no field is wanted
+   * @returns false: a row would be refused; the states are spoilt
+   */
+  add(states: Float64Array, width: number, at: number, entries: Entries, values: Float64Array): boolean;
+}
 
 /** A group's state: the slots of all its aggregates. Plain data. */
 export type Slots = unknown[];
@@ -21,6 +35,8 @@ export interface Accumulator {
    * @returns false: what the row gives is no number; nothing is changed
    */
   readonly addNumber?: ((slots: Float64Array, at: number, row: unknown, time: number) => boolean) | undefined;
+  /** {@link addNumber} for many rows, by a column. Left out: the rows themselves are needed. */
+  readonly column?: ColumnAdd | undefined;
   /** Takes in another group's state, whose rows came later. `other` is not to be used any more. */
   merge(slots: Slots, at: number, other: Slots, otherAt: number): void;
   /** The value shown. What the caller may change is not shared with the slots. */

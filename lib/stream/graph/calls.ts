@@ -47,6 +47,7 @@ export const CHECKED_CALLS: Calls = {
     return {
       ...accumulator,
       addNumber: undefined,
+      column: undefined,
       add(slots, at, row, time) {
         const before = copyPlain(row);
         add(slots, at, row, time);

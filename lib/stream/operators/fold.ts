@@ -6,12 +6,13 @@
  * copies that count only when all its groups have taken it.
  */
 
+import type { Entries } from '../../columns/entries.ts';
 import { copyPlain } from '../../util/copy-plain.ts';
 import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import type { Fold, UserFunction } from '../graph/graph.ts';
-import type { Entries, Groups } from './groups.ts';
+import type { Groups } from './groups.ts';
 import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from './operator.ts';
 
 export interface GroupFold {
@@ -264,7 +265,10 @@ function numberFold(
     width,
     columns: accumulators.map(({ result }, j) => ({ name: names[j]!, at: at[j]!, result })),
     create: () => state,
-    addAll(batch, { count, rowOf, groupOf }, states) {
+    addAll(batch, entries, states) {
+      const added = addColumns(accumulators, at, width, batch, entries, states);
+      if (added !== undefined) return added;
+      const { count, rowOf, groupOf } = entries;
       let i = 0;
       try {
         for (; i < count; i++) {
@@ -281,6 +285,27 @@ function numberFold(
     },
   };
 }
+
+/** @returns as {@link NumberFold.addAll}; `undefined`: rows are needed, and nothing is added */
+function addColumns(
+  accumulators: readonly Accumulator[],
+  at: readonly number[],
+  width: number,
+  batch: RowBatch,
+  entries: Entries,
+  states: Float64Array,
+): boolean | undefined {
+  const values: Float64Array[] = [];
+  for (const { column } of accumulators) {
+    if (column === undefined) return undefined;
+    const given = column.field === undefined ? NOTHING : batch.numbers(column.field);
+    if (given === undefined) return undefined;
+    values.push(given);
+  }
+  return accumulators.every(({ column }, j) => column!.add(states, width, at[j]!, entries, values[j]!));
+}
+
+const NOTHING = new Float64Array(0);
 
 /** One slot, the value so far; no slot in a new group, so that the first row is the start. */
 function reduceFold(userFunction: UserFunction, operator: string, calls: Calls): GroupFold {

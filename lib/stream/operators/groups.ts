@@ -2,16 +2,10 @@
  * Finds the group, a key and a window's end, of each row of a batch. Groups are numbered in the order they are first touched,
  * which is the order results come out in. Where states are numbers, their table finds the groups.
  */
+import type { Entries } from '../../columns/entries.ts';
 import type { KeyColumn } from '../../columns/key-column.ts';
 import { KeyTable } from '../../columns/key-table.ts';
 import type { NumberColumns } from './operator.ts';
-
-/** Which rows of a batch go into which groups; a row of a sliding window is there several times. */
-export interface Entries {
-  count: number;
-  rowOf: Int32Array;
-  groupOf: Int32Array;
-}
 
 export class Groups {
   readonly entries: Entries;

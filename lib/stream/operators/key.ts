@@ -57,6 +57,10 @@ function describe(part: unknown): string {
   return part === undefined ? 'undefined' : `a value of type ${typeof part}`;
 }
 
+/** What the UTF-8 bytes of a text without 00 and 01 stand between, in its encoding. */
+export const TEXT_BEGINS = 6;
+export const TEXT_ENDS = 0;
+
 /** Whether the text is its own encoding: ASCII without 00 and 01. */
 function isPlain(text: string): boolean {
   for (let i = 0; i < text.length; i++) {

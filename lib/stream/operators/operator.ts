@@ -25,6 +25,11 @@ export interface RowBatch {
   readonly late: number;
   /** Row i; the same one each time. */
   row(i: number): unknown;
+  /**
+   * The numbers of a declared field by row, `NaN` where it is null. `undefined`: the rows do not have it as a column, or somebody has
+   * asked for a {@link row}, which may be changed since.
+   */
+  numbers(field: string): Float64Array | undefined;
   /** Name of the object row i came from, for error messages. */
   origin(i: number): string | undefined;
 }
