@@ -128,7 +128,7 @@ export class ColumnBatch {
     return row;
   }
 
-  /** As {@link row}, for who neither keeps it nor changes it. */
+  /** As {@link row}, for who changes nothing of it, or alone wants row i: nobody else gets what it gives. */
   peek(i: number): unknown {
     return this.#isInColumns(i) ? this.#columnsOf(i).row(this.#places![i]!) : this.#rows[i];
   }

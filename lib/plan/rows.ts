@@ -59,6 +59,7 @@ export function portBatch(input: PartitionInput, edges: readonly number[], lateO
     primary: rows.primary,
     late,
     row: (i) => rows.row(i),
+    peek: (i) => rows.peek(i),
     numbers: (field) => rows.numbers(field),
     origin: (i) => input.objects[rows.piece(i)],
   };

@@ -23,6 +23,7 @@ export function rowBatchOf(
     primary: primary === undefined ? undefined : Uint8Array.from(primary, Number),
     late,
     row: (i) => rows[i],
+    peek: (i) => rows[i],
     numbers: () => undefined,
     origin: () => undefined,
   };

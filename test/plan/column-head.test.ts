@@ -192,6 +192,7 @@ describe('aggregates by columns', () => {
             ...EMPTY,
             count: batch.count,
             row: (i: number) => batch.row(i),
+            peek: (i: number) => batch.peek(i),
             numbers: batch.numbers.bind(batch),
           };
           const { keys, times } = batch;

@@ -8,7 +8,7 @@ import { fieldAccess, fieldOf } from '../graph/field-access.ts';
 import { eventTimeUnitOf, type SourceNode } from '../graph/graph.ts';
 import type { ColumnHead, ColumnWay } from './physical.ts';
 import { HEAD } from './places.ts';
-import type { PushTargets } from './push.ts';
+import type { PushTargets } from './push-targets.ts';
 
 /** `undefined`: some function needs the rows, or rows go where keys are not all that is asked of them. */
 export function columnHead(

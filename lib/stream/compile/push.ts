@@ -23,25 +23,7 @@ import { BadRow, OperatorFailure } from '../operators/operator.ts';
 import { columnHead } from './column-head.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
-
-/** What reads a stream: a stateless operator, operators by key, or an output of the job. */
-export type Consumer =
-  | { readonly kind: 'stream'; readonly stream: StreamNode }
-  | { readonly kind: 'key'; readonly keyed: KeyNode }
-  | { readonly kind: 'output'; readonly output: number };
-
-/** What the compiler asks of the rest of the job. */
-export interface PushTargets {
-  consumers(stream: StreamNode): readonly Consumer[];
-  /** Edges for rows of this key that come from stage `from`, one for each operator that reads it. */
-  edges(keyed: KeyNode, from: number): readonly number[];
-  /** Sends rows from stage `from` to an output. */
-  toOutput(output: number, from: number): Push;
-  /** Number of the watermark generator of this stream; `undefined`: nothing follows it. */
-  generator(stream: StreamNode): number | undefined;
-  /** Name for errors. */
-  nameOf(node: StreamNode | KeyNode): string;
-}
+import type { Consumer, PushTargets } from './push-targets.ts';
 
 export class PushCompiler {
   readonly #targets: PushTargets;

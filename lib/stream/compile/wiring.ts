@@ -10,7 +10,7 @@ import {
 import type { JobDefinition } from '../graph/job-definition.ts';
 import type { Edge, Push } from './physical.ts';
 import { HEAD, inputStream, leastWatermark, type Place, type Places } from './places.ts';
-import type { Consumer, PushTargets } from './push.ts';
+import type { Consumer, PushTargets } from './push-targets.ts';
 
 /** Edges are made as the chains that end in them are compiled. */
 export class Wiring implements PushTargets {

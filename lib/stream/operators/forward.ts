@@ -10,7 +10,7 @@ export function forward(name: string): Operator {
     outputWatermark: (watermark) => watermark,
     run([batch], context) {
       const { count, times } = batch!;
-      for (let i = 0; i < count; i++) context.emit(0, batch!.row(i), times[i]!, batch, i);
+      for (let i = 0; i < count; i++) context.emit(0, batch!.peek(i), times[i]!, batch, i);
     },
   };
 }

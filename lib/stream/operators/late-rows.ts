@@ -19,7 +19,7 @@ export function lateRows(name: string, spec: FixedWindowSpec): Operator {
       let found = 0;
       for (let i = 0; i < count; i++) {
         if (lastWindowEnd(spec, times[i]!) > late) continue;
-        const taken = context.emit(0, batch!.row(i), times[i]!, batch, i);
+        const taken = context.emit(0, batch!.peek(i), times[i]!, batch, i);
         if (taken && primary?.[i] === 1) found++;
       }
       if (found > 0) context.fates.late(found);

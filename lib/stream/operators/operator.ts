@@ -25,6 +25,8 @@ export interface RowBatch {
   readonly late: number;
   /** Row i; the same one each time. */
   row(i: number): unknown;
+  /** As {@link row}, for who changes nothing of it, or alone wants row i: nobody else gets what it gives. */
+  peek(i: number): unknown;
   /**
    * The numbers of a declared field by row, `NaN` where it is null. `undefined`: the rows do not have it as a column, or somebody has
    * asked for a {@link row}, which may be changed since.

@@ -95,7 +95,7 @@ function assign(
     spec,
     late,
     (i) => {
-      const refused = lateRows && !context.emit(LATE_PORT, batch.row(i), times[i]!, batch, i);
+      const refused = lateRows && !context.emit(LATE_PORT, batch.peek(i), times[i]!, batch, i);
       if (primary?.[i] === 1 && !refused) lateCount++;
     },
     columns,
