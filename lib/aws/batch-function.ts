@@ -45,7 +45,7 @@ export class BatchFunction {
     this.#stage = place.stage;
     this.#partition = place.partition;
     const source = new StoredSource({ store, names, partitions: file.partitions });
-    this.#runner = new PartitionRunner(env, source, place.stage, place.partition);
+    this.#runner = new PartitionRunner(env, source, place);
     committer.onManifest((path, loaded) => {
       if (path === this.#runner.path) this.#runner.state.adopt(loaded);
     });

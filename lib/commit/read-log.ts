@@ -2,10 +2,10 @@
  * The log entries that a fold takes: from `through` + 1 to the first absent one, or to a bound. The first reads go out side
  * by side as far as entries are known to exist; then 1, 2, 4, 8 at a time, so that finding the end wastes few.
  */
-import { type FoldableEntry, mayConclude } from '../log/partition-log.ts';
+import type { FoldableEntry } from '../log/partition-log.ts';
+import { readTail } from '../log/tail.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { CommitPartition } from './partition.ts';
 
 const MAX_AT_ONCE = 8;
@@ -35,20 +35,26 @@ export async function readLog(
   const { through } = loaded.manifest;
   const entries: FoldableEntry[] = [];
   let bytes = 0;
-  let atOnce = Math.max(1, Math.min(expected - through, MAX_AT_ONCE));
-  for (;;) {
-    const from = through + entries.length + 1;
-    const count = Math.min(atOnce, maxEntries - entries.length, upTo - from + 1);
-    if (count <= 0 || bytes >= maxBytes) return { fresh: true, entries, more: true };
-    const answers = await allOrFirstError(Array.from({ length: count }, (_, i) => log.read(from + i, { signal })));
-    if (answers.some((answer) => !mayConclude(answer.dateMs, loaded.dateMs, retentionMs))) return { fresh: false };
-    for (const answer of answers) {
-      if (!answer.found) return { fresh: true, entries, more: false };
-      const { entry } = answer;
+  const end = await readTail(
+    {
+      next: () => through + entries.length + 1,
+      atOnce(from) {
+        if (bytes >= maxBytes) return 0;
+        const ahead = expected - from + 1;
+        const count = ahead > 0 ? ahead : Math.max(1, entries.length);
+        return Math.min(count, MAX_AT_ONCE, maxEntries - entries.length, upTo - from + 1);
+      },
+      async read(n) {
+        const answer = await log.read(n, { signal });
+        return { entry: answer.found ? answer.entry : undefined, dateMs: answer.dateMs };
+      },
+      manifestMs: loaded.dateMs,
+      retentionMs,
+    },
+    (entry) => {
       entries.push(entry);
       bytes += entry.bytes;
-    }
-    const ahead = expected - through - entries.length;
-    atOnce = Math.min(MAX_AT_ONCE, ahead > 0 ? ahead : entries.length);
-  }
+    },
+  );
+  return end === 'stale' ? { fresh: false } : { fresh: true, entries, more: end === 'enough' };
 }

@@ -4,8 +4,7 @@
  * sends the triggers decides when (⚑ sweep-backoff), and gives them a new de-duplication id and a message group beside the
  * partition's (⚑ sweep-group).
  */
-import { mayConclude } from '../log/partition-log.ts';
-import type { LoadedManifest } from '../manifest/manifest.ts';
+import { readTail } from '../log/tail.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { type Names, type PartitionPath, PLANNER, partitionPath } from '../object-store/names.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
@@ -93,20 +92,24 @@ export async function standingOf(
   options: Pick<SweepOptions, 'store' | 'names' | 'retentionMs' | 'maxAhead' | 'signal'>,
 ): Promise<Standing> {
   const { store, names, retentionMs, maxAhead = 64, signal } = options;
-  let loaded: LoadedManifest = await loadManifest(store, names.manifest(path), { signal });
-  let head = loaded.manifest.through;
+  let head = 0;
   for (;;) {
-    const { through, halted } = loaded.manifest;
+    const { manifest, dateMs: manifestMs } = await loadManifest(store, names.manifest(path), { signal });
+    const { through, halted } = manifest;
     head = Math.max(head, through);
-    const standing = { path, through, head, halted: halted !== null };
-    if (head - through >= maxAhead) return { ...standing, ended: false };
-    const answer = await store.get(names.log(path, head + 1), { signal, range: { offset: 0, length: 1 } });
-    if (!mayConclude(answer.dateMs, loaded.dateMs, retentionMs)) {
-      loaded = await loadManifest(store, names.manifest(path), { signal });
-    } else if (answer.found) {
-      head++;
-    } else {
-      return { ...standing, ended: true };
-    }
+    const end = await readTail(
+      {
+        next: () => head + 1,
+        atOnce: () => (head - through < maxAhead ? 1 : 0),
+        async read(n) {
+          const { found, dateMs } = await store.get(names.log(path, n), { signal, range: { offset: 0, length: 1 } });
+          return { entry: found || undefined, dateMs };
+        },
+        manifestMs,
+        retentionMs,
+      },
+      () => void head++,
+    );
+    if (end !== 'stale') return { path, through, head, halted: halted !== null, ended: end === 'end' };
   }
 }

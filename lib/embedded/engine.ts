@@ -67,7 +67,10 @@ export class Engine {
     this.planner = new Planner(context);
     this.#source = new StoredSource({ store: context.store, names: context.names, partitions: job.partitions });
     this.stages = job.stages.map((_, stage) =>
-      Array.from({ length: job.partitions }, (_, p) => new PartitionRunner(context, this.#source, stage, p)),
+      Array.from(
+        { length: job.partitions },
+        (_, p) => new PartitionRunner(context, this.#source, { stage, partition: p }),
+      ),
     );
     context.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.planner.adopt(loaded);

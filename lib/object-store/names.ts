@@ -13,8 +13,14 @@ export function partitionPath(stage: number, partition: number): PartitionPath {
   return `s${stage}/p${partition}`;
 }
 
+/** A partition of a stage. */
+export interface Place {
+  readonly stage: number;
+  readonly partition: number;
+}
+
 /** Stage and partition of a path; `undefined` for the planner's. @throws {RangeError} it is no path */
-export function placeOf(path: PartitionPath): { readonly stage: number; readonly partition: number } | undefined {
+export function placeOf(path: PartitionPath): Place | undefined {
   if (path === PLANNER) return undefined;
   const match = /^s(\d{1,6})\/p(\d{1,6})$/.exec(path);
   if (match === null) throw new RangeError(`no partition path: ${path}`);

@@ -8,6 +8,7 @@ import type { RunContext } from '../job/job-context.ts';
 import { brokenChain } from '../log/broken-chain.ts';
 import { createEntry } from '../log/create.ts';
 import { mayConclude } from '../log/partition-log.ts';
+import { readTail } from '../log/tail.ts';
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { createOnce } from '../object-store/create-once.ts';
@@ -16,7 +17,6 @@ import { addressPrefix } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import { MissingSstError, noCost } from '../state/sst-reads.ts';
 import { decodeKey } from '../stream/operators/key.ts';
-import { greatest } from '../util/numbers.ts';
 import { unpackValue } from '../util/pack.ts';
 import { compareUtf8 } from '../util/utf8-order.ts';
 import { flushedTo, later } from './flushed.ts';
@@ -41,6 +41,8 @@ import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
 const STATE_BYTES = 16 << 20;
+/** Plans that are read side by side. */
+const READ_AHEAD = 4;
 
 /** A plan that is being made: known, and durable when `durable` settles. */
 export interface Planned {
@@ -158,28 +160,19 @@ export class Planner {
 
   async #catchUp(): Promise<void> {
     const { retentionMs } = this.#context;
-    for (;;) {
-      const loaded = await this.#reload();
-      let answeredMs = loaded.dateMs;
-      for (;;) {
-        const from = this.state.position + 1;
-        const reads = await Promise.all([from, from + 1, from + 2, from + 3].map((n) => this.log.readPlan(n)));
-        answeredMs = greatest(
-          reads.map((read) => read.dateMs),
-          answeredMs,
-        );
-        // ⚑ fresh-manifest: nothing is applied that may have been collected and made again by a sleeper.
-        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;
-        let found = 0;
-        for (const { stored } of reads) {
-          if (stored === undefined) break;
-          if (stored.plan.n === this.state.position + 1) this.#adopt(stored);
-          found++;
-        }
-        if (found < reads.length) break;
-      }
-      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) return;
-    }
+    let end: Awaited<ReturnType<typeof readTail>>;
+    do {
+      const { dateMs: manifestMs } = await this.#reload();
+      const next = (): number => this.state.position + 1;
+      const read = async (n: number) => {
+        const { stored: entry, dateMs } = await this.log.readPlan(n);
+        return { entry, dateMs };
+      };
+      end = await readTail({ next, atOnce: () => READ_AHEAD, read, manifestMs, retentionMs }, (stored) => {
+        // The commit side may have folded it meanwhile, and moved the position on.
+        if (stored.plan.n === this.state.position + 1) this.#adopt(stored);
+      });
+    } while (end === 'stale');
   }
 
   /** Takes a newer manifest. One that has folded plans which are not known here shows that another planner is at work. */

@@ -219,7 +219,7 @@ describe('damaged objects', () => {
     it('made for another plan, is not taken for its batch', async () => {
       const { engine, store, clock, stored, named, names } = await mixed();
       const source = new StoredSource({ store, names, partitions: 2 });
-      const cold = new PartitionRunner({ ...engine.context, store, clock }, source, 0, 0);
+      const cold = new PartitionRunner({ ...engine.context, store, clock }, source, { stage: 0, partition: 0 });
       await expect(cold.run(1, { plan: stored }, ALWAYS_LIVE)).rejects.toMatchObject(named);
     });
 

@@ -103,7 +103,7 @@ describe('requests of a cold environment', () => {
 
     const store = inRounds(memory);
     const source = { plan: async () => planned.stored, input: async () => planned.inputs[0]! };
-    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
+    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, { stage: 0, partition: 0 });
     const done = await cold.run(62, { plan: planned.stored, input: planned.inputs[0]! }, ALWAYS_LIVE);
     await done.published;
     expect(store.count('get', '/sst/'), store.report()).toBe(0);

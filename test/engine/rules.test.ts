@@ -380,7 +380,7 @@ describe('a halted partition', () => {
     expect(cold, 'the engine is told when it starts').toMatchObject({ code: 'HALTED' });
     const source = new StoredSource({ store: at.store, names: first.env.names, partitions: 1 });
     const trigger = { plan: stored };
-    const alone = new PartitionRunner(first.env, source, 0, 0);
+    const alone = new PartitionRunner(first.env, source, { stage: 0, partition: 0 });
     await expect(alone.run(3, trigger, ALWAYS_LIVE)).rejects.toMatchObject({ code: 'HALTED' });
     expect((await at.store.get(first.env.names.log('s0/p0', 3))).found).toBe(false);
     await resumeHalted(partition);
@@ -828,7 +828,7 @@ describe('reads of a batch', () => {
       },
     });
     const source = new StoredSource({ store, names: first.env.names, partitions: 1 });
-    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, 0, 0);
+    const cold = new PartitionRunner({ ...first.env, store, warmPacks: true }, source, { stage: 0, partition: 0 });
     const done = await cold.run(5, { plan: stored, input }, ALWAYS_LIVE);
     await done.published;
     expect(folded).toBe(true);

@@ -78,7 +78,7 @@ it('a warm pack that is damaged', async () => {
   const { state } = engine.stages[0]![0]!;
   await store.put(env.names.warm('s0/p0', 5, state.manifest.version), Buffer.from('no warm pack'));
   const source = new StoredSource({ store, names: env.names, partitions: 1 });
-  const cold = new PartitionRunner({ ...engine.context, trace, warmPacks: true }, source, 0, 0);
+  const cold = new PartitionRunner({ ...engine.context, trace, warmPacks: true }, source, { stage: 0, partition: 0 });
   await (await cold.run(5, { plan: stored }, ALWAYS_LIVE)).published;
   expect(told).toEqual(['a warm pack could not be used']);
   await runScript({ job: job(), store, clock: env.clock, script });

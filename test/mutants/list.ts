@@ -33,6 +33,11 @@ const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
 
 const RUNNER = 'lib/batch/partition-runner.ts';
+const FOLLOWER = 'lib/batch/log-follower.ts';
+const COMPUTE = 'lib/batch/compute.ts';
+const PUBLISHER = 'lib/batch/publisher.ts';
+const COMMIT_MODE = 'lib/batch/commit-mode.ts';
+const TAIL = 'lib/log/tail.ts';
 const PLANNER = 'lib/plan/planner.ts';
 const STATE = 'lib/state/partition-state.ts';
 const SST_READS = 'lib/state/sst-reads.ts';
@@ -158,9 +163,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   // Reads.
   {
-    file: RUNNER,
-    from: 'if (pack !== undefined && state.manifest.version === loaded.manifest.version) state.warmFor(n, pack);',
-    to: 'if (pack !== undefined) state.warmFor(n, pack);',
+    file: FOLLOWER,
+    from: 'if (pack !== undefined && this.#state.manifest.version === version) this.#state.warmFor(n, pack);',
+    to: 'if (pack !== undefined) this.#state.warmFor(n, pack);',
     rule: '⚑ one-manifest: a warm pack counts only under the one that it was asked for with',
     tests: [engineRules('a warm pack is not used if a fold is published while it is read')],
   },
@@ -179,8 +184,8 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [state('rows that are brought near under one manifest')],
   },
   {
-    file: RUNNER,
-    from: 'if (state.manifest.version === version) throw error;\n      return undefined;',
+    file: COMPUTE,
+    from: 'if (state.manifest.version === version) throw error;\n    return undefined;',
     to: 'throw error;',
     rule: '⚑ missing-sst: under an old manifest it means: read the manifest again',
     tests: [engineRules('an SST that is gone under the manifest at hand')],
@@ -188,23 +193,23 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Results.
   {
-    file: RUNNER,
-    from: 'publishedThrough: this.#publishedThrough,',
+    file: COMPUTE,
+    from: 'publishedThrough: computing.publishedThrough(),',
     to: 'publishedThrough: n - 1,',
     rule: '⚑ published-known: a log entry says of results that they are out only if they are',
     tests: [awsRules('those that the store refuses for a while')],
   },
   {
-    file: RUNNER,
-    from: 'await this.#publishBefore(n);\n      await publishEntry({ store, names, partition: this.#partition }, entry);\n      this.#publishedThrough = Math.max(this.#publishedThrough, n);',
-    to: 'await this.#publishBefore(n);\n      this.#publishedThrough = Math.max(this.#publishedThrough, n);\n      await publishEntry({ store, names, partition: this.#partition }, entry);',
+    file: PUBLISHER,
+    from: 'await this.publishBefore(n);\n      await publishEntry(this.#to, entry);\n      this.isOut(n);',
+    to: 'await this.publishBefore(n);\n      this.isOut(n);\n      await publishEntry(this.#to, entry);',
     rule: '⚑ published-known: results count as published when they are, and not when it is tried',
     tests: [awsRules('those that the store refuses for a while')],
   },
   {
-    file: RUNNER,
-    from: 'await this.#publishBefore(n);\n      await publishEntry',
-    to: 'committer.committed(this.path, n);\n      await this.#publishBefore(n);\n      await publishEntry',
+    file: PUBLISHER,
+    from: 'await this.publishBefore(n);\n      await publishEntry',
+    to: 'this.#onPublished(n);\n      await this.publishBefore(n);\n      await publishEntry',
     rule: '⚑ published-known: the commit side is told of a batch when its results are out',
     tests: [engineRules('a batch is not hinted at before its results are out')],
   },
@@ -259,7 +264,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: 'assertSamePlan(entry.header, known.plan.hash, this.log.nameOf(n));',
+    from: 'if (entry !== undefined && plan !== undefined) assertSamePlan(entry.header, plan.hash, this.log.nameOf(n));',
     to: '',
     rule: '⚑ same-plan: of an entry that is there when its batch is run',
     tests: [damage('made for another plan, is not taken for its batch')],
@@ -272,8 +277,8 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [damage('made for another plan, is named when an engine opens')],
   },
   {
-    file: RUNNER,
-    from: 'if (previousHash !== this.state.hash) throw brokenChain(this.log.nameOf(n), n);',
+    file: FOLLOWER,
+    from: 'if (previousHash !== this.#state.hash) throw brokenChain(this.#log.nameOf(n), n);',
     to: 'void previousHash;',
     rule: '⚑ chain: of log entries',
     tests: [damage('in its place, and of another history is named')],
@@ -286,8 +291,8 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [damage('in its place, and of another history is named')],
   },
   {
-    file: RUNNER,
-    from: 'if (halted !== null && this.#context.triesHalted !== true) {',
+    file: FOLLOWER,
+    from: 'if (halted !== null && triesHalted !== true) {',
     to: 'if (halted !== null && halted.n < n) {',
     rule: '⚑ halt-stops: nor the batch that it is halted at',
     tests: [engineRules('does not run the batch that it is halted at')],
@@ -331,9 +336,9 @@ export const MUTANTS: readonly Mutant[] = [
 
   // The planner.
   {
-    file: RUNNER,
-    from: 'if (state.position === n - 1 && (state.manifest.halted === null || this.#context.triesHalted === true))',
-    to: 'if (state.position === n - 1)',
+    file: FOLLOWER,
+    from: 'if (state.position === n - 1 && !this.#isHalted) {',
+    to: 'if (state.position === n - 1) {',
     rule: '⚑ halt-stops: in a warm environment, too',
     tests: [awsRules('is not run by the function that halted it')],
   },
@@ -369,7 +374,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: '// ⚑ log-after-plan\n    await trigger.durable;',
+    from: '// ⚑ log-after-plan\n      await trigger.durable;',
     to: '',
     rule: '⚑ log-after-plan',
     tests: [engineRules('log/n waits for plan/n and its segment')],
@@ -390,14 +395,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: "    if (creation.outcome === 'taken') {",
-    to: "    await new Promise((resolve) => setImmediate(resolve));\n    if (creation.outcome === 'taken') {",
+    from: "if (written.outcome === 'taken') {",
+    to: "await new Promise((resolve) => setImmediate(resolve));\n      if (written.outcome === 'taken') {",
     rule: '⚑ one-step: nothing is awaited between the last look and the change',
     tests: [engineRules('two triggers of one batch at once')],
   },
   {
     file: RUNNER,
-    from: '    // Another call has moved this environment on meanwhile.\n    if (state.position !== n - 1) return undefined;',
+    from: '// Another call has moved this environment on meanwhile.\n      if (this.state.position !== n - 1) return undefined;',
     to: '',
     rule: '⚑ one-step: another call may have moved this environment on',
     tests: [engineRules('two triggers of one batch at once')],
@@ -413,8 +418,8 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    file: RUNNER,
-    from: 'while (n - 1 - this.state.manifest.through > job.commit.maxLag) {',
+    file: COMMIT_MODE,
+    from: 'while (n - 1 - state.manifest.through > job.commit.maxLag) {',
     to: 'while (n < 0) {',
     rule: '⚑ lag-bound',
     tests: [backlog('is at most K when a batch starts')],
@@ -430,31 +435,28 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: RUNNER,
-    from: "if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, this.#context.retentionMs)) {",
+    from: "if (creation.outcome === 'gone' || !mayConclude(creation.dateMs, state.pinned.dateMs, retentionMs)) {",
     to: "if (creation.outcome === 'gone') {",
     rule: '⚑ fresh-manifest: of a log entry that was created or refused',
     tests: [engineRules('an attempt that sleeps past a fold')],
   },
   {
-    file: RUNNER,
-    from: '        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;\n',
-    to: '',
-    rule: '⚑ fresh-manifest: of log entries that are adopted',
+    file: TAIL,
+    from: "if (!answers.every(({ dateMs }) => mayConclude(dateMs, manifestMs, retentionMs))) return 'stale';",
+    to: "if (!answers.every((a) => a.entry !== undefined || mayConclude(a.dateMs, manifestMs, retentionMs))) return 'stale';",
+    rule: '⚑ fresh-manifest: of log entries and plans that are there',
     tests: [engineRules('that were collected and made again by a sleeper are not applied')],
   },
   {
-    file: PLANNER,
-    from: '        if (!mayConclude(answeredMs, loaded.dateMs, retentionMs)) break;\n',
-    to: '',
-    rule: '⚑ fresh-manifest: of plans that are adopted',
-    tests: [engineRules('that were collected and made again by a sleeper are not applied')],
-  },
-  {
-    file: RUNNER,
-    from: '      if (mayConclude(answeredMs, loaded.dateMs, retentionMs)) {\n        if (n ===',
-    to: '      if (n > 0) {\n        if (n ===',
+    file: TAIL,
+    from: "if (!answers.every(({ dateMs }) => mayConclude(dateMs, manifestMs, retentionMs))) return 'stale';",
+    to: "if (!answers.every((a) => a.entry === undefined || mayConclude(a.dateMs, manifestMs, retentionMs))) return 'stale';",
     rule: '⚑ fresh-manifest: of log entries that are absent',
-    tests: [engineRules('log entries that are found absent after a long sleep')],
+    tests: [
+      engineRules('log entries that are found absent after a long sleep'),
+      fold('concludes nothing from log answers'),
+      sweep('takes an absent log entry for missing only under a fresh manifest'),
+    ],
   },
   {
     file: PLANNER,
@@ -464,25 +466,11 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [engineRules('a planner that sleeps past a fold and a collection')],
   },
   {
-    file: 'lib/commit/read-log.ts',
-    from: 'if (answers.some((answer) => !mayConclude(answer.dateMs, loaded.dateMs, retentionMs))) return { fresh: false };',
-    to: '',
-    rule: '⚑ fresh-manifest: of entries that are folded',
-    tests: [fold('concludes nothing from log answers')],
-  },
-  {
     file: 'lib/commit/publish-outputs.ts',
     from: 'mayConclude(dateMs, loaded.dateMs, partition.retentionMs);',
     to: 'dateMs < Number.POSITIVE_INFINITY;',
     rule: '⚑ fresh-manifest: of results that a fold publishes',
     tests: [fold('came half a retention after the manifest')],
-  },
-  {
-    file: 'lib/commit/sweep.ts',
-    from: 'if (!mayConclude(answer.dateMs, loaded.dateMs, retentionMs)) {',
-    to: 'if (answer.dateMs < 0) {',
-    rule: '⚑ fresh-manifest: of batches that the sweep misses',
-    tests: [sweep('takes an absent log entry for missing only under a fresh manifest')],
   },
 
   // Planning.
@@ -1071,8 +1059,8 @@ export const MUTANTS: readonly Mutant[] = [
 
   // Results, and reads, again.
   {
-    file: RUNNER,
-    from: 'const published = this.#publishing.then(publish);',
+    file: PUBLISHER,
+    from: 'const published = this.#last.then(publish);',
     to: 'const published = publish();',
     rule: '⚑ output-order: one after the other',
     tests: [engineRules('out/n is published after out/n−1')],
@@ -1169,8 +1157,8 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [engineRules('a warm pack is not used under another manifest')],
   },
   {
-    file: RUNNER,
-    from: 'if (state.manifest.version === version) throw error;\n      return undefined;',
+    file: COMPUTE,
+    from: 'if (state.manifest.version === version) throw error;\n    return undefined;',
     to: 'return undefined;',
     rule: '⚑ missing-sst: under a fresh manifest it is damage',
     tests: [damage('under a fresh manifest it is corruption')],
