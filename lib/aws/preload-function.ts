@@ -11,10 +11,10 @@ import { errorText } from '../errors.ts';
 import { decodeLogHeader, type LogHeader } from '../log/entry.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { partitionPath } from '../object-store/names.ts';
-import type { watermarksOf } from '../plan/plan.ts';
 import { decodeSegment, type Segment } from '../plan/segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
 import { writeWarmPack } from '../preload/preload.ts';
+import type { PlanOf } from '../preload/wanted.ts';
 import { PartitionState } from '../state/partition-state.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { carriedPlan, type PlanNotice } from './messages.ts';
@@ -72,7 +72,7 @@ export class PreloadFunction {
     return wasCold(decodeLogHeader(answer.body, name));
   }
 
-  async #writePack(partition: number, plan: Parameters<typeof watermarksOf>[0] & { n: number }, segment: Segment) {
+  async #writePack(partition: number, plan: PlanOf & { n: number }, segment: Segment) {
     const { job, store, names, cache, report } = this.#env;
     const path = partitionPath(0, partition);
     let state = this.#states.get(partition);

@@ -184,8 +184,9 @@ export class Engine {
     const { job, clock, trace } = this.context;
     if (job.preload === 'off') return;
     const { kind } = gathered;
-    const watermark = this.planner.watermark(clock.now());
-    const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null };
+    const processingTime = clock.now();
+    const watermark = this.planner.watermark(processingTime);
+    const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null, processingTime };
     const preloaded = await Promise.allSettled(
       this.stages[0]!.map(async ({ state, path }, p) => {
         if (state.rows.complete) return;

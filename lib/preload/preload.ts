@@ -6,14 +6,13 @@
 
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import type { Plan } from '../plan/plan.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import type { PartitionState } from '../state/partition-state.ts';
 import { noCost, type ReadCost } from '../state/sst-reads.ts';
 import { encodeWarmPack } from '../state/warm-pack.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { type PreloadBudget, planPreload, type SstWish } from './plan-preload.ts';
-import { type Wanted, wantedBy } from './wanted.ts';
+import { type PlanOf, type Wanted, wantedBy } from './wanted.ts';
 
 /** At most this much a batch and partition. */
 export const PRELOAD_BUDGET: PreloadBudget = { bytes: 64 << 20, requests: 256 };
@@ -25,8 +24,6 @@ export interface PreloadTarget {
   readonly stage: number;
   readonly state: PartitionState;
 }
-
-type PlanOf = Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>;
 
 /** Opens SST indexes and filters of the pinned manifest; with `keys` also reads what the batch will read into memory. */
 export async function piggyback(target: PreloadTarget, plan: PlanOf, input: PartitionInput): Promise<ReadCost> {

@@ -1,14 +1,18 @@
 /**
- * What micro-batch n will read, known from its plan and input before it runs: addresses named by its rows, and the ranges
- * of windows and timers that its watermark closes. Pure; nothing is fetched here.
+ * What micro-batch n will read, known from its plan and input before it runs, as its operators say it: addresses named by its rows, and
+ * ranges, such as the windows and timers that its watermark closes. Pure; nothing is fetched here.
  */
 
 import { firstTables } from '../batch/run-operators.ts';
 import type { Plan } from '../plan/plan.ts';
 import { watermarksOf } from '../plan/plan.ts';
 import { type PartitionInput, portBatch } from '../plan/rows.ts';
-import { addressPrefix, timeRange } from '../state/address.ts';
+import { addressPrefix, positionRange, type TableKind, timeRange } from '../state/address.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
+import type { Coming, ReadPlan } from '../stream/operators/operator.ts';
+
+/** What is known of a batch before it runs. */
+export type PlanOf = Pick<Plan, 'kind' | 'watermark' | 'previousWatermark' | 'processingTime'>;
 
 export interface Wanted {
   /** State keys, ascending, each once. */
@@ -27,31 +31,48 @@ export interface WantedAddress {
 export function wantedBy(
   job: PhysicalJob,
   stage: number,
-  plan: Pick<Plan, 'kind' | 'watermark' | 'previousWatermark'>,
+  plan: PlanOf,
   input: PartitionInput,
   skip: (table: number, time: number, key: string) => boolean,
 ): Wanted {
   const { evict, previousEvict } = watermarksOf(plan);
+  const { mode } = job;
   const first = firstTables(job, stage);
-  const keys = new Set<string>();
-  const ranges: { from: string; to: string }[] = [];
-  for (const [i, node] of job.stages[stage]!.operators.entries()) {
-    const { operator } = node;
-    const inputs = node.inputs.map((edges) => portBatch(input, edges, () => previousEvict));
-    for (const { table, keys: wanted, times } of operator.reads?.(inputs) ?? []) {
-      const number = first[i]! + table;
-      const { kind } = operator.tables[table]!;
-      for (const [k, key] of wanted.entries()) {
-        const time = times?.[k] ?? 0;
-        if (!skip(number, time, key)) keys.add(addressPrefix(number, kind, time) + key);
-      }
-    }
-    const closes = node.watermark(evict);
-    const closed = node.watermark(previousEvict);
-    if (!(closes > closed) || closes === Number.POSITIVE_INFINITY || job.mode === 'complete') continue;
-    for (const [table, { kind }] of operator.tables.entries()) {
-      if (kind === 'timed') ranges.push(timeRange(first[i]! + table, closed, closes));
+  const wanted = new Wishes(skip);
+  for (const [i, { operator, inputs: ports, watermark }] of job.stages[stage]!.operators.entries()) {
+    const inputs = ports.map((edges) => portBatch(input, edges, () => previousEvict));
+    const coming: Coming = {
+      ...{ evict: watermark(evict), previousEvict: watermark(previousEvict) },
+      ...{ processingTime: plan.processingTime, mode },
+    };
+    for (const read of operator.reads?.(inputs, coming) ?? []) {
+      wanted.add(first[i]! + read.table, operator.tables[read.table]!.kind, read);
     }
   }
-  return { keys: [...keys].sort(), ranges };
+  return { keys: [...wanted.keys].sort(), ranges: wanted.ranges };
+}
+
+class Wishes {
+  readonly keys = new Set<string>();
+  readonly ranges: { readonly from: string; readonly to: string }[] = [];
+  readonly #skip: (table: number, time: number, key: string) => boolean;
+
+  constructor(skip: (table: number, time: number, key: string) => boolean) {
+    this.#skip = skip;
+  }
+
+  add(table: number, kind: TableKind, read: ReadPlan): void {
+    if ('upTo' in read) {
+      this.ranges.push(timeRange(table, read.after, read.upTo));
+    } else if ('key' in read) {
+      this.ranges.push(positionRange(table, read.key, read.from, read.to));
+    } else {
+      const { keys, times, positions } = read;
+      for (const [i, one] of keys.entries()) {
+        const time = times?.[i] ?? 0;
+        const key = positions === undefined ? one : one + positions[i]!;
+        if (!this.#skip(table, time, key)) this.keys.add(addressPrefix(table, kind, time) + key);
+      }
+    }
+  }
 }

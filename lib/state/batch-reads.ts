@@ -33,6 +33,12 @@ export interface Tiers {
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
 }
 
+/** Rows to be looked up at the end of the present turn. */
+interface Round {
+  readonly places: Map<string, { readonly table: number; readonly time: number; readonly key: string }>;
+  readonly done: Promise<void>;
+}
+
 export class BatchReads {
   readonly #tiers: Tiers;
   readonly #fetched = new AddressMap<unknown>();
@@ -40,6 +46,7 @@ export class BatchReads {
   #memory = 0;
   #warm = 0;
   #answeredBelow = 0;
+  #round: Round | undefined;
 
   constructor(tiers: Tiers) {
     this.#tiers = tiers;
@@ -174,31 +181,44 @@ export class BatchReads {
     }
   }
 
-  async #fetch(table: number, missing: readonly { time: number; key: string }[]): Promise<void> {
-    const { kinds, reads, warm } = this.#tiers;
+  /** Rows that are asked for in one turn, of whatever tables, are looked up in one round. */
+  #fetch(table: number, missing: readonly { time: number; key: string }[]): Promise<void> {
+    if (this.#round === undefined) {
+      const places: Round['places'] = new Map();
+      const lookUp = (): Promise<void> => {
+        this.#round = undefined;
+        return this.#lookUp(places);
+      };
+      this.#round = { places, done: Promise.resolve().then(lookUp) };
+    }
+    const { kinds, warm } = this.#tiers;
+    const { places, done } = this.#round;
     const prefixes = new Map<number, string>();
-    const places = new Map<string, { time: number; key: string }>();
-    for (const place of missing) {
-      let prefix = prefixes.get(place.time);
+    for (const { time, key } of missing) {
+      let prefix = prefixes.get(time);
       if (prefix === undefined) {
-        prefix = addressPrefix(table, kinds[table]!, place.time);
-        prefixes.set(place.time, prefix);
+        prefix = addressPrefix(table, kinds[table]!, time);
+        prefixes.set(time, prefix);
       }
-      const stateKey = prefix + place.key;
+      const stateKey = prefix + key;
       const packed = warm?.get(stateKey);
       if (packed !== undefined) {
         this.#warm++;
-        this.#fetched.set(table, place.time, place.key, packed === null ? ABSENT : unpackValue(packed));
+        this.#fetched.set(table, time, key, packed === null ? ABSENT : unpackValue(packed));
       } else {
-        places.set(stateKey, place);
+        places.set(stateKey, { table, time, key });
       }
     }
+    return done;
+  }
+
+  async #lookUp(places: Round['places']): Promise<void> {
     const stateKeys = [...places.keys()].sort();
-    const values = await reads.lookup(stateKeys, this.#cost);
+    const values = await this.#tiers.reads.lookup(stateKeys, this.#cost);
     // A key that the filters of all SSTs deny was answered from memory.
     const below = this.#cost.lmdb + this.#cost.store;
     for (const [i, stateKey] of stateKeys.entries()) {
-      const { time, key } = places.get(stateKey)!;
+      const { table, time, key } = places.get(stateKey)!;
       const value = values[i];
       this.#fetched.set(table, time, key, value === null || value === undefined ? ABSENT : unpackValue(value));
     }

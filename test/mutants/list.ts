@@ -23,6 +23,7 @@ const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
 const forgotten = at('test/commit/forgotten.test.ts');
+const law = at('test/state/table-law.test.ts');
 const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
 const collectResults = at('test/commit/collect-results.test.ts');
@@ -160,6 +161,35 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'const after = from;',
     rule: '⚑ floors: a scan does not show what is forgotten',
     tests: [state('a reader under an older manifest')],
+  },
+  // The table contract.
+  {
+    file: 'lib/log/data-log.ts',
+    from: 'changes: () => entry.changes(),\n    forgotten,',
+    to: 'changes: () => entry.changes(),',
+    rule: '⚑ floors: a fold learns of them from the log entry',
+    tests: [law('holds of the engine')],
+  },
+  {
+    file: 'lib/state/overlaid.ts',
+    from: 'if (order === 0) hidden = true;',
+    to: '',
+    rule: 'a changed row hides the older one in scans and ranges',
+    tests: [law('holds of the engine')],
+  },
+  {
+    file: 'lib/state/ordered-index.ts',
+    from: 'else add(index, key);',
+    to: '',
+    rule: 'the order within a key is kept up with each batch',
+    tests: [law('holds of the engine')],
+  },
+  {
+    file: 'lib/state/ordered-index.ts',
+    from: 'if (known !== undefined && known.complete === complete) return known;',
+    to: 'if (known !== undefined) return known;',
+    rule: 'the order within a key is that of what is near now',
+    tests: [law('holds of the engine')],
   },
   // Reads.
   {

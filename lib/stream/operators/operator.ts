@@ -188,14 +188,23 @@ export interface OperatorContext {
   readonly mayRefuse: boolean;
 }
 
-/** What a batch will read, for preloading: rows by address, or ranges of time in timed tables. */
-export interface ReadPlan {
-  /** Index into {@link Operator.tables}. */
-  readonly table: number;
-  readonly keys: readonly string[];
-  /** As in {@link Table.load}. */
-  readonly times?: readonly number[] | undefined;
-}
+/** What an operator knows of a batch before it comes, as in its {@link OperatorContext}. */
+export type Coming = Pick<OperatorContext, 'evict' | 'previousEvict' | 'processingTime' | 'mode'>;
+
+/** What a batch will read, for preloading: rows by their address, or a range of them. `table`: index into {@link Operator.tables}. */
+export type ReadPlan = { readonly table: number } & (
+  | {
+      readonly keys: readonly string[];
+      /** As in {@link Table.load}. */
+      readonly times?: readonly number[] | undefined;
+      /** As in {@link OrderedTable.load}. */
+      readonly positions?: readonly string[] | undefined;
+    }
+  /** A scan of a timed table. */
+  | { readonly after: number; readonly upTo: number }
+  /** A range of a key of an ordered table. */
+  | { readonly key: string; readonly from?: string | undefined; readonly to?: string | undefined }
+);
 
 export interface Operator {
   /** Unique within the job, stable between versions of it; shown in errors. */
@@ -207,10 +216,10 @@ export interface Operator {
   /** The watermark of what it emits, given the one it has got: monotone, never greater. */
   outputWatermark(watermark: number): number;
   /**
-   * Addresses that `run` would load for these rows: asked ahead of the batch, to preload them. May name too many, and the
-   * same twice; scans are known from the watermarks. Left out: nothing is known ahead.
+   * What `run` would read for these rows, and for what it closes at the coming watermark and processing time: asked ahead of the batch, to
+   * preload it. May name too much, and the same twice. Left out: nothing is known ahead.
    */
-  reads?(inputs: readonly RowBatch[]): readonly ReadPlan[];
+  reads?(inputs: readonly RowBatch[], coming: Coming): readonly ReadPlan[];
   /** @param inputs one batch a port; empty ones too */
   run(inputs: readonly RowBatch[], context: OperatorContext): Promise<void> | void;
 }

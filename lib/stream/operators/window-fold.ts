@@ -65,9 +65,12 @@ export function windowFold(
     outputs: 2,
     // A window not yet given ends after the watermark, so none that follows it can have ended by then.
     outputWatermark: (watermark) => watermark,
-    reads([batch]) {
+    reads([batch], { mode, evict, previousEvict }) {
       const { keys, ends } = openWindows(batch!, spec, batch!.late, () => {});
-      return [{ table: 0, keys, times: ends }];
+      const rows = { table: 0, keys, times: ends };
+      // All of the table would be too much, and what closes in `update` is not shown.
+      const shown = mode === 'append' && evict > previousEvict && evict < Infinity;
+      return shown ? [rows, { table: 0, after: previousEvict, upTo: evict }] : [rows];
     },
     run([batch], context) {
       const table = context.tables[0] as Table<Slots>;
