@@ -7,15 +7,12 @@
  */
 import type { KeyColumn } from '../columns/key-column.ts';
 import { AddressTable } from './address-table.ts';
+import { RowSlab } from './row-slab.ts';
 
-const FIRST_CAPACITY = 16;
-
-/** Words of 32 bits before a row's numbers. Of the batch that touches rows: where the id stands among those touched, or anything. */
-const PLACE = 0;
-/** Where the row is (two bits), its generation (one bit), and the memory that it is taken to need, in units of 8 bytes. */
-const ABOUT = 1;
-const HEADER_NUMBERS = 1;
-
+/**
+ * What is known of a row, in one word: where it is (two bits), its generation (one bit), and the memory that it is taken to need,
+ * in units of 8 bytes.
+ */
 const KIND = 3;
 const NO_ROW = 0;
 const IN_SLAB = 1;
@@ -29,11 +26,7 @@ export class TableRows {
   /** Numbers of a row that may lie in the slab; 0: none does. */
   readonly width: number;
   readonly #addresses: AddressTable;
-  /** Numbers from the beginning of one row to that of the next. */
-  readonly #stride: number;
-  #slab: Float64Array;
-  /** The same memory. */
-  #words: Int32Array;
+  readonly #slab: RowSlab;
   /** By id. */
   readonly #plain: unknown[] = [];
   readonly #touched: number[] = [];
@@ -43,9 +36,7 @@ export class TableRows {
   constructor(width: number, timed: boolean) {
     this.width = width;
     this.#addresses = new AddressTable(timed);
-    this.#stride = HEADER_NUMBERS + width;
-    this.#slab = new Float64Array(FIRST_CAPACITY * this.#stride);
-    this.#words = new Int32Array(this.#slab.buffer);
+    this.#slab = new RowSlab(width);
   }
 
   /** Rows that are there. */
@@ -84,11 +75,10 @@ export class TableRows {
 
   /** Forgets address and row. */
   release(id: number): void {
-    const about = this.#about(id);
-    const kind = this.#words[about]! & KIND;
+    const kind = this.#kind(id);
     if (kind !== NO_ROW) this.#size--;
     if (kind === PLAIN) this.#plain[id] = undefined;
-    this.#words[about] = FREE;
+    this.#slab.setAbout(id, FREE);
     this.#addresses.release(id);
   }
 
@@ -101,28 +91,24 @@ export class TableRows {
   }
 
   has(id: number): boolean {
-    const kind = this.#words[this.#about(id)]! & KIND;
+    const kind = this.#kind(id);
     return kind === IN_SLAB || kind === PLAIN;
   }
 
   inSlab(id: number): boolean {
-    return (this.#words[this.#about(id)]! & KIND) === IN_SLAB;
+    return this.#kind(id) === IN_SLAB;
   }
 
   /** `undefined`: there is none. A row of numbers is a copy. */
   row(id: number): unknown {
-    const kind = this.#words[this.#about(id)]! & KIND;
-    if (kind !== IN_SLAB) return kind === PLAIN ? this.#plain[id] : undefined;
-    const from = id * this.#stride + HEADER_NUMBERS;
-    return Array.from(this.#slab.subarray(from, from + this.width));
+    const kind = this.#kind(id);
+    if (kind === IN_SLAB) return this.#slab.row(id);
+    return kind === PLAIN ? this.#plain[id] : undefined;
   }
 
   /** Copies a row in the slab to index `at`. */
   copyTo(id: number, to: Float64Array, at: number): void {
-    const { width } = this;
-    const slab = this.#slab;
-    const from = id * this.#stride + HEADER_NUMBERS;
-    for (let i = 0; i < width; i++) to[at + i] = slab[from + i]!;
+    this.#slab.copyTo(id, to, at);
   }
 
   set(id: number, row: unknown): void {
@@ -136,27 +122,23 @@ export class TableRows {
 
   /** As {@link set}, with the numbers from index `at`. */
   setNumbers(id: number, from: ArrayLike<number>, at: number): void {
-    const { width } = this;
-    const slab = this.#slab;
-    const to = id * this.#stride + HEADER_NUMBERS;
-    for (let i = 0; i < width; i++) slab[to + i] = from[at + i]!;
+    this.#slab.set(id, from, at);
     this.#setKind(id, IN_SLAB);
   }
 
   /** Memory that the row is taken to need. */
   memory(id: number): number {
-    return (this.#words[this.#about(id)]! >>> MEMORY_BITS) * 8;
+    return (this.#slab.about(id) >>> MEMORY_BITS) * 8;
   }
 
   /** 0 or 1: whether the row was used since the generation before. */
   generation(id: number): number {
-    return (this.#words[this.#about(id)]! >>> GENERATION_BIT) & 1;
+    return (this.#slab.about(id) >>> GENERATION_BIT) & 1;
   }
 
   setAge(id: number, generation: number, memory: number): void {
-    const about = this.#about(id);
-    const kind = this.#words[about]! & KIND;
-    this.#words[about] = kind | (generation << GENERATION_BIT) | (Math.ceil(memory / 8) << MEMORY_BITS);
+    const units = Math.ceil(memory / 8) << MEMORY_BITS;
+    this.#slab.setAbout(id, this.#kind(id) | (generation << GENERATION_BIT) | units);
   }
 
   /** Ids of rows and places with times in (after, upTo], by time, then key. */
@@ -180,48 +162,43 @@ export class TableRows {
     return place >= 0 && place < this.#touched.length && this.#touched[place] === id;
   }
 
-  /** Where an id that is touched stands in {@link touched}. */
+  /** Where an id that is touched stands in {@link touched}; anything for another. */
   place(id: number): number {
-    return this.#words[2 * id * this.#stride + PLACE]!;
+    return this.#slab.place(id);
   }
 
   /** @returns where it stands in {@link touched} */
   touch(id: number): number {
     if (this.isTouched(id)) return this.place(id);
     const place = this.#touched.push(id) - 1;
-    this.#words[2 * id * this.#stride + PLACE] = place;
+    this.#slab.setPlace(id, place);
     return place;
   }
 
   /** The batch is over: places that got no row are forgotten. */
   endBatch(): void {
-    for (const id of this.#touched) if ((this.#words[this.#about(id)]! & KIND) === NO_ROW) this.release(id);
+    for (const id of this.#touched) if (this.#kind(id) === NO_ROW) this.release(id);
     this.#touched.length = 0;
   }
 
-  #about(id: number): number {
-    return 2 * id * this.#stride + ABOUT;
+  #kind(id: number): number {
+    return this.#slab.about(id) & KIND;
   }
 
   #setKind(id: number, kind: number): void {
-    const about = this.#about(id);
-    const before = this.#words[about]!;
-    if ((before & KIND) === kind) return;
-    if ((before & KIND) === NO_ROW) this.#size++;
-    else if ((before & KIND) === PLAIN) this.#plain[id] = undefined;
-    this.#words[about] = (before & ~KIND) | kind;
+    const about = this.#slab.about(id);
+    const before = about & KIND;
+    if (before === kind) return;
+    if (before === NO_ROW) this.#size++;
+    else if (before === PLAIN) this.#plain[id] = undefined;
+    this.#slab.setAbout(id, (about & ~KIND) | kind);
   }
 
   /** A new address. */
   #begin(id: number): void {
-    if (id * this.#stride >= this.#slab.length) {
-      const slab = new Float64Array(this.#slab.length * 2);
-      slab.set(this.#slab);
-      this.#slab = slab;
-      this.#words = new Int32Array(slab.buffer);
-    }
-    this.#words[2 * id * this.#stride + PLACE] = -1;
-    this.#words[this.#about(id)] = NO_ROW;
+    this.#slab.reserve(id);
+    this.#slab.setPlace(id, -1);
+    this.#slab.setAbout(id, NO_ROW);
   }
 }
 
