@@ -143,8 +143,9 @@ describe('the head by columns', () => {
 });
 
 describe('aggregates by columns', () => {
-  const aggregates = (read: Read) => ({
+  const aggregates = (read: Read, where: (row: Row) => boolean) => ({
     n: count(),
+    some: count<Row>(where),
     total: sum<Row>(read),
     mean: avg<Row, never>(read),
     least: min<Row, never>(read),
@@ -157,8 +158,9 @@ describe('aggregates by columns', () => {
     }));
     return groupFold({ kind: 'aggregate', columns }, 'test', PLAIN_CALLS).numbers!;
   };
-  const byColumn = foldOf(aggregates(proven('v')));
-  const byRow = foldOf(aggregates(called(proven('v'))));
+  const over = new Function('return row => row.v > -1;')() as (row: Row) => boolean;
+  const byColumn = foldOf(aggregates(proven('v'), over));
+  const byRow = foldOf(aggregates(called(proven('v')), called(over as Read)));
 
   test('give what they give by rows, or leave it to them', async () => {
     const value = fc.oneof(

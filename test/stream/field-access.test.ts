@@ -1,6 +1,6 @@
 /** What is proven of functions by their text, and what is not. */
 import { describe, expect, test, vi } from 'vitest';
-import { fieldAccess, fieldOf } from '../../lib/stream/graph/field-access.ts';
+import { fieldAccess, fieldOf, fieldTest } from '../../lib/stream/graph/field-access.ts';
 
 /** As a program without types has it. */
 const written = (text: string): unknown => new Function(`return (${text});`)();
@@ -31,6 +31,39 @@ describe('proven', () => {
     expect(fieldOf(f)).toBe(list ? undefined : fields[0]);
   });
 });
+
+test.each([
+  ['f => f.delay > 15', 'delay', 15],
+  ['(f) => f.delay>=-2.5', 'delay', -2.5],
+  ["f => f['delay'] < 0", 'delay', 0],
+  ['f => f.delay <= 1.25', 'delay', 1.25],
+])('proven comparison: %s', (text, field, than) => {
+  const f = written(text) as (row: unknown) => unknown;
+  const proven = fieldTest(f)!;
+  expect(proven.field).toBe(field);
+  for (const value of [than, than - 1, than + 1, 0, -0, 1e300, -1e300]) {
+    expect(proven.holds(value)).toBe(f({ [field]: value }));
+  }
+  expect(proven.holds(0)).toBe(f({ [field]: null }));
+  expect(fieldAccess(f)).toBeUndefined();
+});
+
+test.each([
+  'f => f.delay > 015',
+  'f => f.delay > 1e3',
+  'f => f.delay > 1_000',
+  'f => f.delay > 10n',
+  'f => f.delay > 0x10',
+  'f => f.delay > limit',
+  "f => f.delay > '15'",
+  'f => f.delay > 1 || true',
+  'f => f.delay >> 1',
+  'f => f.delay === 15',
+  'f => 15 < f.delay',
+  'f => f.delay > 15 > 1',
+  'f => g.delay > 15',
+  'f => f.delay',
+])('no proven comparison: %s', (text) => expect(fieldTest(written(text))).toBeUndefined());
 
 describe('not proven', () => {
   test.each([

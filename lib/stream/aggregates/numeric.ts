@@ -1,7 +1,8 @@
 /** `count`, `sum`, `avg`: numbers in one or two slots. State never becomes `NaN` or infinite: the row is refused instead. */
 
 import type { Entries } from '../../columns/entries.ts';
-import type { Slots } from '../graph/accumulator.ts';
+import type { ColumnAdd, Slots } from '../graph/accumulator.ts';
+import { type FieldTest, fieldTest } from '../graph/field-access.ts';
 import { type Aggregate, columnOf, define, type Null, needsFunction, notANumber } from './aggregate.ts';
 
 /** How many rows; with a condition, how many rows meet it. */
@@ -30,7 +31,7 @@ export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
             if (where(row as T)) slots[at]! += 1;
             return true;
           },
-    column: where === undefined ? { field: undefined, add: countRows } : undefined,
+    column: where === undefined ? { field: undefined, add: countRows } : countWhere(fieldTest(where)),
     merge: addNumbers,
     result: (slots, at) => slots[at],
     own: undefined,
@@ -105,6 +106,21 @@ export function avg<T, V extends number | Null>(
 function countRows(states: Float64Array, width: number, at: number, { count, groupOf }: Entries): boolean {
   for (let i = 0; i < count; i++) states[groupOf[i]! * width + at]! += 1;
   return true;
+}
+
+function countWhere(test: FieldTest | undefined): ColumnAdd | undefined {
+  if (test === undefined) return undefined;
+  const { field, holds } = test;
+  return {
+    field,
+    add(states, width, at, { count, rowOf, groupOf }, values) {
+      for (let i = 0; i < count; i++) {
+        const value = values[rowOf[i]!]!;
+        if (holds(Number.isNaN(value) ? 0 : value)) states[groupOf[i]! * width + at]! += 1;
+      }
+      return true;
+    },
+  };
 }
 
 /** Adds up the values; one that makes a total infinite is for {@link plus} to refuse. */
