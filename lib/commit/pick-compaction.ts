@@ -1,7 +1,7 @@
 /**
- * What to compact next, as data: SSTs of levels that hold only what is forgotten, which go without being read; leveled, with a trigger on the
- * number of L0 SSTs and a size ratio between levels; then what has ended for the greater part, so that state with an end stays
- * small however little comes in. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
+ * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels; then what has
+ * ended for the greater part, so that state with an end stays small however little comes in. SSTs that hold only what is
+ * forgotten are taken along, without being read. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
  * `docs/decisions/0010-compaction.md`.
  */
 import type { Manifest, SstRef } from '../manifest/manifest.ts';
@@ -39,8 +39,6 @@ export interface Compaction {
 export function pickCompaction(manifest: Manifest, options: CompactionOptions = {}): Compaction | undefined {
   if (options.boundBytes !== undefined) return pickBounded(manifest, options.boundBytes, options);
   const { l0Trigger = COMPACTION.l0Trigger, baseBytes = COMPACTION.baseBytes, ratio = COMPACTION.ratio } = options;
-  const gone = wholeForgotten(manifest);
-  if (gone !== undefined) return gone;
   let due = 0;
   let highest = manifest.l0.length / l0Trigger;
   for (const [i, ssts] of manifest.levels.entries()) {
@@ -48,7 +46,7 @@ export function pickCompaction(manifest: Manifest, options: CompactionOptions = 
     // Over its size only: a level that is full is as it should be.
     if (score > 1 && score > highest) [due, highest] = [i + 1, score];
   }
-  if (highest < 1) return expired(manifest, options);
+  if (highest < 1) return expired(manifest, options) ?? forgottenAlone(manifest, l0Trigger);
   return due === 0 ? intoL1(manifest, options) : down(manifest, due, options);
 }
 
@@ -63,21 +61,33 @@ export function bytesOf(ssts: readonly SstRef[]): number {
   return ssts.reduce((sum, sst) => sum + sst.size, 0);
 }
 
-/** SSTs of one level of which nothing is left: nothing that comes would take them along. Those of L0 go with the rest of it. */
-function wholeForgotten({ levels, forgotten = [] }: Manifest): Compaction | undefined {
+/** SSTs of a level of which nothing is left, where they have become many: what takes them along comes down too seldom there. */
+function forgottenAlone({ levels, forgotten = [] }: Manifest, many: number): Compaction | undefined {
   const gone = forgottenKeys(forgotten);
   for (const [i, ssts] of levels.entries()) {
     const inputs = ssts.filter(({ minKey, maxKey }) => gone.hasAll(minKey, maxKey));
-    if (inputs.length > 0) return { inputs, level: i + 1, move: false };
+    if (inputs.length >= many) return { inputs, level: i + 1, move: false };
   }
   return undefined;
+}
+
+/** These SSTs of a level, and those of it of which nothing is left. */
+function withForgotten(
+  level: readonly SstRef[],
+  ssts: readonly SstRef[],
+  { forgotten = [] }: Manifest,
+): readonly SstRef[] {
+  const gone = forgottenKeys(forgotten);
+  const taken = new Set(ssts);
+  return level.filter((sst) => taken.has(sst) || gone.hasAll(sst.minKey, sst.maxKey));
 }
 
 /** All of L0 and what it overlaps in L1. */
 function intoL1(manifest: Manifest, options: CompactionOptions): Compaction {
   const { l0 } = manifest;
   const { sstBytes = COMPACTION.sstBytes } = options;
-  const below = overlapping(manifest.levels[0] ?? [], l0, sstBytes);
+  const level = manifest.levels[0] ?? [];
+  const below = withForgotten(level, overlapping(level, l0, sstBytes), manifest);
   const disjoint = l0.every((a, i) => l0.every((b, k) => i === k || !overlap(a, b)));
   return {
     inputs: [...l0, ...below],
@@ -97,7 +107,8 @@ function down(manifest: Manifest, from: number, options: CompactionOptions): Com
     const cost = bytesOf(below) / sst.size;
     if (cost >= least) continue;
     least = cost;
-    best = { inputs: [sst, ...below], level: from + 1, move: below.length === 0 && !anyTombstones([sst]) };
+    const taken = withForgotten(target, below, manifest);
+    best = { inputs: [sst, ...taken], level: from + 1, move: taken.length === 0 && !anyTombstones([sst]) };
   }
   return best!;
 }

@@ -5,6 +5,7 @@ import { fold, publishFold, startFold } from '../../lib/commit/fold.ts';
 import { manifestOf } from '../../lib/commit/partition.ts';
 import { pickCompaction } from '../../lib/commit/pick-compaction.ts';
 import { DataLog, foldable } from '../../lib/log/data-log.ts';
+import { EMPTY_MANIFEST, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
 import { addressPrefix } from '../../lib/state/address.ts';
 import { forgottenKeys } from '../../lib/state/floors.ts';
 import { countingStore, hookedStore, sleepAt } from '../helpers/stores.ts';
@@ -90,15 +91,27 @@ describe('a compaction', () => {
     await folded(world, { [at(10, 'c')]: '1' });
     await folded(world, { [at(20, 'c')]: '1' }, { forgotten: [[1, 10]] });
     const store = countingStore(world.memory);
-    // That of L1: nothing else is due.
-    expect(await compact(world.partition(store))).toMatchObject({ outcome: 'compacted', outputs: [] });
-    expect(store.count(undefined, '/sst/')).toBe(0);
-    // That of L0 when the rest of it goes down: one GET, of the other.
-    await compact(world.partition(store), { l0Trigger: 2 });
+    // Not by itself: it would cost requests, and what comes down next takes it along.
+    expect(await compact(world.partition(store))).toMatchObject({ outcome: 'nothing' });
+    // One GET, of the one SST of three that has anything.
+    const done = await compact(world.partition(store), { l0Trigger: 2 });
+    expect(done).toMatchObject({ compaction: { inputs: { length: 3 } } });
     expect(store.count('get', '/sst/')).toBe(1);
     expect(await world.storedKeys()).toEqual([at(20, 'c')]);
     expect(await world.state()).toEqual(world.expectedState());
-    expect(pickCompaction(await world.manifest())).toBeUndefined();
+  });
+
+  it('drops those of a level by themselves where they have become many', () => {
+    const sst = (id: number): SstRef => {
+      const key = at(id, 'a');
+      const rest = { size: 100, metaOffset: 80, entries: 1, tombstones: 0, from: 1, to: 1 };
+      return { id: `sst${id}`, minKey: key, maxKey: key, ...rest };
+    };
+    const ssts = [1, 2, 3, 4, 5].map(sst);
+    const manifest: Manifest = { ...EMPTY_MANIFEST, through: 1, levels: [[], ssts] };
+    expect(pickCompaction({ ...manifest, forgotten: [[1, 3]] })).toBeUndefined();
+    const picked = pickCompaction({ ...manifest, forgotten: [[1, 4]] });
+    expect(picked).toEqual({ inputs: ssts.slice(0, 4), level: 2, move: false });
   });
 
   it('keeps a floor that came while it ran', async () => {

@@ -72,8 +72,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/pick-compaction.ts',
-    from: 'return expired(manifest, options);',
-    to: 'return undefined;',
+    from: 'return expired(manifest, options) ?? forgottenAlone(manifest, l0Trigger);',
+    to: 'return forgottenAlone(manifest, l0Trigger);',
     rule: 'what has ended goes from a level that nothing else touches',
     tests: [expiry('goes from a level that nothing else touches')],
   },
@@ -115,9 +115,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/pick-compaction.ts',
-    from: 'if (gone !== undefined) return gone;',
-    to: '',
-    rule: 'an SST of which nothing is left goes from a level that nothing else touches',
+    from: 'taken.has(sst) || gone.hasAll(sst.minKey, sst.maxKey)',
+    to: 'taken.has(sst)',
+    rule: 'an SST of which nothing is left goes from a level, though nothing that comes down touches it',
     tests: [forgotten('drops SSTs of which nothing is left')],
   },
   {
