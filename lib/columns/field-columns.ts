@@ -34,6 +34,11 @@ export class FieldColumns {
     this.texts = shape.kinds.map((kind) => (isText(kind) ? new TextColumn(rows) : undefined));
   }
 
+  /** Whether all rows but gaps are in the columns. */
+  get whole(): boolean {
+    return true;
+  }
+
   /** Makes room for one more row. Its values are set at index {@link count}, all of them, before that goes up. */
   reserve(): void {
     if (this.count < this.#capacity) return;

@@ -17,7 +17,7 @@ import { SegmentBuilder } from '../plan/segment-builder.ts';
 import type { InputForm } from '../source/input-form.ts';
 import { type InputRef, isObject, type LookAt } from '../source/input-ref.ts';
 import { openRows } from '../source/open-rows.ts';
-import type { PhysicalJob } from '../stream/compile/physical.ts';
+import type { PhysicalJob, PhysicalSource } from '../stream/compile/physical.ts';
 import {
   beginAlike,
   goesOn,
@@ -38,6 +38,11 @@ export interface Replay {
   /** Files that are there now, by source: among them one is looked for that was renamed since it was planned. */
   readonly files: ReadonlyMap<string, readonly InputRef[]>;
   readonly skips?: readonly Skip[] | undefined;
+}
+
+/** Rows that stay where they are need not be whole in memory: of most the job asks but some fields. */
+export function formOf({ form, asked }: PhysicalSource): InputForm {
+  return asked === undefined ? { ...form } : { ...form, asked };
 }
 
 /**
@@ -67,7 +72,7 @@ export async function replayFiles(
       if (renamed === undefined) throw error;
       return renamed;
     });
-    const { form } = job.sources[source]!;
+    const form = formOf(job.sources[source]!);
     const range = { fromRow: piece.from, toRow: piece.to, near: piece.fromPosition, form };
     for await (const chunk of openRows(file, range)) builder.addChunk(chunk, 0, chunk.count);
   }

@@ -21,7 +21,7 @@ import type { InputRef, LookAt } from '../source/input-ref.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
-import { type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
+import { formOf, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
 import type { SourceInput } from './source-input.ts';
 import { StreamSource, type StreamSpec } from './stream-source.ts';
 
@@ -79,8 +79,18 @@ export class Inputs {
     const { files, moved, watch, lookAt = fileRef, signal } = options;
     const following = watch !== undefined;
     this.#files = job.sources.map(
-      ({ name, form }, index) =>
-        new SourceFiles({ index, name, form, planner, files: files.get(name) ?? [], moved, following, lookAt, signal }),
+      (source, index) =>
+        new SourceFiles({
+          index,
+          name: source.name,
+          form: formOf(source),
+          planner,
+          files: files.get(source.name) ?? [],
+          moved,
+          following,
+          lookAt,
+          signal,
+        }),
     );
     const { clock } = options;
     const { maxRows, maxBytes } = job.trigger;

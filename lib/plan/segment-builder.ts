@@ -182,16 +182,17 @@ export class SegmentBuilder implements HeadCollector {
     line: (i: number) => number,
   ): Taken {
     const taken: Taken = { count: 0, rows: new Int32Array(to - from), times: new Float64Array(to - from) };
-    const values = time === undefined ? undefined : columns.numbers[time.field]!;
+    const { kinds } = columns.shape;
+    const numbers = time !== undefined && kinds[time.field] === 'number' ? columns.numbers[time.field] : undefined;
     let last = Number.NEGATIVE_INFINITY;
     for (let i = from; i < to; i++) {
       if (undecodable(i)) continue;
       this.rows++;
       let ms = Number.NaN;
-      if (values !== undefined) {
-        const value = values[i]!;
+      if (time !== undefined) {
+        const number = numbers === undefined ? Number.NaN : numbers[i]!;
         try {
-          ms = time!.toMs(Number.isNaN(value) ? null : value);
+          ms = time.toMs(Number.isNaN(number) ? columns.value(time.field, i) : number);
         } catch (error) {
           if (!(error instanceof BadRow)) throw error;
           this.bad(line(i), error.message, columns.row(i));

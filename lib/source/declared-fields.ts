@@ -43,6 +43,7 @@ export class DeclaredFields implements RowShape {
   readonly kinds: readonly ColumnKind[];
   /** Of timestamps that are numbers; `undefined`: milliseconds. */
   readonly unit: TimeUnit | undefined;
+  readonly mayMiss = true;
   readonly #template: DeclaredRow;
 
   constructor(fields: Fields, unit?: TimeUnit | undefined) {

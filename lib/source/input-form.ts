@@ -7,4 +7,6 @@ export interface InputForm {
   readonly csv?: CsvLayout | undefined;
   /** What rows are made of; `undefined`: of all that they hold. */
   readonly fields?: DeclaredFields | undefined;
+  /** Where no fields are declared: those that are all that will be asked of most rows. Others can be asked, too. */
+  readonly asked?: readonly string[] | undefined;
 }

@@ -2,9 +2,14 @@
  * NDJSON: one JSON value a line. Each line is parsed on its own: parsing many at once as `[a,b,c]` saves a tenth, but
  * then damage in one line can pair with damage in another and give rows that no line holds.
  */
+import { FieldColumns } from '../columns/field-columns.ts';
 import { errorText, InputError } from '../errors.ts';
+import { AskedFields } from './asked-fields.ts';
 import type { DeclaredFields } from './declared-fields.ts';
+import { LineColumns } from './line-columns.ts';
 import { HARMLESS_CHARS, MAX_ROW_BYTES, rowFault } from './row-limits.ts';
+import type { NewColumns } from './rows.ts';
+import { LineScanner } from './scan/line-scanner.ts';
 import { RowScanner } from './scan/row-scanner.ts';
 import { BadRecord, type TextFormat } from './text-format.ts';
 
@@ -16,16 +21,18 @@ export interface NdjsonOptions {
   /** The name (`.json`) allows one JSON document as well, which is refused. */
   readonly plainJson: boolean;
   readonly fields?: DeclaredFields | undefined;
+  /** Where no fields are declared: those that are all that will be asked of most rows. */
+  readonly asked?: readonly string[] | undefined;
   readonly maxBytes?: number;
 }
 
 /** Lines of whitespace are no rows; any JSON value is one, where no fields are declared. */
-export function ndjsonFormat({ path, plainJson, fields, maxBytes = MAX_LINE_BYTES }: NdjsonOptions): TextFormat {
+export function ndjsonFormat(options: NdjsonOptions): TextFormat {
+  const { path, plainJson, fields, asked, maxBytes = MAX_LINE_BYTES } = options;
   return {
     maxBytes,
     framesBytes: false,
-    shape: fields,
-    scanner: fields === undefined ? undefined : new RowScanner(fields),
+    columns: fields === undefined ? askedColumns(asked) : declaredColumns(fields),
     needsHeader: false,
     checkStart(text) {
       if (plainJson && /^\s*(\[|\{\s*\n)/.test(text)) throw notLines(path);
@@ -51,6 +58,36 @@ export function ndjsonFormat({ path, plainJson, fields, maxBytes = MAX_LINE_BYTE
       return fields === undefined ? row : fields.pick(row);
     },
   };
+}
+
+function declaredColumns(fields: DeclaredFields): TextFormat['columns'] {
+  const columns = { newColumns: (rows: number) => new FieldColumns(fields, rows), scanner: new RowScanner(fields) };
+  return () => columns;
+}
+
+/** Learns from the first line what the values are. */
+function askedColumns(names: readonly string[] | undefined): TextFormat['columns'] {
+  if (names === undefined) return undefined;
+  let learned: { readonly newColumns: NewColumns; readonly scanner: LineScanner } | null | undefined;
+  return (bytes) => {
+    if (learned === undefined) {
+      const fields = AskedFields.of(names, parsed(bytes.toString('utf8', 0, bytes.indexOf('\n'))));
+      learned =
+        fields === undefined
+          ? null
+          : { newColumns: (rows) => new LineColumns(fields, rows), scanner: new LineScanner(fields) };
+    }
+    return learned?.scanner.worthwhile ? learned : undefined;
+  };
+}
+
+/** `undefined`: it is no JSON. */
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whitespace of JSON. */

@@ -110,7 +110,7 @@ async function* decodeText(
   const text =
     format.rows === 'csv'
       ? csvFormat({ path, delimiter, header, fields })
-      : ndjsonFormat({ path, plainJson: format.plainJson, fields });
+      : ndjsonFormat({ path, plainJson: format.plainJson, fields, asked: form?.asked });
   if (text.needsHeader && start.row > 0) await readHeader(reader, path, text, signal);
   const raw = watched(reader.blocks(start.offset ?? 0, hash, signal), (block) => onBytes?.(block.length));
   const blocks = watched(decompress(raw, format.compression), onText);

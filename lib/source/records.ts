@@ -13,6 +13,7 @@ import {
   badText,
   countLines,
   headerText,
+  type RecordColumns,
   type RecordScanner,
   type TextFormat,
 } from './text-format.ts';
@@ -65,6 +66,8 @@ class RecordDecoder {
   /** The beginning of a line that is too long, while the rest of it passes by. */
   #tooLong: Buffer | undefined;
   #chunk: ChunkBuilder;
+  /** How rows of the present chunk are kept; `undefined`: as they are. */
+  #columns: RecordColumns | undefined;
   #chunkOffset: number;
 
   constructor(format: TextFormat, options: RecordOptions) {
@@ -74,7 +77,7 @@ class RecordDecoder {
     this.#line = options.start.line ?? 1;
     this.#offset = options.start.offset ?? 0;
     this.#chunkOffset = this.#offset;
-    this.#chunk = new ChunkBuilder(this.#position(), this.#format.shape);
+    this.#chunk = new ChunkBuilder(this.#position(), this.#columns?.newColumns);
   }
 
   /** Nothing more is wanted. */
@@ -136,7 +139,8 @@ class RecordDecoder {
     used += this.#skip(bytes.subarray(used), last);
     if (used < bytes.length && !this.done && !this.#format.needsHeader && this.#row >= this.#options.fromRow) {
       const rest = bytes.subarray(used);
-      const { scanner } = this.#format;
+      this.#choose(rest);
+      const scanner = this.#columns?.scanner;
       // Without a last line end nothing says where a scanner must stop.
       const scans = scanner !== undefined && !last && rest.length <= this.#format.maxBytes && isUtf8(rest);
       used += yield* scans ? this.#scan(rest, scanner) : this.#parse(rest, last);
@@ -144,6 +148,14 @@ class RecordDecoder {
     }
     this.#options.progress.rows = this.#row;
     return used;
+  }
+
+  /** Chooses how rows are kept, from these bytes on, which begin with a record. */
+  #choose(bytes: Buffer): void {
+    const columns = this.#format.columns?.(bytes);
+    if (columns === this.#columns || this.#chunk.count > 0) return;
+    this.#columns = columns;
+    this.#restart();
   }
 
   /** Passes over records before `fromRow` without decoding them. */
@@ -296,7 +308,7 @@ class RecordDecoder {
 
   #restart(): void {
     this.#chunkOffset = this.#offset;
-    this.#chunk = new ChunkBuilder(this.#position(), this.#format.shape);
+    this.#chunk = new ChunkBuilder(this.#position(), this.#columns?.newColumns);
   }
 
   #position(): RowPosition {

@@ -2,7 +2,7 @@
  * Rows as they leave a decoder: in chunks, each row with its ordinal in the object. The ordinal counts every record, bad
  * ones too, so that (object, ordinal) names a row for ever, however the file was cut into chunks or resumed.
  */
-import { FieldColumns, type RowShape } from '../columns/field-columns.ts';
+import type { FieldColumns } from '../columns/field-columns.ts';
 import { cutText } from '../util/text.ts';
 
 /** Stands in `rows` where a record could not be decoded; its reason is in `bad`. */
@@ -60,6 +60,9 @@ export interface RowRange {
   readonly chunkRows: number;
 }
 
+/** Begins the columns of a chunk. @param rows how many are to be expected */
+export type NewColumns = (rows: number) => FieldColumns;
+
 /** Columns are made for so many rows at first. */
 const COLUMN_ROWS = 512;
 
@@ -68,38 +71,38 @@ export class ChunkBuilder {
   readonly #rows: unknown[] = [];
   readonly #bad: BadRow[] = [];
   readonly #start: RowPosition;
-  readonly #shape: RowShape | undefined;
+  readonly #newColumns: NewColumns | undefined;
   #columns: FieldColumns | undefined;
   #firstLine = 0;
   #lines: number[] | undefined;
   #count = 0;
 
-  /** @param shape rows are kept as columns of it; left out: as they are */
-  constructor(start: RowPosition, shape?: RowShape | undefined) {
+  /** @param newColumns rows are kept as columns; left out: as they are */
+  constructor(start: RowPosition, newColumns?: NewColumns | undefined) {
     this.#start = start;
-    this.#shape = shape;
+    this.#newColumns = newColumns;
   }
 
   get count(): number {
     return this.#count;
   }
 
-  /** Only with a shape: where a scanner may add a row, which is then {@link added}. */
+  /** Only where rows are kept as columns: where a scanner may add a row, which is then {@link added}. */
   get columns(): FieldColumns {
-    this.#columns ??= new FieldColumns(this.#shape!, COLUMN_ROWS);
+    this.#columns ??= this.#newColumns!(COLUMN_ROWS);
     return this.#columns;
   }
 
   /** @param line the line on which the record begins; 0 where the format has no lines */
   add(value: unknown, line: number): void {
-    if (this.#shape === undefined) this.#rows.push(value);
+    if (this.#newColumns === undefined) this.#rows.push(value);
     else this.columns.add(value as Record<string, unknown>);
     this.added(line);
   }
 
   addBad(reason: string, text: string, line: number): void {
     this.#bad.push({ index: this.#count, reason, text: cutText(text, BAD_TEXT_CHARS) });
-    if (this.#shape === undefined) this.#rows.push(BAD_ROW);
+    if (this.#newColumns === undefined) this.#rows.push(BAD_ROW);
     else this.columns.addGap();
     this.added(line);
   }
@@ -127,7 +130,7 @@ export class ChunkBuilder {
         rows ??= rowsOf(columns!, bad);
         return rows;
       },
-      columns,
+      columns: columns?.whole === false ? undefined : columns,
       bad,
       firstRow: this.#start.row,
       start: this.#start,

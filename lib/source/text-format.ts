@@ -3,9 +3,9 @@
  * messages.
  */
 import { isUtf8 } from 'node:buffer';
-import type { FieldColumns, RowShape } from '../columns/field-columns.ts';
+import type { FieldColumns } from '../columns/field-columns.ts';
 import { InputError } from '../errors.ts';
-import { BAD_TEXT_CHARS } from './rows.ts';
+import { BAD_TEXT_CHARS, type NewColumns } from './rows.ts';
 
 /** Bytes of a bad record that are shown: enough for `BAD_TEXT_CHARS`. */
 export const BAD_TEXT_BYTES = BAD_TEXT_CHARS * 4;
@@ -31,16 +31,23 @@ export interface RecordScanner {
   read(bytes: Buffer, from: number, to: FieldColumns): boolean;
 }
 
+/** Records as columns. */
+export interface RecordColumns {
+  readonly newColumns: NewColumns;
+  /** What {@link TextFormat.parse} says of most records, sooner. */
+  readonly scanner: RecordScanner;
+}
+
 /** A format of text records. Records end with LF or CRLF; the last one may lack it. */
 export interface TextFormat {
   /** Longest record, bytes without its newline. */
   readonly maxBytes: number;
   /** Record ends must be sought in bytes (one character each), not in decoded text. */
   readonly framesBytes: boolean;
-  /** Rows are kept as columns of this shape. Left out: as they are. */
-  readonly shape?: RowShape | undefined;
-  /** What {@link parse} says of most records, sooner; only with a {@link shape}. */
-  readonly scanner?: RecordScanner | undefined;
+  /**
+   * How records become columns, from these bytes on, which begin with one. Left out, or `undefined`: rows are kept as they are.
+   */
+  readonly columns?: ((bytes: Buffer) => RecordColumns | undefined) | undefined;
   /** Still wants the first record of the file as its header. */
   readonly needsHeader: boolean;
   /** Looks at the first bytes of the file (without byte order mark). @throws {InputError} `INPUT_FORMAT` */

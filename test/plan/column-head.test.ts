@@ -9,13 +9,12 @@ import type { ColumnBatch } from '../../lib/columns/column-batch.ts';
 import { avg, count, type Job, job, max, min, type SourceOptions, source, sum } from '../../lib/index.ts';
 import { encodeInput } from '../../lib/plan/rows.ts';
 import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
-import { DeclaredFields } from '../../lib/source/declared-fields.ts';
 import type { Fields } from '../../lib/source/fields.ts';
 import { ndjsonFormat } from '../../lib/source/ndjson.ts';
 import { decodeRecords } from '../../lib/source/records.ts';
 import type { RowChunk } from '../../lib/source/rows.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
-import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
+import type { PhysicalJob, PhysicalSource } from '../../lib/stream/compile/physical.ts';
 import { PLAIN_CALLS } from '../../lib/stream/graph/calls.ts';
 import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
 import { groupFold } from '../../lib/stream/operators/fold.ts';
@@ -36,7 +35,7 @@ const called =
     f(row);
 
 interface Plan {
-  readonly fields: Fields;
+  readonly fields: Fields | undefined;
   readonly time: string | undefined;
   readonly keys: readonly (string | readonly string[])[];
   readonly partitions: number;
@@ -44,22 +43,22 @@ interface Plan {
 
 function jobOf({ fields, time, keys, partitions }: Plan, how: (f: Read) => Read): PhysicalJob {
   const options = {
-    fields,
+    ...(fields === undefined ? {} : { fields }),
     ...(time === undefined ? {} : { eventTime: how(proven(time)), delay: '1 second' as const }),
   } as unknown as SourceOptions<Row> & { readonly fields: Fields };
   const rows = source('rows', options);
   const read = (key: string | readonly string[]): Read => how(typeof key === 'string' ? proven(key) : provenList(key));
   const outputs = keys.map((key, i) => [`out${i}`, rows.keyBy(read(key)).aggregate({ n: count() })] as const);
   return compileJob(
-    job('test', Object.fromEntries(outputs) as never, { outputMode: 'update', partitions }) as Job<unknown>,
+    job('test', Object.fromEntries(outputs) as never, { outputMode: 'update', partitions, onError: 'quarantine' }) as Job<unknown>,
   );
 }
 
-async function chunksOf(text: string, fields: Fields): Promise<RowChunk[]> {
+async function chunksOf(text: string, { form, asked }: PhysicalSource): Promise<RowChunk[]> {
   async function* blocks(): AsyncGenerator<Buffer> {
     yield Buffer.from(text);
   }
-  const format = ndjsonFormat({ path: 'test', plainJson: false, fields: new DeclaredFields(fields) });
+  const format = ndjsonFormat({ path: 'test', plainJson: false, fields: form?.fields, asked });
   const start = { row: 0, line: 1, offset: 0 };
   const range = { fromRow: 0, toRow: Number.POSITIVE_INFINITY, chunkRows: 4 };
   const chunks: RowChunk[] = [];
@@ -69,9 +68,9 @@ async function chunksOf(text: string, fields: Fields): Promise<RowChunk[]> {
   return chunks;
 }
 
-async function built(physical: PhysicalJob, text: string, fields: Fields): Promise<SegmentBuilder> {
+async function built(physical: PhysicalJob, text: string): Promise<SegmentBuilder> {
   const builder = new SegmentBuilder(physical);
-  for (const [i, chunk] of (await chunksOf(text, fields)).entries()) {
+  for (const [i, chunk] of (await chunksOf(text, physical.sources[0]!)).entries()) {
     builder.open({ source: 0, name: `object ${i >> 1}` });
     // Cut anywhere, as batches cut chunks.
     const half = chunk.count >> 1;
@@ -106,7 +105,7 @@ describe('the head by columns', () => {
         const rows = jobOf(plan, called);
         expect(rows.sources[0]!.columns).toBeUndefined();
         if (columns.sources[0]!.columns !== undefined) byColumns++;
-        const [one, other] = [await built(columns, text, plan.fields), await built(rows, text, plan.fields)];
+        const [one, other] = [await built(columns, text), await built(rows, text)];
         expect(bytesOf(one)).toEqual(bytesOf(other));
         expect(one.finish().map(plainInput)).toEqual(other.finish().map(plainInput));
         expect([...one.seen]).toEqual([...other.seen]);
@@ -117,13 +116,45 @@ describe('the head by columns', () => {
     expect(byColumns).toBeGreaterThan(500);
   });
 
+  test('gives the same where no fields are declared', async () => {
+    const names = ['a', 'user', 'at', 'constructor', '__proto__'];
+    const value = fc.oneof(fc.string({ maxLength: 3 }), fc.integer(), fc.constantFrom(null, true, 'x', 1.5, {}));
+    const line = fc.record({ a: fc.string(), user: value, at: fc.integer(), constructor: value, rest: value });
+    const plan: fc.Arbitrary<Plan> = fc.record({
+      fields: fc.constant(undefined),
+      time: fc.option(fc.constantFrom('at', 'a', 'user'), { nil: undefined }),
+      keys: fc.array(fc.oneof(fc.constantFrom(...names), fc.subarray(names, { minLength: 1 })), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      partitions: fc.integer({ min: 1, max: 3 }),
+    });
+    const text = fc
+      .tuple(line, fc.array(fc.oneof({ weight: 5, arbitrary: line.map((row) => JSON.stringify(row)) }, anyJsonLine)))
+      .map(([first, lines]) => [JSON.stringify(first), ...lines].map((one) => `${one.toWellFormed()}\n`).join(''));
+    let byColumns = 0;
+    await fc.assert(
+      fc.asyncProperty(plan, text, async (made, lines) => {
+        const columns = jobOf(made, (f) => f);
+        const rows = jobOf(made, called);
+        expect(rows.sources[0]!.asked).toBeUndefined();
+        if ((await chunksOf(lines, columns.sources[0]!)).some((chunk) => chunk.columns !== undefined)) byColumns++;
+        const [one, other] = [await built(columns, lines), await built(rows, lines)];
+        expect(bytesOf(one)).toEqual(bytesOf(other));
+        expect([...one.seen]).toEqual([...other.seen]);
+        expect([one.rows, one.dropped, one.quarantined]).toEqual([other.rows, other.dropped, other.quarantined]);
+      }),
+      { numRuns: 1500 },
+    );
+    expect(byColumns).toBeGreaterThan(100);
+  });
+
   test('reads no row that somebody has, and gives each reader one of its own', async () => {
     const fields: Fields = { a: 'string', n: 'number?' };
     const plan: Plan = { fields, time: undefined, keys: ['a', 'a'], partitions: 1 };
     const builder = await built(
       jobOf(plan, (f) => f),
       '{"a":"x","n":1}\n{"a":"y","n":null}\n',
-      fields,
     );
     const [one, other] = builder.finish()[0]!.edges as ColumnBatch[];
     expect([...one!.numbers('n')!]).toEqual([1, Number.NaN]);
@@ -178,9 +209,8 @@ describe('aggregates by columns', () => {
           await built(
             jobOf(plan, (f) => f),
             text,
-            fields,
           ),
-          await built(jobOf(plan, called), text, fields),
+          await built(jobOf(plan, called), text),
         ];
         const entries = {
           count: given.length,

@@ -5,7 +5,7 @@
  */
 import type { FieldColumns } from '../../columns/field-columns.ts';
 import { epochMs, type TimeUnit } from '../../util/epoch-ms.ts';
-import type { DeclaredFields, Field } from '../declared-fields.ts';
+import type { FieldType } from '../fields.ts';
 import { MAX_ROW_DEPTH } from '../row-limits.ts';
 import type { RecordScanner } from '../text-format.ts';
 import { LINE_END, LineShape, UNDECLARED } from './line-shape.ts';
@@ -17,11 +17,26 @@ import { utcMsAt } from './time.ts';
 /** A longer line may be too wide, or take too much memory: objects have at most 100,000 members, a row 64 MiB. */
 const MOST_BYTES = 256 * 1024;
 
+export interface ScannedField {
+  readonly name: string;
+  readonly type: FieldType;
+  /** It may be null. */
+  readonly optional: boolean;
+}
+
+export interface ScannedFields {
+  readonly list: readonly ScannedField[];
+  /** Of timestamps that are numbers; `undefined`: milliseconds. */
+  readonly unit: TimeUnit | undefined;
+  /** A field that may be null may be missing, and is null then. */
+  readonly mayMiss: boolean;
+}
+
 export class RowScanner implements RecordScanner {
   /** Where the row that was given last ends: behind its line end. */
   end = 0;
-  readonly #fields: DeclaredFields;
-  readonly #list: readonly Field[];
+  readonly #fields: ScannedFields;
+  readonly #list: readonly ScannedField[];
   readonly #shape: LineShape;
   /** By field: the number of the row that it was last found in. */
   readonly #foundIn: Float64Array;
@@ -30,7 +45,7 @@ export class RowScanner implements RecordScanner {
   #words: DataView = new DataView(new ArrayBuffer(0));
   readonly #mark: Mark = { at: 0 };
 
-  constructor(fields: DeclaredFields) {
+  constructor(fields: ScannedFields) {
     this.#fields = fields;
     this.#list = fields.list;
     this.#shape = new LineShape(fields.list.map(({ name }) => name));
@@ -121,6 +136,7 @@ export class RowScanner implements RecordScanner {
 
   /** @returns whether all fields that were not found may be missing */
   #fillMissing(row: number, to: FieldColumns): boolean {
+    if (!this.#fields.mayMiss) return false;
     for (let i = 0; i < this.#list.length; i++) {
       if (this.#foundIn[i] === row) continue;
       if (!this.#list[i]!.optional) return false;

@@ -30,7 +30,7 @@ export interface ColumnHead {
     | {
         readonly field: number;
         /** @throws {BadRow} */
-        readonly toMs: (value: number | null) => number;
+        readonly toMs: (value: unknown) => number;
         /** Number of the watermark generator that sees the times. */
         readonly generator: number | undefined;
       }
@@ -55,6 +55,8 @@ export interface PhysicalSource {
    * @throws {BadRow} the row cannot be used @throws {OperatorFailure} a function of the user threw
    */
   readonly push: (row: unknown, to: HeadCollector) => void;
+  /** Without declared fields: those that are all that the job asks of most rows. Left out: it needs the rows. */
+  readonly asked?: readonly string[] | undefined;
   /** What {@link push} does, by columns. Left out: some function needs the rows. */
   readonly columns?: ColumnHead | undefined;
   /** Generators that rows of this source may feed. */

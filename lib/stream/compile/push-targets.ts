@@ -13,6 +13,8 @@ export interface PushTargets {
   consumers(stream: StreamNode): readonly Consumer[];
   /** Edges for rows of this key that come from stage `from`, one for each operator that reads it. */
   edges(keyed: KeyNode, from: number): readonly number[];
+  /** The fields that are all that the operators behind this key ask of most rows; `undefined`: they need the rows. */
+  asks(keyed: KeyNode): readonly string[] | undefined;
   /** Sends rows from stage `from` to an output. */
   toOutput(output: number, from: number): Push;
   /** Number of the watermark generator of this stream; `undefined`: nothing follows it. */

@@ -20,7 +20,7 @@ import {
 } from '../graph/graph.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
 import { BadRow, OperatorFailure } from '../operators/operator.ts';
-import { columnHead } from './column-head.ts';
+import { askedFields, columnHead } from './column-head.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
 import type { Consumer, PushTargets } from './push-targets.ts';
@@ -52,10 +52,12 @@ export class PushCompiler {
     const timed = eventTime === undefined ? untimed(next) : this.#timed(node, eventTime, generator, next);
     const push = schema === undefined ? timed : validated(schema, `schema of source ${name}`, timed);
     const form = formOf(node);
+    const asked = askedFields(node, this.#targets);
     return {
       name,
       form,
-      columns: columnHead(node, form.fields, this.#targets),
+      asked,
+      columns: columnHead(node, asked === undefined ? form.fields : { names: asked }, this.#targets),
       push: (row, to) => push(row, Number.NaN, to),
       watermarks: this.#generatorsOf(node),
     };

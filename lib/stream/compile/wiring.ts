@@ -54,6 +54,11 @@ export class Wiring implements PushTargets {
     return this.#readers.get(keyed)!.map(({ place, port }) => this.#edgeTo(place, port, from));
   }
 
+  asks(keyed: KeyNode): readonly string[] | undefined {
+    const asked = this.#readers.get(keyed)!.map(({ place }) => place.operator.asks);
+    return asked.includes(undefined) ? undefined : asked.flatMap((fields) => fields!);
+  }
+
   toOutput(output: number, from: number): Push {
     const stage = this.#places.outputStages[output]!;
     if (from === stage) return (row, _time, to) => to.toOutput(output, row);

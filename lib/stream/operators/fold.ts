@@ -40,6 +40,8 @@ export interface NumberFold {
     readonly at: number;
     result(state: Slots, at: number): unknown;
   }[];
+  /** The fields that are all it wants of rows; `undefined`: it needs the rows. */
+  readonly asks: readonly string[] | undefined;
   /** State of a new group. */
   create(): readonly number[];
   /**
@@ -264,6 +266,9 @@ function numberFold(
   return {
     width,
     columns: accumulators.map(({ result }, j) => ({ name: names[j]!, at: at[j]!, result })),
+    asks: accumulators.every(({ column }) => column !== undefined)
+      ? accumulators.flatMap(({ column }) => column!.field ?? [])
+      : undefined,
     create: () => state,
     addAll(batch, entries, states) {
       const added = addColumns(accumulators, at, width, batch, entries, states);

@@ -213,6 +213,11 @@ export interface Operator {
   /** Number of input ports and of output ports. */
   readonly inputs: number;
   readonly outputs: number;
+  /**
+   * The fields of its rows that are all it asks of them, but where it must refuse one: proven, not guessed. Left out: it needs the
+   * rows.
+   */
+  readonly asks?: readonly string[] | undefined;
   /** The watermark of what it emits, given the one it has got: monotone, never greater. */
   outputWatermark(watermark: number): number;
   /**

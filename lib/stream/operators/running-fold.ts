@@ -34,6 +34,7 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
     tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }],
     inputs: 1,
     outputs: 1,
+    asks: folding.numbers?.asks,
     outputWatermark: (watermark) => watermark,
     reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
     run([batch], context) {
