@@ -50,7 +50,11 @@ function jobOf({ fields, time, keys, partitions }: Plan, how: (f: Read) => Read)
   const read = (key: string | readonly string[]): Read => how(typeof key === 'string' ? proven(key) : provenList(key));
   const outputs = keys.map((key, i) => [`out${i}`, rows.keyBy(read(key)).aggregate({ n: count() })] as const);
   return compileJob(
-    job('test', Object.fromEntries(outputs) as never, { outputMode: 'update', partitions, onError: 'quarantine' }) as Job<unknown>,
+    job('test', Object.fromEntries(outputs) as never, {
+      outputMode: 'update',
+      partitions,
+      onError: 'quarantine',
+    }) as Job<unknown>,
   );
 }
 
