@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
-import { workerCommitter } from '../lib/embedded/committers.ts';
+import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { Engine } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
 import { count, type Job, job, max, source, sum, tumbling } from '../lib/index.ts';

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { workerCommitter } from '../lib/embedded/committers.ts';
+import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { Engine, type PlannedBatch } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
 import { openJob } from '../lib/job/job-context.ts';

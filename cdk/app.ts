@@ -17,10 +17,10 @@ import { MisaJob } from './misa-job.ts';
 import type { MisaJobProps } from './props.ts';
 import { stackName } from './stack-name.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** @throws {MisaError} no job, or a setting that is none */
-export function propsFrom(argument: string | undefined, env: Environment): MisaJobProps {
+export function propsFrom(argument: string | undefined, env: Variables): MisaJobProps {
   const entry = argument ?? env.MISA_ENTRY;
   if (entry === undefined)
     throw usage('name the job module: as the argument, in MISA_ENTRY, or by -c misa:entry=job.ts');
@@ -52,14 +52,14 @@ function entryOfContext(): string | undefined {
   return new App({ autoSynth: false }).node.tryGetContext('misa:entry') as string | undefined;
 }
 
-function oneOf<V>(env: Environment, name: string, values: Readonly<Record<string, V>>): V | undefined {
+function oneOf<V>(env: Variables, name: string, values: Readonly<Record<string, V>>): V | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
   if (Object.hasOwn(values, text)) return values[text];
   throw usage(`${name} must be one of ${Object.keys(values).join(', ')}, not '${text}'`);
 }
 
-function number(env: Environment, name: string): number | undefined {
+function number(env: Variables, name: string): number | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
   const value = Number(text);

@@ -7,8 +7,9 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { type CustomResource, NestedStack } from 'aws-cdk-lib/core';
 import { Construct } from 'constructs';
+import type { Place } from '../lib/object-store/names.ts';
 import { type FunctionMaker, invokeBy } from './functions.ts';
-import type { Permissions, Place } from './permissions.ts';
+import type { Permissions } from './permissions.ts';
 import type { QueueMaker } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
 

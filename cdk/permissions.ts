@@ -7,6 +7,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import type { Place } from '../lib/object-store/names.ts';
 import type { InputObjects } from './props.ts';
 import type { QueueMaker } from './queues.ts';
 import { STORE_PREFIX } from './store-prefix.ts';
@@ -21,12 +22,6 @@ export interface PermissionContext {
   readonly inputs: readonly InputObjects[];
   readonly key: IKey | undefined;
   readonly trace: boolean;
-}
-
-/** A partition of a stage. */
-export interface Place {
-  readonly stage: number;
-  readonly partition: number;
 }
 
 export class Permissions {

@@ -4,7 +4,7 @@
  * @module misa
  */
 
-export type { Output } from './embedded/embedded.ts';
+export type { Output } from './embedded/result-places.ts';
 export type { OutputFormat, OutputLayout, OutputOptions } from './embedded/output/settings.ts';
 export { type Running, run } from './embedded/run.ts';
 export type {

@@ -3,7 +3,7 @@
  * the first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
  */
 
-import type { Output } from '../../lib/embedded/embedded.ts';
+import type { Output } from '../../lib/embedded/result-places.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import { run } from '../../lib/embedded/run.ts';
 import type { RunEvent } from '../../lib/embedded/run-events.ts';

@@ -23,11 +23,6 @@ export interface Position {
   readonly halted: readonly Halted[];
 }
 
-interface Place {
-  readonly path: PartitionPath;
-  readonly partition: number;
-}
-
 interface Head {
   readonly path: PartitionPath;
   /** Log entries up to this are there or folded. */
@@ -47,10 +42,10 @@ export class Positions {
 
   async read(): Promise<Position> {
     const { stages, partitions } = this.#job.file;
-    const places = Array.from({ length: stages * partitions }, (_, i) => i % partitions).map((partition, i) => ({
-      partition,
-      path: partitionPath(Math.floor(i / partitions), partition),
-    }));
+    const places = Array.from({ length: stages * partitions }, (_, i) => {
+      const partition = i % partitions;
+      return { partition, path: partitionPath(Math.floor(i / partitions), partition) };
+    });
     // The planner last: what is committed was planned by then.
     const heads = await Promise.all(places.map(({ path }) => this.#head(path)));
     const planner = await this.#head(PLANNER);
@@ -73,7 +68,11 @@ export class Positions {
   }
 
   /** Results come in order: up to the first batch that has rows in an output and no object there. */
-  async #publishedOf({ path, partition }: Place, publishedThrough: number, committed: number): Promise<number> {
+  async #publishedOf(
+    { path, partition }: { readonly path: PartitionPath; readonly partition: number },
+    publishedThrough: number,
+    committed: number,
+  ): Promise<number> {
     const { store, names } = this.#job;
     const log = new DataLog(store, names, path);
     let published = Math.max(publishedThrough, this.#published.get(path) ?? 0);

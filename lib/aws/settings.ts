@@ -34,10 +34,10 @@ export interface Settings {
 
 const DEFAULT_CACHE_BYTES = 256 << 20;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** @throws {MisaError} `BAD_SETTINGS`: the function was not deployed by the stack */
-export function readSettings(env: Environment): Settings {
+export function readSettings(env: Variables): Settings {
   const base = required(env, 'MISA_BATCH_QUEUES');
   return {
     store: parseStoreUrl(required(env, 'MISA_STORE'), env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL),
@@ -57,11 +57,11 @@ export function readSettings(env: Environment): Settings {
 }
 
 /** The partition that a batch function is for. @throws {MisaError} `BAD_SETTINGS` */
-export function readPlace(env: Environment): { readonly stage: number; readonly partition: number } {
+export function readPlace(env: Variables): { readonly stage: number; readonly partition: number } {
   return { stage: number(env, 'MISA_STAGE'), partition: number(env, 'MISA_PARTITION') };
 }
 
-function required(env: Environment, name: string): string {
+function required(env: Variables, name: string): string {
   const value = env[name];
   if (value === undefined || value === '') {
     throw new MisaError('BAD_SETTINGS', `the environment variable ${name} is not set. Deploy the function by MisaJob`);
@@ -69,7 +69,7 @@ function required(env: Environment, name: string): string {
   return value;
 }
 
-function number(env: Environment, name: string): number {
+function number(env: Variables, name: string): number {
   const value = Number(required(env, name));
   if (Number.isSafeInteger(value) && value >= 0) return value;
   throw new MisaError('BAD_SETTINGS', `the environment variable ${name} is '${env[name]}': it must be a whole number`);

@@ -8,8 +8,6 @@
 import path from 'node:path';
 import { JobError } from '../errors.ts';
 import { holdCacheDirectory } from '../job/cache-directory.ts';
-import type { Committer } from '../job/committer.ts';
-import type { JobContext } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
 import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
 import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
@@ -18,35 +16,25 @@ import { TraceWriter } from '../timeline/trace-writer.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { type Random, systemRandom } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
-import { inlineCommitter, workerCommitter } from './committers.ts';
+import { inlineCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
 import type { InputStreams, Inputs } from './inputs.ts';
-import type { OutputOptions } from './output/settings.ts';
-import { OutputDirectory, type Results } from './output-directory.ts';
-import { type Consume, ResultConsumer } from './result-consumer.ts';
+import { type ResultOptions, ResultPlaces } from './result-places.ts';
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
 import { StepTimes } from './step-times.ts';
 import { Warnings } from './warnings.ts';
+import { workerCommitter } from './worker-committer.ts';
 
 const CACHE_BYTES = 256 << 20;
 /** R: far longer than any batch, far shorter than a disk takes to fill. */
 const RETENTION_MS = 15 * 60_000;
 
-/** Where results go, beside the store. */
-export type Output =
-  | ({ readonly kind: 'directory'; readonly path: string } & OutputOptions)
-  /** Called with the NDJSON of each output and batch, in order; the run waits for it, one batch later. */
-  | { readonly kind: 'stream'; readonly write: (output: string, rows: Uint8Array) => Promise<void> | void };
-
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends ResultOptions {
   readonly store: StoreSpec;
   readonly inputs: InputFiles;
   /** Of sources that have no files. */
   readonly streams?: InputStreams | undefined;
-  readonly output?: Output | undefined;
-  /** Is given the results as rows, each batch after the one before, across runs; see `result-consumer.ts`. */
-  readonly consumer?: { readonly name: string; readonly consume: Consume } | undefined;
   /** Directory for block caches, shared by processes; default: `.cache` in a directory store, else in `.misa`. */
   readonly cacheRoot?: string | undefined;
   /** Budget of the block cache; 0: none. Default 256 MiB. */
@@ -58,7 +46,6 @@ export interface EmbeddedOptions {
   readonly lookAt?: RunJobOptions['lookAt'];
   readonly moved?: RunJobOptions['moved'];
   readonly flush?: boolean | undefined;
-  readonly stop?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly onOpen?: ((opened: Opened) => void) | undefined;
@@ -119,45 +106,26 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
     trouble,
   };
   let opened: { engine: Engine; inputs: Inputs } | undefined;
-  let directory: OutputDirectory | undefined;
-  let consumer: ResultConsumer | undefined;
-  let committer: Committer | undefined;
-  let told: number | undefined;
-  /** Results that no file has yet are not deleted while this run goes on. */
-  const tell = (): void => {
-    const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };
-    if (kept !== told) committer?.taken?.(kept);
-    told = kept;
-  };
+  let places: ResultPlaces | undefined;
   let idle = false;
   try {
     const end = await runJob(job, {
+      ...options,
       store,
       clock,
       random,
       trace,
       cache: cache?.blocks,
       retentionMs,
-      inputs: options.inputs,
-      streams: options.streams,
-      watch: options.watch,
-      lookAt: options.lookAt,
-      moved: options.moved,
-      flush: options.flush,
-      stop: options.stop,
       committer: (context) => {
         writer = new TraceWriter({ store, names: context.names, clock, random, onTrouble: trouble });
-        committer = options.committer === 'inline' ? inlineCommitter(context) : workerCommitter(options.store, context);
-        return committer;
+        return options.committer === 'inline' ? inlineCommitter(context) : workerCommitter(options.store, context);
       },
       onOpen: async (engine, inputs) => {
         opened = { engine, inputs };
         const { context, position } = engine;
-        directory = await openDirectory(options, context);
-        await directory?.copy(position);
-        consumer = await openConsumer(options, context);
-        await consumer?.catchUp(position, options.stop);
-        tell();
+        places = new ResultPlaces(context, options);
+        await places.open(position);
         const { file } = context;
         options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
       },
@@ -165,10 +133,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
         idle = false;
         const { engine, inputs } = opened!;
         const startMs = clock.monotonic();
-        await directory?.copy(done.n, { n: done.n, results: resultsOf(done) });
-        tell();
-        if (options.output?.kind === 'stream') await writeResults(engine.context, done, options.output.write);
-        await consumer?.deliver(done.n, resultsOf(done));
+        await places!.take(done);
         const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
         const { commitLag, stateSize } = engine;
         const { progress, streamNames: streams } = inputs;
@@ -177,20 +142,20 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       },
       onIdle: async () => {
         warnings.tell();
-        await directory?.tick();
-        tell();
+        await places!.tick();
         if (idle) return;
         idle = true;
         const { engine } = opened!;
         options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
       },
     });
-    await consumer?.close();
-    await directory?.close();
-    return { ...end, file: opened!.engine.context.file, files: directory?.files ?? [] };
+    await places!.close();
+    return { ...end, file: opened!.engine.context.file, files: places!.files };
   } catch (error) {
     // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
-    await directory?.close().catch((failure: unknown) => trouble('the last results were not copied out', failure));
+    await places
+      ?.closeDirectory()
+      .catch((failure: unknown) => trouble('the last results were not copied out', failure));
     throw error;
   } finally {
     await writer?.flush();
@@ -240,54 +205,5 @@ function openCache(
     release();
     options.onWarning?.(error as Error);
     return undefined;
-  }
-}
-
-async function openDirectory(
-  { output }: EmbeddedOptions,
-  { job, store, file, names, clock, trace }: JobContext,
-): Promise<OutputDirectory | undefined> {
-  if (output?.kind !== 'directory') return undefined;
-  const { path: directory, kind: _, ...options } = output;
-  const onTrouble = (what: string, error: unknown): void => trace.trouble?.(what, error);
-  return OutputDirectory.open({ directory, options, store, names, file, outputs: job.outputs, clock, onTrouble });
-}
-
-async function openConsumer({ consumer }: EmbeddedOptions, context: JobContext): Promise<ResultConsumer | undefined> {
-  if (consumer === undefined) return undefined;
-  const { outputs, partitions } = context.job;
-  return ResultConsumer.open({ ...context, consumer: consumer.name, consume: consumer.consume, outputs, partitions });
-}
-
-/** Results of a batch from its log entries, where this run has them. */
-function resultsOf({ committed }: BatchDone): Results {
-  return (output, partition) => {
-    let all = true;
-    for (const stage of committed) {
-      const entry = stage[partition]?.entry;
-      all &&= entry !== undefined;
-      const at = entry?.header.outputs.indexOf(output) ?? -1;
-      if (at >= 0) return entry!.output(at);
-    }
-    // A quarantine without rows is mostly not among the outputs at all.
-    return all ? new Uint8Array(0) : undefined;
-  };
-}
-
-async function writeResults(
-  { job, store, names }: JobContext,
-  done: BatchDone,
-  write: (output: string, rows: Uint8Array) => Promise<void> | void,
-): Promise<void> {
-  const known = resultsOf(done);
-  for (const { name } of job.outputs) {
-    for (let p = 0; p < job.partitions; p++) {
-      let rows = known(name, p);
-      if (rows === undefined) {
-        const answer = await store.get(names.out(name, p, done.n));
-        rows = answer.found ? answer.body : new Uint8Array(0);
-      }
-      if (rows.length > 0) await write(name, rows);
-    }
   }
 }

@@ -1,6 +1,7 @@
 /** What `run` is given, and what it gives. */
-import type { Output } from './embedded.ts';
+
 import type { OutputOptions } from './output/settings.ts';
+import type { Output } from './result-places.ts';
 import type { RunEvent } from './run-events.ts';
 
 /**

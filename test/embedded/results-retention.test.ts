@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, uti
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { workerCommitter } from '../../lib/embedded/committers.ts';
+import { workerCommitter } from '../../lib/embedded/worker-committer.ts';
 import { type EmbeddedOptions, runEmbedded } from '../../lib/embedded/embedded.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import type { ConsumedRows } from '../../lib/embedded/result-consumer.ts';

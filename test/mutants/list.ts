@@ -714,8 +714,8 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [keptResults('waits for the run at hand where commits are made in a thread')],
   },
   {
-    file: 'lib/embedded/embedded.ts',
-    from: 'const { kept } = directory ?? { kept: Number.POSITIVE_INFINITY };',
+    file: 'lib/embedded/result-places.ts',
+    from: 'const { kept } = this.#directory ?? { kept: Number.POSITIVE_INFINITY };',
     to: 'const kept = Number.POSITIVE_INFINITY;',
     rule: 'results: the directory of the run is waited for',
     tests: [keptResults('results that wait in memory to be rolled')],

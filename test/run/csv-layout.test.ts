@@ -1,19 +1,12 @@
 /** Files without header, with separators of their own and times in other units, as a run reads them: all at once, in parts, grown and moved. */
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { count, job, type RunInput, type RunOptions, run, source, sum, tumbling } from '../../lib/index.ts';
+import { newFolders } from '../helpers/new-folders.ts';
 
-const root = mkdtempSync(path.join(tmpdir(), 'misa-csv-layout-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function newFolder(): string {
-  const folder = path.join(root, `${folders++}`);
-  mkdirSync(folder);
-  return folder;
-}
+const newFolder = newFolders('csv-layout');
 
 interface Click {
   readonly at: number;

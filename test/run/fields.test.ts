@@ -1,10 +1,9 @@
 /** Declared fields in runs: every kind of input gives the same rows, and what does not fit is set aside where it stands. */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   count,
   first,
@@ -19,15 +18,9 @@ import {
   tumbling,
 } from '../../lib/index.ts';
 import { testJob } from '../../lib/testing.ts';
+import { newFolders } from '../helpers/new-folders.ts';
 
-const root = mkdtempSync(path.join(tmpdir(), 'misa-fields-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function newFolder(): string {
-  const folder = path.join(root, `${folders++}`);
-  mkdirSync(folder);
-  return folder;
-}
+const newFolder = newFolders('fields');
 
 const orders = source('orders', {
   fields: { shop: 'string', at: 'timestamp', n: 'integer', amount: 'number', paid: 'boolean', tag: 'string?' },

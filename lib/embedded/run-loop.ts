@@ -1,0 +1,155 @@
+/**
+ * One loop: gather rows, plan, run the batch, report it; the next rows are decoded while the batch's log entries are written, and
+ * a batch is reported while the next one runs.
+ */
+
+import type { ReadCounts } from '../log/entry.ts';
+import { PLANNER } from '../object-store/names.ts';
+import { noRows } from '../plan/gathered.ts';
+import type { BatchDone, Engine, PlannedBatch } from './engine.ts';
+import type { Inputs, Watch } from './inputs.ts';
+import { KeyTypes } from './key-types.ts';
+
+export interface RunLoopOptions {
+  /** Files may grow, and more may come. */
+  readonly watch?: Watch | undefined;
+  /** Closes windows and fires timers when all is read, or when watching is stopped. */
+  readonly flush?: boolean | undefined;
+  /** Ends the run after the batch that is under way. */
+  readonly stop?: AbortSignal | undefined;
+  /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
+  readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
+  /** Called each time nothing has come and more may, when all batches are reported. */
+  readonly onIdle?: (() => Promise<void> | void) | undefined;
+}
+
+/** What one run did. Times in ms. */
+export interface RunTotals {
+  batches: number;
+  rows: number;
+  late: number;
+  skipped: number;
+  quarantined: number;
+  /** Result rows, quarantined ones aside. */
+  emitted: number;
+  reads: ReadCounts;
+}
+
+export class RunLoop {
+  readonly totals = newTotals();
+  readonly #engine: Engine;
+  readonly #inputs: Inputs;
+  readonly #options: RunLoopOptions;
+  readonly #over: AbortSignal;
+  readonly #keyTypes: KeyTypes;
+  /** Rows that are gathered and planned behind the batch that runs. */
+  #ahead: Promise<PlannedBatch | undefined> | undefined;
+  #reported: Promise<void> = Promise.resolve();
+
+  /** @param over the run has ended: what is begun beside a batch is not gone on with */
+  constructor(engine: Engine, inputs: Inputs, options: RunLoopOptions, over: AbortSignal) {
+    this.#engine = engine;
+    this.#inputs = inputs;
+    this.#options = options;
+    this.#over = over;
+    this.#keyTypes = new KeyTypes(engine.context);
+  }
+
+  /** @returns `read`: all input is read; `stopped`: the signal came */
+  async run(): Promise<'read' | 'stopped'> {
+    const { watch, flush = false } = this.#options;
+    const { planner } = this.#engine;
+    await this.#engine.recover(
+      (plan) => this.#inputs.replay(plan),
+      (done, durationMs) => this.#report(done, durationMs),
+    );
+    const reason = await this.#runAll();
+    const last = planner.progress?.kind;
+    // Before the first row and after a flush there is nothing to close.
+    const closes = flush && (reason === 'read' || watch !== undefined) && last !== undefined && last !== 'flush';
+    if (closes) await this.#run(await this.#engine.plan(noRows('flush')));
+    await this.#reported;
+    return reason;
+  }
+
+  /** Waits for what was begun beside the last batch. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#ahead, this.#reported]);
+  }
+
+  async #runAll(): Promise<'read' | 'stopped'> {
+    const { stop, onIdle } = this.#options;
+    const { planner, context } = this.#engine;
+    for (;;) {
+      context.committer.check();
+      // What is planned is run, so that a stop leaves nothing half done; and so is what a stream has given.
+      if (stop?.aborted && this.#ahead === undefined && !this.#inputs.rowsWait) return 'stopped';
+      const planned = await (this.#ahead ?? this.#prepare());
+      this.#ahead = undefined;
+      if (planned !== undefined) await this.#run(planned);
+      else if (planner.wantsEmpty) await this.#run(await this.#engine.plan(noRows('empty')));
+      else if (this.#inputs.ended) return 'read';
+      else {
+        await this.#reported;
+        await onIdle?.();
+        await this.#inputs.more();
+      }
+    }
+  }
+
+  /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
+  async #prepare(): Promise<PlannedBatch | undefined> {
+    const { clock, trace } = this.#engine.context;
+    const startMs = clock.monotonic();
+    const gathered = await this.#inputs.gather();
+    if (gathered === undefined) return undefined;
+    const { rows } = gathered.counts;
+    const n = this.#engine.planner.position + 1;
+    trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
+    await this.#engine.preload(gathered);
+    this.#over.throwIfAborted();
+    return this.#engine.plan(gathered);
+  }
+
+  async #run(planned: PlannedBatch): Promise<void> {
+    const { clock } = this.#engine.context;
+    const startMs = clock.monotonic();
+    await this.#keyTypes.learn(planned.inputs);
+    const done = await this.#engine.run(planned, () => {
+      if (planned.stored.plan.kind !== 'data' || this.#options.stop?.aborted) return;
+      this.#ahead = this.#prepare();
+      this.#ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
+    });
+    this.#engine.fillMemory();
+    await this.#reported;
+    this.#reported = done.published.then(() => this.#report(done, clock.monotonic() - startMs));
+    this.#reported.catch(() => {}); // reported when it is awaited
+  }
+
+  async #report(done: BatchDone, durationMs: number): Promise<void> {
+    addTotals(this.totals, done);
+    for (const { own } of done.committed.flat()) await this.#keyTypes.learn(own?.next ?? []);
+    await this.#options.onBatch?.(done, durationMs);
+  }
+}
+
+function newTotals(): RunTotals {
+  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  return { batches: 0, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0, reads };
+}
+
+function addTotals(totals: RunTotals, { plan, counts, reads }: BatchDone): void {
+  totals.batches++;
+  totals.rows += plan.plan.counts.rows;
+  totals.late += counts.late;
+  totals.skipped += counts.skipped;
+  totals.quarantined += counts.quarantined;
+  totals.emitted += counts.emitted;
+  totals.reads = {
+    memory: totals.reads.memory + reads.memory,
+    lmdb: totals.reads.lmdb + reads.lmdb,
+    warm: totals.reads.warm + reads.warm,
+    store: totals.reads.store + reads.store,
+    requests: totals.reads.requests + reads.requests,
+  };
+}
