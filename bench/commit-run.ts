@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { Engine, type PlannedBatch } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
+import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { openJob } from '../lib/job/job-context.ts';
 import { constantLatency, type LatencyModel } from '../lib/object-store/latency-store.ts';
 import { openStore } from '../lib/object-store/store-spec.ts';

@@ -4,8 +4,8 @@
  * @module misa
  */
 
-export type { Output } from './embedded/result-places.ts';
 export type { OutputFormat, OutputLayout, OutputOptions } from './embedded/output/settings.ts';
+export type { Output } from './embedded/result-places.ts';
 export { type Running, run } from './embedded/run.ts';
 export type {
   RunEvent,

@@ -3,8 +3,8 @@
  * the first interrupt into an orderly end: the batch under way is finished, and the next run goes on after it.
  */
 
-import type { Output } from '../../lib/embedded/result-places.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
+import type { Output } from '../../lib/embedded/result-places.ts';
 import { run } from '../../lib/embedded/run.ts';
 import type { RunEvent } from '../../lib/embedded/run-events.ts';
 import { definitionOf, type Job } from '../../lib/stream/api/job.ts';

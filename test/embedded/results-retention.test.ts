@@ -3,10 +3,10 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, uti
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { workerCommitter } from '../../lib/embedded/worker-committer.ts';
 import { type EmbeddedOptions, runEmbedded } from '../../lib/embedded/embedded.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import type { ConsumedRows } from '../../lib/embedded/result-consumer.ts';
+import { workerCommitter } from '../../lib/embedded/worker-committer.ts';
 import { count, job, source } from '../../lib/index.ts';
 import { readJobFile } from '../../lib/job/job-file.ts';
 import { names } from '../../lib/object-store/names.ts';
