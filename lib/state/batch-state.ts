@@ -10,7 +10,7 @@ import { BatchTable } from './batch-table.ts';
 import type { ChangedRow, Changes, TableChanges } from './changes.ts';
 import { BatchOrderedTable } from './ordered-table.ts';
 
-const BYTES_A_CHANGE = 48;
+const BYTES_A_CHANGE = 64;
 
 export class BatchState {
   readonly #tiers: Tiers;

@@ -28,7 +28,7 @@ export class BatchTable implements Table, NumberColumns {
   readonly #memory: Rows;
   readonly #rows: TableRows;
   /** Touched addresses, by number. */
-  readonly #keys = new KeyColumn();
+  #keys = new KeyColumn();
   readonly #times: number[] = [];
   /** What has become of them: see {@link TableChanges.rows}. */
   readonly #changed: unknown[] = [];
@@ -104,6 +104,7 @@ export class BatchTable implements Table, NumberColumns {
     const rows = this.#rows;
     const at = this.#isOwner() ? rows.touch(rows.intern(keys, i, time)) : this.#touchApart(keys, i, time);
     if (at === this.count) {
+      if (at === 0) this.#keys = new KeyColumn(keys.count, Math.ceil(keys.starts[keys.count]! / keys.count));
       this.#keys.pushFrom(keys, i);
       this.#times[at] = time;
       this.#changed[at] = undefined;

@@ -143,7 +143,8 @@ export class PartitionState {
     this.#advance(n, hash);
     // Looked up before: a row that the batch deletes has no address afterwards that would tell so.
     const unchanged = this.rows.complete ? [] : [...batch.unchangedReads()];
-    this.overlay.push(n, changes);
+    // Not the bytes of the log entry, which hold as much again.
+    this.overlay.push(n, { tables: changes.tables });
     batch.apply(changes);
     this.#forget(changes.forgotten);
     this.#order.push(changes);
