@@ -4,24 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, it } from 'vitest';
-import { compact } from '../../lib/commit/compact.ts';
-import { fold } from '../../lib/commit/fold.ts';
-import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
-import { DataLog } from '../../lib/log/data-log.ts';
-import { encodeLogEntry } from '../../lib/log/entry.ts';
-import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { names } from '../../lib/object-store/names.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
-import { PartitionState } from '../../lib/state/partition-state.ts';
-import { noCost } from '../../lib/state/sst-reads.ts';
-import { ManualClock } from '../../lib/util/clock.ts';
-import { seededRandom } from '../../lib/util/random.ts';
+import { EngineTables } from '../helpers/engine-tables.ts';
 import { MapTable } from '../helpers/map-table.ts';
 import { type Attempt, LAW_TABLES, lawScript, obeysLaw, type Subject } from './table-law.ts';
 
-const NAMES = names('job', 1);
-const PATH = 's0/p0';
-const SMALL = { l0Trigger: 2, baseBytes: 2000, ratio: 2, sstBytes: 1000 };
 const folder = mkdtempSync(path.join(tmpdir(), 'misa-law-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let caches = 0;
@@ -48,90 +35,29 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
 };
 
 class EngineSubject implements Subject {
-  readonly #condition: Condition;
-  readonly #store = new MemoryStore({ clock: new ManualClock() });
-  readonly #log = new DataLog(this.#store, NAMES, PATH);
+  readonly #events: Condition['events'];
+  readonly #tables: EngineTables;
   readonly #cache: LmdbBlockCache | undefined;
-  readonly #partition: CommitPartition;
-  #state: PartitionState;
 
-  constructor(condition: Condition) {
-    this.#condition = condition;
-    const [store, log, random] = [this.#store, this.#log, seededRandom(1)];
-    this.#partition = { store, names: NAMES, path: PATH, partition: 0, log, random, retentionMs: 60_000 };
-    this.#cache = condition.cached ? LmdbBlockCache.open(path.join(folder, `${caches++}`), 1 << 20) : undefined;
-    this.#state = this.#open();
+  constructor({ rowBytes, events, cached }: Condition) {
+    this.#events = events;
+    this.#cache = cached ? LmdbBlockCache.open(path.join(folder, `${caches++}`), 1 << 20) : undefined;
+    this.#tables = new EngineTables(LAW_TABLES, { rowBytes, cache: this.#cache });
   }
 
   begin(): Attempt {
-    const state = this.#state;
-    const batch = state.begin();
-    return {
-      tables: batch.tables(LAW_TABLES, 0),
-      ordered: (table) => batch.ordered(table),
-      commit: async () => {
-        const n = state.position + 1;
-        const changes = batch.encode();
-        const { bytes, hash } = encodeLogEntry(
-          {
-            ...{ n, attempt: `a${n}`, planHash: `p${n}`, previousHash: state.hash, publishedThrough: n - 1 },
-            ...{ outputs: [], nextPartitions: 0, changes: changes.count, forgotten: changes.forgotten },
-            counts: { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
-            reads: batch.reads,
-          },
-          Buffer.from(changes.bytes),
-          [],
-          [],
-        );
-        await this.#store.create(NAMES.log(PATH, n), bytes);
-        state.apply(n, hash, changes, batch);
-      },
-      drop: () => batch.end(),
-    };
+    return this.#tables.begin();
   }
 
   async rest(choice: number): Promise<void> {
-    const { events } = this.#condition;
-    switch (events[choice % events.length]) {
-      case 'fold':
-        await fold(this.#partition, { maxEntries: 1 + (choice % 4) });
-        break;
-      case 'compact':
-        await fold(this.#partition);
-        while ((await compact(this.#partition, SMALL)).outcome === 'compacted');
-        break;
-      case 'restart':
-        this.#state = this.#open();
-        break;
-      case 'reset':
-        this.#state.reset();
-        break;
-      case 'loadAll':
-        await this.#state.loadAll(noCost());
-    }
-    await this.#catchUp();
+    const event = this.#events[choice % this.#events.length]!;
+    if (event === 'fold') await this.#tables.fold(1 + (choice % 4));
+    else if (event !== 'nothing') await this.#tables[event]();
+    await this.#tables.catchUp();
   }
 
   async close(): Promise<void> {
     await this.#cache?.close();
-  }
-
-  #open(): PartitionState {
-    return new PartitionState({
-      ...{ store: this.#store, names: NAMES, path: PATH, cache: this.#cache, rowBytes: this.#condition.rowBytes },
-      kinds: LAW_TABLES.map(({ kind }) => kind),
-      widths: LAW_TABLES.map(({ width = 0 }) => width),
-    });
-  }
-
-  /** Takes the newest manifest, and the log entries after it. */
-  async #catchUp(): Promise<void> {
-    this.#state.adopt(await manifestOf(this.#partition));
-    for (;;) {
-      const { entry } = await this.#log.readEntry(this.#state.position + 1);
-      if (entry === undefined) return;
-      this.#state.adoptEntry(entry.header.n, entry.hash, entry.changes(), entry.header.forgotten);
-    }
   }
 }
 
