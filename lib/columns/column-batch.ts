@@ -64,6 +64,26 @@ export class ColumnBatch {
     this.#addPlace(columns, place);
   }
 
+  /** As {@link pushColumns}, of rows `places[0]` up to `places[count]`. @param keys of these rows, in their order @param primary of each */
+  appendColumns(
+    keys: KeyColumn,
+    times: Float64Array,
+    columns: FieldColumns,
+    places: Int32Array,
+    primary: number,
+  ): void {
+    const { count } = keys;
+    const from = this.count;
+    this.keys.append(keys);
+    while (this.times.length < this.count) this.#grow();
+    this.times.set(times.subarray(0, count), from);
+    this.primary?.fill(primary, from, this.count);
+    this.#beginColumns(columns, from);
+    this.#places!.set(places.subarray(0, count), from);
+    this.#inColumns += count;
+    if (this.#rows.length > 0) while (this.#rows.length < this.count) this.#rows.push(IN_COLUMNS);
+  }
+
   /** As {@link push}, of a row out of a piece of the input. @param piece its number, see {@link piece} */
   pushCounted(key: string, time: number, row: unknown, primary: boolean, piece: number): void {
     this.push(key, time, row);
@@ -172,14 +192,19 @@ export class ColumnBatch {
   #addPlace(columns: FieldColumns, place: number): void {
     const i = this.count - 1;
     if (this.#rows.length > 0) this.#rows.push(IN_COLUMNS);
+    this.#beginColumns(columns, i);
+    this.#places![i] = place;
+    this.#inColumns++;
+  }
+
+  /** Rows from index i on are in these columns. */
+  #beginColumns(columns: FieldColumns, i: number): void {
     if (this.#columns.at(-1) !== columns) {
       this.#columns.push(columns);
       this.#columnStarts.push(i);
     }
     this.#places ??= new Int32Array(this.times.length);
-    if (i >= this.#places.length) this.#places = grown(this.#places, new Int32Array(this.times.length));
-    this.#places[i] = place;
-    this.#inColumns++;
+    if (this.#places.length < this.count) this.#places = grown(this.#places, new Int32Array(this.times.length));
   }
 
   #added(time: number): void {

@@ -101,6 +101,18 @@ export class KeyColumn {
     this.#added(length, hash);
   }
 
+  /** Adds all keys of another column. */
+  append(other: KeyColumn): void {
+    const { count } = this;
+    const length = other.starts[other.count]!;
+    this.#reserve(length, other.count);
+    const at = this.starts[count]!;
+    this.bytes.set(other.bytes.subarray(0, length), at);
+    this.hashes.set(other.hashes.subarray(0, other.count), count);
+    for (let i = 1; i <= other.count; i++) this.starts[count + i] = at + other.starts[i]!;
+    this.#count = count + other.count;
+  }
+
   /** Takes the last key away. */
   pop(): void {
     this.truncate(this.#count - 1);
@@ -131,11 +143,11 @@ export class KeyColumn {
     this.starts[i + 1] = this.starts[i]! + length;
   }
 
-  /** Makes room for one more key of so many bytes. */
-  #reserve(length: number): void {
+  /** Makes room for more keys of so many bytes together. */
+  #reserve(length: number, keys = 1): void {
     const i = this.#count;
-    if (i === this.hashes.length) {
-      const capacity = Math.max(16, i * 2);
+    if (i + keys > this.hashes.length) {
+      const capacity = Math.max(16, i * 2, i + keys);
       this.hashes = moved(this.hashes, new Uint32Array(capacity));
       this.starts = moved(this.starts, new Uint32Array(capacity + 1));
     }

@@ -217,11 +217,14 @@ export class SegmentBuilder implements HeadCollector {
     pushFieldKeys(keys, columns, way, rows, count);
     for (const [i, edge] of way.edges.entries()) {
       const counts = primary && i === 0 ? 1 : 0;
-      for (let k = 0; k < count; k++) {
-        const partition = partitions === 1 ? 0 : keys.hashes[k]! % partitions;
-        const to = edgeRowsIn(this.#edges[partition]!, edge, true);
-        to.pushColumns(keys, k, times[k]!, columns, rows[k]!);
-        to.primary![to.count - 1] = counts;
+      if (partitions === 1) {
+        if (count > 0) edgeRowsIn(this.#edges[0]!, edge, true).appendColumns(keys, times, columns, rows, counts);
+      } else {
+        for (let k = 0; k < count; k++) {
+          const to = edgeRowsIn(this.#edges[keys.hashes[k]! % partitions]!, edge, true);
+          to.pushColumns(keys, k, times[k]!, columns, rows[k]!);
+          to.primary![to.count - 1] = counts;
+        }
       }
       for (const edges of this.#edges) edges[edge]?.endPiece(this.#objects.length - 1, edges[edge].count);
     }

@@ -240,28 +240,43 @@ class RecordDecoder {
 
   /** As {@link #parse}, of UTF-8 that ends with a line end. */
   *#scan(bytes: Buffer, scanner: RecordScanner): Generator<RowChunk, number> {
-    const { toRow, chunkRows } = this.#options;
     let at = 0;
-    let marked = 0;
     while (at < bytes.length) {
       const begin = at;
+      at = this.#scanChunk(bytes, at, scanner);
+      this.#offset += at - begin;
+      if (!this.#endsChunk()) break;
+      yield this.#take();
+      if (this.#row >= this.#options.toRow) break;
+    }
+    return at;
+  }
+
+  /** Scans records to the end of the chunk, or of the bytes. Apart from the generator, which the machine makes slower code of. */
+  #scanChunk(bytes: Buffer, from: number, scanner: RecordScanner): number {
+    const chunk = this.#chunk;
+    const { columns } = chunk;
+    let at = from;
+    while (at < bytes.length) {
       const line = this.#line++;
-      if (scanner.read(bytes, at, this.#chunk.columns)) {
+      if (scanner.read(bytes, at, columns)) {
         at = scanner.end;
-        this.#chunk.added(line);
+        chunk.added(line);
       } else {
+        const begin = at;
         at = bytes.indexOf(NEWLINE, at) + 1;
         if (!this.#addParsed(bytes.subarray(begin, at - 1), line)) continue;
       }
       this.#row++;
-      if (this.#row % chunkRows !== 0 && this.#row < toRow) continue;
-      this.#offset += at - marked;
-      marked = at;
-      yield this.#take();
-      if (this.#row >= toRow) break;
+      if (this.#endsChunk()) break;
     }
-    this.#offset += at - marked;
     return at;
+  }
+
+  /** Counted from the beginning of the file: chunks end at the same rows wherever reading began. */
+  #endsChunk(): boolean {
+    const { toRow, chunkRows } = this.#options;
+    return this.#chunk.count > 0 && (this.#row % chunkRows === 0 || this.#row >= toRow);
   }
 
   /** Adds the row of a record, if it is one, by its text. */
