@@ -16,7 +16,7 @@ import { BadRecord } from '../source/text-format.ts';
 import type { ColumnHead, ColumnWay, HeadCollector, PhysicalJob } from '../stream/compile/physical.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
 import { pushFieldKeys } from '../stream/operators/field-keys.ts';
-import { BadRow, OperatorFailure } from '../stream/operators/operator.ts';
+import { BadRowError, OperatorFailure } from '../stream/operators/operator.ts';
 import { partitionOf } from '../util/hash.ts';
 import { shownRow } from '../util/shown-row.ts';
 import { edgeRowsIn, type PartitionInput, type QuarantinedRow } from './rows.ts';
@@ -98,7 +98,7 @@ export class SegmentBuilder implements HeadCollector {
       source.push(row, this);
     } catch (error) {
       this.#undo();
-      if (error instanceof BadRow) this.bad(line, error.message, row);
+      if (error instanceof BadRowError) this.bad(line, error.message, row);
       else if (error instanceof OperatorFailure) this.#refused(line, error, row);
       else throw error;
       return;
@@ -194,7 +194,7 @@ export class SegmentBuilder implements HeadCollector {
         try {
           ms = time.toMs(Number.isNaN(number) ? columns.value(time.field, i) : number);
         } catch (error) {
-          if (!(error instanceof BadRow)) throw error;
+          if (!(error instanceof BadRowError)) throw error;
           this.bad(line(i), error.message, columns.row(i));
           continue;
         }

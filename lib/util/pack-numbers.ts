@@ -1,6 +1,8 @@
-/** Writes a row of numbers as `packValue` would write an array of them, byte for byte, from a slab and without an object. */
+/** Numbers as MessagePack: one, or a row of them from a slab, as `packValue` writes an array of them. */
 import type { ByteWriter } from './bytes.ts';
-import { EXT_NEGATIVE_ZERO } from './pack-writer.ts';
+
+/** Number of the extension, as the reader registers it. */
+export const EXT_NEGATIVE_ZERO = 3;
 
 const float = new Float64Array(1);
 const words = new Uint32Array(float.buffer);
@@ -38,8 +40,8 @@ function lengthOf(value: number): number {
   return 9;
 }
 
-/** @returns where it ends */
-function packNumber(bytes: Uint8Array, at: number, value: number): number {
+/** Writes one number, 9 bytes at most. @returns where it ends */
+export function packNumber(bytes: Uint8Array, at: number, value: number): number {
   if (value >>> 0 === value) {
     if (value === 0 && Object.is(value, -0)) {
       bytes[at] = 0xd4;

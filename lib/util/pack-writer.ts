@@ -6,12 +6,12 @@
  * Own forms are extensions: 1 text as UTF-16LE; 2 an object, as an array of name, value, name, value, …; 3 the number −0.
  */
 import { types } from 'node:util';
+import { packNumber } from './pack-numbers.ts';
 import { isPlainArray, isPlainObject, MAX_WRITTEN_DEPTH, notPlain } from './plain-data.ts';
 
 /** Extension numbers, as the reader registers them. */
 export const EXT_TEXT = 1;
 export const EXT_OBJECT = 2;
-export const EXT_NEGATIVE_ZERO = 3;
 
 const BOM = 0xfeff;
 const BLOCK_BYTES = 8192;
@@ -129,48 +129,13 @@ export class PackWriter {
   }
 
   #number(value: number): void {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    if (value >>> 0 === value) {
-      if (value < 0x20 || (value < 0x80 && this.#root === undefined) || value < FIRST_RECORD) {
-        if (value === 0 && Object.is(value, -0)) {
-          this.#extension(EXT_NEGATIVE_ZERO);
-          return;
-        }
-        bytes[at++] = value;
-      } else if (value < 0x100) {
-        bytes[at++] = 0xcc;
-        bytes[at++] = value;
-      } else if (value < 0x10000) {
-        bytes[at++] = 0xcd;
-        bytes[at++] = value >> 8;
-        bytes[at++] = value;
-      } else {
-        bytes[at++] = 0xce;
-        this.#view.setUint32(at, value);
-        at += 4;
-      }
-    } else if (value >> 0 === value) {
-      if (value >= -0x20) {
-        bytes[at++] = value;
-      } else if (value >= -0x80) {
-        bytes[at++] = 0xd0;
-        bytes[at++] = value;
-      } else if (value >= -0x8000) {
-        bytes[at++] = 0xd1;
-        this.#view.setInt16(at, value);
-        at += 2;
-      } else {
-        bytes[at++] = 0xd2;
-        this.#view.setInt32(at, value);
-        at += 4;
-      }
+    // Among records, one byte from 0x40 on is the number of a shape.
+    if (this.#root !== undefined && value >= FIRST_RECORD && value < 0x80 && Number.isInteger(value)) {
+      this.#bytes[this.#at++] = 0xcc;
+      this.#bytes[this.#at++] = value;
     } else {
-      bytes[at++] = 0xcb;
-      this.#view.setFloat64(at, value);
-      at += 8;
+      this.#at = packNumber(this.#bytes, this.#at, value);
     }
-    this.#at = at;
   }
 
   #text(text: string): void {

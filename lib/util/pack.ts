@@ -5,7 +5,8 @@
  */
 import { addExtension, Unpackr } from 'msgpackr';
 import { asBuffer } from './bytes.ts';
-import { EXT_NEGATIVE_ZERO, EXT_OBJECT, EXT_TEXT, PackWriter } from './pack-writer.ts';
+import { EXT_NEGATIVE_ZERO } from './pack-numbers.ts';
+import { EXT_OBJECT, EXT_TEXT, PackWriter } from './pack-writer.ts';
 import { setProperty } from './plain-data.ts';
 
 const OPTIONS = { moreTypes: true, useBigIntExtension: true, copyBuffers: true, mapsAsObjects: true };

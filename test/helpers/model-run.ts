@@ -7,7 +7,7 @@ import { JobError } from '../../lib/errors.ts';
 import type { Job, Source } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { Collector, HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
-import { BadRow, type OperatorContext, type RowBatch } from '../../lib/stream/operators/operator.ts';
+import { BadRowError, type OperatorContext, type RowBatch } from '../../lib/stream/operators/operator.ts';
 import { type Duration, toMs } from '../../lib/util/duration.ts';
 import { MapTable } from './map-table.ts';
 import { rowBatchOf } from './row-batches.ts';
@@ -248,7 +248,7 @@ class Model<Out> implements ModelRun<Out> {
     try {
       this.physical.sources[source]!.push(row, to);
     } catch (error) {
-      if (!(error instanceof BadRow) || this.physical.onBadRow === 'fail') throw error;
+      if (!(error instanceof BadRowError) || this.physical.onBadRow === 'fail') throw error;
       this.quarantined.push({ row, reason: error.message });
       state.counts.quarantined++;
       return;

@@ -13,7 +13,7 @@ import {
 } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
-import { BadRow, OperatorFailure } from '../../lib/stream/operators/operator.ts';
+import { BadRowError, OperatorFailure } from '../../lib/stream/operators/operator.ts';
 import { modelRun } from '../helpers/model-run.ts';
 
 interface Row {
@@ -109,7 +109,7 @@ describe('the head', () => {
       ),
     );
     expect(physical.watermarks).toEqual([]);
-    expect(() => push(physical, { k: 'a' })).toThrow(new BadRow('event time is missing'));
+    expect(() => push(physical, { k: 'a' })).toThrow(new BadRowError('event time is missing'));
   });
 
   test('what user functions throw carries the operator and the row; an impossible key is a bad row', () => {
@@ -140,7 +140,7 @@ describe('the head', () => {
       .keyBy(() => Number.NaN)
       .window(tumbling(1))
       .aggregate({ n: count() });
-    expect(() => push(failing(badKey), row(1))).toThrow(BadRow);
+    expect(() => push(failing(badKey), row(1))).toThrow(BadRowError);
   });
 
   test('a schema gives the row, refuses it with paths, and must answer at once', () => {
@@ -153,7 +153,7 @@ describe('the head', () => {
     expect(push(head(schemaOf(() => ({ value: row(9) }))), 'text').edges).toEqual([[0, '', Number.NaN, row(9)]]);
     const issues = [{ message: 'not a number', path: ['t', { key: 0 }] }, { message: 'strange' }];
     expect(() => push(head(schemaOf(() => ({ issues }))), {})).toThrow(
-      new BadRow('does not fit the schema: t.0: not a number; strange'),
+      new BadRowError('does not fit the schema: t.0: not a number; strange'),
     );
     expect(() => push(head(schemaOf(async () => ({ value: row(9) }))), {})).toThrow(OperatorFailure);
     expect(() => push(head(schemaOf(async () => ({ value: row(9) }))), {})).toThrow(/asynchronously/);

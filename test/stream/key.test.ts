@@ -9,7 +9,7 @@ import {
   keyTypeCode,
   keyTypeWords,
 } from '../../lib/stream/operators/key.ts';
-import { BadRow } from '../../lib/stream/operators/operator.ts';
+import { BadRowError } from '../../lib/stream/operators/operator.ts';
 
 const anyText = fc.oneof(
   fc.string(),
@@ -127,7 +127,7 @@ describe('encoded keys', () => {
   test.each([[undefined], [Number.NaN], [Infinity], [1n], [{}], [[['a']]], [new Date(0)], [[undefined]]])(
     'refuse %s',
     (value) => {
-      expect(() => encodeKey(value as never)).toThrow(BadRow);
+      expect(() => encodeKey(value as never)).toThrow(BadRowError);
     },
   );
 

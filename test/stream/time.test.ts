@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../../lib/errors.ts';
 import { epochMsIn, toEpochMs } from '../../lib/stream/api/time.ts';
-import { BadRow } from '../../lib/stream/operators/operator.ts';
+import { BadRowError } from '../../lib/stream/operators/operator.ts';
 import { duration, toMs } from '../../lib/util/duration.ts';
 
 describe('event times', () => {
@@ -36,7 +36,7 @@ describe('event times', () => {
       try {
         return String(epochMsIn(unit)(value));
       } catch (error) {
-        return error instanceof BadRow ? error.message : `${error}`;
+        return error instanceof BadRowError ? error.message : `${error}`;
       }
     };
     expect(told('s', 1357034400000)).toMatch(
@@ -105,7 +105,7 @@ describe('event times', () => {
     [{}],
     [1n],
   ])('%s is a bad row with a reason', (value) => {
-    expect(() => toEpochMs(value)).toThrow(BadRow);
+    expect(() => toEpochMs(value)).toThrow(BadRowError);
     expect(() => toEpochMs(value)).toThrow(/event time/);
   });
 });

@@ -3,7 +3,7 @@
  * fall into no window.
  */
 import { epochMs } from '../../util/epoch-ms.ts';
-import { BadRow } from '../operators/operator.ts';
+import { BadRowError } from '../operators/operator.ts';
 
 /**
  * A point in event time: epoch ms (or in the source's `eventTimeUnit`), `Date`, or ISO 8601 text (UTC where no zone is written).
@@ -16,12 +16,12 @@ export type EventTimeUnit = 's' | 'ms' | 'us' | 'ns';
 
 /**
  * Epoch ms of an event time, see {@link epochMs}.
- * @throws {BadRow} missing, or not a time
+ * @throws {BadRowError} missing, or not a time
  */
 export function toEpochMs(value: unknown, unit?: EventTimeUnit | undefined): number {
   const time = epochMs(value, unit);
   if (typeof time === 'number') return time;
-  throw new BadRow(`event time ${time}`);
+  throw new BadRowError(`event time ${time}`);
 }
 
 /** What turns event times of a source into epoch ms, as {@link toEpochMs} does; numbers are in this unit. */

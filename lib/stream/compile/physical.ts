@@ -29,7 +29,7 @@ export interface ColumnHead {
   readonly time:
     | {
         readonly field: number;
-        /** @throws {BadRow} */
+        /** @throws {BadRowError} */
         readonly toMs: (value: unknown) => number;
         /** Number of the watermark generator that sees the times. */
         readonly generator: number | undefined;
@@ -52,7 +52,7 @@ export interface PhysicalSource {
   readonly form?: InputForm | undefined;
   /**
    * Takes one decoded input row through schema, event time and the stateless operators.
-   * @throws {BadRow} the row cannot be used @throws {OperatorFailure} a function of the user threw
+   * @throws {BadRowError} the row cannot be used @throws {OperatorFailure} a function of the user threw
    */
   readonly push: (row: unknown, to: HeadCollector) => void;
   /** Without declared fields: those that are all that the job asks of most rows. Left out: it needs the rows. */

@@ -19,7 +19,7 @@ import {
   type TransformNode,
 } from '../graph/graph.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
-import { BadRow, OperatorFailure } from '../operators/operator.ts';
+import { BadRowError, OperatorFailure } from '../operators/operator.ts';
 import { askedFields, columnHead } from './column-head.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';
@@ -116,7 +116,7 @@ export class PushCompiler {
         encoded = encodeKey(keyOf(row));
       } catch (error) {
         // Only an input row can be set aside as bad; a row that an operator made has no place to go.
-        if (from === HEAD && error instanceof BadRow) throw error;
+        if (from === HEAD && error instanceof BadRowError) throw error;
         throw new OperatorFailure(name, row, -1, error);
       }
       send(encoded, row, time, to);
@@ -233,7 +233,7 @@ function validated(
     } catch (error) {
       throw new OperatorFailure(name, row, -1, error);
     }
-    if (answer.issues !== undefined) throw new BadRow(issueText(answer.issues));
+    if (answer.issues !== undefined) throw new BadRowError(issueText(answer.issues));
     next(answer.value, time, to);
   };
 }

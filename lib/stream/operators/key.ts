@@ -10,7 +10,7 @@
  * sort by code point. Keys of different types sort by their first byte, arrays part by part, a shorter array first.
  */
 import { orderedNumber, parseOrderedNumber } from '../../util/ordered.ts';
-import { BadRow } from './operator.ts';
+import { BadRowError } from './operator.ts';
 
 /** One part of a key. `NaN` is refused; `-0` is `0`; `1` and `'1'` differ. */
 export type KeyPart = string | number | boolean | null;
@@ -34,7 +34,7 @@ export type WidenKey<K> = K extends string
 
 /**
  * The stored form of a key.
- * @throws {BadRow} not a key: `undefined`, `NaN`, an infinity, a bigint, an object, an array in an array
+ * @throws {BadRowError} not a key: `undefined`, `NaN`, an infinity, a bigint, an object, an array in an array
  */
 export function encodeKey(key: Key): string {
   if (!Array.isArray(key)) return encodePart(key as KeyPart);
@@ -49,7 +49,7 @@ function encodePart(part: KeyPart): string {
   if (part === null) return '\x01';
   if (part === false) return '\x02';
   if (part === true) return '\x03';
-  throw new BadRow(`a key must be a string, number, boolean, null or an array of these, not ${describe(part)}`);
+  throw new BadRowError(`a key must be a string, number, boolean, null or an array of these, not ${describe(part)}`);
 }
 
 function describe(part: unknown): string {
@@ -94,7 +94,7 @@ function escapeText(text: string): string {
 }
 
 function encodeNumber(value: number): string {
-  if (!Number.isFinite(value)) throw new BadRow(`a key must not be ${value}`);
+  if (!Number.isFinite(value)) throw new BadRowError(`a key must not be ${value}`);
   return `\x05${orderedNumber(value)}`;
 }
 

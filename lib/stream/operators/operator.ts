@@ -245,4 +245,4 @@ export class OperatorFailure extends Error {
 }
 
 /** A row that cannot be used (schema, event time, key); the engine quarantines it or fails, by `onBadRow`. */
-export class BadRow extends Error {}
+export class BadRowError extends Error {}
