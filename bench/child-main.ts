@@ -6,12 +6,14 @@ import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
 import { measureSmall } from './small-run.ts';
 import { benchSst } from './sst.ts';
+import { measureState } from './state.ts';
 
 const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   batch: measureBatches,
   commit: measureCommit,
   memory: measureMemory,
   small: measureSmall,
+  state: measureState,
   sst: benchSst,
   compaction: benchCompaction,
 };

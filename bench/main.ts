@@ -14,9 +14,11 @@ import { benchMemory } from './memory.ts';
 import type { BenchOptions } from './options.ts';
 import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
 import { benchSmall } from './small.ts';
+import { benchState } from './state.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Finding>>> = {
   batch: benchBatch,
+  state: benchState,
   sst: benchFiles,
   commit: benchCommit,
   small: benchSmall,
