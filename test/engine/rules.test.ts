@@ -115,6 +115,20 @@ async function overtake(at: Place, to: number): Promise<OpenEngine> {
 }
 
 describe('the log', () => {
+  it('⚑ floors: who adopts a log entry takes over what it has forgotten, folded or not', async () => {
+    const windows = JOBS.tumbling();
+    const at = place(physical(windows, { partitions: 1, noDataBatches: false, preload: 'off' }));
+    const first = await open(at);
+    const script = [0, 30_000, 60_000, 90_000].map((t) => ({ events: [{ t, k: 'a', v: 1 }] }));
+    const runIt = (opened: OpenEngine, i: number) => opened.engine.batch(gather(at.job, script[i]!, `rows-${i}`));
+    for (let i = 0; i < 4; i++) await runIt(first, i);
+    const { forgotten } = runner(first).state.floors;
+    expect(forgotten).toEqual([[0, expect.any(Number)]]);
+    expect(runner(await open(at)).state.floors.forgotten).toEqual(forgotten);
+    await foldAll(first);
+    expect(runner(await open(at)).state.floors.forgotten).toEqual(forgotten);
+  });
+
   it('⚑ attempt-id: a retried PUT that is answered 412 by its own first try is our own', async () => {
     const at = place();
     const counted = countingStore(hookedStore(at.store, timeOut(isCreateOf('/log/'), 'after effect')));

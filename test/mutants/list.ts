@@ -162,6 +162,20 @@ export const MUTANTS: readonly Mutant[] = [
     rule: '⚑ floors: a scan does not show what is forgotten',
     tests: [state('a reader under an older manifest')],
   },
+  {
+    file: 'lib/batch/log-follower.ts',
+    from: 'this.#state.adoptEntry(n, entry.hash, entry.changes(), forgotten);',
+    to: 'this.#state.adoptEntry(n, entry.hash, entry.changes());\n    void forgotten;',
+    rule: '⚑ floors: who adopts a log entry takes them over',
+    tests: [engineRules('who adopts a log entry takes over what it has forgotten')],
+  },
+  {
+    file: 'lib/batch/compute.ts',
+    from: '...(changes.forgotten.length === 0 ? {} : { forgotten: changes.forgotten }),',
+    to: '',
+    rule: '⚑ floors: a log entry says what its batch has forgotten',
+    tests: [engineRules('who adopts a log entry takes over what it has forgotten')],
+  },
   // The table contract.
   {
     file: 'lib/log/data-log.ts',
