@@ -487,6 +487,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: TAIL,
     from: "if (!answers.every(({ dateMs }) => mayConclude(dateMs, manifestMs, retentionMs))) return 'stale';",
+    to: '',
+    rule: '⚑ fresh-manifest: of entries that are folded',
+    tests: [fold('concludes nothing from log answers')],
+  },
+  {
+    file: TAIL,
+    from: "if (!answers.every(({ dateMs }) => mayConclude(dateMs, manifestMs, retentionMs))) return 'stale';",
     to: "if (!answers.every((a) => a.entry !== undefined || mayConclude(a.dateMs, manifestMs, retentionMs))) return 'stale';",
     rule: '⚑ fresh-manifest: of log entries and plans that are there',
     tests: [engineRules('that were collected and made again by a sleeper are not applied')],
@@ -498,7 +505,6 @@ export const MUTANTS: readonly Mutant[] = [
     rule: '⚑ fresh-manifest: of log entries that are absent',
     tests: [
       engineRules('log entries that are found absent after a long sleep'),
-      fold('concludes nothing from log answers'),
       sweep('takes an absent log entry for missing only under a fresh manifest'),
     ],
   },
