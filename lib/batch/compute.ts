@@ -54,6 +54,8 @@ export async function compute(computing: Computing, { plan, input, batch }: Work
       return [computed, encodeState(job, place.stage, batch)];
     });
   } catch (error) {
+    // Another environment has moved on, and this one with it: whatever went wrong, it was computed from two states.
+    if (state.position !== n - 1) return undefined;
     if (!(error instanceof UserFunctionError || error instanceof MissingSstError)) throw error;
     await computing.reload();
     if (error instanceof UserFunctionError) {
@@ -66,7 +68,6 @@ export async function compute(computing: Computing, { plan, input, batch }: Work
     if (state.manifest.version === version) throw error;
     return undefined;
   }
-  // Another environment has moved on, and this one with it.
   if (state.position !== n - 1) return undefined;
   const header: LogHeader = {
     n,
