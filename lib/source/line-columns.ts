@@ -1,5 +1,6 @@
 /** Columns of some fields of rows that have more: a row is parsed from its line when somebody asks for it. */
 import { FieldColumns } from '../columns/field-columns.ts';
+import { firstAbove, grown } from '../util/arrays.ts';
 import { copyPlain } from '../util/copy-plain.ts';
 import type { AskedFields } from './asked-fields.ts';
 
@@ -39,8 +40,9 @@ export class LineColumns extends FieldColumns {
   setLine(bytes: Buffer, begin: number, end: number): void {
     const at = this.count - 1;
     if (at >= this.#begins.length) {
-      this.#begins = grown(this.#begins);
-      this.#ends = grown(this.#ends);
+      const capacity = Math.max(16, at * 2);
+      this.#begins = grown(this.#begins, new Uint32Array(capacity));
+      this.#ends = grown(this.#ends, new Uint32Array(capacity));
     }
     if (this.#blocks.at(-1) !== bytes) {
       this.#blocks.push(bytes);
@@ -53,13 +55,7 @@ export class LineColumns extends FieldColumns {
   override row(i: number): Record<string, unknown> {
     // Whatever JSON has: who is given it takes it for a row as it is.
     if (this.#given.has(i)) return copyPlain(this.#given.get(i)) as Record<string, unknown>;
-    const block = this.#blocks[this.#firsts.findLastIndex((first) => first <= i)]!;
+    const block = this.#blocks[firstAbove(this.#firsts, i) - 1]!;
     return JSON.parse(block.toString('utf8', this.#begins[i]!, this.#ends[i]!)) as Record<string, unknown>;
   }
-}
-
-function grown(from: Uint32Array): Uint32Array {
-  const to = new Uint32Array(Math.max(16, from.length * 2));
-  to.set(from);
-  return to;
 }

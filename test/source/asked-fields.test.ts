@@ -90,6 +90,13 @@ describe('asked fields', () => {
     expect(chunks.some(({ columns }) => columns !== undefined)).toBe(false);
   });
 
+  test('keeps each row where a block has many that are otherwise, and then such as the first', async () => {
+    const line = (amount: unknown, i: number) => `${JSON.stringify({ user: `user ${i}`, amount })}\n`;
+    const text = Array.from({ length: 2500 }, (_, i) => line(i > 0 && i < 2000 ? String(i) : i, i)).join('');
+    const chunks = await decode(formatOf(['user', 'amount']), text);
+    expect(chunks.flatMap(seen)).toEqual((await decode(formatOf(), text)).flatMap(seen));
+  });
+
   test('takes nothing for columns that the first line does not show', async () => {
     const text = '{"user":{"id":1}}\n{"user":"x"}\n';
     const chunks = await decode(formatOf(['user']), text);
