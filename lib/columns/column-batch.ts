@@ -2,6 +2,7 @@
  * Keyed rows as columns: encoded keys, event times, and the rows themselves. The same shape in memory, in segments, in log
  * entries, and before an operator.
  */
+import { firstAbove, grown } from '../util/arrays.ts';
 import type { FieldColumns } from './field-columns.ts';
 import { KeyColumn } from './key-column.ts';
 
@@ -172,7 +173,7 @@ export class ColumnBatch {
 
   /** Number of the piece that row i came from; -1: of none (between stages). */
   piece(i: number): number {
-    return this.#pieces[countUpTo(this.#pieceEnds, i)] ?? -1;
+    return this.#pieces[firstAbove(this.#pieceEnds, i)] ?? -1;
   }
 
   #isInColumns(i: number): boolean {
@@ -180,7 +181,7 @@ export class ColumnBatch {
   }
 
   #columnsOf(i: number): FieldColumns {
-    return this.#columns[countUpTo(this.#columnStarts, i) - 1]!;
+    return this.#columns[firstAbove(this.#columnStarts, i) - 1]!;
   }
 
   /** The row of the key that was added last. */
@@ -218,21 +219,4 @@ export class ColumnBatch {
     this.times = grown(this.times, new Float64Array(capacity));
     if (this.primary !== undefined) this.primary = grown(this.primary, new Uint8Array(capacity));
   }
-}
-
-/** How many of ascending numbers are at most this. */
-function countUpTo(ascending: readonly number[], most: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ascending[middle]! > most) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-function grown<A extends Float64Array | Int32Array | Uint8Array>(from: A, to: A): A {
-  to.set(from);
-  return to;
 }

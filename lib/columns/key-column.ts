@@ -3,6 +3,7 @@
  * numbers here. A key's hash is made while its bytes are copied, and never again: its partition is the hash's remainder,
  * and a {@link KeyTable} finds it by the other bits.
  */
+import { grown } from '../util/arrays.ts';
 import { latin1At } from '../util/bytes.ts';
 import { finishHash, HASH_SEED, hashByte } from '../util/hash.ts';
 
@@ -148,19 +149,14 @@ export class KeyColumn {
     const i = this.#count;
     if (i + keys > this.hashes.length) {
       const capacity = Math.max(16, i * 2, i + keys);
-      this.hashes = moved(this.hashes, new Uint32Array(capacity));
-      this.starts = moved(this.starts, new Uint32Array(capacity + 1));
+      this.hashes = grown(this.hashes, new Uint32Array(capacity));
+      this.starts = grown(this.starts, new Uint32Array(capacity + 1));
     }
     const needed = this.starts[i]! + length + SLACK_BYTES;
     if (needed > this.bytes.length) {
-      this.bytes = moved(this.bytes, Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2)));
+      this.bytes = grown(this.bytes, Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2)));
     }
   }
-}
-
-function moved<A extends Uint8Array | Uint32Array>(from: A, to: A): A {
-  to.set(from);
-  return to;
 }
 
 const scratch = new KeyColumn(1, 64);

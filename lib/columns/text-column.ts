@@ -2,6 +2,7 @@
  * Texts of many rows side by side as UTF-8 bytes; a string is made when somebody asks. Rows are set in order, and the last one may be
  * set again.
  */
+import { grown } from '../util/arrays.ts';
 import { latin1At } from '../util/bytes.ts';
 
 /** `latin1At` may look at so many bytes behind a text. */
@@ -31,8 +32,8 @@ export class TextColumn {
 
   /** Makes room for so many rows. */
   reserve(rows: number): void {
-    this.ends = moved(this.ends, new Uint32Array(rows));
-    this.#kinds = moved(this.#kinds, new Uint8Array(rows));
+    this.ends = grown(this.ends, new Uint32Array(rows));
+    this.#kinds = grown(this.#kinds, new Uint8Array(rows));
   }
 
   /** Where text i begins in the bytes. */
@@ -98,13 +99,6 @@ export class TextColumn {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
-    grown.set(this.bytes);
-    this.bytes = grown;
+    this.bytes = grown(this.bytes, Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2)));
   }
-}
-
-function moved<A extends Uint8Array | Uint32Array>(from: A, to: A): A {
-  to.set(from);
-  return to;
 }

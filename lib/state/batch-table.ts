@@ -76,12 +76,12 @@ export class BatchTable implements Table, NumberColumns {
   }
 
   put(key: string, time: number, row: unknown): void {
-    this.#change(this.touchText(key, time), row);
+    this.#change(this.#touchText(key, time), row);
   }
 
   delete(key: string, time: number): void {
     if (time <= this.#floor) return;
-    this.#change(this.touchText(key, time), DELETED);
+    this.#change(this.#touchText(key, time), DELETED);
   }
 
   forget(upTo: number): void {
@@ -112,7 +112,7 @@ export class BatchTable implements Table, NumberColumns {
     return at;
   }
 
-  touchText(key: string, time: number): number {
+  #touchText(key: string, time: number): number {
     return this.touch(columnOf(key), 0, time);
   }
 

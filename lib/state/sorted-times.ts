@@ -2,6 +2,7 @@
  * Times in order, so that a scan costs what it finds: new ones wait in a tail until somebody scans, those that are gone are
  * passed over until they are half of all.
  */
+import { firstAbove } from '../util/arrays.ts';
 
 /** The times that are there. */
 interface Present {
@@ -63,16 +64,4 @@ export class SortedTimes {
     this.#tail = this.#tail.filter((time) => this.#present.has(time));
     this.#gone.clear();
   }
-}
-
-/** The first index of an ascending array whose number is greater. */
-function firstAbove(sorted: readonly number[], than: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! > than) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

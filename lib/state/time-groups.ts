@@ -2,6 +2,7 @@
  * Which ids belong to which time: a number for each time that is there, and its ids as a chain through two arrays. So a scan, or the
  * end of a time, costs what is there, however many times there are.
  */
+import { grown } from '../util/arrays.ts';
 import { SortedTimes } from './sorted-times.ts';
 
 const NONE = -1;
@@ -57,8 +58,8 @@ export class TimeGroups {
   add(group: number, id: number): void {
     if (id >= this.#next.length) {
       const capacity = Math.max(id + 1, this.#next.length * 2);
-      this.#next = moved(this.#next, capacity);
-      this.#previous = moved(this.#previous, capacity);
+      this.#next = grown(this.#next, new Int32Array(capacity));
+      this.#previous = grown(this.#previous, new Int32Array(capacity));
     }
     const first = this.#firsts[group]!;
     this.#next[id] = first;
@@ -93,10 +94,4 @@ export class TimeGroups {
     for (let id = this.#firsts[group]!; id !== NONE; id = this.#next[id]!) to[at++] = id;
     return at;
   }
-}
-
-function moved(from: Int32Array, capacity: number): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(capacity);
-  to.set(from);
-  return to;
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { columnOf } from '../../lib/columns/key-column.ts';
 import { decodeChanges } from '../../lib/log/changes.ts';
 import { type Forgotten, forgottenByBoth } from '../../lib/log/forgotten.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
@@ -158,7 +159,7 @@ async function addNumbers(
   model: Model,
 ): Promise<void> {
   const columns = table.numbers!;
-  const at = additions.map(({ key, time }) => columns.touchText(key, time));
+  const at = additions.map(({ key, time }) => columns.touch(columnOf(key), 0, time));
   await table.load(
     additions.map(({ key }) => key),
     additions.map(({ time }) => time),

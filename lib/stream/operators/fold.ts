@@ -187,6 +187,7 @@ function applyRowByRow(
 }
 
 const FIRST = new Int32Array(1);
+
 function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string, calls: Calls): GroupFold {
   const names = columns.map((column) => column.name);
   const accumulators = columns.map(({ name, aggregate }) => calls.adds(aggregate.accumulator(name, calls), name));

@@ -5,6 +5,7 @@
 import type { Entries } from '../../columns/entries.ts';
 import type { KeyColumn } from '../../columns/key-column.ts';
 import { KeyTable } from '../../columns/key-table.ts';
+import { grown } from '../../util/arrays.ts';
 import type { NumberColumns } from './operator.ts';
 
 export class Groups {
@@ -72,11 +73,7 @@ export class Groups {
 }
 
 function grow(entries: Entries): void {
-  const bigger = (old: Int32Array): Int32Array => {
-    const array = new Int32Array(Math.max(16, old.length * 2));
-    array.set(old);
-    return array;
-  };
-  entries.rowOf = bigger(entries.rowOf);
-  entries.groupOf = bigger(entries.groupOf);
+  const capacity = Math.max(16, entries.rowOf.length * 2);
+  entries.rowOf = grown(entries.rowOf, new Int32Array(capacity));
+  entries.groupOf = grown(entries.groupOf, new Int32Array(capacity));
 }

@@ -111,8 +111,6 @@ export interface NumberColumns {
   readonly count: number;
   /** The number of the address of key i and this time. */
   touch(keys: KeyColumn, i: number, time: number): number;
-  /** As {@link touch}, by the key's text. */
-  touchText(key: string, time: number): number;
   /** Brings the rows of all touched addresses near. `undefined`: everything is here already. */
   load(): Promise<void> | undefined;
   /**
