@@ -3,7 +3,7 @@
  * batch, what a row takes.
  */
 import { KeyColumn } from '../lib/columns/key-column.ts';
-import { Rows } from '../lib/state/rows.ts';
+import { MemoryRows } from '../lib/state/memory-rows.ts';
 import { encodeKey } from '../lib/stream/operators/key.ts';
 import { seededRandom } from '../lib/util/random.ts';
 import { inChild } from './child.ts';
@@ -61,7 +61,7 @@ export async function benchState({ quick }: BenchOptions): Promise<Finding> {
 
 export function measureState({ keys }: { readonly keys: number }): Promise<StateResult> {
   const random = seededRandom(1);
-  const rows = new Rows(1 << 30, true, { kinds: ['keyed', 'timed'], widths: [WIDTH, WIDTH] });
+  const rows = new MemoryRows(1 << 30, true, { kinds: ['keyed', 'timed'], widths: [WIDTH, WIDTH] });
   const before = arrayBytes();
   const all = KeyColumn.of(Array.from({ length: keys }, (_, i) => userKey(i)));
   const keyBytes = arrayBytes() - before;

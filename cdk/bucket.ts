@@ -18,7 +18,7 @@ import { SqsDestination } from 'aws-cdk-lib/aws-s3-notifications';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Duration, RemovalPolicy, Tags, Validations } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
-import type { Place } from '../lib/object-store/names.ts';
+import type { PartitionPlace } from '../lib/object-store/names.ts';
 import { names, partitionPath } from '../lib/object-store/names.ts';
 import { DELETE_OBJECTS_TAG } from './empty-bucket-tag.ts';
 import { inputPrefix } from './inputs.ts';
@@ -41,7 +41,7 @@ export interface JobBucketOptions {
   /** By the user; else there is a bucket of the job's own. */
   readonly given: IBucket | undefined;
   readonly settled: SettledProps;
-  readonly places: readonly Place[];
+  readonly places: readonly PartitionPlace[];
   readonly queues: JobQueues;
   readonly key: IKey | undefined;
 }
@@ -114,7 +114,7 @@ function notify(bucket: IBucket, { queue, prefix }: Notification): void {
   bucket.addEventNotification(EventType.OBJECT_CREATED, new SqsDestination(queue), prefix === '' ? {} : { prefix });
 }
 
-function lifecycle(job: string, places: readonly Place[]): LifecycleRule[] {
+function lifecycle(job: string, places: readonly PartitionPlace[]): LifecycleRule[] {
   const objects = names(job, FIRST_EPOCH);
   const expire = (id: string, prefix: string, days: number): LifecycleRule => ({
     id,

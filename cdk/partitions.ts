@@ -7,7 +7,7 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { type CustomResource, NestedStack } from 'aws-cdk-lib/core';
 import { Construct } from 'constructs';
-import type { Place } from '../lib/object-store/names.ts';
+import type { PartitionPlace } from '../lib/object-store/names.ts';
 import { type FunctionMaker, invokeBy } from './functions.ts';
 import type { Permissions } from './permissions.ts';
 import type { QueueMaker } from './queues.ts';
@@ -18,7 +18,7 @@ const PLACES_IN_A_STACK = 30;
 /** A long catch-up returns before it is done and is received again; a batch that cannot run halts its partition instead. */
 const MAX_RECEIVES = 100;
 
-export interface Partition extends Place {
+export interface Partition extends PartitionPlace {
   readonly function: LambdaFunction;
   readonly queue: Queue;
   readonly deadLetters: Queue;
@@ -31,7 +31,7 @@ export interface PartitionGroup {
 }
 
 export interface PartitionOptions {
-  readonly places: readonly Place[];
+  readonly places: readonly PartitionPlace[];
   readonly settled: SettledProps;
   readonly maker: FunctionMaker;
   readonly queues: QueueMaker;
@@ -41,7 +41,7 @@ export interface PartitionOptions {
 }
 
 /** All places of a job, stage by stage. */
-export function placesOf(stages: number, partitions: number): Place[] {
+export function placesOf(stages: number, partitions: number): PartitionPlace[] {
   return Array.from({ length: stages * partitions }, (_, i) => ({
     stage: Math.floor(i / partitions),
     partition: i % partitions,
@@ -66,7 +66,7 @@ export function makePartitions(scope: Construct, options: PartitionOptions): Par
   return groups;
 }
 
-function makePartition(scope: Construct, place: Place, options: PartitionOptions): Partition {
+function makePartition(scope: Construct, place: PartitionPlace, options: PartitionOptions): Partition {
   const { settled, maker, queues, permissions, admitted } = options;
   const { job, timeout, memorySize, disk } = settled;
   const { stage, partition } = place;

@@ -7,7 +7,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
-import type { Place } from '../lib/object-store/names.ts';
+import type { PartitionPlace } from '../lib/object-store/names.ts';
 import type { InputObjects } from './props.ts';
 import type { QueueMaker } from './queues.ts';
 import { STORE_PREFIX } from './store-prefix.ts';
@@ -42,7 +42,7 @@ export class Permissions {
     ];
   }
 
-  batch({ stage, partition }: Place, lastStage: boolean): PolicyStatement[] {
+  batch({ stage, partition }: PartitionPlace, lastStage: boolean): PolicyStatement[] {
     const path = `${ANY_EPOCH}/s${stage}/p${partition}`;
     return [
       this.#list(),

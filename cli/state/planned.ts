@@ -3,9 +3,9 @@ import {
   forgottenMs,
   OBJECTS_TABLE,
   type PlannedObject,
+  type PlanProgress,
   PROGRESS_KEY,
   PROGRESS_TABLE,
-  type Progress,
 } from '../../lib/plan/planner-log.ts';
 import { addressPrefix, tableRange } from '../../lib/state/address.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
@@ -22,7 +22,7 @@ export interface PlannedStatus {
 
 export async function planned(planner: PartitionView): Promise<PlannedStatus> {
   const packed = await planner.get(addressPrefix(PROGRESS_TABLE, 'keyed', 0) + PROGRESS_KEY);
-  const progress = packed === undefined || packed === null ? undefined : (unpackValue(packed) as Progress);
+  const progress = packed === undefined || packed === null ? undefined : (unpackValue(packed) as PlanProgress);
   let objects = 0;
   let unfinished = 0;
   const { from, to } = tableRange(OBJECTS_TABLE);

@@ -19,7 +19,7 @@ import { namedOutput } from '../sinks/result-name.ts';
 import {
   gapsOf,
   loadDelivered,
-  type Place,
+  type OutputDelivered,
   type Ranges,
   readTaken,
   saveDelivered,
@@ -42,7 +42,7 @@ const MOST_LISTS = 100;
 /** Results between two that were not taken, so many that they are not listed: a page. */
 const FAR = 1000;
 
-type Again = NonNullable<Place['again']>[number];
+type Again = NonNullable<OutputDelivered['again']>[number];
 
 interface Output {
   /** Of the objects. */
@@ -68,7 +68,7 @@ export async function announceLost(env: FunctionEnvironment, goOn: () => boolean
   ]);
   const messages: OutgoingMessage[] = [];
   // Without those whose sinks are gone: should they come back, they begin anew.
-  const places: Record<string, Place> = {};
+  const places: Record<string, OutputDelivered> = {};
   const outputs = outputsOf(env);
   const published = await publishedOf(env, outputs);
   for (const [i, output] of outputs.entries()) {
@@ -146,9 +146,9 @@ async function readNotes(
 async function look(
   env: FunctionEnvironment,
   output: Output,
-  { taken, missing, again = {} }: Place,
+  { taken, missing, again = {} }: OutputDelivered,
   { last, nowMs, messages }: { readonly last: number; readonly nowMs: number; readonly messages: OutgoingMessage[] },
-): Promise<Place> {
+): Promise<OutputDelivered> {
   if (gapsOf(taken, last).length === 0) return { taken };
   const { there, known } = await untaken(env, output, taken, last);
   const [[first] = []] = gapsOf(known, last);

@@ -3,7 +3,7 @@ import { UserFunctionError } from '../errors.ts';
 import type { JobContext } from '../job/job-context.ts';
 import { encodeLogEntry, type LogHeader } from '../log/entry.ts';
 import type { Skip } from '../manifest/manifest.ts';
-import { type Place, partitionPath } from '../object-store/names.ts';
+import { type PartitionPlace, partitionPath } from '../object-store/names.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import { encodeInput, type PartitionInput } from '../plan/rows.ts';
 import type { BatchState } from '../state/batch-state.ts';
@@ -29,7 +29,7 @@ export interface Computed {
 
 export interface Computing {
   readonly context: JobContext;
-  readonly place: Place;
+  readonly place: PartitionPlace;
   readonly state: PartitionState;
   /** Reads the manifest. */
   readonly reload: () => Promise<void>;

@@ -12,7 +12,7 @@ import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
 import type { LogEntry } from '../log/entry.ts';
 import { mayConclude } from '../log/partition-log.ts';
-import { type Place, partitionPath } from '../object-store/names.ts';
+import { type PartitionPlace, partitionPath } from '../object-store/names.ts';
 import type { BatchSource } from '../plan/batch-source.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import type { PartitionInput } from '../plan/rows.ts';
@@ -63,12 +63,12 @@ export class PartitionRunner {
   readonly log: DataLog;
   readonly #context: RunContext;
   readonly #source: BatchSource;
-  readonly #place: Place;
+  readonly #place: PartitionPlace;
   readonly #follower: LogFollower;
   readonly #commits: CommitMode;
   readonly #publisher: Publisher;
 
-  constructor(context: RunContext, source: BatchSource, place: Place) {
+  constructor(context: RunContext, source: BatchSource, place: PartitionPlace) {
     const { store, names } = context;
     const path = partitionPath(place.stage, place.partition);
     const state = openState(context, place);
@@ -245,7 +245,10 @@ export class PartitionRunner {
   }
 }
 
-function openState({ job, store, names, cache, trace }: RunContext, { stage, partition }: Place): PartitionState {
+function openState(
+  { job, store, names, cache, trace }: RunContext,
+  { stage, partition }: PartitionPlace,
+): PartitionState {
   const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
   return new PartitionState({
     store,

@@ -50,7 +50,7 @@ export interface EmbeddedOptions extends ResultOptions {
   readonly random?: Random | undefined;
   readonly onOpen?: ((opened: Opened) => void) | undefined;
   /** Told each batch, once its results are where they go. */
-  readonly onBatch?: ((progress: Progress) => void) | undefined;
+  readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
   /** All input that is there is read, and more may come. Told once, until there is a batch again. */
   readonly onIdle?: ((idle: { readonly position: number; readonly watermark: number | null }) => void) | undefined;
   /** Something that costs time but no results. */
@@ -68,7 +68,7 @@ export interface Opened {
 }
 
 /** After each batch. */
-export interface Progress {
+export interface BatchProgress {
   readonly done: BatchDone;
   readonly durationMs: number;
   readonly steps: RunProgress['steps'];

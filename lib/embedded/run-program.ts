@@ -11,7 +11,7 @@ import { compileJob } from '../stream/compile/compile.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { systemClock } from '../util/clock.ts';
 import { systemRandom } from '../util/random.ts';
-import { checkInputs, type EmbeddedEnd, type Opened, type Progress, runEmbedded } from './embedded.ts';
+import { type BatchProgress, checkInputs, type EmbeddedEnd, type Opened, runEmbedded } from './embedded.ts';
 import { findInputs } from './find-files.ts';
 import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
@@ -202,7 +202,7 @@ function progressOf({
   streams,
   readBytes,
   totalBytes,
-}: Progress): RunProgress {
+}: BatchProgress): RunProgress {
   const { n, counts, reads } = done;
   const { plan } = done.plan;
   const rowsBySource: Record<string, number> = {};

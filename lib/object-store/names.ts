@@ -14,13 +14,13 @@ export function partitionPath(stage: number, partition: number): PartitionPath {
 }
 
 /** A partition of a stage. */
-export interface Place {
+export interface PartitionPlace {
   readonly stage: number;
   readonly partition: number;
 }
 
 /** Stage and partition of a path; `undefined` for the planner's. @throws {RangeError} it is no path */
-export function placeOf(path: PartitionPath): Place | undefined {
+export function placeOf(path: PartitionPath): PartitionPlace | undefined {
   if (path === PLANNER) return undefined;
   const match = /^s(\d{1,6})\/p(\d{1,6})$/.exec(path);
   if (match === null) throw new RangeError(`no partition path: ${path}`);

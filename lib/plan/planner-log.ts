@@ -28,7 +28,7 @@ export const PROGRESS_KEY = encodeKey(null);
 export const MESSAGE_MEMORY_MS = 30 * 86_400_000;
 
 /** What the next plan needs of the plans before. */
-export type Progress = Pick<
+export type PlanProgress = Pick<
   Plan,
   'inputs' | 'watermark' | 'closedTo' | 'listed' | 'kind' | 'processingTime' | 'headHash'
 >;
@@ -75,7 +75,15 @@ export function forgottenMs({ plannedMs }: PlannedObject): number | undefined {
 export const plannerExpiry: Expiry = (key, value) =>
   key.charCodeAt(0) === OBJECTS_TABLE ? forgottenMs(unpackValue(value) as PlannedObject) : undefined;
 
-export function progressOf({ inputs, watermark, closedTo, listed, kind, processingTime, headHash }: Plan): Progress {
+export function progressOf({
+  inputs,
+  watermark,
+  closedTo,
+  listed,
+  kind,
+  processingTime,
+  headHash,
+}: Plan): PlanProgress {
   return {
     inputs,
     watermark,

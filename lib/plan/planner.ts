@@ -30,9 +30,9 @@ import {
   PLANNER_TABLES,
   type PlannedObject,
   PlannerLog,
+  type PlanProgress,
   PROGRESS_KEY,
   PROGRESS_TABLE,
-  type Progress,
   planChanges,
   progressOf,
 } from './planner-log.ts';
@@ -78,7 +78,7 @@ export class Planner {
   readonly state: PartitionState;
   readonly log: PlannerLog;
   readonly #context: RunContext;
-  #progress: Progress | undefined;
+  #progress: PlanProgress | undefined;
   #overtaken = false;
   /** How far the flush `n`, the last plan, has closed. */
   #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
@@ -103,7 +103,7 @@ export class Planner {
     return this.state.position;
   }
 
-  get progress(): Progress | undefined {
+  get progress(): PlanProgress | undefined {
     return this.#progress;
   }
 
@@ -153,7 +153,7 @@ export class Planner {
     do {
       await this.#catchUp();
       this.#overtaken = false;
-      this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as Progress | undefined;
+      this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as PlanProgress | undefined;
       // Reading may have shown that others have planned on meanwhile.
     } while (this.#overtaken);
   }

@@ -65,7 +65,7 @@ export function gapsOf(ranges: Ranges, last: number): Ranges {
 }
 
 /** What is known of the results of one output in one partition. */
-export interface Place {
+export interface OutputDelivered {
   /** Results that were taken; those before the first that sinks were told of count as such. */
   readonly taken: Ranges;
   /** Of those up to `n`: since when some are missing. */
@@ -75,7 +75,7 @@ export interface Place {
 }
 
 /** By `{output}/p{partition}`. */
-export type Delivered = Readonly<Record<string, Place>>;
+export type Delivered = Readonly<Record<string, OutputDelivered>>;
 
 export interface LoadedDelivered {
   readonly delivered: Delivered;

@@ -11,11 +11,11 @@ import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange,
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow } from './changes.ts';
 import type { Floors } from './floors.ts';
+import type { MemoryRows } from './memory-rows.ts';
 import type { OrderedIndex } from './ordered-index.ts';
 import { byPosition } from './ordered-key.ts';
 import { overlaid } from './overlaid.ts';
 import type { Overlay } from './overlay.ts';
-import type { Rows } from './rows.ts';
 import { noCost, type SstReads } from './sst-reads.ts';
 
 /** A row that is not there, where absence itself is what is known. */
@@ -24,7 +24,7 @@ const ABSENT = Symbol('absent');
 /** Owned by `PartitionState`. */
 export interface Tiers {
   readonly kinds: readonly TableKind[];
-  readonly rows: Rows;
+  readonly rows: MemoryRows;
   readonly overlay: Overlay;
   readonly floors: Floors;
   readonly order: OrderedIndex;

@@ -3,7 +3,7 @@
  * that is discarded leaves no trace.
  */
 import type { ReadCounts } from '../log/entry.ts';
-import type { OrderedTable, Table, TableSpec } from '../stream/operators/operator.ts';
+import type { OrderedTable, StateTable, TableSpec } from '../stream/operators/operator.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { BatchReads, type Tiers } from './batch-reads.ts';
 import { BatchTable } from './batch-table.ts';
@@ -24,7 +24,7 @@ export class BatchState {
   }
 
   /** @param first number of the first of these tables in the partition */
-  tables(specs: readonly TableSpec[], first: number): Table[] {
+  tables(specs: readonly TableSpec[], first: number): StateTable[] {
     return specs.map((_, i) => this.#table(first + i));
   }
 

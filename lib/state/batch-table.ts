@@ -5,7 +5,7 @@
  */
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import { writeNumbers, writeRow } from '../log/changes.ts';
-import type { NumberColumns, ScannedRow, Table } from '../stream/operators/operator.ts';
+import type { NumberColumns, ScannedRow, StateTable } from '../stream/operators/operator.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
 import { packValue } from '../util/pack.ts';
@@ -14,18 +14,18 @@ import { addressPrefix, type TableKind } from './address.ts';
 import { AddressTable } from './address-table.ts';
 import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
+import type { MemoryRows } from './memory-rows.ts';
 import { overlaid } from './overlaid.ts';
-import type { Rows } from './rows.ts';
 import { isNumbers, type TableRows } from './table-rows.ts';
 
 const NO_NUMBERS = new Float64Array(0);
 const NO_BYTES = new Uint8Array(0);
 
-export class BatchTable implements Table, NumberColumns {
+export class BatchTable implements StateTable, NumberColumns {
   readonly table: number;
   readonly width: number;
   readonly #reads: BatchReads;
-  readonly #memory: Rows;
+  readonly #memory: MemoryRows;
   readonly #rows: TableRows;
   /** Touched addresses, by number. */
   #keys = new KeyColumn();
@@ -39,7 +39,7 @@ export class BatchTable implements Table, NumberColumns {
   /** Where another batch touches rows at the same time: ids that are the numbers, apart from the rows'. */
   #apart: AddressTable | undefined;
 
-  constructor(table: number, memory: Rows, reads: BatchReads) {
+  constructor(table: number, memory: MemoryRows, reads: BatchReads) {
     this.table = table;
     this.#memory = memory;
     this.#rows = memory.table(table);

@@ -3,10 +3,10 @@
  * changes. Made when somebody asks, kept up with each batch, and made again when what is near has become another.
  */
 import type { TableKind } from './address.ts';
+import type { MemoryRows } from './memory-rows.ts';
 import { splitOrdered } from './ordered-key.ts';
 import { type BatchChanges, type Overlay, rowsOf } from './overlay.ts';
 import { Positions } from './positions.ts';
-import type { Rows } from './rows.ts';
 
 interface TableIndex {
   readonly byKey: Map<string, Positions>;
@@ -20,12 +20,12 @@ interface TableIndex {
 const NONE: readonly string[] = [];
 
 export class OrderedIndex {
-  readonly #rows: Rows;
+  readonly #rows: MemoryRows;
   readonly #overlay: Overlay;
   readonly #ordered: readonly boolean[];
   readonly #tables: (TableIndex | undefined)[] = [];
 
-  constructor(kinds: readonly TableKind[], rows: Rows, overlay: Overlay) {
+  constructor(kinds: readonly TableKind[], rows: MemoryRows, overlay: Overlay) {
     this.#rows = rows;
     this.#overlay = overlay;
     this.#ordered = kinds.map((kind) => kind === 'ordered');

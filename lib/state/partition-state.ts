@@ -15,9 +15,9 @@ import { parseAddress, type TableKind } from './address.ts';
 import { BatchState } from './batch-state.ts';
 import type { ChangedRow, Changes } from './changes.ts';
 import { Floors } from './floors.ts';
+import { MemoryRows } from './memory-rows.ts';
 import { OrderedIndex } from './ordered-index.ts';
 import { Overlay } from './overlay.ts';
-import { Rows } from './rows.ts';
 import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
 
 export interface PartitionStateOptions extends SstReadsOptions {
@@ -34,7 +34,7 @@ const MEMORY_PER_STORED_BYTE = 20;
 export class PartitionState {
   readonly #rowBytes: number;
   readonly kinds: readonly TableKind[];
-  readonly rows: Rows;
+  readonly rows: MemoryRows;
   readonly overlay = new Overlay();
   /** What is forgotten as of {@link position}. */
   readonly floors = new Floors();
@@ -53,7 +53,7 @@ export class PartitionState {
   constructor(options: PartitionStateOptions) {
     this.#rowBytes = options.rowBytes;
     this.kinds = options.kinds;
-    this.rows = new Rows(options.rowBytes, true, options);
+    this.rows = new MemoryRows(options.rowBytes, true, options);
     this.reads = new SstReads(options);
     this.#order = new OrderedIndex(options.kinds, this.rows, this.overlay);
   }

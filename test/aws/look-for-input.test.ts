@@ -4,7 +4,7 @@ import type { FunctionEnvironment } from '../../lib/aws/function-environment.ts'
 import type { InputObjects } from '../../lib/aws/input-objects.ts';
 import { LookForInput } from '../../lib/aws/look-for-input.ts';
 import type { Planner } from '../../lib/plan/planner.ts';
-import { objectKey, type Progress } from '../../lib/plan/planner-log.ts';
+import { objectKey, type PlanProgress } from '../../lib/plan/planner-log.ts';
 import { objectOf } from '../helpers/embedded-objects.ts';
 import { FastClock, physical } from '../helpers/engine.ts';
 import { type Event, JOBS } from '../helpers/engine-jobs.ts';
@@ -66,7 +66,7 @@ describe('a look', () => {
     const planner = {
       position: 7,
       halted: null,
-      progress: { processingTime: 0 } as Progress,
+      progress: { processingTime: 0 } as PlanProgress,
       planned: async (_: string, name: string) => (names.includes(name) ? row : undefined),
       plannedObjects: async (source: string, first: string, last: string) =>
         new Map(
@@ -126,7 +126,10 @@ describe('a look', () => {
     let noted = {};
     for (let minute = 0; minute < 24 * 60; minute++) {
       planner.position++;
-      planner.progress = { processingTime: clock.now(), listed: { 's3://b/in/': 'in/1499' } } as unknown as Progress;
+      planner.progress = {
+        processingTime: clock.now(),
+        listed: { 's3://b/in/': 'in/1499' },
+      } as unknown as PlanProgress;
       const before = pages();
       noted = JSON.parse(JSON.stringify(await look.run(noted, false, () => true)));
       expect(pages() - before).toBe(1);

@@ -15,7 +15,7 @@ import { noRows } from '../../lib/plan/gathered.ts';
 import { Planner } from '../../lib/plan/planner.ts';
 import { StoredSource } from '../../lib/plan/stored-source.ts';
 import { writeWarmPack } from '../../lib/preload/preload.ts';
-import { Rows } from '../../lib/state/rows.ts';
+import { MemoryRows } from '../../lib/state/memory-rows.ts';
 import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { packValue } from '../../lib/util/pack.ts';
@@ -776,7 +776,7 @@ describe('reads of a batch', () => {
   });
 
   it('a batch finds again what it has found in memory, though it is more than the budget', () => {
-    const rows = new Rows(600, true);
+    const rows = new MemoryRows(600, true);
     rows.put(0, 0, 'small', ['s'], 4);
     rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000);
     // The batch asked whether all rows are here, and need not load any of them.

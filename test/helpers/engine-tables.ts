@@ -12,7 +12,7 @@ import { names } from '../../lib/object-store/names.ts';
 import type { BlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
-import type { OrderedTable, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { OrderedTable, StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { countingStore } from './stores.ts';
@@ -22,7 +22,7 @@ const PATH = 's0/p0';
 const SMALL = { l0Trigger: 2, baseBytes: 2000, ratio: 2, sstBytes: 1000 };
 
 export interface EngineAttempt {
-  readonly tables: readonly Table[];
+  readonly tables: readonly StateTable[];
   ordered(table: number): OrderedTable;
   /** It counts. */
   commit(): Promise<void>;

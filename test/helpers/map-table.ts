@@ -1,8 +1,14 @@
 /** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
-import type { OrderedEntry, OrderedTable, ScannedRow, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type {
+  OrderedEntry,
+  OrderedTable,
+  ScannedRow,
+  StateTable,
+  TableSpec,
+} from '../../lib/stream/operators/operator.ts';
 import type { Chunks } from '../../lib/util/chunks.ts';
 
-export class MapTable<Row = unknown> implements Table<Row> {
+export class MapTable<Row = unknown> implements StateTable<Row> {
   readonly rows = new Map<string, ScannedRow<Row>>();
   readonly #spec: TableSpec;
   readonly #async: boolean;

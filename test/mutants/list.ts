@@ -1050,8 +1050,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: LOST_RESULTS,
-    from: 'const places: Record<string, Place> = {};',
-    to: 'const places: Record<string, Place> = { ...delivered };',
+    from: 'const places: Record<string, OutputDelivered> = {};',
+    to: 'const places: Record<string, OutputDelivered> = { ...delivered };',
     rule: 'lost results: those of a time without sinks are not announced',
     tests: [lost('was published while there were no sinks, before and between')],
   },

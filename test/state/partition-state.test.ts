@@ -21,7 +21,7 @@ import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
-import type { Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
 import { allOf } from '../helpers/chunks.ts';
@@ -154,7 +154,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 /** As an operator does it whose states are numbers. */
 async function addNumbers(
-  table: Table,
+  table: StateTable,
   additions: readonly { time: number; key: string; add: readonly [number, number] }[],
   model: Model,
 ): Promise<void> {

@@ -9,7 +9,7 @@ import { addressPrefix } from '../../lib/state/address.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { Positions } from '../../lib/state/positions.ts';
 import { decodeKey, encodeKey } from '../../lib/stream/operators/key.ts';
-import type { Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 import { CHUNK, isAtOnce } from '../../lib/util/chunks.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
@@ -61,7 +61,7 @@ describe('a scan', () => {
   it('of a million rows in the store holds a few requests of them at any time, and reads no more when it is left', async () => {
     const { loaded, store, bytes } = await folded(timer);
     const state = cold(store, loaded);
-    const [table] = state.begin().tables(SPECS, 0) as [Table<string>];
+    const [table] = state.begin().tables(SPECS, 0) as [StateTable<string>];
     table.put('k', ROWS + 0.5, 'of this batch');
     await state.reads.openAll();
     let from = store.calls.length;
@@ -92,7 +92,7 @@ describe('a scan', () => {
       ...{ manifest: EMPTY_MANIFEST, etag: undefined, dateMs: 0 },
     });
     const batch = state.begin();
-    const [table] = batch.tables(SPECS, 0) as [Table<string>];
+    const [table] = batch.tables(SPECS, 0) as [StateTable<string>];
     for (let i = 0; i < 3 * CHUNK; i++) table.put('k', i, 'row');
     const scan = table.scan(0, Number.POSITIVE_INFINITY);
     if (!isAtOnce(scan)) throw new Error('it makes the batch wait');

@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
-import type { OrderedTable, Table, TableSpec } from '../../lib/stream/operators/operator.ts';
+import type { OrderedTable, StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 
 const KEYED = 0;
 const TIMED = 1;
@@ -22,7 +22,7 @@ export const LAW_TABLES: readonly TableSpec[] = [
 
 /** The tables of one attempt at a batch. */
 export interface Attempt {
-  readonly tables: readonly Table[];
+  readonly tables: readonly StateTable[];
   ordered(table: number): OrderedTable;
   /** It counts. */
   commit(): Promise<void>;

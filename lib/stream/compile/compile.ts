@@ -11,7 +11,7 @@ import type { EventTimeNode, SourceNode, StreamNode } from '../graph/graph.ts';
 import type { JobDefinition } from '../graph/job-definition.ts';
 import { headHash } from './head-hash.ts';
 import type { OperatorNode, OutputSpec, PhysicalJob, Push, TableRows, WatermarkSpec } from './physical.ts';
-import { inputStream, layoutOf, leastWatermark, type Place, placeOperators } from './places.ts';
+import { inputStream, layoutOf, leastWatermark, type OperatorPlace, placeOperators } from './places.ts';
 import { fanOut, PushCompiler } from './push.ts';
 import { Wiring } from './wiring.ts';
 
@@ -26,7 +26,7 @@ export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): Physi
   const compiler = new PushCompiler(wiring, calls);
   const { nodes, stages, outputStages, ways } = places;
   const sources = nodes.flatMap((node) => (node.kind === 'source' ? compiler.source(node) : []));
-  const emitOf = (place: Place): Push[] => {
+  const emitOf = (place: OperatorPlace): Push[] => {
     if (place.forwards !== undefined) return [wiring.toOutput(place.forwards, place.stage)];
     return place.emits.map((streams) => fanOut(streams.map((stream) => compiler.after(stream, place.stage))));
   };

@@ -37,7 +37,7 @@ export interface Way {
   readonly watermark: WatermarkMap | undefined;
 }
 
-export interface Place {
+export interface OperatorPlace {
   readonly operator: Operator;
   readonly stage: number;
   /** Number within the stage. */
@@ -55,7 +55,7 @@ export interface Place {
 export interface Places {
   /** All streams, inputs first. */
   readonly nodes: readonly StreamNode[];
-  readonly stages: readonly (readonly Place[])[];
+  readonly stages: readonly (readonly OperatorPlace[])[];
   /** Stage of each output. */
   readonly outputStages: readonly number[];
   ways(stream: StreamNode): readonly Way[];
@@ -76,8 +76,8 @@ export function leastWatermark(ways: readonly Way[]): WatermarkMap {
 /** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
 export function placeOperators({ outputs, options }: JobDefinition, calls: Calls = PLAIN_CALLS): Places {
   const nodes = reachable(outputs.map((output) => output.node));
-  const stages: Place[][] = [];
-  const emitters = new Map<StreamNode, Place>();
+  const stages: OperatorPlace[][] = [];
+  const emitters = new Map<StreamNode, OperatorPlace>();
   const names = new Map<string, number>();
 
   const ways = (stream: StreamNode): readonly Way[] => {
@@ -100,12 +100,12 @@ export function placeOperators({ outputs, options }: JobDefinition, calls: Calls
     kind: string,
     stage: number,
     make: (name: string) => Operator,
-    rest: Pick<Place, 'inputs' | 'emits' | 'forwards' | 'text'>,
+    rest: Pick<OperatorPlace, 'inputs' | 'emits' | 'forwards' | 'text'>,
   ): void => {
     const number = names.get(kind) ?? 0;
     names.set(kind, number + 1);
     while (stages.length <= stage) stages.push([]);
-    const place: Place = { operator: make(`${kind}#${number}`), stage, index: stages[stage]!.length, ...rest };
+    const place: OperatorPlace = { operator: make(`${kind}#${number}`), stage, index: stages[stage]!.length, ...rest };
     stages[stage]!.push(place);
     for (const stream of place.emits.flat()) emitters.set(stream, place);
   };
@@ -167,7 +167,7 @@ function identity(watermark: number): number {
 }
 
 /** The job's state layout: one line an operator and table. */
-export function layoutOf(stages: readonly (readonly Place[])[]): string[] {
+export function layoutOf(stages: readonly (readonly OperatorPlace[])[]): string[] {
   return stages.flat().flatMap(({ operator, stage, index, text }) => {
     const kind = operator.name.slice(0, operator.name.indexOf('#'));
     const line = `s${stage}/o${index} ${kind}${text === '' ? '' : ` ${text}`}`;

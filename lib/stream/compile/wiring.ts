@@ -9,7 +9,7 @@ import {
 } from '../graph/graph.ts';
 import type { JobDefinition } from '../graph/job-definition.ts';
 import type { Edge, Push } from './physical.ts';
-import { HEAD, inputStream, leastWatermark, type Place, type Places } from './places.ts';
+import { HEAD, inputStream, leastWatermark, type OperatorPlace, type Places } from './places.ts';
 import type { Consumer, PushTargets } from './push-targets.ts';
 
 /** Edges are made as the chains that end in them are compiled. */
@@ -20,7 +20,7 @@ export class Wiring implements PushTargets {
   readonly #places: Places;
   readonly #consumers = new Map<StreamNode, Consumer[]>();
   /** Operators, with their port, that read a stream by key. */
-  readonly #readers = new Map<KeyNode, { readonly place: Place; readonly port: number }[]>();
+  readonly #readers = new Map<KeyNode, { readonly place: OperatorPlace; readonly port: number }[]>();
   readonly #names = new Map<StreamNode | KeyNode, string>();
   /** Edges by what they are for: `from > stage/operator:port`, or `output i`. */
   readonly #edgeNumbers = new Map<string, number>();
@@ -82,12 +82,12 @@ export class Wiring implements PushTargets {
     return this.#names.get(node)!;
   }
 
-  edgesInto(place: Place, port: number): number[] {
+  edgesInto(place: OperatorPlace, port: number): number[] {
     const wanted = edgeName(place, port);
     return [...this.#edgeNumbers].filter(([name]) => name.endsWith(wanted)).map(([, number]) => number);
   }
 
-  #read(keyed: KeyNode, place: Place, port: number): void {
+  #read(keyed: KeyNode, place: OperatorPlace, port: number): void {
     const readers = this.#readers.get(keyed);
     if (readers !== undefined) {
       readers.push({ place, port });
@@ -109,11 +109,11 @@ export class Wiring implements PushTargets {
     this.#names.set(node, node.kind === 'source' ? `eventTime of source ${node.name}` : `${kind}#${number}`);
   }
 
-  #forwardTo(output: number): Place {
+  #forwardTo(output: number): OperatorPlace {
     return this.#places.stages.flat().find((place) => place.forwards === output)!;
   }
 
-  #edgeTo(place: Place, port: number, from: number): number {
+  #edgeTo(place: OperatorPlace, port: number, from: number): number {
     const ways = this.#places.ways(inputStream(place.inputs[port]!)).filter((way) => way.from === from);
     return this.#edge(`${from} > ${edgeName(place, port)}`, {
       stage: place.stage,
@@ -138,6 +138,6 @@ export class Wiring implements PushTargets {
   }
 }
 
-function edgeName(place: Place, port: number): string {
+function edgeName(place: OperatorPlace, port: number): string {
   return ` s${place.stage}/o${place.index}:${port}`;
 }

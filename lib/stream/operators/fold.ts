@@ -13,7 +13,13 @@ import type { Accumulator, Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import type { Fold, UserFunction } from '../graph/graph.ts';
 import type { Groups } from './groups.ts';
-import { type NumberColumns, type OperatorContext, OperatorFailure, type RowBatch, type Table } from './operator.ts';
+import {
+  type NumberColumns,
+  type OperatorContext,
+  OperatorFailure,
+  type RowBatch,
+  type StateTable,
+} from './operator.ts';
 
 export interface GroupFold {
   /** State of a new group. */
@@ -78,7 +84,7 @@ export function applyFold(
   folding: GroupFold,
   batch: RowBatch,
   groups: Groups,
-  table: Table<Slots>,
+  table: StateTable<Slots>,
   context: Pick<OperatorContext, 'refuse' | 'mayRefuse'>,
   changed: ((key: string, end: number, state: Slots, at?: number) => void) | undefined,
 ): Promise<void> | undefined {
@@ -157,7 +163,7 @@ function applyRowByRow(
   folding: GroupFold,
   batch: RowBatch,
   { keys, ends, entries }: Groups,
-  table: Table<Slots>,
+  table: StateTable<Slots>,
   context: Pick<OperatorContext, 'refuse'>,
 ): Map<number, Slots> {
   const { count, rowOf, groupOf } = entries;

@@ -49,7 +49,7 @@ export interface ScannedRow<Row> {
  *
  * Rows are plain data and copy-on-write: never change what `get` gave; `put` a new one. What was put belongs to the table.
  */
-export interface Table<Row = unknown> {
+export interface StateTable<Row = unknown> {
   /**
    * Brings the rows of these addresses near (`times[i]` with `keys[i]`; a keyed table takes `times` undefined). Must be
    * called before `get`. Duplicates are fine. `undefined`: everything is here already.
@@ -83,17 +83,17 @@ export interface OrderedEntry<Row> {
 /**
  * A state whose rows have an order within their key: lists, maps, buffered rows of a join or a session. An address is (key, position);
  * positions are encoded as keys are (`encodeKey`), so that their bytes sort as their values do, parts of an array one after the other. A key may have
- * millions of rows. Rows are plain data and copy-on-write, as in a {@link Table}.
+ * millions of rows. Rows are plain data and copy-on-write, as in a {@link StateTable}.
  */
 export interface OrderedTable<Row = unknown> {
-  /** As {@link Table.load}: what `get` needs. Nothing else does. */
+  /** As {@link StateTable.load}: what `get` needs. Nothing else does. */
   load(keys: readonly string[], positions: readonly string[]): Promise<void> | undefined;
   get(key: string, position: string): Row | undefined;
   /** Nothing is read for it. */
   put(key: string, position: string, row: Row): void;
   delete(key: string, position: string): void;
   /**
-   * Rows of a key with `from ≤ position < to`, in order; left out: no bound. In chunks, as {@link Table.scan}, and as the table is when it
+   * Rows of a key with `from ≤ position < to`, in order; left out: no bound. In chunks, as {@link StateTable.scan}, and as the table is when it
    * is called.
    */
   range(key: string, from?: string | undefined, to?: string | undefined): Chunks<OrderedEntry<Row>>;
@@ -154,7 +154,7 @@ export interface OperatorContext {
   readonly processingTime: number;
   readonly mode: 'append' | 'update' | 'complete';
   /** By the order of {@link Operator.tables}; those that are ordered are to be had from {@link ordered}. */
-  readonly tables: readonly Table[];
+  readonly tables: readonly StateTable[];
   /** @param table index into {@link Operator.tables} of one that is `ordered` */
   ordered(table: number): OrderedTable;
   readonly fates: RowFates;
@@ -193,7 +193,7 @@ export type Coming = Pick<OperatorContext, 'evict' | 'previousEvict' | 'processi
 export type ReadPlan = { readonly table: number } & (
   | {
       readonly keys: readonly string[];
-      /** As in {@link Table.load}. */
+      /** As in {@link StateTable.load}. */
       readonly times?: readonly number[] | undefined;
       /** As in {@link OrderedTable.load}. */
       readonly positions?: readonly string[] | undefined;

@@ -9,7 +9,7 @@ import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import type { Operator, OperatorContext, RowBatch, Table } from './operator.ts';
+import type { Operator, OperatorContext, RowBatch, StateTable } from './operator.ts';
 import { showGroups } from './show-groups.ts';
 
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
@@ -17,13 +17,13 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
 
   const shows = showGroups(folding, undefined);
 
-  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
+  const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys, folding.numbers && table.numbers);
     for (let i = 0; i < batch.count; i++) groups.add(i, 0);
     return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
   };
 
-  const showAll = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+  const showAll = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
     if (context.mode !== 'complete') return;
     const show = shows(context);
     return eachOf(table.scan(-Infinity, Infinity), ({ key, time, row }) => show(key, time, row));
@@ -38,7 +38,7 @@ export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS
     outputWatermark: (watermark) => watermark,
     reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
     run([batch], context) {
-      const table = context.tables[0] as Table<Slots>;
+      const table = context.tables[0] as StateTable<Slots>;
       const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);
       return applied === undefined ? showAll(context, table) : applied.then(() => showAll(context, table));
     },

@@ -14,7 +14,7 @@ import type { Fold } from '../graph/graph.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, Table } from './operator.ts';
+import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, StateTable } from './operator.ts';
 import { showGroups } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
@@ -32,12 +32,12 @@ export function windowFold(
 
   const shows = showGroups(folding, spec);
 
-  const apply = (batch: RowBatch, context: OperatorContext, table: Table<Slots>): Promise<void> | undefined => {
+  const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = assign(batch, context, spec, lateRows, folding.numbers && table.numbers);
     return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
   };
 
-  const close = (context: OperatorContext, table: Table<Slots>): void | Promise<void> => {
+  const close = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
     const show = mode === 'update' ? undefined : shows(context);
     let last = -Infinity;
@@ -74,7 +74,7 @@ export function windowFold(
       return shown ? [rows, { table: 0, after: previousEvict, upTo: evict }] : [rows];
     },
     run([batch], context) {
-      const table = context.tables[0] as Table<Slots>;
+      const table = context.tables[0] as StateTable<Slots>;
       // Rows first: in a later stage a window may get rows and close in one batch.
       const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);
       return applied === undefined ? close(context, table) : applied.then(() => close(context, table));

@@ -24,7 +24,7 @@ export interface TableShapes {
   readonly widths?: readonly number[] | undefined;
 }
 
-export class Rows {
+export class MemoryRows {
   readonly #budgetBytes: number;
   readonly #shapes: TableShapes;
   #tables: TableRows[] = [];
