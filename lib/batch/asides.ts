@@ -9,7 +9,7 @@ import { type FailedRow, failureText, userFunctionError } from '../job/failed-ro
 import type { Skip } from '../manifest/manifest.ts';
 import type { QuarantinedRow } from '../plan/rows.ts';
 import { changesArguments } from '../stream/graph/calls.ts';
-import type { OperatorFailure, RowBatch } from '../stream/operators/operator.ts';
+import type { OperatorFailure, RowBatch } from '../stream/graph/operator.ts';
 import { shownRow } from '../util/shown-row.ts';
 
 export interface AsideOptions {

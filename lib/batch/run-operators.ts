@@ -12,7 +12,7 @@ import { edgeRowsIn, type PartitionInput, portBatch, type QuarantinedRow } from 
 import type { BatchState } from '../state/batch-state.ts';
 import { type Changes, UnstorableError } from '../state/changes.ts';
 import type { Collector, PhysicalJob } from '../stream/compile/physical.ts';
-import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/operators/operator.ts';
+import { type OperatorContext, OperatorFailure, type RowFates } from '../stream/graph/operator.ts';
 import { partitionOf } from '../util/hash.ts';
 import { assertPlain } from '../util/plain-data.ts';
 import { Asides } from './asides.ts';

@@ -3,7 +3,7 @@
  * travels with the error, and is written down where the batch halts.
  */
 import { type FailedRow, InputError, UserFunctionError } from '../errors.ts';
-import type { OperatorFailure } from '../stream/operators/operator.ts';
+import type { OperatorFailure } from '../stream/graph/operator.ts';
 
 export type { FailedRow } from '../errors.ts';
 

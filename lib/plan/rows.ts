@@ -3,7 +3,7 @@
  * memory, in segments and in log entries.
  */
 import { ColumnBatch } from '../columns/column-batch.ts';
-import type { RowBatch } from '../stream/operators/operator.ts';
+import type { RowBatch } from '../stream/graph/operator.ts';
 import { smallest } from '../util/numbers.ts';
 import { packRows, unpackRows } from '../util/pack.ts';
 import { decodeBatch, type EncodedBatch, encodeBatch } from './batch-bytes.ts';

@@ -9,7 +9,7 @@ import { watermarksOf } from '../plan/plan.ts';
 import { type PartitionInput, portBatch } from '../plan/rows.ts';
 import { addressPrefix, positionRange, type TableKind, timeRange } from '../state/address.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
-import type { Coming, ReadPlan } from '../stream/operators/operator.ts';
+import type { Coming, ReadPlan } from '../stream/graph/operator.ts';
 
 /** What is known of a batch before it runs. */
 export type PlanOf = Pick<Plan, 'kind' | 'watermark' | 'previousWatermark' | 'processingTime'>;

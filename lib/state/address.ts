@@ -6,7 +6,7 @@
  * so that a table is one range, rows that end at the same time lie side by side, to be scanned when they close, and rows of one key
  * in an ordered table lie in the order of their positions. Of these, key and position together are what is called key here.
  */
-import type { TableSpec } from '../stream/operators/operator.ts';
+import type { TableSpec } from '../stream/graph/tables.ts';
 import { orderedNumber, parseOrderedNumber } from '../util/ordered.ts';
 
 export type TableKind = TableSpec['kind'];

@@ -4,7 +4,7 @@
  */
 import type { ReadCounts } from '../log/entry.ts';
 import type { Entry } from '../sst/entry.ts';
-import type { OrderedEntry, ScannedRow } from '../stream/operators/operator.ts';
+import type { OrderedEntry, ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK, type Chunks } from '../util/chunks.ts';
 import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange, timeRange } from './address.ts';

@@ -3,7 +3,7 @@
  * that is discarded leaves no trace.
  */
 import type { ReadCounts } from '../log/entry.ts';
-import type { OrderedTable, StateTable, TableSpec } from '../stream/operators/operator.ts';
+import type { OrderedTable, StateTable, TableSpec } from '../stream/graph/tables.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { BatchReads, type Tiers } from './batch-reads.ts';
 import { BatchTable } from './batch-table.ts';

@@ -5,7 +5,7 @@
  */
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import { writeNumbers, writeRow } from '../log/changes.ts';
-import type { NumberColumns, ScannedRow, StateTable } from '../stream/operators/operator.ts';
+import type { NumberColumns, ScannedRow, StateTable } from '../stream/graph/tables.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
 import { packValue } from '../util/pack.ts';

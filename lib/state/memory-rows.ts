@@ -6,7 +6,7 @@
  * becomes the old one; when both together exceed the budget, what is still in the old one was not used since, and goes, but
  * for what the present batch touches. That comes near to least-recently-used at the price of a byte a row.
  */
-import type { ScannedRow } from '../stream/operators/operator.ts';
+import type { ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
 import { TableRows } from './table-rows.ts';

@@ -1,5 +1,5 @@
 /** An ordered table as one batch sees it: the batch's table of the same rows, and which positions of a key the batch has touched. */
-import type { OrderedEntry, OrderedTable } from '../stream/operators/operator.ts';
+import type { OrderedEntry, OrderedTable } from '../stream/graph/tables.ts';
 import { type Chunks, eachOf } from '../util/chunks.ts';
 import type { BatchReads } from './batch-reads.ts';
 import type { BatchTable } from './batch-table.ts';

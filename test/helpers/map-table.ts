@@ -1,11 +1,5 @@
 /** The table contract on a plain map: the reference for tests, with checks that operators keep their side of it. */
-import type {
-  OrderedEntry,
-  OrderedTable,
-  ScannedRow,
-  StateTable,
-  TableSpec,
-} from '../../lib/stream/operators/operator.ts';
+import type { OrderedEntry, OrderedTable, ScannedRow, StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import type { Chunks } from '../../lib/util/chunks.ts';
 
 export class MapTable<Row = unknown> implements StateTable<Row> {

@@ -7,7 +7,7 @@ import { JobError } from '../../lib/errors.ts';
 import type { Job, Source } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { Collector, HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
-import { BadRowError, type OperatorContext, type RowBatch } from '../../lib/stream/operators/operator.ts';
+import { BadRowError, type OperatorContext, type RowBatch } from '../../lib/stream/graph/operator.ts';
 import { type Duration, toMs } from '../../lib/util/duration.ts';
 import { MapTable } from './map-table.ts';
 import { rowBatchOf } from './row-batches.ts';

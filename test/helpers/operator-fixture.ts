@@ -2,8 +2,10 @@
  * One operator by itself on the engine's tables: rows in; rows out by port, the state it leaves, its log entry and the requests it costs. What
  * happens between batches, folds and restarts, is up to the test.
  */
+
+import type { Operator, OperatorContext } from '../../lib/stream/graph/operator.ts';
+import type { ScannedRow } from '../../lib/stream/graph/tables.ts';
 import { encodeKey, type Key } from '../../lib/stream/operators/key.ts';
-import type { Operator, OperatorContext, ScannedRow } from '../../lib/stream/operators/operator.ts';
 import { allOf } from './chunks.ts';
 import { EngineTables } from './engine-tables.ts';
 import { rowBatchOf } from './row-batches.ts';

@@ -2,7 +2,7 @@
 import { ColumnBatch } from '../../lib/columns/column-batch.ts';
 import { KeyColumn } from '../../lib/columns/key-column.ts';
 import type { PartitionInput } from '../../lib/plan/rows.ts';
-import type { RowBatch } from '../../lib/stream/operators/operator.ts';
+import type { RowBatch } from '../../lib/stream/graph/operator.ts';
 
 export interface Counts {
   readonly primary?: readonly boolean[] | undefined;

@@ -17,8 +17,8 @@ import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { PhysicalJob, PhysicalSource } from '../../lib/stream/compile/physical.ts';
 import { PLAIN_CALLS } from '../../lib/stream/graph/calls.ts';
 import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
+import { OperatorFailure } from '../../lib/stream/graph/operator.ts';
 import { groupFold } from '../../lib/stream/operators/fold.ts';
-import { OperatorFailure } from '../../lib/stream/operators/operator.ts';
 import { plainInput, plainRows } from '../helpers/row-batches.ts';
 import { anyFields, anyJsonLine } from '../source/fields-law.ts';
 

@@ -6,8 +6,8 @@ import { type PlanOf, wantedBy } from '../../lib/preload/wanted.ts';
 import { addressPrefix, timeRange } from '../../lib/state/address.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
+import type { Coming, Operator, ReadPlan } from '../../lib/stream/graph/operator.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
-import type { Coming, Operator, ReadPlan } from '../../lib/stream/operators/operator.ts';
 
 const NO_ROWS: PartitionInput = { edges: [], quarantined: [], objects: [] };
 const PLAN: PlanOf = { kind: 'data', watermark: 50_000, previousWatermark: 20_000, processingTime: 7 };

@@ -20,8 +20,8 @@ import { addressPrefix, parseAddress, type TableKind } from '../../lib/state/add
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
+import type { StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
-import type { StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
 import { allOf } from '../helpers/chunks.ts';

@@ -1,12 +1,12 @@
 /**
- * The law of the table contract (`lib/stream/operators/operator.ts`): random batches of puts, deletes, reads, scans, ranges and forgetting, compared with
+ * The law of the table contract (`lib/stream/graph/tables.ts`): random batches of puts, deletes, reads, scans, ranges and forgetting, compared with
  * plain arrays that are filtered and sorted. Whatever stands under an operator's tables must pass: the engine's tiers in
  * any condition, and the tables of the tests' model.
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import type { OrderedTable, StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
-import type { OrderedTable, StateTable, TableSpec } from '../../lib/stream/operators/operator.ts';
 
 const KEYED = 0;
 const TIMED = 1;

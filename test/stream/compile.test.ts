@@ -13,7 +13,7 @@ import {
 } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { HeadCollector, PhysicalJob } from '../../lib/stream/compile/physical.ts';
-import { BadRowError, OperatorFailure } from '../../lib/stream/operators/operator.ts';
+import { BadRowError, OperatorFailure } from '../../lib/stream/graph/operator.ts';
 import { modelRun } from '../helpers/model-run.ts';
 
 interface Row {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { BadRowError } from '../../lib/stream/graph/operator.ts';
 import {
   decodeKey,
   encodedLength,
@@ -9,7 +10,6 @@ import {
   keyTypeCode,
   keyTypeWords,
 } from '../../lib/stream/operators/key.ts';
-import { BadRowError } from '../../lib/stream/operators/operator.ts';
 
 const anyText = fc.oneof(
   fc.string(),

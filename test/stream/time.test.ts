@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../../lib/errors.ts';
 import { epochMsIn, toEpochMs } from '../../lib/stream/api/time.ts';
-import { BadRowError } from '../../lib/stream/operators/operator.ts';
+import { BadRowError } from '../../lib/stream/graph/operator.ts';
 import { duration, toMs } from '../../lib/util/duration.ts';
 
 describe('event times', () => {

@@ -3,7 +3,7 @@
  * fall into no window.
  */
 import { epochMs } from '../../util/epoch-ms.ts';
-import { BadRowError } from '../operators/operator.ts';
+import { BadRowError } from '../graph/operator.ts';
 
 /**
  * A point in event time: epoch ms (or in the source's `eventTimeUnit`), `Date`, or ISO 8601 text (UTC where no zone is written).

@@ -5,7 +5,7 @@
  */
 import type { InputForm } from '../../source/input-form.ts';
 import type { JobSettings } from '../graph/job-definition.ts';
-import type { Operator } from '../operators/operator.ts';
+import type { Operator } from '../graph/operator.ts';
 
 /** Where rows go when they leave the head or an operator. */
 export interface Collector {

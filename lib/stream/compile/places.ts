@@ -15,11 +15,11 @@ import {
   watermarksOf,
 } from '../graph/graph.ts';
 import type { JobDefinition } from '../graph/job-definition.ts';
+import type { Operator } from '../graph/operator.ts';
 import { type FixedWindowSpec, windowText } from '../graph/window-spec.ts';
 import { foldText } from '../operators/fold.ts';
 import { forward } from '../operators/forward.ts';
 import { lateRows } from '../operators/late-rows.ts';
-import type { Operator } from '../operators/operator.ts';
 import { runningFold } from '../operators/running-fold.ts';
 import { windowFold } from '../operators/window-fold.ts';
 

@@ -18,8 +18,8 @@ import {
   type StreamNode,
   type TransformNode,
 } from '../graph/graph.ts';
+import { BadRowError, OperatorFailure } from '../graph/operator.ts';
 import { encodeKey, type Key } from '../operators/key.ts';
-import { BadRowError, OperatorFailure } from '../operators/operator.ts';
 import { askedFields, columnHead } from './column-head.ts';
 import type { Collector, HeadCollector, PhysicalSource, Push } from './physical.ts';
 import { HEAD } from './places.ts';

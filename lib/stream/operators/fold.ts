@@ -12,14 +12,9 @@ import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import type { Fold, UserFunction } from '../graph/graph.ts';
+import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/operator.ts';
+import type { NumberColumns, StateTable } from '../graph/tables.ts';
 import type { Groups } from './groups.ts';
-import {
-  type NumberColumns,
-  type OperatorContext,
-  OperatorFailure,
-  type RowBatch,
-  type StateTable,
-} from './operator.ts';
 
 export interface GroupFold {
   /** State of a new group. */

@@ -1,5 +1,5 @@
 /** Carries rows of earlier stages to an output of a later one, for an output that is a union over stages. */
-import type { Operator } from './operator.ts';
+import type { Operator } from '../graph/operator.ts';
 
 export function forward(name: string): Operator {
   return {

@@ -6,7 +6,7 @@ import type { Entries } from '../../columns/entries.ts';
 import type { KeyColumn } from '../../columns/key-column.ts';
 import { KeyTable } from '../../columns/key-table.ts';
 import { grown } from '../../util/arrays.ts';
-import type { NumberColumns } from './operator.ts';
+import type { NumberColumns } from '../graph/tables.ts';
 
 export class Groups {
   readonly entries: Entries;

@@ -10,7 +10,7 @@
  * sort by code point. Keys of different types sort by their first byte, arrays part by part, a shorter array first.
  */
 import { orderedNumber, parseOrderedNumber } from '../../util/ordered.ts';
-import { BadRowError } from './operator.ts';
+import { BadRowError } from '../graph/operator.ts';
 
 /** One part of a key. `NaN` is refused; `-0` is `0`; `1` and `'1'` differ. */
 export type KeyPart = string | number | boolean | null;

@@ -3,8 +3,8 @@
  * window of its.
  */
 
+import type { Operator } from '../graph/operator.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
-import type { Operator } from './operator.ts';
 
 export function lateRows(name: string, spec: FixedWindowSpec): Operator {
   return {

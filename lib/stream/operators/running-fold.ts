@@ -7,9 +7,10 @@ import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
+import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
+import type { StateTable } from '../graph/tables.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import type { Operator, OperatorContext, RowBatch, StateTable } from './operator.ts';
 import { showGroups } from './show-groups.ts';
 
 export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {

@@ -1,10 +1,10 @@
 /** Sends the results of groups on: as text where they go to an output as they are, else as rows. */
 import type { Slots } from '../graph/accumulator.ts';
+import { type OperatorContext, OperatorFailure } from '../graph/operator.ts';
 import type { FixedWindowSpec } from '../graph/window-spec.ts';
 import type { GroupFold } from './fold.ts';
 import { GroupLines } from './group-lines.ts';
 import { decodeKey } from './key.ts';
-import { type OperatorContext, OperatorFailure } from './operator.ts';
 
 /** @param end of the group's window; anything where there are none @param at where its state begins in `state` */
 export type ShowGroup = (key: string, end: number, state: Slots, at?: number) => void;

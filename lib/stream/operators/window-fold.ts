@@ -11,10 +11,11 @@ import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
 import type { Fold } from '../graph/graph.ts';
+import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
+import type { NumberColumns, ScannedRow, StateTable } from '../graph/tables.ts';
 import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import type { NumberColumns, Operator, OperatorContext, RowBatch, ScannedRow, StateTable } from './operator.ts';
 import { showGroups } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
