@@ -10,67 +10,17 @@ const MAX_LAG = 8;
 const DRAWN_MS = 2500;
 const TIERS = ['memory', 'lmdb', 'store'] as const;
 
-export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
-  const run = async (args: CommitArgs): Promise<CommitRun> => (await inChild<CommitRun>('commit', args)).value;
-  const base: CommitArgs = {
-    mode: 'async',
-    keys: quick ? 50_000 : 200_000,
-    rows: 2000,
-    batches: quick ? 24 : 160,
-    warmUp: 8,
-    intervalMs: 0,
-    requestMs: 20,
-    preload: 'keys',
-    rowBytes: 1 << 28,
-    blockBytes: 1 << 28,
-  };
-  const modes = ['sync', 'async'] as const;
-  const closed = { sync: await run({ ...base, mode: 'sync' }), async: await run({ ...base, mode: 'async' }) };
-  // A rate that the slower of the two sustains, with a third of its time to spare.
-  const intervalMs = Math.round((closed.sync.wallMs / base.batches) * 1.5);
-  const open = {
-    sync: await run({ ...base, mode: 'sync', intervalMs, batches: quick ? 16 : 120 }),
-    async: await run({ ...base, mode: 'async', intervalMs, batches: quick ? 16 : 120 }),
-  };
-  const long = await run({ ...base, keys: 20_000, rows: 500, requestMs: 5, batches: quick ? 200 : 1000 });
-  const cold = { ...base, warmUp: 0, batches: quick ? 12 : 40, rowBytes: 4 << 20 };
-  const preloads: [string, CommitRun][] = [];
-  for (const preload of ['off', 'metadata', 'keys'] as const)
-    preloads.push([preload, await run({ ...cold, preload, intervalMs: 250 })]);
+const MODES = ['sync', 'async'] as const;
 
+export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
+  const runs = await runAll(quick);
+  const { base, intervalMs, closed, open, long, preloads } = runs;
   const half = Math.floor(long.lag.length / 2);
   const [before, after] = [mean(long.lag.slice(0, half)), mean(long.lag.slice(half))];
   const worst = Math.max(...long.lag, ...closed.async.lag);
-  const speedup = closed.sync.wallMs / closed.async.wallMs;
-  const shorter = percentile(open.sync.latencyMs, 99) / percentile(open.async.latencyMs, 99);
   return {
     name: 'commit',
-    tables: [
-      runsTable(
-        `As fast as it goes: ${base.keys.toLocaleString('en')} keys, batches of ${base.rows}, ${base.requestMs} ms a request`,
-        modes.map((m) => [m, closed[m]]),
-      ),
-      runsTable(
-        `A batch every ${intervalMs} ms`,
-        modes.map((m) => [m, open[m]]),
-      ),
-      runsTable(
-        'From a cold start, few rows in memory: a batch every 250 ms',
-        preloads.map(([name, r]) => [`preload ${name}`, r]),
-      ),
-      {
-        title: 'Ratios of this run',
-        columns: ['what', 'ratio'],
-        rows: [
-          ['throughput, async / sync', speedup],
-          [
-            'p50 at the same rate, sync / async',
-            percentile(open.sync.latencyMs, 50) / percentile(open.async.latencyMs, 50),
-          ],
-          ['p99 at the same rate, sync / async', shorter],
-        ],
-      },
-    ],
+    tables: tablesOf(runs),
     budgets: [
       {
         what: `commit lag over ${long.lag.length} batches, most`,
@@ -85,32 +35,7 @@ export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
         met: after <= before + 1,
       },
     ],
-    plots: {
-      'commit-latency.svg': lines(
-        `Batch latency at the same rate: a batch every ${intervalMs} ms`,
-        modes.map((m) => ({ name: m, points: distribution(open[m].latencyMs) })),
-        { x: 'ms from arrival to published', y: '% of batches', logX: true },
-      ),
-      'commit-strip.svg': strips(
-        'What happens when, at the same rate',
-        modes.flatMap((m) => lanesOf(m, open[m])),
-        DRAWN_MS,
-      ),
-      'commit-lag.svg': lines(
-        'Commit lag: log entries that no manifest has folded yet',
-        [{ name: 'async, as fast as it goes', points: long.lag.map((lag, i) => [i, lag] as const) }],
-        { x: 'batch', y: 'log entries', limit: { at: MAX_LAG, name: 'K = 8' } },
-      ),
-      'commit-reads.svg': stackedBars(
-        'Thousand reads by tier from a cold start, few rows in memory',
-        '',
-        preloads.map(([name, { reads }]) => ({
-          name: `preload ${name}`,
-          parts: Object.fromEntries(TIERS.map((tier) => [tier, reads[tier] / 1000])),
-          note: `${reads.requests} requests`,
-        })),
-      ),
-    },
+    plots: plotsOf(runs),
     data: {
       base,
       intervalMs,
@@ -119,6 +44,103 @@ export async function benchCommit({ quick }: BenchOptions): Promise<Finding> {
       long: { ...long, spans: [] },
       preloads: preloads.map(([p, r]) => [p, { ...r, spans: [] }]),
     },
+  };
+}
+
+interface Runs {
+  readonly base: CommitArgs;
+  /** Between two batches of `open`. */
+  readonly intervalMs: number;
+  /** Each batch as soon as the one before is done. */
+  readonly closed: Readonly<Record<'sync' | 'async', CommitRun>>;
+  /** Batches at a fixed rate. */
+  readonly open: Readonly<Record<'sync' | 'async', CommitRun>>;
+  readonly long: CommitRun;
+  readonly preloads: readonly (readonly [string, CommitRun])[];
+}
+
+async function runAll(quick: boolean): Promise<Runs> {
+  const run = async (args: CommitArgs): Promise<CommitRun> => (await inChild<CommitRun>('commit', args)).value;
+  const base: CommitArgs = {
+    mode: 'async',
+    keys: quick ? 50_000 : 200_000,
+    rows: 2000,
+    batches: quick ? 24 : 160,
+    warmUp: 8,
+    intervalMs: 0,
+    requestMs: 20,
+    preload: 'keys',
+    rowBytes: 1 << 28,
+    blockBytes: 1 << 28,
+  };
+  const closed = { sync: await run({ ...base, mode: 'sync' }), async: await run({ ...base, mode: 'async' }) };
+  // A rate that the slower of the two sustains, with a third of its time to spare.
+  const intervalMs = Math.round((closed.sync.wallMs / base.batches) * 1.5);
+  const open = {
+    sync: await run({ ...base, mode: 'sync', intervalMs, batches: quick ? 16 : 120 }),
+    async: await run({ ...base, mode: 'async', intervalMs, batches: quick ? 16 : 120 }),
+  };
+  const long = await run({ ...base, keys: 20_000, rows: 500, requestMs: 5, batches: quick ? 200 : 1000 });
+  const cold = { ...base, warmUp: 0, batches: quick ? 12 : 40, rowBytes: 4 << 20 };
+  const preloads: [string, CommitRun][] = [];
+  for (const preload of ['off', 'metadata', 'keys'] as const)
+    preloads.push([preload, await run({ ...cold, preload, intervalMs: 250 })]);
+  return { base, intervalMs, closed, open, long, preloads };
+}
+
+function tablesOf({ base, intervalMs, closed, open, preloads }: Runs): Table[] {
+  const ratio = (p: number): number => percentile(open.sync.latencyMs, p) / percentile(open.async.latencyMs, p);
+  return [
+    runsTable(
+      `As fast as it goes: ${base.keys.toLocaleString('en')} keys, batches of ${base.rows}, ${base.requestMs} ms a request`,
+      MODES.map((m) => [m, closed[m]]),
+    ),
+    runsTable(
+      `A batch every ${intervalMs} ms`,
+      MODES.map((m) => [m, open[m]]),
+    ),
+    runsTable(
+      'From a cold start, few rows in memory: a batch every 250 ms',
+      preloads.map(([name, r]) => [`preload ${name}`, r]),
+    ),
+    {
+      title: 'Ratios of this run',
+      columns: ['what', 'ratio'],
+      rows: [
+        ['throughput, async / sync', closed.sync.wallMs / closed.async.wallMs],
+        ['p50 at the same rate, sync / async', ratio(50)],
+        ['p99 at the same rate, sync / async', ratio(99)],
+      ],
+    },
+  ];
+}
+
+function plotsOf({ intervalMs, open, long, preloads }: Runs): Finding['plots'] {
+  return {
+    'commit-latency.svg': lines(
+      `Batch latency at the same rate: a batch every ${intervalMs} ms`,
+      MODES.map((m) => ({ name: m, points: distribution(open[m].latencyMs) })),
+      { x: 'ms from arrival to published', y: '% of batches', logX: true },
+    ),
+    'commit-strip.svg': strips(
+      'What happens when, at the same rate',
+      MODES.flatMap((m) => lanesOf(m, open[m])),
+      DRAWN_MS,
+    ),
+    'commit-lag.svg': lines(
+      'Commit lag: log entries that no manifest has folded yet',
+      [{ name: 'async, as fast as it goes', points: long.lag.map((lag, i) => [i, lag] as const) }],
+      { x: 'batch', y: 'log entries', limit: { at: MAX_LAG, name: 'K = 8' } },
+    ),
+    'commit-reads.svg': stackedBars(
+      'Thousand reads by tier from a cold start, few rows in memory',
+      '',
+      preloads.map(([name, { reads }]) => ({
+        name: `preload ${name}`,
+        parts: Object.fromEntries(TIERS.map((tier) => [tier, reads[tier] / 1000])),
+        note: `${reads.requests} requests`,
+      })),
+    ),
   };
 }
 

@@ -60,14 +60,23 @@ export function makeAdmit(
 }
 
 export function makeJobFunctions(scope: Construct, options: JobFunctionOptions): JobFunctions {
-  const { props, maker, queues, permissions, admitted, partitions } = options;
-  const { timeout, memorySize, window, job } = props;
-  const make = (id: string, made: FunctionOptions): LambdaFunction => {
+  const { maker, admitted } = options;
+  const { job } = options.props;
+  const make: Make = (id, made) => {
     const f = maker.make(scope, id, { ...made, description: `${made.description} of job ${job.name}` });
     f.node.addDependency(admitted);
     return f;
   };
+  const ingest = makeIngest(make, options);
+  const commit = makeCommitFunctions(make, options);
+  const sink = makeSink(make, options, commit.maintain);
+  return { ingest, ...commit, ...(sink === undefined ? {} : { sink }) };
+}
 
+type Make = (id: string, made: FunctionOptions) => LambdaFunction;
+
+function makeIngest(make: Make, { props, queues, permissions, partitions }: JobFunctionOptions): LambdaFunction {
+  const { timeout, memorySize, window } = props;
   const ingest = make('Ingest', {
     handler: 'batch.ingest',
     description: 'Decodes and plans the input',
@@ -77,10 +86,18 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
   });
   const planned = { batchSize: BATCH_SIZE, window, maxConcurrency: PLANNERS };
   invokeBy(ingest, 'Queue', queues.input.queue, planned, ...partitions);
-  // Of a FIFO queue there is no window; of a group one invocation at a time.
+  // A FIFO queue has no batching window, and one invocation at a time for each message group.
   const inOrder = { batchSize: BATCH_SIZE, maxConcurrency: PLANNERS };
   invokeBy(ingest, 'QueueRecords', queues.records.queue, inOrder, ...partitions);
+  return ingest;
+}
 
+/** The functions beside and behind the batches. */
+function makeCommitFunctions(
+  make: Make,
+  { props, queues, permissions }: JobFunctionOptions,
+): Pick<JobFunctions, 'fold' | 'compact' | 'preload' | 'maintain'> {
+  const { timeout, memorySize } = props;
   const fold = make('Fold', {
     handler: 'commit.fold',
     description: 'Folds log entries into the state',
@@ -116,20 +133,30 @@ export function makeJobFunctions(scope: Construct, options: JobFunctionOptions):
     permissions: permissions.maintain(queues.results !== undefined),
   });
   schedule(maintain, props.sweepEvery);
+  return { fold, compact, preload, maintain };
+}
 
-  if (queues.results === undefined) return { ingest, fold, compact, maintain, preload };
+/** @param maintain sends results again whose notification was lost */
+function makeSink(
+  make: Make,
+  { props, queues, permissions, bucket }: JobFunctionOptions,
+  maintain: LambdaFunction,
+): LambdaFunction | undefined {
+  const { results } = queues;
+  if (results === undefined) return undefined;
+  const { timeout, sinks, job } = props;
   const sink = make('Sink', {
     handler: 'sink.sink',
     description: 'Delivers the results',
     timeout,
     memorySize: MIDDLE_MIB,
-    permissions: [...permissions.sink(), permissions.receive(queues.results.queue)],
+    permissions: [...permissions.sink(), permissions.receive(results.queue)],
   });
-  for (const f of [sink, maintain]) f.addEnvironment('MISA_RESULTS_QUEUE', queues.results.queue.queueUrl);
-  maintain.addEnvironment('MISA_SINK_OUTPUTS', [...new Set(props.sinks.map(({ output }) => output))].join(','));
-  bindSinks(sink, props.sinks, { job: job.name, bucket: options.bucket });
-  invokeBy(sink, 'Queue', queues.results.queue, { batchSize: BATCH_SIZE });
-  return { ingest, fold, compact, maintain, preload, sink };
+  for (const f of [sink, maintain]) f.addEnvironment('MISA_RESULTS_QUEUE', results.queue.queueUrl);
+  maintain.addEnvironment('MISA_SINK_OUTPUTS', [...new Set(sinks.map(({ output }) => output))].join(','));
+  bindSinks(sink, sinks, { job: job.name, bucket });
+  invokeBy(sink, 'Queue', results.queue, { batchSize: BATCH_SIZE });
+  return sink;
 }
 
 /** A run that fails is not tried again: the next comes soon. */

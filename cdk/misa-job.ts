@@ -25,7 +25,7 @@ import { makePartitions, placesOf } from './partitions.ts';
 import { Permissions } from './permissions.ts';
 import type { MisaJobProps } from './props.ts';
 import { QueueMaker } from './queues.ts';
-import { settleProps } from './settled-props.ts';
+import { type SettledProps, settleProps } from './settled-props.ts';
 import { STORE_PREFIX } from './store-prefix.ts';
 
 /** A job on AWS: its bucket, queues, functions, alarms and dashboard. What is created is listed in `docs/aws.md`. */
@@ -60,14 +60,8 @@ export class MisaJob extends Construct {
     const deleteState = props.bucket === undefined && removalPolicy === RemovalPolicy.DESTROY;
     const store = `s3://${bucket.bucketName}/${STORE_PREFIX}`;
 
-    const permissions = new Permissions({
-      job: job.name,
-      bucket,
-      queues: queueMaker,
-      inputs: settled.inputs,
-      key,
-      trace,
-    });
+    const { inputs } = settled;
+    const permissions = new Permissions({ job: job.name, bucket, queues: queueMaker, inputs, key, trace });
     const maker = new FunctionMaker({
       job: job.name,
       code: codeAsset(this, 'Code', { ...settled, handlers: handlersFor(settled.sinks.length > 0, deleteState) }),
@@ -77,30 +71,17 @@ export class MisaJob extends Construct {
       always: permissions.decrypt(),
       environment: {
         MISA_STORE: store,
-        MISA_INPUTS: Stack.of(this).toJsonString(inputPlaces(job, bucket, settled.inputs)),
+        MISA_INPUTS: Stack.of(this).toJsonString(inputPlaces(job, bucket, inputs)),
         ...queueEnvironment(queueMaker, queues),
-        MISA_CACHE_BYTES: String(settled.cacheSize.toBytes()),
-        POWERTOOLS_SERVICE_NAME: job.name,
-        POWERTOOLS_METRICS_NAMESPACE: 'Misa',
-        ...(props.partitions === undefined ? {} : { MISA_PARTITIONS: String(props.partitions) }),
-        ...(props.overwritten === 'read' ? { MISA_OVERWRITTEN: 'read' } : {}),
-        ...(trace ? { MISA_TRACE: '1' } : {}),
-        ...(settled.sourceMaps ? { NODE_OPTIONS: '--enable-source-maps' } : {}),
+        ...settingsEnvironment(props, settled),
       },
     });
     const admitted = admission(this, makeAdmit(this, maker, permissions, job.name), job, store);
     if (deleteState) admitted.node.addDependency(emptyOnDelete(this, maker, bucket));
     const groups = makePartitions(this, { places, settled, maker, queues: queueMaker, permissions, admitted });
     const partitions = groups.map((group) => group.scope);
-    const functions = makeJobFunctions(this, {
-      props: settled,
-      maker,
-      queues,
-      permissions,
-      admitted,
-      bucket,
-      partitions,
-    });
+    const parts = { maker, queues, permissions, admitted, bucket, partitions };
+    const functions = makeJobFunctions(this, { props: settled, ...parts });
 
     this.job = job;
     this.bucket = bucket;
@@ -111,25 +92,10 @@ export class MisaJob extends Construct {
     this.functions = functions;
     this.batchFunctions = groups.flatMap((group) => group.partitions.map((partition) => partition.function));
 
-    const watched = {
-      job: job.name,
-      groups,
-      functions,
-      queues,
-      sweepEvery,
-      maxLag: job.commit.maxLag,
-    };
+    const watched = { job: job.name, groups, functions, queues, sweepEvery, maxLag: job.commit.maxLag };
     const alarms = settled.alarms === undefined ? [] : new Alarms(this, watched, settled.alarms, props.alarmTopic).all;
-    const dashboard =
-      props.dashboard === false
-        ? undefined
-        : makeDashboard(this, 'Dashboard', {
-            ...watched,
-            store,
-            inputPrefix: this.inputPrefix,
-            queuePrefix: queueMaker.prefix,
-            alarms,
-          });
+    const shown = { ...watched, store, inputPrefix: this.inputPrefix, queuePrefix: queueMaker.prefix, alarms };
+    const dashboard = props.dashboard === false ? undefined : makeDashboard(this, 'Dashboard', shown);
     writeOutputs(this, {
       JobName: job.name,
       Store: store,
@@ -141,6 +107,22 @@ export class MisaJob extends Construct {
     });
     acknowledgeWildcards(this);
   }
+}
+
+/** The job's settings, as the functions read them. */
+function settingsEnvironment(
+  { partitions, overwritten }: MisaJobProps,
+  { job, cacheSize, trace, sourceMaps }: SettledProps,
+): Record<string, string> {
+  return {
+    MISA_CACHE_BYTES: String(cacheSize.toBytes()),
+    POWERTOOLS_SERVICE_NAME: job.name,
+    POWERTOOLS_METRICS_NAMESPACE: 'Misa',
+    ...(partitions === undefined ? {} : { MISA_PARTITIONS: String(partitions) }),
+    ...(overwritten === 'read' ? { MISA_OVERWRITTEN: 'read' } : {}),
+    ...(trace ? { MISA_TRACE: '1' } : {}),
+    ...(sourceMaps ? { NODE_OPTIONS: '--enable-source-maps' } : {}),
+  };
 }
 
 function handlersFor(sinks: boolean, deleteState: boolean): HandlerModule[] {

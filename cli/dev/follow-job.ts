@@ -2,7 +2,6 @@
 import { loadResultsMark } from '../../lib/commit/results-mark.ts';
 import type { OutputOptions } from '../../lib/embedded/output/settings.ts';
 import { OutputDirectory } from '../../lib/embedded/output-directory.ts';
-import { RowWarnings } from '../../lib/embedded/row-warnings.ts';
 import { Warnings } from '../../lib/embedded/warnings.ts';
 import { MisaError } from '../../lib/errors.ts';
 import type { FileRef } from '../../lib/source/file-blocks.ts';
@@ -13,11 +12,13 @@ import { environmentText } from '../aws/environment.ts';
 import { JobQueues } from '../aws/queues.ts';
 import { plannedNames, uploadFiles } from '../aws/send-files.ts';
 import { type DeployedStack, outputOf, type StackResource, Stacks } from '../aws/stack.ts';
+import type { Uploaded } from '../aws/upload.ts';
 import { standardOutput } from '../run/standard-output.ts';
 import type { Steps } from '../steps.ts';
 import { count, number, time } from '../text.ts';
 import { Completion, type Look } from './completion.ts';
-import { type FollowedBatch, Follower } from './follower.ts';
+import { type FollowedTotals, Tally } from './followed-totals.ts';
+import { type FollowedBatch, Follower, type FollowOptions } from './follower.ts';
 import { FunctionErrors } from './function-errors.ts';
 import { invoke } from './local-calls.ts';
 import { Troubles } from './troubles.ts';
@@ -37,91 +38,38 @@ export interface DevWork {
   readonly onBatch: (batch: FollowedBatch) => void;
 }
 
-export interface FollowedTotals {
-  rows: number;
-  late: number;
-  skipped: number;
-  quarantined: number;
-  emitted: number;
-  batches: number;
-  /** All that was sent is processed. */
-  finished: boolean;
-  /** Shares of rows that are bad or late beyond what anyone expects, each in one line. */
-  warnings: readonly string[];
-}
-
-/** How often it is looked, while nobody waits for an end. */
+/** Pause between two looks at a job that is followed without an end. */
 const LOOK_MS = 1000;
 
 export async function followJob(work: DevWork): Promise<FollowedTotals> {
-  const { stack, endpoint, inputs, flush, once, steps, stop } = work;
+  const { stack, flush, once, steps, stop } = work;
   const job = await deployedJob(stack);
-  const resources = await resourcesOf(stack);
-  const totals: FollowedTotals = {
-    rows: 0,
-    late: 0,
-    skipped: 0,
-    quarantined: 0,
-    emitted: 0,
-    batches: 0,
-    finished: false,
-    warnings: [],
-  };
-  let watermark: number | null = null;
   const results = await resultsOf(work, job);
-  const rowWarnings = new RowWarnings(work.job, () => systemClock.now());
-  const warn = (all: boolean): void => {
-    for (const { message } of rowWarnings.due(all)) steps.note(`warning: ${message}`);
-    totals.warnings = rowWarnings.standing;
+  const tally = new Tally(work.job, (text) => steps.note(text));
+  const onBatch: FollowOptions['onBatch'] = (batch, watched) => {
+    work.onBatch(batch);
+    tally.add(batch, watched);
   };
-  const follower = new Follower({
-    job,
-    ...results,
-    onBatch: (batch, watched) => {
-      totals.batches++;
-      for (const key of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) totals[key] += batch[key];
-      watermark = batch.watermark ?? watermark;
-      work.onBatch(batch);
-      if (watched !== undefined) rowWarnings.add(watched);
-      warn(false);
-    },
-  });
-  const troubles = new Troubles({
-    job: job.file.name,
-    queues: await JobQueues.open(resources),
-    errors: new FunctionErrors(endpoint, resources),
-    onError: ({ function: name, message }) => steps.note(`${name}: ${message}`),
-    nowMs: () => systemClock.monotonic(),
-  });
-
-  let uploaded: Awaited<ReturnType<typeof uploadFiles>> = [];
-  if (inputs.size > 0) {
-    steps.step('send', 'Sending the input');
-    uploaded = await uploadFiles(job, inputs, steps, stop.signal);
-    steps.done(count(uploaded.length, 'file'));
-  }
+  const follower = new Follower({ job, ...results, onBatch });
+  const troubles = await watchTroubles(work, job);
+  const uploaded = await sendInputs(work, job);
   steps.step('follow', once ? 'Processing' : 'Following (Ctrl-C ends it)');
-  if (!once) steps.note(`From another terminal:\n${environmentText(endpoint)}\n${sendTexts(work).join('\n')}`);
+  if (!once) steps.note(`From another terminal:\n${environmentText(work.endpoint)}\n${sendTexts(work).join('\n')}`);
   const onLook = async (look: Look): Promise<void> => {
     await follower.to(look.committed);
     await results.directory?.tick();
     // Nothing more comes for now.
-    if (!once && look.committed === look.planned) warn(true);
+    if (!once && look.committed === look.planned) tally.warn(true);
     await troubles.watch();
-    steps.at(lookText(look, totals, watermark));
+    steps.at(lookText(look, tally));
     if (once)
       await troubles.check(look, `${look.planned} planned, ${look.committed} done, ${look.published} published`);
   };
-  const maintain = async (): Promise<void> => {
-    const failure = await invoke(endpoint, outputOf(stack, 'MaintainFunction'), { force: true });
-    if (failure !== undefined) steps.note(`maintain: ${failure}`);
-  };
-  const inputQueueUrl = outputOf(stack, 'InputQueueUrl');
   const completion = new Completion({
     job,
     inputs: plannedNames(uploaded),
-    inputQueueUrl,
-    maintain,
+    inputQueueUrl: outputOf(stack, 'InputQueueUrl'),
+    maintain: () => maintain(work),
     onLook,
     signal: stop.signal,
   });
@@ -130,21 +78,46 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
     if (flush) await completion.flush();
     if (once) {
       await completion.done();
-      totals.finished = true;
-      warn(true);
-      steps.done(lookText(await completion.look(), totals, watermark));
-      return totals;
+      tally.totals.finished = true;
+      tally.warn(true);
+      steps.done(lookText(await completion.look(), tally));
+      return tally.totals;
     }
     for (;;) {
       await onLook(await completion.look());
       await systemClock.sleep(LOOK_MS, stop.signal);
     }
   } catch (error) {
-    if (stop.signal.aborted && !once) return totals;
+    if (stop.signal.aborted && !once) return tally.totals;
     throw error;
   } finally {
     await results.directory?.close();
   }
+}
+
+async function watchTroubles({ stack, endpoint, steps }: DevWork, job: DeployedJob): Promise<Troubles> {
+  const resources = await resourcesOf(stack);
+  return new Troubles({
+    job: job.file.name,
+    queues: await JobQueues.open(resources),
+    errors: new FunctionErrors(endpoint, resources),
+    onError: ({ function: name, message }) => steps.note(`${name}: ${message}`),
+    nowMs: () => systemClock.monotonic(),
+  });
+}
+
+async function sendInputs({ inputs, steps, stop }: DevWork, job: DeployedJob): Promise<Uploaded[]> {
+  if (inputs.size === 0) return [];
+  steps.step('send', 'Sending the input');
+  const uploaded = await uploadFiles(job, inputs, steps, stop.signal);
+  steps.done(count(uploaded.length, 'file'));
+  return uploaded;
+}
+
+/** Does at once what the schedule does each minute. */
+async function maintain({ stack, endpoint, steps }: DevWork): Promise<void> {
+  const failure = await invoke(endpoint, outputOf(stack, 'MaintainFunction'), { force: true });
+  if (failure !== undefined) steps.note(`maintain: ${failure}`);
 }
 
 async function resourcesOf({ name }: DeployedStack): Promise<StackResource[]> {
@@ -196,16 +169,12 @@ function sendTexts({ job }: DevWork): string[] {
   return [...sends, `  misa status ${job.name} --stack`];
 }
 
-function lookText(
-  { planned, committed, inputs, unplanned }: Look,
-  { rows, emitted }: FollowedTotals,
-  watermark: number | null,
-): string {
+function lookText({ planned, committed, inputs, unplanned }: Look, { totals, watermark }: Tally): string {
   return [
     ...(unplanned > 0 ? [`${number(inputs - unplanned)} of ${number(inputs)} files planned`] : []),
     `batch ${number(committed)} of ${number(planned)}`,
-    `${number(rows)} rows`,
-    `${number(emitted)} out`,
+    `${number(totals.rows)} rows`,
+    `${number(totals.emitted)} out`,
     `watermark ${time(watermark)}`,
   ].join(' · ');
 }

@@ -2,7 +2,7 @@
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { type Steps, stepsFor } from '../steps.ts';
 import { count, milliseconds, number, styleOf } from '../text.ts';
-import type { FollowedTotals } from './follow-job.ts';
+import type { FollowedTotals } from './followed-totals.ts';
 import type { FollowedBatch } from './follower.ts';
 
 export interface DevTimes {

@@ -1,24 +1,24 @@
 /**
  * The embedded runtime: a job over files, all in one process. Opens what `runJob` needs from plain data (a store, a local
- * block cache, the commit side in its own thread, the trace), copies results out, and closes everything again. What it
- * tells its caller is data; how that looks to a person is the command line's business.
+ * block cache, the commit side in its own thread, the trace), copies results out, and closes everything again. Its caller
+ * is told data; how that is shown is the command line's business.
  *
  * Invariant: results leave behind the batches, never ahead of them, and at most one batch behind the one that runs.
  */
-import path from 'node:path';
 import { JobError } from '../errors.ts';
-import { holdCacheDirectory } from '../job/cache-directory.ts';
+import type { Committer } from '../job/committer.ts';
+import type { JobContext, JobServices } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
-import { openStore, type StoreSpec } from '../object-store/store-spec.ts';
-import { type BlockCache, LmdbBlockCache } from '../state/block-cache.ts';
+import { openStore } from '../object-store/store-spec.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { TraceWriter } from '../timeline/trace-writer.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { type Random, systemRandom } from '../util/random.ts';
-import type { Trace } from '../util/trace.ts';
+import type { Span, Trace } from '../util/trace.ts';
 import { inlineCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
 import type { InputStreams, Inputs } from './inputs.ts';
+import { type LocalCacheOptions, openLocalCache } from './local-cache.ts';
 import { type ResultOptions, ResultPlaces } from './result-places.ts';
 import type { RunProgress } from './run-events.ts';
 import { type InputFiles, type RunEnd, type RunJobOptions, runJob } from './run-job.ts';
@@ -26,19 +26,13 @@ import { StepTimes } from './step-times.ts';
 import { Warnings } from './warnings.ts';
 import { workerCommitter } from './worker-committer.ts';
 
-const CACHE_BYTES = 256 << 20;
 /** R: far longer than any batch, far shorter than a disk takes to fill. */
 const RETENTION_MS = 15 * 60_000;
 
-export interface EmbeddedOptions extends ResultOptions {
-  readonly store: StoreSpec;
+export interface EmbeddedOptions extends ResultOptions, LocalCacheOptions {
   readonly inputs: InputFiles;
   /** Of sources that have no files. */
   readonly streams?: InputStreams | undefined;
-  /** Directory for block caches, shared by processes; default: `.cache` in a directory store, else in `.misa`. */
-  readonly cacheRoot?: string | undefined;
-  /** Budget of the block cache; 0: none. Default 256 MiB. */
-  readonly cacheBytes?: number | undefined;
   /** Default `worker`: folds and compactions in a thread of their own. */
   readonly committer?: 'worker' | 'inline' | undefined;
   readonly retentionMs?: number | undefined;
@@ -93,21 +87,9 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   checkInputs(job, new Map([...options.inputs, ...[...(options.streams ?? [])].map(([name]) => [name, []] as const)]));
   const { clock = systemClock, random = systemRandom, retentionMs = RETENTION_MS } = options;
   const store = await openStore(options.store, { clock, random });
-  const warnings = new Warnings(options.onWarning);
-  const trouble = (what: string, error: unknown): void => warnings.note(what, error);
-  const cache = openCache(options, clock, random, trouble);
-  let writer: TraceWriter | undefined;
-  const times = new StepTimes();
-  const trace: Trace = {
-    span(span) {
-      times.span(span);
-      writer?.span(span);
-    },
-    trouble,
-  };
-  let opened: { engine: Engine; inputs: Inputs } | undefined;
-  let places: ResultPlaces | undefined;
-  let idle = false;
+  const run = new EmbeddedRun(options, { store, clock, random });
+  const { trace } = run;
+  const cache = openLocalCache(options, { clock, random, onTrouble: run.trouble, onWarning: options.onWarning });
   try {
     const end = await runJob(job, {
       ...options,
@@ -117,50 +99,103 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       trace,
       cache: cache?.blocks,
       retentionMs,
-      committer: (context) => {
-        writer = new TraceWriter({ store, names: context.names, clock, random, onTrouble: trouble });
-        return options.committer === 'inline' ? inlineCommitter(context) : workerCommitter(options.store, context);
-      },
-      onOpen: async (engine, inputs) => {
-        opened = { engine, inputs };
-        const { context, position } = engine;
-        places = new ResultPlaces(context, options);
-        await places.open(position);
-        const { file } = context;
-        options.onOpen?.({ file, run: writer!.run, position, totalBytes: inputs.progress.totalBytes });
-      },
-      onBatch: async (done, durationMs) => {
-        idle = false;
-        const { engine, inputs } = opened!;
-        const startMs = clock.monotonic();
-        await places!.take(done);
-        const steps = { ...times.take(done.n), output: clock.monotonic() - startMs };
-        const { commitLag, stateSize } = engine;
-        const { progress, streamNames: streams } = inputs;
-        warnings.tell();
-        options.onBatch?.({ done, durationMs, steps, commitLag, state: stateSize, streams, ...progress });
-      },
-      onIdle: async () => {
-        warnings.tell();
-        await places!.tick();
-        if (idle) return;
-        idle = true;
-        const { engine } = opened!;
-        options.onIdle?.({ position: engine.position, watermark: engine.planner.watermark(clock.now()) });
-      },
+      committer: (context) => run.openCommitter(context),
+      onOpen: (engine, inputs) => run.opened(engine, inputs),
+      onBatch: (done, durationMs) => run.batchDone(done, durationMs),
+      onIdle: () => run.idle(),
     });
-    await places!.close();
-    return { ...end, file: opened!.engine.context.file, files: places!.files };
+    return { ...end, ...(await run.ended()) };
   } catch (error) {
-    // What the batches before the failure gave is not left waiting; if this fails, too, the next run does it.
-    await places
-      ?.closeDirectory()
-      .catch((failure: unknown) => trouble('the last results were not copied out', failure));
+    await run.failed();
     throw error;
   } finally {
-    await writer?.flush();
+    await run.flushTrace();
     await cache?.close();
-    warnings.tellLast();
+    run.warnings.tellLast();
+  }
+}
+
+/** What one run has open beside its engine, and what it tells its caller. */
+class EmbeddedRun {
+  readonly warnings: Warnings;
+  readonly trace: Trace;
+  readonly #options: EmbeddedOptions;
+  readonly #services: Pick<JobServices, 'store' | 'clock' | 'random'>;
+  readonly #times = new StepTimes();
+  #writer: TraceWriter | undefined;
+  #open: { readonly engine: Engine; readonly inputs: Inputs; readonly places: ResultPlaces } | undefined;
+  #toldIdle = false;
+
+  constructor(options: EmbeddedOptions, services: Pick<JobServices, 'store' | 'clock' | 'random'>) {
+    this.#options = options;
+    this.#services = services;
+    this.warnings = new Warnings(options.onWarning);
+    this.trace = { span: (span) => this.#span(span), trouble: this.trouble };
+  }
+
+  /** Notes what costs time but no results. */
+  readonly trouble = (what: string, error: unknown): void => this.warnings.note(what, error);
+
+  openCommitter(context: JobContext): Committer {
+    const { committer, store } = this.#options;
+    this.#writer = new TraceWriter({ ...this.#services, names: context.names, onTrouble: this.trouble });
+    return committer === 'inline' ? inlineCommitter(context) : workerCommitter(store, context);
+  }
+
+  async opened(engine: Engine, inputs: Inputs): Promise<void> {
+    const { context, position } = engine;
+    const places = new ResultPlaces(context, this.#options);
+    this.#open = { engine, inputs, places };
+    await places.open(position);
+    const { totalBytes } = inputs.progress;
+    this.#options.onOpen?.({ file: context.file, run: this.#writer!.run, position, totalBytes });
+  }
+
+  async batchDone(done: BatchDone, durationMs: number): Promise<void> {
+    this.#toldIdle = false;
+    const { engine, inputs, places } = this.#open!;
+    const { clock } = this.#services;
+    const startMs = clock.monotonic();
+    await places.take(done);
+    const steps = { ...this.#times.take(done.n), output: clock.monotonic() - startMs };
+    const { commitLag, stateSize: state } = engine;
+    const { progress, streamNames: streams } = inputs;
+    this.warnings.tell();
+    this.#options.onBatch?.({ done, durationMs, steps, commitLag, state, streams, ...progress });
+  }
+
+  async idle(): Promise<void> {
+    this.warnings.tell();
+    const { engine, places } = this.#open!;
+    await places.tick();
+    if (this.#toldIdle) return;
+    this.#toldIdle = true;
+    const { position, planner } = engine;
+    this.#options.onIdle?.({ position, watermark: planner.watermark(this.#services.clock.now()) });
+  }
+
+  async ended(): Promise<Pick<EmbeddedEnd, 'file' | 'files'>> {
+    const { engine, places } = this.#open!;
+    await places.close();
+    return { file: engine.context.file, files: places.files };
+  }
+
+  /** Copies out the results of the batches before the failure; if that fails, too, the next run does it. */
+  async failed(): Promise<void> {
+    try {
+      await this.#open?.places.closeDirectory();
+    } catch (failure) {
+      this.trouble('the last results were not copied out', failure);
+    }
+  }
+
+  async flushTrace(): Promise<void> {
+    await this.#writer?.flush();
+  }
+
+  #span(span: Span): void {
+    this.#times.span(span);
+    this.#writer?.span(span);
   }
 }
 
@@ -179,31 +214,4 @@ export function checkInputs(job: PhysicalJob, inputs: InputFiles): void {
 
 function list(sources: readonly string[]): string {
   return sources.map((name) => `'${name}'`).join(', ');
-}
-
-function openCache(
-  options: EmbeddedOptions,
-  clock: Clock,
-  random: Random,
-  onTrouble: (what: string, error: unknown) => void,
-): { readonly blocks: BlockCache; close(): Promise<void> } | undefined {
-  const { store, cacheBytes = CACHE_BYTES } = options;
-  if (cacheBytes === 0) return undefined;
-  const root = options.cacheRoot ?? path.resolve(store.kind === 'directory' ? store.path : '.misa', '.cache');
-  let release = (): void => {};
-  try {
-    const held = holdCacheDirectory(root, { clock, random });
-    release = held.release;
-    const blocks = LmdbBlockCache.open(held.directory, cacheBytes, onTrouble);
-    const close = async (): Promise<void> => {
-      // What cannot be sealed is rebuilt by the next run.
-      await blocks.close().catch((error: unknown) => onTrouble('the local cache could not be kept', error));
-      held.release();
-    };
-    return { blocks, close };
-  } catch (error) {
-    release();
-    options.onWarning?.(error as Error);
-    return undefined;
-  }
 }
