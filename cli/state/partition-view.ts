@@ -74,7 +74,7 @@ export class PartitionView {
   async get(key: string): Promise<Uint8Array | null | undefined> {
     if (this.#gone.has(key)) return undefined;
     for (const entry of this.unfolded.toReversed()) {
-      const change = entry.changes().find((c) => c.key === key);
+      const change = [...entry.changes()].find((c) => c.key === key);
       if (change !== undefined) return change.value;
     }
     const [value] = await this.#reads.lookup([key], noCost());
@@ -83,7 +83,7 @@ export class PartitionView {
 
   /** Rows with state keys in [from, to), in order. */
   async *scan(from: string, to: string): AsyncGenerator<Entry, void, undefined> {
-    const log = this.unfolded.toReversed().map((entry) => within(entry.changes(), from, to));
+    const log = this.unfolded.toReversed().map((entry) => within([...entry.changes()], from, to));
     const ssts = sstsOf(this.manifest).filter((sst) => sst.maxKey >= from && sst.minKey < to);
     const runs = [...log, ...ssts.map((sst) => this.#scanSst(sst, from, to))];
     for await (const chunk of mergeRuns(runs, { dropTombstones: true })) {

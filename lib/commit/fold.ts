@@ -94,10 +94,12 @@ export function startFold(
     checkChain(entry, hash, names.log(path, entry.n));
     hash = entry.hash;
   }
-  const changes = foldedChanges(base, entries);
-  if (changes.length === 0) return { base, entries, sst: null, stored: Promise.resolve() };
-  const builder = new StateSstBuilder(random.id(), expiry);
-  for (const { key, value } of changes) builder.add(key, value);
+  let builder: StateSstBuilder | undefined;
+  for (const { key, value } of foldedChanges(base, entries)) {
+    builder ??= new StateSstBuilder(random.id(), expiry);
+    builder.add(key, value);
+  }
+  if (builder === undefined) return { base, entries, sst: null, stored: Promise.resolve() };
   const { info, body } = builder.finish();
   const stored = createOnce(store, names.sst(path, info.id), body, options).then(() => {});
   stored.catch(() => {}); // reported when it is awaited
@@ -197,12 +199,12 @@ function countedBy(entries: readonly FoldableEntry[]): { readonly totals?: RowTo
  * The newest change of each key; tombstones only where an SST may hold something for them to hide. ⚑ floors: nothing of what these
  * entries forget, whichever of them put it there.
  */
-function foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]): Entry[] {
+function* foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]): Generator<Entry, void, undefined> {
   const older = sstsOf(base.manifest);
   const runs = entries.map((entry) => entry.changes()).reverse();
-  const merged = runs.length === 1 ? runs[0]! : mergeSorted(runs, { dropTombstones: older.length === 0 });
   const gone = forgottenKeys(forgottenByBoth(base.manifest.forgotten ?? [], allForgotten(entries)));
-  return merged.filter(({ key, value }) => !gone.has(key) && (value !== null || mayHold(older, key)));
+  for (const chunk of mergeSorted(runs, { dropTombstones: older.length === 0 }))
+    yield* chunk.filter(({ key, value }) => !gone.has(key) && (value !== null || mayHold(older, key)));
 }
 
 /** ⚑ chain. @throws {CorruptionError} */

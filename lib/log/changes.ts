@@ -6,9 +6,10 @@
  * so that a fold merges them without decoding values.
  */
 import type { KeyColumn } from '../columns/key-column.ts';
+import { compareKeys, type KeyPlaces, sortKeys } from '../columns/key-order.ts';
 import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../sst/entry.ts';
-import { ByteReader, type ByteWriter } from '../util/bytes.ts';
+import { asBuffer, ByteReader, type ByteWriter } from '../util/bytes.ts';
 import { packedLength, packNumbers } from '../util/pack-numbers.ts';
 
 /** @param value `null`: the key was deleted */
@@ -64,30 +65,64 @@ function writeValue(to: ByteWriter, value: Uint8Array | null): void {
   }
 }
 
-/** Sorted by key. @throws {CorruptionError} the bytes do not hold `count` entries of different keys */
-export function decodeChanges(bytes: Uint8Array, count: number, object: string): Entry[] {
-  const reader = new ByteReader(bytes);
-  const entries: Entry[] = [];
-  let sorted = true;
+/**
+ * Sorted by key; each is made when its turn comes, so that a fold does not hold all of them. @throws {CorruptionError} before the
+ * first: the bytes do not hold `count` entries of different keys
+ */
+export function* decodeChanges(bytes: Uint8Array, count: number, object: string): Generator<Entry, void, undefined> {
+  let changes: SortedChanges;
   try {
-    for (let i = 0; i < count; i++) {
-      const key = reader.latin1(reader.varint());
-      if (i > 0 && key <= entries[i - 1]!.key) sorted = false;
-      const length = reader.varint();
-      entries.push({ key, value: length === 0 ? null : reader.bytes(length - 1) });
-    }
-    if (reader.left > 0) throw new RangeError(`${reader.left} bytes too many`);
-    if (!sorted) sortByKey(entries);
+    changes = readChanges(bytes, count);
   } catch (error) {
     throw new CorruptionError(object, `its state changes cannot be read (${(error as Error).message})`);
   }
-  return entries;
+  const { keys, valueStarts, valueEnds, order } = changes;
+  // A plain array: its subarrays, the values, are cheaper to make than Buffers.
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (const i of order) {
+    const key = keys.bytes.toString('latin1', keys.starts[i]!, keys.ends[i]!);
+    const start = valueStarts[i]!;
+    const end = valueEnds[i]!;
+    yield { key, value: end < start ? null : plain.subarray(start, end) };
+  }
+}
+
+/** Where the changes are, and their order by key. */
+interface SortedChanges {
+  readonly keys: KeyPlaces & { readonly bytes: Buffer };
+  readonly valueStarts: Uint32Array;
+  /** Less than the start: a tombstone. */
+  readonly valueEnds: Uint32Array;
+  readonly order: Int32Array;
+}
+
+/** @throws {RangeError} */
+function readChanges(bytes: Uint8Array, count: number): SortedChanges {
+  const reader = new ByteReader(bytes);
+  if (count * 2 > bytes.length) throw new RangeError(`${bytes.length} bytes are too few for ${count}`);
+  const keys = { bytes: asBuffer(bytes), starts: new Uint32Array(count), ends: new Uint32Array(count) };
+  const valueStarts = new Uint32Array(count);
+  const valueEnds = new Uint32Array(count);
+  let sorted = true;
+  for (let i = 0; i < count; i++) {
+    const length = reader.varint();
+    keys.starts[i] = reader.at;
+    keys.ends[i] = reader.skip(length);
+    if (sorted && i > 0 && compareKeys(keys, i, i - 1) <= 0) sorted = false;
+    const tag = reader.varint();
+    valueStarts[i] = reader.at;
+    valueEnds[i] = tag === 0 ? reader.at - 1 : reader.skip(tag - 1);
+  }
+  if (reader.left > 0) throw new RangeError(`${reader.left} bytes too many`);
+  const order = Int32Array.from(keys.starts, (_, i) => i);
+  if (!sorted) sortDistinct(order, keys);
+  return { keys, valueStarts, valueEnds, order };
 }
 
 /** @throws {RangeError} two are of one key */
-function sortByKey(entries: Entry[]): void {
-  entries.sort((a, b) => (a.key < b.key ? -1 : 1));
-  for (let i = 1; i < entries.length; i++) {
-    if (entries[i]!.key === entries[i - 1]!.key) throw new RangeError('a key is there twice');
+function sortDistinct(order: Int32Array, keys: KeyPlaces): void {
+  sortKeys(order, keys);
+  for (let i = 1; i < order.length; i++) {
+    if (compareKeys(keys, order[i - 1]!, order[i]!) === 0) throw new RangeError('a key is there twice');
   }
 }

@@ -64,8 +64,8 @@ export interface LogHeader {
 export interface LogEntry {
   readonly header: LogHeader;
   readonly hash: string;
-  /** Sorted by key; verified when asked for. @throws {CorruptionError} */
-  changes(): Entry[];
+  /** Sorted by key; verified when they are gone over. @throws {CorruptionError} before the first one */
+  changes(): Iterable<Entry>;
   /** Result rows of output i as NDJSON. */
   output(i: number): Uint8Array;
   /** Rows for partition q of the next stage. */

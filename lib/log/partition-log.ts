@@ -20,8 +20,8 @@ export interface FoldableEntry {
   readonly closedTo?: number | undefined;
   /** What became of its rows; of a plan the rows that it plans. */
   readonly counts?: BatchCounts | undefined;
-  /** State changes, sorted by key. @throws {CorruptionError} */
-  changes(): Entry[];
+  /** State changes, sorted by key. @throws {CorruptionError} before the first one, as they are gone over */
+  changes(): Iterable<Entry>;
   /** How far it has forgotten; `undefined`: nothing. */
   readonly forgotten?: Forgotten | undefined;
   /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */

@@ -3,6 +3,7 @@
  * ordered by (key, age) over arrays; only arrays are awaited, never entries, and values pass through as bytes. The
  * caller chooses the pace: between two chunks it may yield, and nothing is read ahead of what it takes.
  */
+import { chunked } from '../util/chunks.ts';
 import type { Entry, Key } from './entry.ts';
 
 export interface MergeOptions {
@@ -45,21 +46,26 @@ export async function* mergeRuns(
 }
 
 /**
- * The same for arrays, at once.
- * @param arrays newest first, each in ascending key order without duplicates
+ * The same for what is in memory, at once.
+ * @param runs newest first, each in ascending key order without duplicates
  */
-export function mergeSorted(arrays: readonly (readonly Entry[])[], { dropTombstones }: MergeOptions): Entry[] {
+export function* mergeSorted(
+  runs: readonly Iterable<Entry>[],
+  { dropTombstones }: MergeOptions,
+): Generator<Entry[], void, undefined> {
+  const sources = runs.map((run) => chunked(run));
   const cursors: Cursor[] = [];
-  for (const [age, entries] of arrays.entries()) {
-    if (entries.length > 0) cursors.push({ age, entries, at: 0, key: entries[0]!.key });
+  for (const [age, source] of sources.entries()) {
+    const { value: entries } = source.next();
+    if (entries !== undefined) cursors.push({ age, entries, at: 0, key: entries[0]!.key });
   }
   const merger = new Merger(cursors, dropTombstones);
-  const out: Entry[] = [];
   while (!merger.done) {
-    const dry = merger.drain(out, Number.POSITIVE_INFINITY);
-    if (dry !== undefined) merger.refill(dry, undefined);
+    const out: Entry[] = [];
+    const dry = merger.drain(out, CHUNK_ENTRIES);
+    if (dry !== undefined) merger.refill(dry, sources[dry.age]!.next().value ?? undefined);
+    if (out.length > 0) yield out;
   }
-  return out;
 }
 
 /** The next chunk that holds anything; undefined at the end. */

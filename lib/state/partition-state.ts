@@ -155,7 +155,7 @@ export class PartitionState {
   }
 
   /** Applies a log entry that someone else made, or that an earlier life of this environment made. */
-  adoptEntry(n: number, hash: string, entries: readonly Entry[], forgotten: Forgotten = NOTHING_FORGOTTEN): void {
+  adoptEntry(n: number, hash: string, entries: Iterable<Entry>, forgotten: Forgotten = NOTHING_FORGOTTEN): void {
     this.#advance(n, hash);
     this.#forget(forgotten);
     const rows: ChangedRow[] = [];

@@ -40,5 +40,7 @@ export function decodeWarmPack(
 ): Map<string, Uint8Array | null> | undefined {
   const { header, section } = decodeContainer<WarmHeader>(MAGIC, VERSION, bytes, object);
   if (header.n !== n || header.version !== version) return undefined;
-  return new Map(decodeChanges(section(0), header.entries, object).map(({ key, value }) => [key, value]));
+  const answers = new Map<string, Uint8Array | null>();
+  for (const { key, value } of decodeChanges(section(0), header.entries, object)) answers.set(key, value);
+  return answers;
 }

@@ -193,6 +193,13 @@ export class ByteReader {
     return this.#bytes.subarray(from, this.at);
   }
 
+  /** Passes over `length` bytes. @returns where they end */
+  skip(length: number): number {
+    this.#need(length);
+    this.at += length;
+    return this.at;
+  }
+
   #need(length: number): void {
     if (length > this.left) throw new RangeError(`${length} bytes wanted at ${this.at}, ${this.left} left`);
   }

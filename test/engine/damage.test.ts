@@ -118,7 +118,7 @@ describe('damaged objects', () => {
         `running/e1/s0/p0/log/${pad(3)}`,
         (b) => {
           const entry = decodeLogEntry(b, 'x');
-          return [entry.changes(), entry.header.outputs.map((_, i) => entry.output(i))];
+          return [[...entry.changes()], entry.header.outputs.map((_, i) => entry.output(i))];
         },
       ],
     ];

@@ -197,7 +197,7 @@ it('a log entry', () => {
   const entry = decodeLogEntry(matches('log-entry-v3.bin', bytes), 'golden');
   expect(entry.header).toMatchObject(header);
   expect(
-    entry.changes().map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')]),
+    [...entry.changes()].map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')]),
   ).toEqual([
     ['\x00\x06a\x00', '9301a178c0'],
     ['\x00\x06b\x00', null],

@@ -78,18 +78,14 @@ class Folder {
     const taken = this.#unfolded.splice(0, count);
     const last = taken[taken.length - 1];
     if (last === undefined) return;
-    this.#runs.unshift(
-      mergeSorted(
-        [...taken].reverse().map((t) => t.entries),
-        { dropTombstones: false },
-      ),
-    );
+    const newestFirst = taken.map((t) => t.entries).reverse();
+    this.#runs.unshift([...mergeSorted(newestFirst, { dropTombstones: false })].flat());
     const forgotten = taken.reduce((all, one) => forgottenByBoth(all, one.forgotten), this.manifest.forgotten ?? []);
     await this.#publish({ through: last.n, logHash: last.hash, forgotten });
   }
 
   async compact(): Promise<void> {
-    this.#runs = [mergeSorted(this.#runs, { dropTombstones: true })];
+    this.#runs = [[...mergeSorted(this.#runs, { dropTombstones: true })].flat()];
     await this.#publish({});
   }
 
@@ -260,7 +256,7 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         expect(scanned).toEqual(expected);
       }
       const changes = batch.encode();
-      const entries = decodeChanges(Buffer.from(changes.bytes), changes.count, 'log entry');
+      const entries = [...decodeChanges(Buffer.from(changes.bytes), changes.count, 'log entry')];
       expect(entries.filter((e) => isBelow(e, floors))).toEqual([]);
       folder.log(n, `h${n}`, entries, changes.forgotten);
       state.apply(n, `h${n}`, changes, batch);
