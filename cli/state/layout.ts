@@ -15,7 +15,7 @@ import { first, last } from '../../lib/stream/aggregates/first-last.ts';
 import { avg, count, sum } from '../../lib/stream/aggregates/numeric.ts';
 import { topN } from '../../lib/stream/aggregates/top-n.ts';
 import type { Accumulator } from '../../lib/stream/graph/accumulator.ts';
-import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
+import type { AggregateDefinition } from '../../lib/stream/graph/fold-spec.ts';
 
 export interface StoredTable {
   readonly stage: number;

@@ -16,7 +16,7 @@ import type { RowChunk } from '../../lib/source/rows.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { PhysicalJob, PhysicalSource } from '../../lib/stream/compile/physical.ts';
 import { PLAIN_CALLS } from '../../lib/stream/graph/calls.ts';
-import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
+import type { AggregateDefinition } from '../../lib/stream/graph/fold-spec.ts';
 import { OperatorFailure } from '../../lib/stream/graph/operator.ts';
 import { groupFold } from '../../lib/stream/operators/fold.ts';
 import { plainInput, plainRows } from '../helpers/row-batches.ts';

@@ -18,7 +18,7 @@ import {
   topN,
 } from '../../lib/index.ts';
 import type { Slots } from '../../lib/stream/graph/accumulator.ts';
-import type { AggregateDefinition } from '../../lib/stream/graph/graph.ts';
+import type { AggregateDefinition } from '../../lib/stream/graph/fold-spec.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { packRows, unpackRows } from '../../lib/util/pack.ts';
 

@@ -1,13 +1,20 @@
 /** Windows on the engine's tables: what closing them writes, reads and leaves. */
 import { describe, expect, it } from 'vitest';
-import { count, tumbling } from '../../lib/index.ts';
-import type { Fold } from '../../lib/stream/graph/graph.ts';
+import { count, type OutputMode, tumbling } from '../../lib/index.ts';
+import { resolveOptions } from '../../lib/stream/api/job-options.ts';
+import { PLAIN_CALLS } from '../../lib/stream/graph/calls.ts';
+import type { Fold } from '../../lib/stream/graph/fold-spec.ts';
 import type { FixedWindowSpec } from '../../lib/stream/graph/window-spec.ts';
 import { windowFold } from '../../lib/stream/operators/window-fold.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 const fold: Fold = { kind: 'aggregate', columns: [{ name: 'n', aggregate: count() as never }] };
-const windows = () => windowFold('windows#0', tumbling(10) as unknown as FixedWindowSpec, fold, true);
+const windows = (outputMode: OutputMode = 'append') =>
+  windowFold(tumbling(10) as unknown as FixedWindowSpec, fold, {}).make('windows#0', {
+    job: resolveOptions({ outputMode }),
+    calls: PLAIN_CALLS,
+    isRead: () => true,
+  });
 const KEYS = Array.from({ length: 200 }, (_, i) => `key ${i}`);
 const rowsAt = (...times: number[]) => [times.flatMap((time) => KEYS.map((key) => ({ key, time, row: {} })))];
 
@@ -34,7 +41,7 @@ describe('windows that close', () => {
   });
 
   it('in mode update are forgotten unread', async () => {
-    const fixture = new OperatorFixture(windows(), 'update', 1);
+    const fixture = new OperatorFixture(windows('update'), 'update', 1);
     await fixture.batch({ rows: rowsAt(1) });
     await fixture.engine.compact();
     await fixture.engine.restart();

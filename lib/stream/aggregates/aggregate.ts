@@ -5,7 +5,7 @@ import { cutText } from '../../util/text.ts';
 import type { ColumnAdd, Slots } from '../graph/accumulator.ts';
 import type { into, result } from '../graph/brands.ts';
 import { fieldOf } from '../graph/field-access.ts';
-import type { AggregateColumn, AggregateDefinition } from '../graph/graph.ts';
+import type { AggregateColumn, AggregateDefinition } from '../graph/fold-spec.ts';
 
 /** Folds rows of type `T` into one result `R`. */
 export interface Aggregate<in T, out R> {

@@ -6,9 +6,16 @@ import { JobError } from '../../errors.ts';
 import { toMs } from '../../util/duration.ts';
 import { type AggregateSpec, aggregateColumns } from '../aggregates/aggregate.ts';
 import type { TopNOptions } from '../aggregates/top-n.ts';
-import type { Fold, KeyNode, StreamNode, UnbuiltNode, UserFunction, WindowNode } from '../graph/graph.ts';
-import { hasEventTime, hasState } from '../graph/graph.ts';
+import type { Fold } from '../graph/fold-spec.ts';
+import { hasEventTime, hasState, type KeyNode, type StreamNode } from '../graph/graph.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { UserFunction } from '../graph/user-function.ts';
+import type { FixedWindowSpec, WindowSpec } from '../graph/window-spec.ts';
 import type { Key } from '../operators/key.ts';
+import { lateRows } from '../operators/late-rows.ts';
+import { runningFold } from '../operators/running-fold.ts';
+import { unbuilt } from '../operators/unbuilt.ts';
+import { windowFold } from '../operators/window-fold.ts';
 import type { KeyedStream, Source, Stream, Table, WindowedStream } from './streams.ts';
 import type { EventTime } from './time.ts';
 import { type WatermarkOptions, watermarkMs } from './watermark.ts';
@@ -71,8 +78,9 @@ class PlainStream<T> implements Stream<T> {
   }
 }
 
-function stream<T>(node: StreamNode): Stream<T> {
-  return new PlainStream<T>(node);
+/** What an operator makes of keyed streams, one for each of its input ports. */
+export function stateful<T>(operator: OperatorDefinition, ...keyed: KeyNode[]): Stream<T> {
+  return new PlainStream<T>({ kind: 'operator', keyed, operator });
 }
 
 /** An input; see `source()`. */
@@ -100,7 +108,7 @@ class PlainKeyedStream<K extends Key, T> {
         'window() of a stream without event time: give the source an eventTime, or call withEventTime() before keyBy()',
       );
     }
-    return new PlainWindowedStream<K, T>({ kind: 'window', keyed: this.keyed, window: spec }) as WindowedStream<K, T>;
+    return new PlainWindowedStream<K, T>(this.keyed, spec) as WindowedStream<K, T>;
   }
 
   aggregate<R extends object>(aggregates: AggregateSpec<T, R>): Stream<never> {
@@ -112,44 +120,42 @@ class PlainKeyedStream<K extends Key, T> {
   }
 
   #fold(fold: Fold): Stream<never> {
-    return stream({ kind: 'fold', keyed: [this.keyed], windowed: undefined, fold });
+    return stateful(runningFold(fold), this.keyed);
   }
 
   latest(): Stream<T> {
-    return this.#unbuilt('latest()', true);
+    return stateful(unbuilt('latest()'), this.keyed);
   }
 
   topN(_n: number, _options: TopNOptions<T>): Stream<never> {
-    return this.#unbuilt('topN() of a keyed stream', true);
+    return stateful(unbuilt('topN() of a keyed stream'), this.keyed);
   }
 
   distinct(options: { readonly within?: Parameters<typeof toMs>[0] | undefined } = {}): Stream<T> {
     if (options.within !== undefined) toMs(options.within, 'distinct: within');
-    return this.#unbuilt('distinct()', false);
+    return stateful(unbuilt('distinct()'), this.keyed);
   }
 
   join(other: unknown): Stream<never> {
     const kind = (other as { readonly kind?: unknown } | undefined)?.kind;
     const right = (other as { readonly keyed?: KeyNode } | undefined)?.keyed;
     if (right === undefined) throw new JobError('BAD_ARGUMENT', 'join() takes a keyed stream or a table()');
-    return this.#unbuilt(kind === 'table' ? 'join() with a table()' : 'join()', false, right);
+    return stateful(unbuilt(kind === 'table' ? 'join() with a table()' : 'join()'), this.keyed, right);
   }
 
   process(): Stream<never> {
-    return this.#unbuilt('process()', false);
-  }
-
-  #unbuilt(what: string, table: boolean, ...others: KeyNode[]): Stream<never> {
-    const node: UnbuiltNode = { kind: 'unbuilt', keyed: [this.keyed, ...others], what, table };
-    return stream(node);
+    return stateful(unbuilt('process()'), this.keyed);
   }
 }
 
 class PlainWindowedStream<_K extends Key, T> {
-  readonly windowed: WindowNode;
+  readonly #keyed: KeyNode;
+  readonly #window: WindowSpec;
+  #late: Stream<T> | undefined;
 
-  constructor(windowed: WindowNode) {
-    this.windowed = windowed;
+  constructor(keyed: KeyNode, window: WindowSpec) {
+    this.#keyed = keyed;
+    this.#window = window;
   }
 
   aggregate<R extends object>(aggregates: AggregateSpec<T, R>): Stream<never> {
@@ -161,11 +167,28 @@ class PlainWindowedStream<_K extends Key, T> {
   }
 
   #fold(fold: Fold): Stream<never> {
-    return stream({ kind: 'fold', keyed: [this.windowed.keyed], windowed: this.windowed, fold });
+    return this.#stateful('own', (spec) => windowFold(spec, fold, this));
   }
 
   late(): Stream<T> {
-    return stream({ kind: 'late', keyed: [this.windowed.keyed], windowed: this.windowed });
+    // One stream however often it is asked for: it is the side output of one operator.
+    this.#late ??= this.#stateful('kept', (spec) => lateRows(spec, this));
+    return this.#late;
+  }
+
+  #stateful<R>(
+    eventTime: OperatorDefinition['eventTime'],
+    fixed: (spec: FixedWindowSpec) => OperatorDefinition,
+  ): Stream<R> {
+    const window = this.#window;
+    switch (window.kind) {
+      case 'session':
+        return stateful(unbuilt('session()', eventTime), this.#keyed);
+      case 'same':
+        return stateful(unbuilt('sameWindow()', eventTime), this.#keyed);
+      default:
+        return stateful(fixed(window), this.#keyed);
+    }
   }
 }
 

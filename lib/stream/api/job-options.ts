@@ -1,7 +1,7 @@
 /** The options of a job with their defaults, in plain units. Unknown names are refused, so that a typo is not a default. */
 import { JobError } from '../../errors.ts';
 import { type Duration, toMs } from '../../util/duration.ts';
-import type { JobSettings } from '../graph/job-definition.ts';
+import type { JobSettings } from '../graph/job-settings.ts';
 
 /**
  * As in Spark. `append` (default): a row once, when final. `update`: each batch's changed rows, the last of a key (and

@@ -2,9 +2,9 @@
  * The types of `process`, a user's own operator with state and timers. It is not built yet: `job()` refuses it, and so do
  * `mapState` and `listState`, its parts.
  */
-import { JobError } from '../../errors.ts';
 import type { Duration } from '../../util/duration.ts';
 import type { KeyPart } from '../operators/key.ts';
+import { notBuilt } from '../operators/unbuilt.ts';
 
 /** An operator of your own over one key's rows. Functions may be async only to read {@link MapState} and {@link ListState}. */
 export interface ProcessOperator<K, T, S, O> {
@@ -67,9 +67,9 @@ export interface ListState<V> extends AsyncIterable<V> {
 }
 
 export function mapState<K extends KeyPart, V>(): MapState<K, V> {
-  throw new JobError('NOT_BUILT_YET', 'mapState() is not built yet in this version of Misa');
+  throw notBuilt('mapState()');
 }
 
 export function listState<V>(): ListState<V> {
-  throw new JobError('NOT_BUILT_YET', 'listState() is not built yet in this version of Misa');
+  throw notBuilt('listState()');
 }

@@ -1,6 +1,6 @@
 /**
- * What a job must be for its results to mean something: the rules of output modes, which look at the pipeline as a whole.
- * They are Spark's, and each refusal says what to change.
+ * What a job must be for its results to mean something: the rules that look at the pipeline as a whole, those of its operators among
+ * them. They are Spark's, and each refusal says what to change.
  */
 import { JobError } from '../../errors.ts';
 import {
@@ -22,15 +22,13 @@ export function checkGraph(definition: JobDefinition): void {
   checkSources(nodes);
   checkUnits(nodes);
   const stateful = nodes.filter(isStateful);
-  for (const node of stateful) checkBuilt(node);
-  if (
-    options.state.ttlMs !== undefined &&
-    stateful.some((node) => node.kind === 'fold' && node.windowed === undefined)
-  ) {
-    throw notBuilt('state.ttl for running aggregates');
+  for (const { operator, keyed } of stateful) {
+    operator.check?.(
+      options,
+      keyed.map(({ input }) => ({ hasWatermark: watermarksOf(input).size > 0 })),
+    );
   }
-  if (options.mode === 'append') for (const node of stateful) checkAppend(node);
-  else for (const node of stateful) checkNoTableBefore(node, options.mode);
+  if (options.mode !== 'append') for (const node of stateful) checkNoTableBefore(node, options.mode);
   if (options.mode === 'complete') checkComplete(definition);
 }
 
@@ -48,9 +46,7 @@ export function reachable(roots: readonly StreamNode[]): StreamNode[] {
 
 /** Whether rows of this stream replace earlier ones (`update`) or are a whole table (`complete`). */
 export function holdsTable(node: StreamNode): boolean {
-  if (node.kind === 'fold') return true;
-  if (node.kind === 'unbuilt') return node.table;
-  return !isStateful(node) && node.inputs.some(holdsTable);
+  return isStateful(node) ? node.operator.table !== undefined : node.inputs.some(holdsTable);
 }
 
 function checkSources(nodes: readonly StreamNode[]): void {
@@ -75,29 +71,6 @@ function checkUnits(nodes: readonly StreamNode[]): void {
     throw new JobError(
       'BAD_UNION',
       `withEventTime() after a union() of sources whose eventTimeUnit differs (${[...units].map((unit) => `'${unit}'`).join(', ')}): call it on each before the union, or make the units alike`,
-    );
-  }
-}
-
-function checkBuilt(node: StatefulNode): void {
-  if (node.kind === 'unbuilt') throw notBuilt(node.what);
-  const { windowed } = node;
-  if (windowed?.window.kind === 'session') throw notBuilt('session()');
-  if (windowed?.window.kind === 'same') throw notBuilt('sameWindow()');
-}
-
-function checkAppend(node: StatefulNode): void {
-  if (!holdsTable(node)) return;
-  if (node.kind !== 'fold' || node.windowed === undefined) {
-    throw new JobError(
-      'APPEND_NEEDS_WINDOW',
-      "an aggregation without window is never final, so it cannot be appended: call window() before it, or set outputMode: 'update' or 'complete'",
-    );
-  }
-  if (watermarksOf(node).size === 0) {
-    throw new JobError(
-      'APPEND_NEEDS_WATERMARK',
-      "windows of a stream without watermark never close, so they cannot be appended: give the source a delay, or set outputMode: 'update' or 'complete'",
     );
   }
 }
@@ -134,8 +107,4 @@ function mixesTable(node: StreamNode): boolean {
   if (isStateful(node)) return false;
   const holding = node.inputs.map(holdsTable);
   return (holding.includes(true) && holding.includes(false)) || node.inputs.some(mixesTable);
-}
-
-function notBuilt(what: string): JobError {
-  return new JobError('NOT_BUILT_YET', `${what} is not built yet in this version of Misa`);
 }

@@ -7,11 +7,12 @@
 import { definitionOf, type Job } from '../api/job.ts';
 import { holdsTable } from '../api/validate.ts';
 import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
-import type { EventTimeNode, SourceNode, StreamNode } from '../graph/graph.ts';
+import { type EventTimeNode, isStateful, type SourceNode, type StreamNode } from '../graph/graph.ts';
 import type { JobDefinition } from '../graph/job-definition.ts';
+import type { TableColumns } from '../graph/operator-definition.ts';
 import { headHash } from './head-hash.ts';
-import type { OperatorNode, OutputSpec, PhysicalJob, Push, TableRows, WatermarkSpec } from './physical.ts';
-import { inputStream, layoutOf, leastWatermark, type OperatorPlace, placeOperators } from './places.ts';
+import type { OperatorNode, OutputSpec, PhysicalJob, Push, WatermarkSpec } from './physical.ts';
+import { layoutOf, type OperatorPlace, Places } from './places.ts';
 import { fanOut, PushCompiler } from './push.ts';
 import { Wiring } from './wiring.ts';
 
@@ -21,10 +22,10 @@ import { Wiring } from './wiring.ts';
  */
 export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): PhysicalJob {
   const definition = definitionOf(job);
-  const places = placeOperators(definition, calls);
+  const places = new Places(definition, calls);
   const wiring = new Wiring(definition, places);
   const compiler = new PushCompiler(wiring, calls);
-  const { nodes, stages, outputStages, ways } = places;
+  const { nodes, stages, outputStages } = places;
   const sources = nodes.flatMap((node) => (node.kind === 'source' ? compiler.source(node) : []));
   const emitOf = (place: OperatorPlace): Push[] => {
     if (place.forwards !== undefined) return [wiring.toOutput(place.forwards, place.stage)];
@@ -45,7 +46,7 @@ export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): Physi
           inputs: place.inputs.map((_, port) => wiring.edgesInto(place, port)),
           emit: emits.get(place)!,
           results: place.emits.map((streams) => wiring.onlyOutput(streams, place.stage)),
-          watermark: leastWatermark(place.inputs.flatMap((input) => ways(inputStream(input)))),
+          watermark: place.watermark,
         }),
       ),
     })),
@@ -54,7 +55,7 @@ export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): Physi
         name,
         kind: outputKind(definition, node),
         stage: outputStages[i]!,
-        rows: holdsTable(node) ? tableRows(node) : undefined,
+        rows: holdsTable(node) ? tableColumns(node) : undefined,
       }),
     ),
     single: definition.single,
@@ -68,19 +69,10 @@ function outputKind({ options }: JobDefinition, node: StreamNode): OutputSpec['k
   return options.mode === 'update' ? 'update' : 'table';
 }
 
-/** Aggregates that count. */
-const WHOLE: readonly string[] = ['count', 'countDistinct'];
-
 /** A filter leaves rows as they are; what other functions make of them is not known. */
-function tableRows(node: StreamNode): TableRows {
-  if (node.kind === 'filter') return tableRows(node.inputs[0]);
-  if (node.kind !== 'fold') return { key: [], whole: [] };
-  const { windowed, fold } = node;
-  const columns = fold.kind === 'aggregate' ? fold.columns : [];
-  return {
-    key: windowed === undefined ? ['key'] : ['key', 'windowStart', 'windowEnd'],
-    whole: columns.filter(({ aggregate }) => WHOLE.includes(aggregate.kind)).map(({ name }) => name),
-  };
+function tableColumns(node: StreamNode): TableColumns {
+  if (node.kind === 'filter') return tableColumns(node.inputs[0]);
+  return (isStateful(node) ? node.operator.table : undefined) ?? { key: [], whole: [] };
 }
 
 function watermarkSpec(node: SourceNode | EventTimeNode, wiring: Wiring): WatermarkSpec {

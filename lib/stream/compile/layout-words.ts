@@ -2,6 +2,8 @@
  * What differs between two state layouts, in words for whoever changed the job: which column, window or operator. The
  * layouts themselves are lines that only have to be equal; see `layoutOf`.
  */
+import { columnsInText } from '../graph/fold-spec.ts';
+import { WINDOW_TEXT, windowWords } from '../graph/window-spec.ts';
 
 interface Line {
   /** `s0/o1` */
@@ -13,8 +15,10 @@ interface Line {
   readonly columns: ReadonlyMap<string, string> | undefined;
 }
 
-const LINE =
-  /^(s(\d+)\/o\d+) (\S+)(?: ((?:tumbling|sliding)\([\d,]+\)))?(?: (.*?))?(?: complete)?(?: table \S+ \S+)?$/u;
+const LINE = new RegExp(
+  `^(s(\\d+)/o\\d+) (\\S+)(?: (${WINDOW_TEXT.source}))?(?: (.*?))?(?: complete)?(?: table \\S+ \\S+)?$`,
+  'u',
+);
 
 /** @returns one sentence a difference; none where the layouts are equal */
 export function layoutDifferences(stored: readonly string[], wanted: readonly string[]): string[] {
@@ -39,14 +43,7 @@ function parse(line: string): Line | undefined {
   const found = LINE.exec(line);
   if (found === null) return undefined;
   const [, place, stage, kind, window, columns] = found;
-  return { place: place!, stage: Number(stage), kind: kind!, window, columns: columnsOf(columns) };
-}
-
-/** `n:count,best:topN(3)`; a name may be quoted. */
-function columnsOf(text: string | undefined): ReadonlyMap<string, string> | undefined {
-  if (text === undefined || !text.includes(':')) return undefined;
-  const columns = text.matchAll(/("(?:[^"\\]|\\.)*"|[^:,"]+):((?:\([^)]*\)|\[[^\]]*\]|[^,([])+)(?:,|$)/gu);
-  return new Map([...columns].map(([, name, kind]) => [name!, kind!]));
+  return { place: place!, stage: Number(stage), kind: kind!, window, columns: columnsInText(columns) };
 }
 
 function changes(before: Line, after: Line): string[] {
@@ -75,27 +72,4 @@ function changes(before: Line, after: Line): string[] {
     );
   }
   return told;
-}
-
-const UNITS = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1000, 'second'],
-] as const;
-
-/** `tumbling(3600000,0)` as `tumbling 1 hour`. */
-function windowWords(text: string): string {
-  const [kind, ...numbers] = text.replace(')', '').split(/[(,]/u);
-  const [size, slide, offset] = kind === 'tumbling' ? [numbers[0], undefined, numbers[1]] : numbers;
-  const every = slide === undefined ? '' : ` every ${timeWords(Number(slide))}`;
-  const from = offset === undefined || offset === '0' ? '' : ` offset ${timeWords(Number(offset))}`;
-  return `${kind} ${timeWords(Number(size))}${every}${from}`;
-}
-
-function timeWords(ms: number): string {
-  const unit = UNITS.find(([length]) => ms >= length && ms % length === 0);
-  if (unit === undefined) return `${ms} ms`;
-  const count = ms / unit[0];
-  return `${count} ${unit[1]}${count === 1 ? '' : 's'}`;
 }

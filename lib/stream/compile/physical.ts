@@ -4,8 +4,9 @@
  * nothing of builders.
  */
 import type { InputForm } from '../../source/input-form.ts';
-import type { JobSettings } from '../graph/job-definition.ts';
+import type { JobSettings } from '../graph/job-settings.ts';
 import type { Operator } from '../graph/operator.ts';
+import type { TableColumns } from '../graph/operator-definition.ts';
 
 /** Where rows go when they leave the head or an operator. */
 export interface Collector {
@@ -103,14 +104,7 @@ export interface OutputSpec {
   /** The stage whose batches give its rows. */
   readonly stage: number;
   /** Of a table's rows, in every mode: what is known of their columns. `undefined`: rows of no table. */
-  readonly rows?: TableRows | undefined;
-}
-
-export interface TableRows {
-  /** Columns that tell rows apart; empty: a function of the user makes the rows. */
-  readonly key: readonly string[];
-  /** Columns that hold whole numbers, whatever the rows. */
-  readonly whole: readonly string[];
+  readonly rows?: TableColumns | undefined;
 }
 
 export interface PhysicalJob extends JobSettings {

@@ -5,23 +5,20 @@
  */
 import { greatest, smallest } from '../../util/numbers.ts';
 import { reachable } from '../api/validate.ts';
-import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
+import type { Calls } from '../graph/calls.ts';
 import {
-  type FoldNode,
+  followedInputs,
   isStateful,
   type KeyNode,
-  type LateNode,
+  type StatefulNode,
   type StreamNode,
   watermarksOf,
 } from '../graph/graph.ts';
 import type { JobDefinition } from '../graph/job-definition.ts';
+import type { JobSettings } from '../graph/job-settings.ts';
 import type { Operator } from '../graph/operator.ts';
-import { type FixedWindowSpec, windowText } from '../graph/window-spec.ts';
-import { foldText } from '../operators/fold.ts';
-import { forward } from '../operators/forward.ts';
-import { lateRows } from '../operators/late-rows.ts';
-import { runningFold } from '../operators/running-fold.ts';
-import { windowFold } from '../operators/window-fold.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import { FORWARD } from '../operators/forward.ts';
 
 /** The stateless head, seen as the stage before the first. */
 export const HEAD = -1;
@@ -48,17 +45,10 @@ export interface OperatorPlace {
   readonly emits: readonly (readonly StreamNode[])[];
   /** The job output that rows of port 0 go straight to. */
   readonly forwards: number | undefined;
-  /** The operator in the job's state layout, without its place and tables. */
-  readonly text: string;
-}
-
-export interface Places {
-  /** All streams, inputs first. */
-  readonly nodes: readonly StreamNode[];
-  readonly stages: readonly (readonly OperatorPlace[])[];
-  /** Stage of each output. */
-  readonly outputStages: readonly number[];
-  ways(stream: StreamNode): readonly Way[];
+  /** The watermark that it gets. */
+  readonly watermark: WatermarkMap;
+  /** Its kind and what its state means, for the job's state layout. */
+  readonly layout: string;
 }
 
 export function inputStream(input: KeyNode | StreamNode): StreamNode {
@@ -73,93 +63,102 @@ export function leastWatermark(ways: readonly Way[]): WatermarkMap {
   return (watermark) => smallest(maps.map((map) => map(watermark)));
 }
 
-/** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
-export function placeOperators({ outputs, options }: JobDefinition, calls: Calls = PLAIN_CALLS): Places {
-  const nodes = reachable(outputs.map((output) => output.node));
-  const stages: OperatorPlace[][] = [];
-  const emitters = new Map<StreamNode, OperatorPlace>();
-  const names = new Map<string, number>();
+export class Places {
+  /** All streams, inputs first. */
+  readonly nodes: readonly StreamNode[];
+  readonly stages: OperatorPlace[][] = [];
+  /** Stage of each output. */
+  readonly outputStages: readonly number[];
+  readonly #settings: JobSettings;
+  readonly #calls: Calls;
+  readonly #emitters = new Map<StreamNode, OperatorPlace>();
+  /** Operators so far, by kind. */
+  readonly #counts = new Map<string, number>();
 
-  const ways = (stream: StreamNode): readonly Way[] => {
+  /** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
+  constructor({ outputs, options }: JobDefinition, calls: Calls) {
+    this.#settings = options;
+    this.#calls = calls;
+    this.nodes = reachable(outputs.map((output) => output.node));
+    for (const node of this.nodes) {
+      if (isStateful(node) && !this.#emitters.has(node)) this.#place(this.#whoGives(node));
+    }
+    this.outputStages = outputs.map(({ node }) => Math.max(0, this.#lastStage([node])));
+    for (const [output, { node }] of outputs.entries()) this.#forward(node, output);
+    if (this.stages.length === 0) this.stages.push([]);
+  }
+
+  ways(stream: StreamNode): readonly Way[] {
     if (stream.kind === 'source' || stream.kind === 'event-time') {
       return [{ from: HEAD, watermark: stream.delayMs === undefined ? undefined : identity }];
     }
-    if (!isStateful(stream)) return stream.inputs.flatMap(ways);
-    const place = emitters.get(stream)!;
-    if (watermarksOf(stream).size === 0) return [{ from: place.stage, watermark: undefined }];
-    const input = leastWatermark(place.inputs.flatMap((i) => ways(inputStream(i))));
-    return [{ from: place.stage, watermark: (w) => place.operator.outputWatermark(input(w)) }];
-  };
-  const lastStage = (streams: readonly StreamNode[]): number =>
-    greatest(
-      streams.flatMap(ways).map((way) => way.from),
-      HEAD,
-    );
+    if (!isStateful(stream)) return this.#waysOf(stream.inputs);
+    const { stage, operator, watermark } = this.#emitters.get(stream)!;
+    if (watermarksOf(stream).size === 0) return [{ from: stage, watermark: undefined }];
+    return [{ from: stage, watermark: (jobWatermark) => operator.outputWatermark(watermark(jobWatermark)) }];
+  }
 
-  const add = (
-    kind: string,
-    stage: number,
-    make: (name: string) => Operator,
-    rest: Pick<OperatorPlace, 'inputs' | 'emits' | 'forwards' | 'text'>,
-  ): void => {
-    const number = names.get(kind) ?? 0;
-    names.set(kind, number + 1);
-    while (stages.length <= stage) stages.push([]);
-    const place: OperatorPlace = { operator: make(`${kind}#${number}`), stage, index: stages[stage]!.length, ...rest };
-    stages[stage]!.push(place);
-    for (const stream of place.emits.flat()) emitters.set(stream, place);
-  };
+  #waysOf(streams: readonly StreamNode[]): readonly Way[] {
+    return streams.flatMap((stream) => this.ways(stream));
+  }
 
-  const addFold = (node: FoldNode, lates: readonly LateNode[]): void => {
-    const stage = lastStage(node.keyed.map((keyed) => keyed.input)) + 1;
-    const { fold, windowed, keyed } = node;
-    if (windowed === undefined) {
-      const make = (name: string): Operator => runningFold(name, fold, calls);
-      add(fold.kind, stage, make, { inputs: keyed, emits: [[node]], forwards: undefined, text: foldText(fold) });
-      return;
+  #lastStage(streams: readonly StreamNode[]): number {
+    const stages = this.#waysOf(streams).map((way) => way.from);
+    return greatest(stages, HEAD);
+  }
+
+  /** The stream's own operator, or the first one beside it that has it as its side output. */
+  #whoGives(node: StatefulNode): StatefulNode {
+    const of = node.operator.sideOutputOf;
+    return this.#unplaced((other) => of !== undefined && other.sideOutput?.of === of)[0] ?? node;
+  }
+
+  #unplaced(is: (operator: OperatorDefinition) => boolean): StatefulNode[] {
+    return this.nodes.filter(isStateful).filter((node) => !this.#emitters.has(node) && is(node.operator));
+  }
+
+  #place(node: StatefulNode): void {
+    const { operator, keyed } = node;
+    const { sideOutput } = operator;
+    const emits: StreamNode[][] = [[node]];
+    if (sideOutput !== undefined) {
+      emits[sideOutput.port] = this.#unplaced(({ sideOutputOf }) => sideOutputOf === sideOutput.of);
     }
-    const window = windowed.window as FixedWindowSpec;
-    const kept = options.mode === 'complete' ? ' complete' : '';
-    add(`window-${fold.kind}`, stage, (name) => windowFold(name, window, fold, lates.length > 0, calls), {
+    this.#add(operator, {
+      stage: this.#lastStage(keyed.map(({ input }) => input)) + 1,
       inputs: keyed,
-      emits: [[node], lates],
+      emits,
       forwards: undefined,
-      text: `${windowText(window)} ${foldText(fold)}${kept}`,
-    });
-  };
-
-  for (const node of nodes) {
-    if (!isStateful(node) || emitters.has(node)) continue;
-    if (node.kind === 'unbuilt') throw new Error(`${node.what} cannot be compiled`);
-    // The first aggregation of a windowed stream also gives its late rows.
-    const { windowed } = node;
-    const lates = nodes.filter((n): n is LateNode => n.kind === 'late' && n.windowed === windowed && !emitters.has(n));
-    const fold =
-      node.kind === 'fold'
-        ? node
-        : nodes.find((n): n is FoldNode => n.kind === 'fold' && n.windowed === windowed && !emitters.has(n));
-    if (fold !== undefined) {
-      addFold(fold, lates);
-      continue;
-    }
-    const window = windowed!.window as FixedWindowSpec;
-    add('late', lastStage([node.keyed[0].input]) + 1, (name) => lateRows(name, window), {
-      inputs: node.keyed,
-      emits: [lates],
-      forwards: undefined,
-      text: windowText(window),
+      watermark: leastWatermark(this.#waysOf(followedInputs(node))),
     });
   }
 
-  const outputStages = outputs.map(({ node }) => Math.max(0, lastStage([node])));
-  for (const [i, { node }] of outputs.entries()) {
-    const stage = outputStages[i]!;
-    // In stage 0 the head has edges of its own to outputs.
-    if (stage === 0 || ways(node).every((way) => way.from === stage)) continue;
-    add('forward', stage, forward, { inputs: [node], emits: [[]], forwards: i, text: '' });
+  /** In stage 0 the head has edges of its own to outputs. */
+  #forward(node: StreamNode, output: number): void {
+    const stage = this.outputStages[output]!;
+    const ways = this.ways(node);
+    if (stage === 0 || ways.every((way) => way.from === stage)) return;
+    const watermark = leastWatermark(ways);
+    this.#add(FORWARD, { stage, inputs: [node], emits: [[]], forwards: output, watermark });
   }
-  if (stages.length === 0) stages.push([]);
-  return { nodes, stages, outputStages, ways };
+
+  #add(definition: OperatorDefinition, at: Omit<OperatorPlace, 'operator' | 'index' | 'layout'>): void {
+    const { kind } = definition;
+    const number = this.#counts.get(kind) ?? 0;
+    this.#counts.set(kind, number + 1);
+    while (this.stages.length <= at.stage) this.stages.push([]);
+    const stage = this.stages[at.stage]!;
+    const job = this.#settings;
+    const operator = definition.make(`${kind}#${number}`, {
+      job,
+      calls: this.#calls,
+      isRead: (port) => (at.emits[port]?.length ?? 0) > 0,
+    });
+    const layout = `${kind} ${definition.layout(job)}`.trimEnd();
+    const place: OperatorPlace = { ...at, operator, index: stage.length, layout };
+    stage.push(place);
+    for (const stream of place.emits.flat()) this.#emitters.set(stream, place);
+  }
 }
 
 function identity(watermark: number): number {
@@ -168,9 +167,8 @@ function identity(watermark: number): number {
 
 /** The job's state layout: one line an operator and table. */
 export function layoutOf(stages: readonly (readonly OperatorPlace[])[]): string[] {
-  return stages.flat().flatMap(({ operator, stage, index, text }) => {
-    const kind = operator.name.slice(0, operator.name.indexOf('#'));
-    const line = `s${stage}/o${index} ${kind}${text === '' ? '' : ` ${text}`}`;
+  return stages.flat().flatMap(({ operator, stage, index, layout }) => {
+    const line = `s${stage}/o${index} ${layout}`;
     if (operator.tables.length === 0) return [line];
     return operator.tables.map((table) => `${line} table ${table.name} ${table.kind}`);
   });

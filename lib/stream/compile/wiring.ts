@@ -1,6 +1,7 @@
 /** Who reads what in a job, and the edges that carry it from one stage to another. */
 import {
   type EventTimeNode,
+  followedInputs,
   isStateful,
   type KeyNode,
   type SourceNode,
@@ -31,12 +32,12 @@ export class Wiring implements PushTargets {
       for (const [port, input] of place.inputs.entries()) if (input.kind === 'key') this.#read(input, place, port);
     }
     for (const node of places.nodes) {
-      this.#name(node, node.kind === 'event-time' ? 'withEventTime' : node.kind);
       if (isStateful(node)) continue;
+      this.#name(node, node.kind === 'event-time' ? 'withEventTime' : node.kind);
       for (const input of node.inputs) this.#consume(input, { kind: 'stream', stream: node });
     }
     for (const [output, { node }] of outputs.entries()) this.#consume(node, { kind: 'output', output });
-    const ends = [...outputs.map((output) => output.node), ...[...this.#readers.keys()].map((keyed) => keyed.input)];
+    const ends = [...outputs.map((output) => output.node), ...places.nodes.filter(isStateful).flatMap(followedInputs)];
     const live = new Set<StreamNode>(ends.flatMap((stream) => [...watermarksOf(stream)]));
     this.generators = places.nodes.filter((n): n is SourceNode | EventTimeNode => live.has(n));
   }

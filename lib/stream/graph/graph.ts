@@ -1,18 +1,14 @@
 /**
  * The logical graph: what a user's calls build and `compile.ts` turns into a physical job. Nodes are immutable and shared:
  * a node used in two branches is one node and is computed once. Nodes are plain data and functions, told apart by `kind`,
- * so that it does not matter which copy of the package built them.
+ * so that it does not matter which copy of the package built them. A stateful operator says itself what it is.
  */
 import type { CsvLayout } from '../../source/csv-layout.ts';
 import type { Fields } from '../../source/fields.ts';
 import type { TimeUnit } from '../../util/epoch-ms.ts';
-import type { Accumulator } from './accumulator.ts';
-import type { Calls } from './calls.ts';
+import type { OperatorDefinition } from './operator-definition.ts';
 import type { StandardSchema } from './standard-schema.ts';
-import type { WindowSpec } from './window-spec.ts';
-
-/** A function of a job; what it takes and gives is checked by the compiler where the job is written. */
-export type UserFunction = (...args: never[]) => unknown;
+import type { UserFunction } from './user-function.ts';
 
 export interface SourceNode {
   readonly kind: 'source';
@@ -54,63 +50,19 @@ export interface KeyNode {
   readonly f: UserFunction;
 }
 
-/** Rows by key and window; its identity ties `late()` to the aggregation beside it. */
-export interface WindowNode {
-  readonly kind: 'window';
-  readonly keyed: KeyNode;
-  readonly window: WindowSpec;
-}
-
-/** What a group of rows is folded into. */
-export type Fold =
-  | { readonly kind: 'aggregate'; readonly columns: readonly AggregateColumn[] }
-  | { readonly kind: 'reduce'; readonly f: UserFunction };
-
-/** What the aggregate functions (`count()`, `sum()`, …) really give. */
-export interface AggregateDefinition {
-  /** With the parameters that give its state another meaning; part of the job's state layout. */
-  readonly kind: string;
-  /** @param label name of the result column, for messages @param calls how functions that keep rows are called */
-  accumulator(label: string, calls?: Calls): Accumulator;
-}
-
-export interface AggregateColumn {
-  readonly name: string;
-  readonly aggregate: AggregateDefinition;
-}
-
-/** `aggregate` or `reduce`, of windows or running. */
-export interface FoldNode {
-  readonly kind: 'fold';
-  readonly keyed: readonly [KeyNode];
-  /** `undefined`: running, one group a key. */
-  readonly windowed: WindowNode | undefined;
-  readonly fold: Fold;
-}
-
-export interface LateNode {
-  readonly kind: 'late';
-  readonly keyed: readonly [KeyNode];
-  readonly windowed: WindowNode;
-}
-
-/** Operators that `job()` refuses so far. */
-export interface UnbuiltNode {
-  readonly kind: 'unbuilt';
-  readonly keyed: readonly KeyNode[];
-  /** As the user wrote it, such as `join()`. */
-  readonly what: string;
-  /** Whether the result is a table, which must not be appended. */
-  readonly table: boolean;
-}
-
 /** A stateful operator: the node is the stream of what it emits. */
-export type StatefulNode = FoldNode | LateNode | UnbuiltNode;
+export interface StatefulNode {
+  readonly kind: 'operator';
+  /** What it reads, by input port. */
+  readonly keyed: readonly KeyNode[];
+  readonly operator: OperatorDefinition;
+}
+
 export type StatelessNode = TransformNode | UnionNode | EventTimeNode;
 export type StreamNode = SourceNode | StatelessNode | StatefulNode;
 
 export function isStateful(node: StreamNode): node is StatefulNode {
-  return 'keyed' in node;
+  return node.kind === 'operator';
 }
 
 /** The streams that a node reads. */
@@ -125,12 +77,10 @@ export function hasEventTime(node: StreamNode): boolean {
       return node.eventTime !== undefined;
     case 'event-time':
       return true;
-    case 'fold':
-      return node.windowed !== undefined;
-    case 'unbuilt':
-      return node.keyed.some((keyed) => hasEventTime(keyed.input));
+    case 'operator':
+      return node.operator.eventTime === 'kept' ? inputsOf(node).some(hasEventTime) : node.operator.eventTime === 'own';
     default:
-      return hasEventTime(inputsOf(node)[0]!);
+      return hasEventTime(node.inputs[0]);
   }
 }
 
@@ -155,6 +105,13 @@ export function watermarksOf(node: StreamNode): ReadonlySet<SourceNode | EventTi
   if (node.kind === 'source' || node.kind === 'event-time') {
     return new Set(node.delayMs === undefined ? [] : [node]);
   }
-  if (node.kind === 'fold' && node.windowed === undefined) return new Set();
-  return new Set(inputsOf(node).flatMap((input) => [...watermarksOf(input)]));
+  if (isStateful(node) && node.operator.eventTime === 'none') return new Set();
+  return new Set(followedInputs(node).flatMap((input) => [...watermarksOf(input)]));
+}
+
+/** Those of the streams that a node reads whose watermark it follows: not tables that are looked up. */
+export function followedInputs(node: StreamNode): readonly StreamNode[] {
+  if (!isStateful(node)) return node.inputs;
+  const { lookups = [] } = node.operator;
+  return inputsOf(node).filter((_, port) => !lookups.includes(port));
 }

@@ -30,10 +30,36 @@ export function windowText(spec: FixedWindowSpec): string {
     : `sliding(${spec.sizeMs},${spec.slideMs},${spec.offsetMs})`;
 }
 
+/** What {@link windowText} gives. */
+export const WINDOW_TEXT = /(?:tumbling|sliding)\([\d,]+\)/;
+
 /**
  * End of the last window that event time `time` is in; those before it end `slideMs` earlier each, as long as they end
  * after `time`. Floor division, so that times before the epoch fall into the right window too.
  */
 export function lastWindowEnd(spec: FixedWindowSpec, time: number): number {
   return Math.floor((time - spec.offsetMs) / spec.slideMs) * spec.slideMs + spec.offsetMs + spec.sizeMs;
+}
+
+const UNITS = [
+  [86_400_000, 'day'],
+  [3_600_000, 'hour'],
+  [60_000, 'minute'],
+  [1000, 'second'],
+] as const;
+
+/** A {@link windowText} for people: `tumbling(3600000,0)` as `tumbling 1 hour`. */
+export function windowWords(text: string): string {
+  const [kind, ...numbers] = text.replace(')', '').split(/[(,]/u);
+  const [size, slide, offset] = kind === 'tumbling' ? [numbers[0], undefined, numbers[1]] : numbers;
+  const every = slide === undefined ? '' : ` every ${timeWords(Number(slide))}`;
+  const from = offset === undefined || offset === '0' ? '' : ` offset ${timeWords(Number(offset))}`;
+  return `${kind} ${timeWords(Number(size))}${every}${from}`;
+}
+
+function timeWords(ms: number): string {
+  const unit = UNITS.find(([length]) => ms >= length && ms % length === 0);
+  if (unit === undefined) return `${ms} ms`;
+  const count = ms / unit[0];
+  return `${count} ${unit[1]}${count === 1 ? '' : 's'}`;
 }

@@ -11,9 +11,10 @@ import { copyPlain } from '../../util/copy-plain.ts';
 import { notPlain } from '../../util/plain-data.ts';
 import type { Accumulator, Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
-import type { Fold, UserFunction } from '../graph/graph.ts';
+import type { Fold } from '../graph/fold-spec.ts';
 import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/operator.ts';
 import type { NumberColumns, StateTable } from '../graph/tables.ts';
+import type { UserFunction } from '../graph/user-function.ts';
 import type { Groups } from './groups.ts';
 
 export interface GroupFold {
@@ -56,17 +57,6 @@ export interface NumberFold {
 /** @param operator name of the operator, for errors */
 export function groupFold(fold: Fold, operator: string, calls: Calls): GroupFold {
   return fold.kind === 'aggregate' ? aggregateFold(fold.columns, operator, calls) : reduceFold(fold.f, operator, calls);
-}
-
-/** How the fold is written in the job's state layout. */
-export function foldText(fold: Fold): string {
-  if (fold.kind === 'reduce') return 'reduce';
-  return fold.columns.map(({ name, aggregate }) => `${shownName(name)}:${aggregate.kind}`).join(',');
-}
-
-/** Column names as they are, quoted where they would blur the line. */
-function shownName(name: string): string {
-  return /^[\p{L}\p{N}_.$-]+$/u.test(name) ? name : JSON.stringify(name);
 }
 
 /**

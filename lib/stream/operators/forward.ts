@@ -1,8 +1,11 @@
 /** Carries rows of earlier stages to an output of a later one, for an output that is a union over stages. */
-import type { Operator } from '../graph/operator.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
 
-export function forward(name: string): Operator {
-  return {
+export const FORWARD: OperatorDefinition = {
+  kind: 'forward',
+  eventTime: 'kept',
+  layout: () => '',
+  make: (name) => ({
     name,
     tables: [],
     inputs: 1,
@@ -12,5 +15,5 @@ export function forward(name: string): Operator {
       const { count, times } = batch!;
       for (let i = 0; i < count; i++) context.emit(0, batch!.peek(i), times[i]!, batch, i);
     },
-  };
-}
+  }),
+};

@@ -4,9 +4,21 @@
  */
 
 import type { Operator } from '../graph/operator.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import { type FixedWindowSpec, lastWindowEnd, windowText } from '../graph/window-spec.ts';
 
-export function lateRows(name: string, spec: FixedWindowSpec): Operator {
+/** @param windows as `windowFold` of the same windows gets it */
+export function lateRows(spec: FixedWindowSpec, windows: object): OperatorDefinition {
+  return {
+    kind: 'late',
+    eventTime: 'kept',
+    sideOutputOf: windows,
+    layout: () => windowText(spec),
+    make: (name) => lateOperator(name, spec),
+  };
+}
+
+function lateOperator(name: string, spec: FixedWindowSpec): Operator {
   return {
     name,
     tables: [],

@@ -3,17 +3,38 @@
  * the keys that the batch changed, in the order they were first touched; `complete` the whole table.
  */
 
+import { JobError } from '../../errors.ts';
 import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
-import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
-import type { Fold } from '../graph/graph.ts';
+import type { Calls } from '../graph/calls.ts';
+import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { showGroups } from './show-groups.ts';
+import { GROUP, showGroups } from './show-groups.ts';
+import { notBuilt } from './unbuilt.ts';
 
-export function runningFold(name: string, fold: Fold, calls: Calls = PLAIN_CALLS): Operator {
+export function runningFold(fold: Fold): OperatorDefinition {
+  return {
+    kind: fold.kind,
+    eventTime: 'none',
+    table: foldTable(fold, GROUP),
+    check({ mode, state }) {
+      if (state.ttlMs !== undefined) throw notBuilt('state.ttl for running aggregates');
+      if (mode !== 'append') return;
+      throw new JobError(
+        'APPEND_NEEDS_WINDOW',
+        "an aggregation without window is never final, so it cannot be appended: call window() before it, or set outputMode: 'update' or 'complete'",
+      );
+    },
+    layout: () => foldText(fold),
+    make: (name, { calls }) => foldOperator(name, fold, calls),
+  };
+}
+
+function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
   const folding = groupFold(fold, name, calls);
 
   const shows = showGroups(folding, undefined);

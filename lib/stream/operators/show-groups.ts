@@ -40,8 +40,9 @@ export function showGroups(
   };
 }
 
-const GROUP = ['key'];
-const WINDOW_GROUP = ['key', 'windowStart', 'windowEnd'];
+/** Columns that say which group it is. */
+export const GROUP: readonly string[] = ['key'];
+export const WINDOW_GROUP: readonly string[] = ['key', 'windowStart', 'windowEnd'];
 
 /**
  * Adds the result's columns to an output row.

@@ -7,28 +7,43 @@
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
 
+import { JobError } from '../../errors.ts';
 import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
-import { type Calls, PLAIN_CALLS } from '../graph/calls.ts';
-import type { Fold } from '../graph/graph.ts';
+import type { Calls } from '../graph/calls.ts';
+import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { NumberColumns, ScannedRow, StateTable } from '../graph/tables.ts';
-import { type FixedWindowSpec, lastWindowEnd } from '../graph/window-spec.ts';
+import { type FixedWindowSpec, lastWindowEnd, windowText } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { showGroups } from './show-groups.ts';
+import { showGroups, WINDOW_GROUP } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
-export const LATE_PORT = 1;
+const LATE_PORT = 1;
+
+/** @param windows the same object for all operators of the same windows: the first of them gives the late rows, too */
+export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): OperatorDefinition {
+  return {
+    kind: `window-${fold.kind}`,
+    eventTime: 'own',
+    table: foldTable(fold, WINDOW_GROUP),
+    sideOutput: { of: windows, port: LATE_PORT },
+    check({ mode }, [input]) {
+      if (mode !== 'append' || input!.hasWatermark) return;
+      throw new JobError(
+        'APPEND_NEEDS_WATERMARK',
+        "windows of a stream without watermark never close, so they cannot be appended: give the source a delay, or set outputMode: 'update' or 'complete'",
+      );
+    },
+    layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
+    make: (name, { calls, isRead }) => foldOperator(name, spec, fold, isRead(LATE_PORT), calls),
+  };
+}
 
 /** @param lateRows whether somebody reads {@link LATE_PORT} */
-export function windowFold(
-  name: string,
-  spec: FixedWindowSpec,
-  fold: Fold,
-  lateRows: boolean,
-  calls: Calls = PLAIN_CALLS,
-): Operator {
+function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows: boolean, calls: Calls): Operator {
   const folding = groupFold(fold, name, calls);
 
   const shows = showGroups(folding, spec);
