@@ -50,7 +50,7 @@ export async function compute(computing: Computing, { plan, input, batch }: Work
   let changes: Changes;
   try {
     [result, changes] = await state.pinnedFor(async () => {
-      const computed = await runOperators(job, place, plan.plan, input, batch, { skips, keepRows });
+      const computed = await runOperators(job, place, { plan: plan.plan, input, state: batch, skips, keepRows });
       return [computed, encodeState(job, place.stage, batch)];
     });
   } catch (error) {
