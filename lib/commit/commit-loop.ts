@@ -24,7 +24,7 @@ export interface CommitWork {
 export interface CommitLoopOptions {
   readonly work: CommitWork;
   /** A partition is folded when it has this many new log entries … */
-  readonly foldEvery: number;
+  readonly foldEvery: (path: PartitionPath) => number;
   /** … or when the oldest of them is this old, ms. */
   readonly foldAfterMs: number;
   readonly collectEveryMs: number;
@@ -60,7 +60,7 @@ export class CommitLoop {
     const pending = this.#pending.get(path) ?? { entries: 0, sinceMs: nowMs };
     pending.entries++;
     this.#pending.set(path, pending);
-    if (pending.entries >= this.#options.foldEvery) this.#fold(path);
+    if (pending.entries >= this.#options.foldEvery(path)) this.#fold(path);
   }
 
   /** Does what has become due by time. */
@@ -119,7 +119,7 @@ export class CommitLoop {
     const ended = (): void => {
       this.#folding.delete(path);
       const pending = this.#pending.get(path);
-      if (pending !== undefined && pending.entries >= this.#options.foldEvery) this.#fold(path);
+      if (pending !== undefined && pending.entries >= this.#options.foldEvery(path)) this.#fold(path);
     };
     this.#folding.set(path, folding.then(ended, ended));
     return folding;

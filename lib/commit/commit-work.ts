@@ -5,6 +5,7 @@ import type { StoredJobContext } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
 import { quarantineOf } from '../job/outputs.ts';
 import { DataLog } from '../log/data-log.ts';
+import type { LoadedManifest } from '../manifest/manifest.ts';
 import { type PartitionPath, PLANNER, partitionPath, placeOf } from '../object-store/names.ts';
 import { PlannerLog, plannerExpiry } from '../plan/planner-log.ts';
 import type { ResultRetention } from './collect-results.ts';
@@ -27,10 +28,17 @@ export function commitWork(context: StoredJobContext, takenThrough?: TakenThroug
   const planner = commitPartition(context, PLANNER);
   const stages = stagePaths(context.file).map((paths) => paths.map((path) => commitPartition(context, path)));
   const partitions = new Map([planner, ...stages.flat()].map((p) => [p.path, p]));
+  /** The newest that are known here: where nobody else edits them, none is read. */
+  const manifests = new Map<PartitionPath, LoadedManifest>();
+  const learn = (path: PartitionPath, loaded: LoadedManifest): void => {
+    if (loaded.manifest.version >= (manifests.get(path)?.manifest.version ?? 0)) manifests.set(path, loaded);
+  };
   return {
     async fold(path, known, upTo) {
       const startMs = clock.monotonic();
-      const result = await fold(partitions.get(path)!, { expected: known, upTo, publishedThrough: known });
+      const from = manifests.get(path);
+      const result = await fold(partitions.get(path)!, { from, expected: known, upTo, publishedThrough: known });
+      learn(path, result.loaded);
       if (result.outcome === 'nothing') return undefined;
       const { through } = result.loaded.manifest;
       const entries = result.outcome === 'folded' ? result.entries : 0;
@@ -39,9 +47,10 @@ export function commitWork(context: StoredJobContext, takenThrough?: TakenThroug
     },
     async compact(path) {
       const startMs = clock.monotonic();
-      const compacted = await compactOnce(partitions.get(path)!);
+      const compacted = await compactOnce(partitions.get(path)!, manifests.get(path));
       if (compacted === undefined) return undefined;
       const { loaded, detail } = compacted;
+      learn(path, loaded);
       const n = loaded.manifest.through;
       trace.span({ lane: 'compact', path, n, startMs, endMs: clock.monotonic(), detail });
       return loaded;

@@ -25,7 +25,10 @@ import { type ReadLogOptions, readLog } from './read-log.ts';
 
 const MAX_TRIES = 3;
 
-export interface FoldOptions extends ReadLogOptions, PublishOptions {}
+export interface FoldOptions extends ReadLogOptions, PublishOptions {
+  /** A manifest in hand, to save the first read: it serves as long as it is fresh. */
+  readonly from?: LoadedManifest | undefined;
+}
 
 export type FoldResult =
   /** `more`: it stopped at a bound, and there may be more to fold. */
@@ -39,8 +42,8 @@ export type FoldResult =
  * @throws {CorruptionError} naming the log entry @throws {StoreError}
  */
 export async function fold(partition: CommitPartition, options: FoldOptions = {}): Promise<FoldResult> {
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const loaded = await manifestOf(partition, options);
+  for (let tries = 0, inHand = options.from; tries < MAX_TRIES; tries++, inHand = undefined) {
+    const loaded = inHand ?? (await manifestOf(partition, options));
     const read = await readLog(partition, loaded, options);
     if (!read.fresh) continue;
     const { entries, more } = read;

@@ -10,7 +10,7 @@ import { systemClock } from '../util/clock.ts';
 import { systemRandom } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import type { ErrorData, FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
-import { COLLECT_EVERY_MS, COMMIT_TROUBLE, FOLD_AFTER_MS, FOLD_EVERY } from './committers.ts';
+import { COLLECT_EVERY_MS, COMMIT_TROUBLE, FOLD_AFTER_MS, foldEvery } from './committers.ts';
 
 const TICK_MS = 100;
 
@@ -52,7 +52,7 @@ const ready = (async () => {
   const loop = new CommitLoop(
     {
       work: commitWork(context, () => taken ?? 0),
-      foldEvery: FOLD_EVERY,
+      foldEvery,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
       onManifest: (path, loaded) => say({ kind: 'manifest', path, loaded }),

@@ -5,10 +5,13 @@ import { MisaError } from '../errors.ts';
 import type { Committer } from '../job/committer.ts';
 import type { StoredJobContext } from '../job/job-context.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
-import type { PartitionPath } from '../object-store/names.ts';
+import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 
-/** Log entries of a partition that are folded together. */
-export const FOLD_EVERY = 4;
+/**
+ * Log entries that are folded together: of a partition half of what its batches may be ahead, of the planner more, since nobody
+ * waits for its folds, and a plan is small.
+ */
+export const foldEvery = (path: PartitionPath): number => (path === PLANNER ? 16 : 4);
 /** The oldest unfolded log entry waits no longer than this. */
 export const FOLD_AFTER_MS = 2000;
 export const COLLECT_EVERY_MS = 60_000;
@@ -29,7 +32,7 @@ export function inlineCommitter(context: StoredJobContext): Committer {
   const loop = new CommitLoop(
     {
       work: commitWork(context, () => taken ?? 0),
-      foldEvery: FOLD_EVERY,
+      foldEvery,
       foldAfterMs: FOLD_AFTER_MS,
       collectEveryMs: COLLECT_EVERY_MS,
       onManifest: (path, loaded) => {

@@ -22,7 +22,7 @@ describe('the commit loop', () => {
           compact: async () => undefined,
           collect: async () => {},
         },
-        foldEvery: 1,
+        foldEvery: () => 1,
         foldAfterMs: 1e9,
         collectEveryMs: 1e9,
         onManifest: () => {},

@@ -184,6 +184,38 @@ describe('outputs (invariant 12)', () => {
   });
 });
 
+describe('a manifest in hand', () => {
+  it('is gone on from without reading it again', async () => {
+    const world = new World();
+    await world.append({ a: '1' });
+    const { loaded: from } = await fold(world.partition());
+    await world.append({ a: '2', b: '2' });
+    const store = countingStore(world.memory);
+    expect(await fold(world.partition(store), { from })).toMatchObject({ outcome: 'folded', entries: 1 });
+    expect(store.count('get', 'manifest')).toBe(0);
+    await world.append({ c: '3' });
+    expect(await fold(world.partition(), { from })).toMatchObject({ outcome: 'overtaken' });
+    expect(await fold(world.partition())).toMatchObject({ outcome: 'folded', entries: 1 });
+    expect(await world.state()).toEqual({ a: '2', b: '2', c: '3' });
+  });
+
+  it('is read anew when it is too old to tell what an answer means (⚑ fresh-manifest)', async () => {
+    const world = new World();
+    await world.append({ a: '1' });
+    const { loaded: from } = await fold(world.partition());
+    await world.append({ a: '2' });
+    await fold(world.partition());
+    // Folded by another environment, and collected since: to whoever goes by the old manifest the log has ended.
+    world.clock.advance(R);
+    await world.memory.delete([NAMES.log(PATH, 2)]);
+    await world.append({ a: '3' });
+    const store = countingStore(world.memory);
+    expect(await fold(world.partition(store), { from })).toMatchObject({ outcome: 'folded', entries: 1 });
+    expect(store.count('get', 'manifest')).toBe(1);
+    expect(await world.state()).toEqual({ a: '3' });
+  });
+});
+
 describe('publishing late', () => {
   for (const op of ['get', 'create'] as const) {
     it(`begins again when the answer to a ${op} came half a retention after the manifest (⚑ fresh-manifest)`, async () => {

@@ -116,7 +116,7 @@ export function testCommitter(
   const loop = new CommitLoop(
     {
       work: commitWork(context, takenThrough),
-      foldEvery: commits === 'asked' ? Number.POSITIVE_INFINITY : foldEvery,
+      foldEvery: () => (commits === 'asked' ? Number.POSITIVE_INFINITY : foldEvery),
       foldAfterMs: Number.POSITIVE_INFINITY,
       collectEveryMs: 60_000,
       onManifest: (path, loaded) => {

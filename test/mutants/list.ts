@@ -388,8 +388,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/commit-work.ts',
-    from: '{ expected: known, upTo, publishedThrough: known }',
-    to: '{ expected: known, publishedThrough: known }',
+    from: '{ from, expected: known, upTo, publishedThrough: known }',
+    to: '{ from, expected: known, publishedThrough: known }',
     rule: '⚑ fold-known',
     tests: [engineRules('a fold goes no further than what its maker has been told of')],
   },
