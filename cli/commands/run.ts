@@ -42,6 +42,8 @@ export async function runCommand(jobFile: string, options: RunOptions): Promise<
   const presenter = presenterFor(options, places);
   const release = onInterrupt(stop, presenter);
   try {
+    // Before the job: with its TypeScript loader registered, each import is resolved and read in another thread.
+    await import('../../lib/embedded/run-program.ts');
     const job = await importJob(jobFile);
     const startMs = systemClock.monotonic();
     const stats = new RunStats(startMs);

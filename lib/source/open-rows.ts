@@ -11,7 +11,6 @@ import { detectFormat, type InputFormat } from './format.ts';
 import type { InputForm } from './input-form.ts';
 import { type InputObject, inputObject, type ObjectReader } from './input-object.ts';
 import { ndjsonFormat } from './ndjson.ts';
-import { decodeParquet } from './parquet.ts';
 import { decodeRecords } from './records.ts';
 import type { RowChunk, RowPosition, RowRange } from './rows.ts';
 import type { TextFormat } from './text-format.ts';
@@ -68,11 +67,7 @@ export async function* openRows(
     const range: RowRange = { fromRow, toRow, chunkRows };
     const chunks =
       format.rows === 'parquet'
-        ? decodeParquet(
-            { path: object.path, size: object.size, reader, signal, fields: options.form?.fields },
-            range,
-            progress,
-          )
+        ? await openParquet(object, reader, options, range, progress)
         : decodeText(reader, object.path, format, { ...options, range, start, progress, hash });
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
@@ -84,6 +79,18 @@ export async function* openRows(
     await reader.close();
   }
   if (progress.rows < toRow) onEnd?.({ rows: progress.rows, sha256: hash?.digest('hex') });
+}
+
+/** The Parquet reader is loaded by the first file that needs it: it is a fifth of all modules of a run. */
+async function openParquet(
+  { path, size }: InputObject,
+  reader: ObjectReader,
+  { signal, form }: OpenOptions,
+  range: RowRange,
+  progress: { rows: number },
+): Promise<AsyncIterable<RowChunk>> {
+  const { decodeParquet } = await import('./parquet.ts');
+  return decodeParquet({ path, size, reader, signal, fields: form?.fields }, range, progress);
 }
 
 interface TextReading {
