@@ -115,9 +115,15 @@ class RecordDecoder {
     const overlong = this.#pendingBytes > this.#format.maxBytes;
     if (!overlong && !bytes.includes(NEWLINE)) return;
 
-    bytes = this.#pending.length === 1 ? bytes : Buffer.concat(this.#pending);
+    if (!overlong && !this.#format.framesBytes && this.#pending.length > 1) {
+      const end = bytes.indexOf(NEWLINE) + 1;
+      this.#pending[this.#pending.length - 1] = bytes.subarray(0, end);
+      yield* this.#decode(Buffer.concat(this.#pending), false);
+      bytes = bytes.subarray(end);
+    } else if (this.#pending.length > 1) bytes = Buffer.concat(this.#pending);
     const cut = this.#format.framesBytes ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1; // text is cut between characters
     const used = yield* this.#decode(bytes.subarray(0, cut), false);
+    if (this.#chunk.count > 0) yield this.#take();
     const rest = bytes.subarray(used);
     this.#pending = rest.length === 0 ? [] : [rest];
     this.#pendingBytes = rest.length;
@@ -129,11 +135,14 @@ class RecordDecoder {
   *finish(): Generator<RowChunk> {
     if (this.done || this.#options.growing) return;
     if (this.#tooLong !== undefined) yield* this.#endTooLong();
-    else if (this.#pendingBytes > 0) yield* this.#decode(Buffer.concat(this.#pending), true);
+    else if (this.#pendingBytes > 0) {
+      yield* this.#decode(Buffer.concat(this.#pending), true);
+      if (this.#chunk.count > 0) yield this.#take();
+    }
     this.#options.progress.rows = this.#row;
   }
 
-  /** Decodes whole records; returns how many bytes they took. */
+  /** Decodes whole records, the last of which stay in the present chunk; returns how many bytes they took. */
   *#decode(bytes: Buffer, last: boolean): Generator<RowChunk, number> {
     let used = this.#format.needsHeader ? this.#header(bytes, last) : 0;
     used += this.#skip(bytes.subarray(used), last);
@@ -144,7 +153,6 @@ class RecordDecoder {
       // Without a last line end nothing says where a scanner must stop.
       const scans = scanner !== undefined && !last && rest.length <= this.#format.maxBytes && isUtf8(rest);
       used += yield* scans ? this.#scan(rest, scanner) : this.#parse(rest, last);
-      if (this.#chunk.count > 0) yield this.#take();
     }
     this.#options.progress.rows = this.#row;
     return used;
