@@ -13,6 +13,9 @@ import type { StoreSpec } from '../object-store/store-spec.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
 import type { ManifestListener } from './committers.ts';
 
+/** Of what a fold or a compaction makes, little outlives a few thousand entries: more room would be filled with garbage, up to 48 MB. */
+const YOUNG_GENERATION_MB = 12;
+
 /** What the thread is told; the rest it has from the store. */
 type WorkerContext = Pick<StoredJobContext, 'file' | 'retentionMs' | 'trace' | 'keepResultsMs'>;
 
@@ -32,7 +35,10 @@ class WorkerCommitter implements Committer {
   constructor(spec: StoreSpec, { file, retentionMs, trace, keepResultsMs }: WorkerContext) {
     const workerData: WorkerSettings = { spec, file, retentionMs, keepResultsMs };
     this.#trace = trace;
-    this.#worker = new Worker(workerEntry(), { workerData });
+    this.#worker = new Worker(workerEntry(), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     this.#worker.on('message', (message: FromWorker) => this.#take(message));
     this.#worker.on('error', (error) =>
       this.#fail(new MisaError('COMMIT_FAILED', `the commit worker failed: ${errorText(error)}`, { cause: error })),

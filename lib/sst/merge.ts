@@ -11,8 +11,8 @@ export interface MergeOptions {
   readonly dropTombstones: boolean;
 }
 
-/** Entries in a chunk of a merge's output, at most. */
-const CHUNK_ENTRIES = 4096;
+/** Entries in a chunk of a merge's output, at most: few enough that the garbage collector finds them dead when it comes by. */
+const CHUNK_ENTRIES = 1024;
 
 /**
  * @param runs newest first; each in ascending key order without duplicates, in chunks of any size (empty ones too)
