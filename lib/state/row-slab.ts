@@ -24,12 +24,15 @@ export class RowSlab {
   /** Numbers from the beginning of one row to that of the next. */
   readonly #stride: number;
   readonly #chunks: Chunk[] = [];
+  /** What rows begin as: an array of doubles, whose copy is one, too. */
+  readonly #blank: readonly number[];
   #rows = 0;
 
   /** @param width numbers of a row */
   constructor(width: number) {
     this.#width = width;
     this.#stride = HEADER_NUMBERS + width;
+    this.#blank = new Array<number>(width).fill(0.5);
   }
 
   /** Makes room for an id: at most one more than there was room for before. */
@@ -75,7 +78,9 @@ export class RowSlab {
   row(id: number): number[] {
     const { numbers } = this.#chunks[id >>> CHUNK_BITS]!;
     const from = (id & IN_CHUNK) * this.#stride + HEADER_NUMBERS;
-    return Array.from({ length: this.#width }, (_, i) => numbers[from + i]!);
+    const row = this.#blank.slice();
+    for (let i = 0; i < row.length; i++) row[i] = numbers[from + i]!;
+    return row;
   }
 
   /** Takes the numbers from index `at`. */
