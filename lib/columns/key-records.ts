@@ -94,6 +94,11 @@ export class KeyRecords {
     }
   }
 
+  /** Puts ids in the place of the first `count` records, and −1 in that of 0. */
+  prefetch(records: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) records[i] = records[i] === 0 ? -1 : this.id(records[i]!);
+  }
+
   id(record: number): number {
     return this.#chunks[record >>> CHUNK_BITS]!.words[(record & OFFSET) + ID]!;
   }

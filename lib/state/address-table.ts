@@ -31,6 +31,11 @@ export class AddressTable {
     return group < 0 ? -1 : this.#keys.find(keys, i, group);
   }
 
+  /** See {@link KeyTable.prefetch}. */
+  prefetch(keys: KeyColumn, from: number, to: number, time: number, ids: Int32Array): void {
+    this.#keys.prefetch(keys, from, to, this.#times?.find(time) ?? 0, ids);
+  }
+
   findText(key: string, time: number): number {
     if (this.#times === undefined) return this.#keys.findText(key);
     const group = this.#times.find(time);

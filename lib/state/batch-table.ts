@@ -16,7 +16,7 @@ import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { overlaid } from './overlaid.ts';
-import { isNumbers, type TableRows } from './table-rows.ts';
+import { isNumbers, PREFETCH_KEYS, type TableRows } from './table-rows.ts';
 
 const NO_NUMBERS = new Float64Array(0);
 const NO_BYTES = new Uint8Array(0);
@@ -34,6 +34,9 @@ export class BatchTable implements StateTable, NumberColumns {
   readonly #changed: unknown[] = [];
   #numbers: Float64Array = NO_NUMBERS;
   #changes = 0;
+  /** Of these keys, those before the number are in the processor's cache, or were. */
+  #prefetchedOf: KeyColumn | undefined;
+  #prefetched = 0;
   /** This batch has forgotten up to here. */
   #forgotten = Number.NEGATIVE_INFINITY;
   /** Where another batch touches rows at the same time: ids that are the numbers, apart from the rows'. */
@@ -102,6 +105,7 @@ export class BatchTable implements StateTable, NumberColumns {
   touch(keys: KeyColumn, i: number, time: number): number {
     if (time <= this.#floor) throw forgottenError(this.table, time);
     const rows = this.#rows;
+    if (i === this.#prefetched || keys !== this.#prefetchedOf) this.#prefetch(keys, i, time);
     const at = this.#isOwner() ? rows.touch(rows.intern(keys, i, time)) : this.#touchApart(keys, i, time);
     if (at === this.count) {
       if (at === 0) this.#keys = new KeyColumn(keys.count, Math.ceil(keys.starts[keys.count]! / keys.count));
@@ -110,6 +114,14 @@ export class BatchTable implements StateTable, NumberColumns {
       this.#changed[at] = undefined;
     }
     return at;
+  }
+
+  /** Keys of a batch are touched in their order, and mostly at one time. */
+  #prefetch(keys: KeyColumn, i: number, time: number): void {
+    const end = Math.min(keys.count, i + PREFETCH_KEYS);
+    if (end - i > 1) this.#rows.prefetch(keys, i, end, time);
+    this.#prefetchedOf = keys;
+    this.#prefetched = end;
   }
 
   #touchText(key: string, time: number): number {

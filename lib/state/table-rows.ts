@@ -22,6 +22,9 @@ const FREE = 3;
 const GENERATION_BIT = 2;
 const MEMORY_BITS = 3;
 
+/** Few enough that none is out of the processor's nearest caches again before it is touched. */
+export const PREFETCH_KEYS = 128;
+
 export class TableRows {
   /** Numbers of a row that may lie in the slab; 0: none does. */
   readonly width: number;
@@ -30,6 +33,7 @@ export class TableRows {
   /** By id. */
   readonly #plain: unknown[] = [];
   readonly #touched: number[] = [];
+  readonly #prefetched = new Int32Array(PREFETCH_KEYS);
   #size = 0;
 
   /** @param timed false: times are passed over, and are 0 */
@@ -52,6 +56,12 @@ export class TableRows {
   /** @returns −1: there is no such address */
   find(keys: KeyColumn, i: number, time: number): number {
     return this.#addresses.find(keys, i, time);
+  }
+
+  /** Brings what touching keys `from` up to `to` will read into the processor's cache, most of it. At most {@link PREFETCH_KEYS}. */
+  prefetch(keys: KeyColumn, from: number, to: number, time: number): void {
+    this.#addresses.prefetch(keys, from, to, time, this.#prefetched);
+    this.#slab.prefetch(this.#prefetched, to - from);
   }
 
   findText(key: string, time: number): number {
