@@ -6,7 +6,7 @@
  */
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import { errorText } from '../errors.ts';
-import { openJobFile } from '../job/job-file.ts';
+import { openJob } from '../job/job-context.ts';
 import type { Job } from '../stream/api/job.ts';
 import { systemClock } from '../util/clock.ts';
 import { cutText } from '../util/text.ts';
@@ -39,8 +39,8 @@ export function admit(
       if (event.RequestType !== 'Delete') {
         const remainingMs = context.getRemainingTimeInMillis();
         await asInvocation(systemClock, { remainingMs, marginMs: 3000 }, async () => {
-          const { store, job: compiled, random } = await openServices(job, readSettings(process.env), report);
-          await openJobFile(store, compiled, random);
+          const services = await openServices(job, readSettings(process.env), report);
+          await openJob(services.job, { ...services, trace: report });
         });
       }
     } catch (error) {

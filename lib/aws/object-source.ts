@@ -9,7 +9,7 @@ import { InputError } from '../errors.ts';
 import { InputCursor } from '../plan/input-cursor.ts';
 import type { Piece } from '../plan/plan.ts';
 import type { Planner } from '../plan/planner.ts';
-import type { PlannedObject } from '../plan/planner-log.ts';
+import { type PlannedObject, pieceWithoutRows } from '../plan/planner-log.ts';
 import type { SegmentBuilder } from '../plan/segment-builder.ts';
 import type { ListedInput } from '../source/s3-listing.ts';
 import { s3Path } from '../source/s3-object.ts';
@@ -222,9 +222,9 @@ export class ObjectSource {
 
   /** It has no rows, or none behind those that are planned. */
   #noteEnd({ object, planned }: Found): void {
-    const next = planned?.next ?? 0;
-    const piece = { source: this.#name, name: nameOf(object), version: object.etag, from: next, to: next, done: true };
-    this.#notes.push({ ...piece, toPosition: planned?.position });
+    const { next = 0, position } = planned ?? {};
+    const ended = { version: object.etag, next, position, done: true };
+    this.#notes.push(pieceWithoutRows(this.#name, nameOf(object), ended));
   }
 }
 

@@ -21,7 +21,9 @@ import type { InputRef, LookAt } from '../source/input-ref.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { Bell } from '../util/bell.ts';
 import type { Clock } from '../util/clock.ts';
-import { formOf, type Moved, replayFiles, SourceFiles } from './file-inputs.ts';
+import { SourceFiles } from './file-inputs.ts';
+import type { Moved } from './planned-files.ts';
+import { formOf, replayFiles } from './replay-files.ts';
 import type { SourceInput } from './source-input.ts';
 import { StreamSource, type StreamSpec } from './stream-source.ts';
 
@@ -82,7 +84,7 @@ export class Inputs {
       (source, index) =>
         new SourceFiles({
           index,
-          name: source.name,
+          source: source.name,
           form: formOf(source),
           planner,
           files: files.get(source.name) ?? [],

@@ -6,8 +6,9 @@ import type { Committer } from '../job/committer.ts';
 import { type JobContext, type JobServices, openJob } from '../job/job-context.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { Engine } from './engine.ts';
-import type { Moved } from './file-inputs.ts';
+
 import { type InputFiles, type InputStreams, Inputs, type InputsOptions } from './inputs.ts';
+import type { Moved } from './planned-files.ts';
 import { recordFailure } from './record-failure.ts';
 import { RunLoop, type RunLoopOptions, type RunTotals } from './run-loop.ts';
 

@@ -12,7 +12,6 @@ import type { Entry } from '../sst/entry.ts';
 import { addressPrefix, type TableKind } from '../state/address.ts';
 import { encodeKey } from '../stream/operators/key.ts';
 import { packValue, unpackValue } from '../util/pack.ts';
-import type { ContentPrefix } from './content-prefix.ts';
 import { decodePlan, type Piece, type Plan, type StoredPlan } from './plan.ts';
 
 /** The planner's tables: planned source objects, and the progress of the job as of the last plan. */
@@ -33,19 +32,13 @@ export type PlanProgress = Pick<
   'inputs' | 'watermark' | 'closedTo' | 'listed' | 'kind' | 'processingTime' | 'headHash'
 >;
 
-/** How far a source object is planned. */
-export interface PlannedObject {
-  readonly version: string;
+/** How far a source object is planned, as the last piece of it says. */
+export interface PlannedObject
+  extends Pick<Piece, 'version' | 'done' | 'size' | 'mtimeMs' | 'contentHash' | 'prefix' | 'moved'> {
   /** Rows before this are planned. */
   readonly next: number;
+  /** Where row `next` begins. */
   readonly position?: RowPosition | undefined;
-  readonly done: boolean;
-  readonly size?: number | undefined;
-  readonly mtimeMs?: number | undefined;
-  readonly contentHash?: string | undefined;
-  readonly prefix?: ContentPrefix | undefined;
-  /** All of this was read under that name; nothing yet under this one. */
-  readonly moved?: string | undefined;
   /** Of a message: the time of the plan that took it. Left out: an object, or a plan of before 0.2, which stay known. */
   readonly plannedMs?: number | undefined;
 }
@@ -61,9 +54,17 @@ export function lastObjectKey(source: string): string {
   return `${objectKey(source, '').slice(0, -ends)}\xff`;
 }
 
+/** What a piece says of its object. */
 export function plannedObject(piece: Piece): PlannedObject {
   const { version, to, toPosition, done, size, mtimeMs, contentHash, prefix, moved } = piece;
   return { version, next: to, position: toPosition, done, size, mtimeMs, contentHash, prefix, moved };
+}
+
+/** The inverse: a piece that has no rows and says how far an object is planned. */
+export function pieceWithoutRows(source: string, name: string, planned: PlannedObject): Piece {
+  const { version, next, position, done, size, mtimeMs, contentHash, prefix, moved } = planned;
+  const rows = { from: next, to: next, toPosition: position };
+  return { source, name, version, ...rows, done, size, mtimeMs, contentHash, prefix, moved };
 }
 
 /** From when on a row of the planner's state says nothing, ms; `undefined`: always does. */

@@ -2,7 +2,7 @@
 import { appendFileSync, cpSync, renameSync, truncateSync, utimesSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Moved } from '../../lib/embedded/file-inputs.ts';
+import type { Moved } from '../../lib/embedded/planned-files.ts';
 import type { RunEnd } from '../../lib/embedded/run-job.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { FastClock } from '../helpers/engine.ts';
