@@ -9,6 +9,7 @@ import { DataLog } from '../../lib/log/data-log.ts';
 import { encodeLogEntry, type LogEntry } from '../../lib/log/entry.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
+import type { BatchState } from '../../lib/state/batch-state.ts';
 import type { BlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { noCost } from '../../lib/state/sst-reads.ts';
@@ -22,6 +23,7 @@ const PATH = 's0/p0';
 const SMALL = { l0Trigger: 2, baseBytes: 2000, ratio: 2, sstBytes: 1000 };
 
 export interface EngineAttempt {
+  readonly state: BatchState;
   readonly tables: readonly StateTable[];
   ordered(table: number): OrderedTable;
   /** It counts. */
@@ -59,6 +61,7 @@ export class EngineTables {
     const state = this.#state;
     const batch = state.begin();
     return {
+      state: batch,
       tables: batch.tables(this.#specs, 0),
       ordered: (table) => batch.ordered(table),
       commit: async () => {
