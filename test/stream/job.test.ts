@@ -251,8 +251,6 @@ const unbuilt: [what: string, make: () => Stream<unknown>][] = [
         .window(sameWindow())
         .aggregate({ n: count() }),
   ],
-  ['distinct()', () => keyed().distinct({ within: '1 h' })],
-  ['latest()', () => keyed().latest()],
   ['topN()', () => keyed().topN(3, { by: (r) => r.t })],
   [
     'join()',

@@ -3,7 +3,7 @@
  * can see is refused there, so that its stack trace shows the line; what depends on the whole job is refused by `job()`.
  */
 import { JobError } from '../../errors.ts';
-import { toMs } from '../../util/duration.ts';
+import { type Duration, toMs } from '../../util/duration.ts';
 import { type AggregateSpec, aggregateColumns } from '../aggregates/aggregate.ts';
 import type { TopNOptions } from '../aggregates/top-n.ts';
 import type { Fold } from '../graph/fold-spec.ts';
@@ -11,8 +11,10 @@ import { hasEventTime, hasState, type KeyNode, type StreamNode } from '../graph/
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { UserFunction } from '../graph/user-function.ts';
 import type { FixedWindowSpec, WindowSpec } from '../graph/window-spec.ts';
+import { distinct } from '../operators/distinct.ts';
 import type { Key } from '../operators/key.ts';
 import { lateRows } from '../operators/late-rows.ts';
+import { LATEST } from '../operators/latest.ts';
 import { runningFold } from '../operators/running-fold.ts';
 import { unbuilt } from '../operators/unbuilt.ts';
 import { windowFold } from '../operators/window-fold.ts';
@@ -124,16 +126,22 @@ class PlainKeyedStream<K extends Key, T> {
   }
 
   latest(): Stream<T> {
-    return stateful(unbuilt('latest()'), this.keyed);
+    return stateful(LATEST, this.keyed);
   }
 
   topN(_n: number, _options: TopNOptions<T>): Stream<never> {
     return stateful(unbuilt('topN() of a keyed stream'), this.keyed);
   }
 
-  distinct(options: { readonly within?: Parameters<typeof toMs>[0] | undefined } = {}): Stream<T> {
-    if (options.within !== undefined) toMs(options.within, 'distinct: within');
-    return stateful(unbuilt('distinct()'), this.keyed);
+  distinct(options: { readonly within?: Duration | undefined } = {}): Stream<T> {
+    const { within } = options;
+    if (within !== undefined && !hasEventTime(this.keyed.input)) {
+      throw new JobError(
+        'NO_EVENT_TIME',
+        'distinct({ within }) of a stream without event time: give the source an eventTime, or call withEventTime() before keyBy()',
+      );
+    }
+    return stateful(distinct(within === undefined ? undefined : toMs(within, 'distinct: within')), this.keyed);
   }
 
   join(other: unknown): Stream<never> {

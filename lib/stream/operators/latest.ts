@@ -1,0 +1,79 @@
+/**
+ * The latest row of each key by event time; by arrival where there is none, or in a tie. Never late, never final: `update` gives the rows
+ * that a batch has brought to the fore, in the order their keys were first touched; `complete` one row of each key.
+ */
+import { JobError } from '../../errors.ts';
+import { eachOf } from '../../util/chunks.ts';
+import { copyPlain } from '../../util/copy-plain.ts';
+import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
+import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { StateTable } from '../graph/tables.ts';
+import { notBuilt } from './unbuilt.ts';
+
+/** Event time, epoch ms, `null`: none; and the row. */
+type Held = readonly [time: number | null, row: unknown];
+
+export const LATEST: OperatorDefinition = {
+  kind: 'latest',
+  eventTime: 'kept',
+  table: { key: [], whole: [] },
+  check({ mode, state }) {
+    if (state.ttlMs !== undefined) throw notBuilt('state.ttl for latest()');
+    if (mode !== 'append') return;
+    throw new JobError(
+      'APPEND_NEEDS_WINDOW',
+      "the latest row of a key is never final, so it cannot be appended: set outputMode: 'update' or 'complete', or take last() of a window",
+    );
+  },
+  layout: () => '',
+  make: latestOperator,
+};
+
+function latestOperator(name: string): Operator {
+  const apply = (batch: RowBatch, keys: readonly string[], context: OperatorContext): void => {
+    const table = context.tables[0] as StateTable<Held>;
+    const changed = new Set<string>();
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const time = Number.isNaN(batch.times[i]) ? null : batch.times[i]!;
+      const before = table.get(key, 0);
+      if (before !== undefined && before[0] !== null && time !== null && time < before[0]) continue;
+      table.put(key, 0, [time, batch.peek(i)]);
+      changed.add(key);
+    }
+    if (context.mode === 'update') for (const key of changed) show(table.get(key, 0)!, context);
+  };
+
+  const showAll = (context: OperatorContext): Promise<void> | undefined => {
+    if (context.mode !== 'complete') return undefined;
+    const table = context.tables[0] as StateTable<Held>;
+    return eachOf(table.scan(-Infinity, Infinity), ({ row }) => show(row, context));
+  };
+
+  return {
+    name,
+    tables: [{ name: 'rows', kind: 'keyed' }],
+    inputs: 1,
+    outputs: 1,
+    outputWatermark: (watermark) => watermark,
+    reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
+    run([batch], context) {
+      if (batch!.count === 0) return showAll(context);
+      const keys = batch!.keys.texts();
+      const loading = context.tables[0]!.load(keys);
+      if (loading !== undefined) {
+        return loading.then(() => {
+          apply(batch!, keys, context);
+          return showAll(context);
+        });
+      }
+      apply(batch!, keys, context);
+      return showAll(context);
+    },
+  };
+}
+
+/** The row stays in the table: who comes behind gets a copy. */
+function show([time, row]: Held, context: OperatorContext): void {
+  context.emit(0, copyPlain(row), time ?? Number.NaN);
+}
