@@ -11,6 +11,7 @@ import {
   type JobOptions,
   job,
   type Key,
+  type KeyPart,
   type Source,
   type Stream,
   session,
@@ -80,7 +81,9 @@ export const sparkCases: readonly SparkCase[] = JSON.parse(readFileSync(file, 'u
 export function isCovered({ id, query }: SparkCase): boolean {
   if (id === 64) return true;
   return (
-    (query.op === 'window_aggregate' && query.window?.type === 'tumbling') || ['aggregate', 'union'].includes(query.op)
+    (query.op === 'window_aggregate' && query.window?.type === 'tumbling') ||
+    ['aggregate', 'union'].includes(query.op) ||
+    query.op.includes('drop_duplicates')
   );
 }
 
@@ -134,11 +137,33 @@ function pipelineOf(c: SparkCase, input: Stream<CaseRow>): Stream<unknown> {
   const { query, id } = c;
   if (query.op === 'union') return input;
   if (id === 64) return cascade(input);
+  let rows: Stream<CaseRow> = input;
+  for (const op of query.op.split(' then ')) {
+    rows = op.startsWith('drop_duplicates') ? distinctOf(c, op, rows) : (aggregatesOf(c, rows) as Stream<never>);
+  }
+  return rows.map((row) => outputOf(c, row));
+}
+
+/** Keys that hold the event time need not be remembered for longer than rows can come. */
+function distinctOf({ query }: SparkCase, op: string, input: Stream<CaseRow>): Stream<CaseRow> {
+  const { event_time_s: time, watermark_delay_s: delay } = query.inputs.in!;
+  const columns = /\((.*)\)/.exec(op)?.[1]?.split(/, ?/) ?? query.keys!;
+  const timed = columns.some((column) => ['event_time_s', 'event time', 'window end', time].includes(column));
+  const within = op.endsWith('within_watermark') ? delay! * 1000 : timed ? 0 : undefined;
+  const valueOf = (row: CaseRow, column: string): KeyPart => {
+    if (column === 'window end') return row.windowEnd!;
+    if (column === 'count') return row['count(*)']!;
+    return row[column.startsWith('event') ? time! : column]!;
+  };
+  return input.keyBy((row) => columns.map((column) => valueOf(row, column))).distinct({ within });
+}
+
+function aggregatesOf(c: SparkCase, input: Stream<CaseRow>): Stream<unknown> {
+  const { query } = c;
   const keyed = input.keyBy((row) => keyOf(query.keys ?? [], row));
   const aggregates = Object.fromEntries((query.aggs ?? []).map((text) => [text, aggregateOf(text)]));
   const window = windowOf(c);
-  const rows = window === undefined ? keyed.aggregate(aggregates) : keyed.window(window).aggregate(aggregates);
-  return rows.map((row) => outputOf(c, row as unknown as Record<string, unknown>));
+  return window === undefined ? keyed.aggregate(aggregates) : keyed.window(window).aggregate(aggregates);
 }
 
 /** Case 64: windows of 5, 10 and 20 s, each over the results of the one before. */
@@ -174,7 +199,8 @@ function failing(input: Stream<CaseRow>, failure: { readonly armed: boolean }): 
 function windowOf({ query }: SparkCase): Window<CaseRow> | undefined {
   // Grouping by the raw event time: a window of one millisecond.
   if (query.op === 'aggregate') return query.keys?.[0] === 'event_time_s' ? tumbling(1) : undefined;
-  const { type, size_s: size = 0, gap_s: gap = 0 } = query.window!;
+  if (query.window === undefined) return undefined;
+  const { type, size_s: size = 0, gap_s: gap = 0 } = query.window;
   return type === 'session' ? session(gap * 1000) : tumbling(size * 1000);
 }
 
@@ -196,10 +222,12 @@ function aggregateOf(text: string): Aggregate<CaseRow, number> {
 function outputOf({ query }: SparkCase, row: Record<string, unknown>): unknown[] {
   return query.output.map((column) => {
     if (column === 'window_start_s' || column === 'session_start_s') return (row.windowStart as number) / 1000;
+    if (column === 'event_time_s' && query.op.startsWith('drop')) return row[query.inputs.in!.event_time_s!];
     if (column === 'event_time_s') return (row.windowStart as number) / 1000;
-    if (column === 'session_end_s') return (row.windowEnd as number) / 1000;
+    if (column === 'window_end_s' || column === 'session_end_s') return (row.windowEnd as number) / 1000;
     const aggregate = query.aggs?.find((text) => text.startsWith(`${column}(`));
-    return aggregate === undefined ? row.key : row[aggregate];
+    if (aggregate !== undefined) return row[aggregate];
+    return query.aggs === undefined && column in row ? row[column] : row.key;
   });
 }
 
