@@ -15,7 +15,7 @@ const events = () => source<Event>('events', { eventTime: (e) => e.t, delay: '10
 /** A row that the head finds bad. */
 export const BAD_EVENT = { k: 'bad', v: 0 };
 
-/** Every shape: keyed tables, timed tables, two stages, two inputs, side outputs, a whole table each batch. */
+/** Every shape: keyed tables, timed tables, both in one, two stages, two inputs, side outputs, a whole table each batch. */
 export const JOBS = {
   running: (): Job<unknown> =>
     job(
@@ -91,6 +91,11 @@ export const JOBS = {
         partitions: 2,
       },
     ),
+  firstAndLatest: (): Job<unknown> => {
+    const keyed = events().keyBy((e) => e.k);
+    const outputs = { first: keyed.distinct({ within: '15 s' }), ever: keyed.distinct(), latest: keyed.latest() };
+    return job('first-and-latest', outputs, { outputMode: 'update', partitions: 2 });
+  },
 } as const;
 
 export type JobKind = keyof typeof JOBS;

@@ -32,6 +32,9 @@ const absent = at('test/embedded/absent-results.test.ts');
 const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
+const distinct = at('test/stream/distinct.test.ts');
+const latest = at('test/stream/latest.test.ts');
+const definition = at('test/stream/operator-definition.test.ts');
 
 const RUNNER = 'lib/batch/partition-runner.ts';
 const FOLLOWER = 'lib/batch/log-follower.ts';
@@ -53,6 +56,8 @@ const FOLD = 'lib/commit/fold.ts';
 const GC = 'lib/commit/gc.ts';
 const PLAN_COLLECT = 'lib/commit/plan-collect.ts';
 const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
+const DISTINCT = 'lib/stream/operators/distinct.ts';
+const LATEST = 'lib/stream/operators/latest.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // State with an end.
@@ -1213,5 +1218,69 @@ export const MUTANTS: readonly Mutant[] = [
     rule: '⚑ missing-sst: under a fresh manifest it is damage',
     tests: [damage('under a fresh manifest it is corruption')],
     endless: true,
+  },
+  // Operators.
+  {
+    file: DISTINCT,
+    from: 'const late = Math.max(batch.late, context.previousEvict);',
+    to: 'const late = Math.max(batch.late, context.evict);',
+    rule: 'operators: keys are forgotten by what is late, not by what the batch closes',
+    tests: [distinct('within, behind windows: rows follow the watermark of the batch before')],
+  },
+  {
+    file: DISTINCT,
+    from: '(known !== undefined && known > late) ||',
+    to: 'known !== undefined ||',
+    rule: 'operators: a key is forgotten when the watermark is past it',
+    tests: [distinct('gives what is first among all rows so far')],
+  },
+  {
+    file: DISTINCT,
+    from: 'if (known !== undefined) expiries.delete(key, known);',
+    to: '',
+    rule: 'operators: a key that comes again is forgotten by its new row',
+    tests: [distinct('gives what is first among all rows so far')],
+  },
+  {
+    file: DISTINCT,
+    from: 'if (emitRow(batch!, i, context)) seen.put',
+    to: 'emitRow(batch!, i, context);\n          seen.put',
+    rule: 'operators: a row that is refused leaves no trace',
+    tests: [distinct('a row that a function behind refuses was none')],
+  },
+  {
+    file: DISTINCT,
+    from: 'if (evict === Infinity || !(evict > previousEvict)) return undefined;',
+    to: 'if (evict === Infinity) evict = 1e6;\n    if (!(evict > previousEvict)) return undefined;',
+    rule: 'operators: a flush forgets no key',
+    tests: [distinct('a flush forgets no key')],
+  },
+  {
+    file: LATEST,
+    from: 'time < before[0]) continue;',
+    to: 'time <= before[0]) continue;',
+    rule: 'operators: of rows of one time the last that came counts',
+    tests: [latest('is the last of all rows so far')],
+  },
+  {
+    file: LATEST,
+    from: 'context.emit(0, copyPlain(row), time',
+    to: 'context.emit(0, row, time',
+    rule: 'operators: what leaves state is a copy',
+    tests: [latest('what comes behind it cannot change what it holds')],
+  },
+  {
+    file: 'lib/stream/graph/graph.ts',
+    from: '.filter((_, port) => !lookups.includes(port))',
+    to: '.filter((_, port) => port < 9 || !lookups.includes(port))',
+    rule: 'operators: what is looked up holds no watermark back',
+    tests: [definition('is placed, wired and written into the layout')],
+  },
+  {
+    file: 'lib/stream/compile/places.ts',
+    from: 'other.sideOutput?.of === of)[0] ?? node',
+    to: 'other.sideOutput?.of !== other && of === 1)[0] ?? node',
+    rule: 'operators: a side output is given by the operator beside it',
+    tests: [definition('is placed, wired and written into the layout')],
   },
 ];

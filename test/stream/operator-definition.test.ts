@@ -79,7 +79,8 @@ function makeJob(outputMode: OutputMode = 'append', delay: { delay?: number } = 
   const perCity = places.keyBy((r) => r.city).window(tumbling(10));
   return job(
     'j',
-    { perCity: perCity.aggregate({ n: count() }), unknown: stateful<Sale>(unknownSales, byShop) },
+    // The side output comes first: its operator is not there yet.
+    { unknown: stateful<Sale>(unknownSales, byShop), perCity: perCity.aggregate({ n: count() }) },
     { outputMode },
   );
 }

@@ -81,11 +81,12 @@ export interface KeyedStream<K extends Key, T> {
   topN(n: number, options: TopNOptions<T>): Stream<{ key: K; rank: number; row: T }>;
 
   /**
-   * The first row of each key, all others dropped, at once and finally: `append` and `update` alike.
+   * The first row of each key, all others dropped, at once and finally, in every mode.
    * - `distinct()` remembers keys for ever (or `state.ttl`).
    * - `distinct({ within })` forgets a key when the watermark reaches the event time of the row let through + `within`:
    *   duplicates at most that far apart are certainly dropped, later ones perhaps. Needs a watermark. `within: 0` is for
    *   keys that hold the event time. Rows ≤ watermark are late.
+   * @throws {JobError} `NO_EVENT_TIME`: `within` of a stream without event time; by `job()`, `DISTINCT_NEEDS_WATERMARK`
    */
   distinct(options?: { readonly within?: Duration | undefined }): Stream<T>;
 
