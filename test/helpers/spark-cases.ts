@@ -150,12 +150,12 @@ function distinctOf({ query }: SparkCase, op: string, input: Stream<CaseRow>): S
   const columns = /\((.*)\)/.exec(op)?.[1]?.split(/, ?/) ?? query.keys!;
   const timed = columns.some((column) => ['event_time_s', 'event time', 'window end', time].includes(column));
   const within = op.endsWith('within_watermark') ? delay! * 1000 : timed ? 0 : undefined;
-  const valueOf = (row: CaseRow, column: string): KeyPart => {
+  const partOf = (row: CaseRow, column: string): KeyPart => {
     if (column === 'window end') return row.windowEnd!;
     if (column === 'count') return row['count(*)']!;
     return row[column.startsWith('event') ? time! : column]!;
   };
-  return input.keyBy((row) => columns.map((column) => valueOf(row, column))).distinct({ within });
+  return input.keyBy((row) => columns.map((column) => partOf(row, column))).distinct({ within });
 }
 
 function aggregatesOf(c: SparkCase, input: Stream<CaseRow>): Stream<unknown> {
