@@ -23,9 +23,9 @@ import { MARGIN_MS } from './reserves.ts';
 import { killsAt, readStarts, type Start, writeStarts } from './starts.ts';
 import { triggerStage } from './triggers.ts';
 
-/** Errors without a code of ours may pass: so often a batch is tried before its partition is halted. */
+/** How often a batch is tried that fails with an unknown error, before its partition is halted. */
 const TRIES_UNKNOWN = 4;
-/** So many processes in a row that were killed at a batch, and nobody else tries. */
+/** After this many killed processes in a row the partition is halted. */
 const MOST_KILLED = 3;
 /** No invocation is longer; and what is given to the platform to kill it, and to clocks that differ. */
 const MAX_INVOCATION_MS = 15 * 60_000;
@@ -36,7 +36,7 @@ export class BatchFunction {
   readonly #stage: number;
   readonly #partition: number;
   readonly #runner: PartitionRunner;
-  /** That this invocation has begun is written down, and to be taken back. */
+  /** The start of this invocation is recorded in the store, and must be removed when it ends. */
   #started = false;
 
   constructor(env: FunctionEnvironment, place: { readonly stage: number; readonly partition: number }) {
@@ -65,7 +65,7 @@ export class BatchFunction {
     }
     const startMs = clock.monotonic();
     try {
-      // Sent again, or delivered again: whoever had it before may have been killed.
+      // A trigger that was sent or delivered again: the process that had it before may have been killed.
       if ((tries > 1 || trigger.tries !== undefined) && (await this.#isDeadly(n, invocation))) return;
       const plan = carriedPlan(trigger, report);
       const input = await this.#inputOf(trigger, plan);
@@ -79,7 +79,7 @@ export class BatchFunction {
     }
   }
 
-  /** The invocation ends in good order, whatever became of its work. */
+  /** Removes the record of the start: this process was not killed, whether its work succeeded or not. */
   async ended(): Promise<void> {
     if (!this.#started) return;
     this.#started = false;
@@ -112,23 +112,23 @@ export class BatchFunction {
     const kills = killsAt(starts, next, nowMs);
     if (kills < MOST_KILLED) {
       const endsMs = nowMs + Math.min(MAX_INVOCATION_MS, invocation.remainingMs + MARGIN_MS) + SURELY_MS;
-      // It may be written though it seems not to be.
+      // Set before the write: an error does not prove that nothing was written.
       this.#started = true;
       await writeStarts(store, names, path, [...starts, { n: next, endsMs }]);
       return false;
     }
     const reason = `the last ${kills} processes that tried it were killed before they could say why: out of memory, or over their time in code that waits for nothing. The function's log says which (REPORT lines). Raise memorySize or timeout, or correct the job, and deploy; then misa resume`;
     await this.#halt({ n: next, code: 'PROCESS_KILLED', reason }, new MisaError('PROCESS_KILLED', reason));
-    // Whoever resumes it gets as many tries again.
+    // After `misa resume` the count of kills begins anew.
     await writeStarts(store, names, path, []);
     return true;
   }
 
-  /** The rows that a trigger carries, or says the place of; `undefined`: the runner finds them. */
+  /** The rows that a trigger carries, or whose place it names; `undefined`: the runner looks for them. */
   async #inputOf(trigger: BatchTrigger, plan: StoredPlan | undefined): Promise<PartitionInput | undefined> {
     const { state } = this.#runner;
     const { report } = this.#env;
-    // Rows of a batch that is done are not read.
+    // Not needed: the batch is done.
     if (state.position >= trigger.n || plan === undefined) return undefined;
     const { segment } = plan.plan;
     if (segment === null) return undefined;
@@ -170,7 +170,7 @@ export class BatchFunction {
     if (there.every(Boolean)) await triggerStage(this.#env, this.#stage + 1, n, plan, { sender: random.id() });
   }
 
-  /** Throws what may pass; halts the partition for what cannot. */
+  /** Throws a failure that a retry may help; halts the partition for any other. */
   async #failed(error: unknown, invocation: Invocation, tries: number): Promise<void> {
     const { report } = this.#env;
     if (!invocation.live) throw error;
@@ -180,7 +180,8 @@ export class BatchFunction {
         report.warn(`${error.message}: the trigger was dropped`, { batch: n });
         return;
       }
-      // What the services refuse, a permission say, is not the batch's fault: it waits in the queue, and then among the dead.
+      // A refusal by a service (a missing permission, say) is not the batch's fault: its message stays in the queue, and ends
+      // in the dead-letter queue.
       const refused = error instanceof StoreError || error instanceof QueueError;
       if (error.retryable || refused || error.code === 'NOT_LIVE') throw error;
     } else if (tries < TRIES_UNKNOWN) {
@@ -195,7 +196,7 @@ export class BatchFunction {
     const { report, store, names, random } = this.#env;
     const { path, state } = this.#runner;
     report.error(`partition ${path} is halted at batch ${why.n}`, error, { batch: why.n });
-    // ⚑ halt-stops: what comes next in this environment is to know of it, too.
+    // ⚑ halt-stops: the next invocation of this environment must see the halt, too.
     state.adopt(await halt({ store, names, path, random }, why));
     report.metric('Halted', 1);
   }

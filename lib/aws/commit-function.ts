@@ -39,7 +39,7 @@ export class CommitFunction {
     const partition = commitPartition(this.#env, path);
     for (;;) {
       const startMs = clock.monotonic();
-      // No further than is known: looking for more would cost a request each time, and more will be hinted at.
+      // Not beyond what the hints name: looking for more would cost a request each time, and new entries bring new hints.
       const result = await fold(partition, { expected, upTo: expected, publishedThrough });
       const { loaded } = result;
       const folded = result.outcome === 'folded';

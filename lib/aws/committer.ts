@@ -42,7 +42,7 @@ export class QueueCommitter implements Committer {
 
   committed(path: PartitionPath, n: number): void {
     this.#waits.delete(path);
-    // All partitions at the same batches: their hints come together, and one invocation folds many.
+    // All partitions send hints at the same batches, so that one invocation folds many.
     if (n % Math.min(HINT_EVERY, this.#services.job.commit.maxLag) === 0) this.#hints.set(path, n);
   }
 

@@ -31,7 +31,7 @@ export function deliveryOf(record: SQSRecord): Delivery {
 /** Rows of a message, in the order sent. */
 export type MessageArrival =
   | { readonly kind: 'rows'; readonly source: number; readonly name: string; readonly rows: readonly unknown[] }
-  /** A message that is no JSON: one bad row. */
+  /** A message that is not JSON counts as one bad row. */
   | {
       readonly kind: 'bad';
       readonly source: number;
@@ -41,16 +41,16 @@ export type MessageArrival =
     }
   | { readonly kind: 'flush'; readonly name: string };
 
-/** Something may be in the listing of a place that is not planned. */
+/** A place may hold input that is not planned. */
 export type Hint =
   | {
       readonly kind: 'object';
       readonly place: InputPlace;
       readonly key: string;
-      /** Of the version that was written, where it is told. */
+      /** Of the version that was written, if the notification says so. */
       readonly etag?: string | undefined;
     }
-  /** Objects behind this key are there, unannounced or given up. */
+  /** Look for objects after this key: none was announced, or their announcement was given up. */
   | { readonly kind: 'look'; readonly place: InputPlace; readonly after: string };
 
 export type Arrival = MessageArrival | Hint;
@@ -66,7 +66,7 @@ export function arrivalsOf(delivery: Delivery, job: PhysicalJob, inputs: readonl
     return [{ kind: 'bad', source: sourceOf(delivery, undefined, job), name: nameOf(id), text: body, reason }];
   }
   const object = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  // By way of a topic: the notification is inside.
+  // A notification that came through an SNS topic is wrapped.
   if (object.Type === 'Notification' && typeof object.TopicArn === 'string' && typeof object.Message === 'string') {
     return arrivalsOf({ ...delivery, body: object.Message }, job, inputs);
   }
@@ -111,7 +111,7 @@ function announced(
   inputs: readonly InputPlace[],
 ): Arrival[] {
   if (!/^(s3:)?ObjectCreated:/.test(eventName)) return [];
-  // As in a form: a plus is a space.
+  // S3 encodes keys in notifications as in a form: a plus is a space.
   const key = decodeURIComponent(s3.object.key.replaceAll('+', ' '));
   const { eTag: etag, size } = s3.object;
   return hint({ bucket: s3.bucket.name, key, etag, size }, id, job, inputs);
@@ -130,7 +130,7 @@ function hint(
 ): Hint[] {
   const { bucket, key, size } = object;
   const etag = object.etag?.replaceAll('"', '');
-  // What consoles make for a folder.
+  // An empty object, such as consoles create for a folder.
   if (size === 0) return [];
   const place = inputs.find((i) => i.bucket === bucket && key.startsWith(i.prefix));
   if (place !== undefined && job.sources.some((s) => s.name === place.source)) {
@@ -158,7 +158,7 @@ function ours(
   if (control === 'flush') return [{ kind: 'flush', name: nameOf(id) }];
   if (control === 'look') {
     const { bucket, prefix, after } = message as { bucket?: unknown; prefix?: unknown; after?: unknown };
-    // A place that the deployment has given up since is nobody's business.
+    // A place that is no longer an input of the deployed job is ignored.
     const place = inputs.find((i) => i.bucket === bucket && i.prefix === prefix);
     return place === undefined ? [] : [{ kind: 'look', place, after: typeof after === 'string' ? after : '' }];
   }

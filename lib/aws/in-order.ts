@@ -20,7 +20,7 @@ export function inSentOrder(records: readonly SQSRecord[]): readonly SQSRecord[]
   return [...records].sort((a, b) => sentMs(a) - sentMs(b));
 }
 
-/** Whether a message that failed comes again at once. */
+/** Whether a failed message is made visible again at once, instead of after a pause. */
 export function passedOver(record: SQSRecord, error: unknown): boolean {
   return isFifo(record) && isFinal(error);
 }

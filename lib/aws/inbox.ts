@@ -34,17 +34,17 @@ export class Inbox {
     return undefined;
   }
 
-  /** What is gathered is planned. */
+  /** Marks what was gathered as planned. */
   commit(): void {
     for (const work of this.works) work.planned = work.at;
   }
 
-  /** What is gathered is not planned, and gathered again. */
+  /** Gives up what was gathered: it is gathered again. */
   rollback(): void {
     for (const work of this.works) work.at = work.planned;
   }
 
-  /** What is in no plan yet. */
+  /** Whether messages are in no plan yet. */
   get waits(): boolean {
     return this.works.some((work) => work.failure === undefined && work.planned < work.messages.length);
   }

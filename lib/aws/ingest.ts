@@ -42,15 +42,15 @@ import type { InputPlace } from './settings.ts';
 import { triggerPlan } from './triggers.ts';
 import { Unreadable } from './unreadable.ts';
 
-/** How long is waited, in all and at first, for the batch functions to run a flush. */
+/** How long ingest waits for the batch functions to run a flush, in all, and between its first two looks. */
 const FLUSH_WAIT_MS = 6000;
 const FLUSH_POLL_MS = 100;
 /** Plans that others made first, in a row, before the messages go back to the queue. */
 const MAX_TAKEN = 16;
 const MAX_TAKEN_OBJECTS = 2;
-/** An object that took so much of the time for reading, and gave nothing, is too slow for any invocation. */
+/** An object that gave no row in this share of the reading time is too slow for any invocation. */
 const WHOLE_TIME = 0.75;
-/** A hint that was delivered so often is done with: the look at the listing, each minute, goes on where it stops. */
+/** After so many deliveries a hint is dropped: the look at the listing, each minute, takes over. */
 const HINT_TRIES = 15;
 
 export class Ingest {
@@ -78,13 +78,13 @@ export class Ingest {
     const sources = this.#sources(inbox.works, reading.signal);
     let broken: unknown;
     try {
-      // Who sent a look may know of plans that this environment does not.
+      // The sender of a look may know of plans that this environment does not.
       const looks = inbox.works.some(({ hints }) => hints.some(({ kind }) => kind === 'look'));
       if (!this.#opened || looks) await this.#planner.open();
       this.#opened = true;
       broken = await this.#planAll(inbox, sources, reading, invocation);
     } catch (error) {
-      // What is planned stays planned; all that is not done comes again.
+      // What is planned stays planned; the other deliveries come again.
       broken = error;
       this.#opened = false;
     } finally {
@@ -135,7 +135,7 @@ export class Ingest {
       } catch (error) {
         if (!(error instanceof PlanTakenError)) throw error;
         inbox.rollback();
-        // Objects alone: they are left to whoever is always first.
+        // Only objects wait, and another ingest always plans first: they are left to it.
         if (++taken === (inbox.waits ? MAX_TAKEN : MAX_TAKEN_OBJECTS)) throw error;
         for (const source of sources) await source.restart();
         await this.#planner.open();
@@ -177,7 +177,7 @@ export class Ingest {
           batch.bytes += bytes;
         }
         if (!batch.isEmpty) return batch.finish(sources);
-        // All that was gathered is planned already.
+        // Another ingest has planned all that was gathered.
         inbox.commit();
         const next = inbox.next();
         if (next?.message.kind !== 'flush') return undefined;
@@ -189,13 +189,13 @@ export class Ingest {
         if (work === undefined && reading.wasEnded(error)) return await this.#cut(batch, sources, reading, patient);
         if (isOfRow(error)) {
           await this.#planner.open();
-          // Unless somebody has said meanwhile to skip it.
+          // Unless someone has said meanwhile to skip the row.
           if (this.#planner.state.manifest.version === manifest.version) await this.#halt(error, invocation);
         } else if (!isFinal(error)) throw error;
         else if (work !== undefined) work.failure = error;
         else if (source?.reading !== undefined) this.#unreadable.add(source.reading, error);
         else throw error;
-        // Rows of it are among those gathered: again, without it.
+        // Some of its rows are among those gathered, so gathering begins anew, without that object.
         inbox.rollback();
         for (const each of sources) await each.restart();
       }
@@ -211,7 +211,7 @@ export class Ingest {
   ): Promise<Gathered | 'later'> {
     if (patient) return 'later';
     for (const note of sources.flatMap((each) => each.takeNotes())) addPiece(batch.pieces, note);
-    // Of several sources some have rows, and which of them is furthest behind nobody can wait to know.
+    // Some sources have rows. There is no time left to find out which source is furthest behind.
     const ready = batch.isEmpty ? sources.find((source) => source.hasRows) : undefined;
     if (ready !== undefined) addPiece(batch.pieces, (await ready.take(batch.builder, batch.room)).piece);
     if (!batch.isEmpty) return batch.finish(sources);
@@ -245,7 +245,7 @@ export class Ingest {
   async #takeMessage(message: Exclude<MessageArrival, { kind: 'flush' }>, batch: GatheredRows): Promise<void> {
     const source = this.#env.job.sources[message.source]!.name;
     const { name } = message;
-    // Doubled within this very plan, or planned before.
+    // A duplicate within this plan, or planned before.
     if (batch.pieces.some((p) => p.source === source && p.name === name)) return;
     if ((await this.#planner.planned(source, name)) !== undefined) return;
     batch.builder.open({ source: message.source, name });
@@ -320,10 +320,10 @@ export class Ingest {
 
   /** Whether a hint that may not be planned comes again. */
   #keeps({ hints, delivery }: Work, broken: unknown, goesOn: boolean): boolean {
-    // Who resumes is looked after by maintain.
+    // While planning is halted, hints are dropped: after `misa resume` the maintain function looks for input.
     if (broken instanceof HaltedError || (delivery.tries ?? 1) >= HINT_TRIES) return false;
     if (!goesOn || !(broken instanceof DeadlineError)) return true;
-    // Before the part of the listing that the next reading begins with.
+    // Whether the key lies before the place where the next reading of the listing begins.
     const listed = this.#planner.progress?.listed;
     return hints.some((hint) => {
       const cursor = listed?.[placeUrl(hint.place)];
@@ -386,7 +386,7 @@ class ReadingTime {
     return this.#clock.monotonic() - this.#startMs;
   }
 
-  /** Whether this is why something failed, and the invocation goes on. */
+  /** Whether the end of the reading time is why something failed, so that the invocation can go on. */
   wasEnded(error: unknown): boolean {
     return this.#invocation.live && this.#over.signal.aborted && error === this.#over.signal.reason;
   }
@@ -396,7 +396,7 @@ class ReadingTime {
   }
 }
 
-/** Rows of one plan to be. */
+/** Rows that are gathered for one plan. */
 class GatheredRows {
   readonly builder: SegmentBuilder;
   readonly pieces: Piece[] = [];

@@ -12,7 +12,7 @@ export interface InputObjects {
   open(object: ListedInput): InputObject;
 }
 
-/** What is no input: what consoles make for folders, and markers that hold nothing. */
+/** Objects that are not input: those that consoles create for folders, and empty markers. */
 export function isPlaceholder({ key, size }: ListedInput): boolean {
   return size === 0 || key.endsWith('/');
 }

@@ -78,7 +78,7 @@ export async function asInvocation<T>(
   );
   try {
     const working = current.run(invocation, () => work(invocation));
-    // Given up at the deadline, it may still reject: nobody waits for it then.
+    // After the deadline nobody waits for the work; a late rejection must not be unhandled.
     working.catch(() => {});
     return await Promise.race([working, deadline]);
   } finally {

@@ -21,7 +21,7 @@ export interface LambdaOptions<S> {
   readonly fields?: Fields;
   /** Keeps blocks of state on the local disk. */
   readonly cached?: boolean;
-  /** What the function keeps. Belongs to no invocation. */
+  /** Makes what the function keeps between invocations. */
   readonly open: (env: FunctionEnvironment) => S;
 }
 

@@ -19,24 +19,24 @@ import { type InputNotes, isDue, type MaintainNotes, type Stuck, sentAgain, stuc
 import { isOverwritten, namedBefore, nameOf, placeUrl } from './object-source.ts';
 import type { InputPlace } from './settings.ts';
 
-/** Pages of a listing that are read in one go; the next goes on there. While plans are made nobody waits for what is behind. */
+/** Most pages of a listing in one run; the next run goes on there. */
 const PAGES = 20;
 const PAGES_MEANWHILE = 1;
-/** Objects are given so long to be planned by their notification, ms. */
+/** How long an object has to be planned by its notification, ms. */
 const FRESH_MS = 60_000;
 /** A plan forgets so many objects, unless fewer are all that a whole listing shows to be gone. */
 const FORGET_AT_ONCE = 5000;
 
-/** Names with an etag, as before 0.2: they say nothing of what is there. */
+/** Names with an etag, from versions before 0.2: they do not name present objects. */
 const NAMED_BEFORE = /@[0-9a-f]{32}(?:-\d+)?$/;
-/** Behind all that may follow. */
+/** Sorts after every key. */
 const LAST = '\u{10ffff}';
 /** In place of the last plan, where something waits that reading on does not come to: plans change nothing about it. */
 const PASSED = 0;
 
-/** A look under way. */
+/** One run over the listing of a place. */
 interface Look {
-  /** Objects are taken as old. */
+  /** Treats all objects as old enough. */
   readonly force: boolean;
   /** Plans are made: somebody reads on from where the listing is planned to, and only what lies before that waits. */
   readonly meanwhile: boolean;
@@ -82,7 +82,7 @@ export class LookForInput {
     const pieces: Piece[] = [];
     for (const [key, { source, name, version }] of this.#gone) {
       this.#gone.delete(key);
-      // It may have come back, and been read, meanwhile.
+      // The object may have come back meanwhile, and been read.
       if ((await this.#planner.planned(source, name))?.version !== version) continue;
       pieces.push({ source, name, version, from: 0, to: 0, done: false, gone: true });
       if (pieces.length === FORGET_AT_ONCE) break;
@@ -103,7 +103,7 @@ export class LookForInput {
     let ended = true;
     for await (const page of this.#objects.list(place.bucket, place.prefix, look.after)) {
       await this.#compare(place, page, look);
-      // Behind an empty page there is none.
+      // An empty page is the last.
       if (page.length === 0 || (--left > 0 && goOn())) continue;
       ended = false;
       break;
@@ -164,7 +164,7 @@ export class LookForInput {
   async #tell(place: InputPlace, after: string, known: Stuck | undefined): Promise<Stuck> {
     const { queue, settings, report } = this.#env;
     const nowMs = this.#clock.now();
-    // Looked for as soon as planning goes on.
+    // While planning is halted no message is sent; the first look after `misa resume` sends one.
     if (this.#planner.halted !== null) return stuckAt(undefined, this.#planner.position, nowMs);
     const stuck = stuckAt(known, this.#isPassed(place, after) ? PASSED : this.#planner.position, nowMs);
     if (!isDue(stuck, nowMs, 0)) return stuck;

@@ -67,7 +67,7 @@ export async function announceLost(env: FunctionEnvironment, goOn: () => boolean
     readNotes(env, goOn),
   ]);
   const messages: OutgoingMessage[] = [];
-  // Without those whose sinks are gone: should they come back, they begin anew.
+  // Outputs whose sinks were removed are dropped; if the sinks come back, they begin anew.
   const places: Record<string, OutputDelivered> = {};
   const outputs = outputsOf(env);
   const published = await publishedOf(env, outputs);
@@ -76,12 +76,12 @@ export async function announceLost(env: FunctionEnvironment, goOn: () => boolean
     const id = placeId(output.name, output.partition);
     const ns = taken.get(id) ?? [];
     const last = published[i]!;
-    // Before the first that sinks were told of there may have been no sinks.
+    // Results before the first known delivery may be from before there were sinks, and count as taken.
     const before: Ranges = delivered[id]?.taken ?? [[0, smallest(ns, last + 1) - 1]];
     const known = withNumbers([...before, [0, mark.through]], ns);
     places[id] = await look(env, output, { ...delivered[id], taken: known }, { last, nowMs, messages });
   }
-  // First it is known, then it is sent: one that dies in between sends later.
+  // Saved before it is sent: after a crash in between, it is sent later.
   if (!(await saveDelivered(store, names, places, etag))) return 0;
   if (notes.length > 0) await store.delete(notes);
   if (messages.length === 0) return 0;
@@ -211,7 +211,7 @@ function isDue(again: Again | undefined, nowMs: number): boolean {
   return again === undefined || nowMs - again.sentMs >= Math.min(MAX_WAIT_MS, LOST_MS * 2 ** (again.sent - 1));
 }
 
-/** As S3 would. */
+/** The body of the notification that S3 would send. */
 function announcementOf(store: StoreSpec, name: string, size: number): string {
   if (store.kind !== 's3') throw new TypeError('sinks are told of objects in S3');
   const key = store.prefix === '' ? name : `${store.prefix}/${name}`;

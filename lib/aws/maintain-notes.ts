@@ -12,12 +12,12 @@ import type { Trace } from '../util/trace.ts';
 const VERSION = 1;
 const MINUTE_MS = 60_000;
 const MAX_WAIT_MS = 60 * MINUTE_MS;
-/** A schedule is never to the second: what is due within this is due now. */
+/** Schedules are not exact: what is due within this time is due now. */
 const SLACK_MS = 10_000;
 
-/** A place where something is due that does not happen. */
+/** Something that is due and does not happen: a batch, a fold, or the reading of input. */
 export interface Stuck {
-  /** What it is stuck at: a batch that does not come, the last entry that is folded. */
+  /** Where it is stuck: the missing batch, or the last folded log entry. */
   readonly n: number;
   /** When it was first seen there. */
   readonly sinceMs: number;
@@ -36,7 +36,7 @@ export interface CollectNotes {
   readonly left: boolean;
   /** A turn of this round failed. */
   readonly failed: boolean;
-  /** All that was garbage then is gone. */
+  /** Garbage from before this time is gone, epoch ms. */
   readonly cleanMs: number;
 }
 
@@ -46,7 +46,7 @@ export interface InputNotes {
   readonly after: string;
   /** Since when objects wait though nothing is planned, `n` the last plan; or wait where nobody reads, `n` 0. */
   readonly stuck?: Stuck | undefined;
-  /** Some were seen to wait since the beginning. */
+  /** Waiting objects were seen since this pass over the listing began. */
   readonly waits?: boolean | undefined;
 }
 
@@ -92,7 +92,7 @@ export function stuckAt(known: Stuck | undefined, n: number, nowMs: number): Stu
  */
 export function isDue({ sinceMs, sent, sentMs }: Stuck, nowMs: number, patienceMs: number): boolean {
   const [fromMs, waitMs] = sent === 0 ? [sinceMs, patienceMs] : [sentMs, waitAfter(sent)];
-  // A clock that was set back must not silence it.
+  // If the clock was set back, it is due all the same.
   return nowMs < fromMs || nowMs - fromMs >= waitMs;
 }
 

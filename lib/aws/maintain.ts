@@ -22,9 +22,9 @@ import { type BatchTrigger, encodeMessage } from './messages.ts';
 import { KEPT_ENVIRONMENTS } from './trace.ts';
 import { sendTriggers, triggerOf, triggerPlan } from './triggers.ts';
 
-/** How old the last plan must be before an empty one follows: with data on its way none is needed. */
+/** Minimum age of the last plan before an empty one follows. While data comes, none is needed. */
 const QUIET_MS = 10_000;
-/** A batch is given so long to get on before it is triggered again. */
+/** A batch has this long to make progress before it is triggered again. */
 const STALLED_MS = 50_000;
 /** A round of garbage collection begins so long after the one before. */
 const COLLECT_EVERY_MS = 10 * 60_000;
@@ -67,7 +67,7 @@ export class Maintain {
     const before = await attempt(() => readNotes(store, names, report));
     if (before !== undefined) {
       let notes = before;
-      // What was sent must be known to the next run even if the collection does not end.
+      // Saved before the collection, so that the next run knows what was sent even if the collection does not end.
       const keep = async (changed: MaintainNotes | undefined): Promise<void> => {
         if (changed === undefined || JSON.stringify(changed) === JSON.stringify(notes)) return;
         notes = changed;
@@ -98,7 +98,7 @@ export class Maintain {
       await triggerPlan(this.#env, stored, segment, { sender: random.id() });
       report.info('a batch without rows is planned', { batch: stored.plan.n });
     } catch (error) {
-      // Data came: its batch uses the watermark.
+      // Another plan came first: its batch uses the watermark.
       if (!(error instanceof PlanTakenError)) throw error;
     }
     await committer.flush();
@@ -130,7 +130,7 @@ export class Maintain {
     return { ...notes, folds, batches };
   }
 
-  /** At once: the last batches before a pause are below what their functions send a hint for. */
+  /** Without a pause: batch functions send a hint every few batches only, so that the last ones before a quiet time have none. */
   async #hintFolds(unfolded: Swept['unfolded'], known: Notes, force: boolean): Promise<Notes> {
     const { file, queue, settings, random, clock } = this.#env;
     const nowMs = clock.now();
@@ -182,7 +182,7 @@ export class Maintain {
     return noted;
   }
 
-  /** By the clock alone: a result that is on its way is not lost because someone is in a hurry. */
+  /** Not sooner with `force`: a result that is being delivered is not lost. */
   async #announceLost(notes: MaintainNotes, invocation: Pick<Invocation, 'remainingMs'>): Promise<MaintainNotes> {
     const nowMs = this.#env.clock.now();
     if (this.#env.settings.resultsQueue === undefined) return notes;

@@ -106,7 +106,7 @@ export function carriedInput({ input }: BatchTrigger, place: SectionPlace, trace
   return attempt(trace, input, (bytes) => decodeSection(bytes, place, 'the rows in a message'));
 }
 
-/** What is damaged in a message is told, and read from the objects instead. */
+/** A damaged part of a message is reported, and read from the store instead. */
 function attempt<T>(
   trace: Trace | undefined,
   text: string | undefined,

@@ -54,10 +54,10 @@ export class ObjectSource {
   #walk: AsyncGenerator<Found, void, undefined>;
   #found: Found | undefined;
   #cursor: InputCursor | undefined;
-  /** When the object was begun that is being opened, by the monotonic clock. */
+  /** When the opening of the present object began, by the monotonic clock. */
   #openingMs: number | undefined;
   #passed = new Map<string, string>();
-  /** Names that came up: places may overlap. */
+  /** Names seen so far. Places may overlap. */
   readonly #seen = new Set<string>();
   #notes: Piece[] = [];
 
@@ -81,12 +81,12 @@ export class ObjectSource {
     return Object.fromEntries(this.#passed);
   }
 
-  /** Rows are here to be taken. */
+  /** Whether rows can be taken now. */
   get hasRows(): boolean {
     return this.#cursor !== undefined;
   }
 
-  /** How long the object that is being opened has taken, ms; it has given no row that is not planned. */
+  /** How long the present object has been opening, ms: it has given no new row so far. */
   get openingMs(): number {
     return this.#openingMs === undefined ? 0 : this.#options.env.clock.monotonic() - this.#openingMs;
   }
@@ -160,7 +160,7 @@ export class ObjectSource {
   async *#unplanned(): AsyncGenerator<Found, void, undefined> {
     for (const { place, keys, after } of this.#options.hints) {
       const cursor = this.#options.planner.progress?.listed?.[placeUrl(place)] ?? '';
-      // Those that come by the listing anyway need no request of their own.
+      // Announced keys after this point come with the listing, and need no request of their own.
       const from = after !== undefined && compareUtf8(after, cursor) < 0 ? after : cursor;
       const before = [...keys.keys()].filter((key) => compareUtf8(key, from) <= 0).sort(compareUtf8);
       for (const key of before) yield* this.#announced(place, key, keys.get(key));
@@ -174,7 +174,7 @@ export class ObjectSource {
     }
   }
 
-  /** One that the listing is past. That it is there no longer is no fault: then there is nothing to read. */
+  /** An announced object before the planned part of the listing. If it is gone, there is nothing to read. */
   async *#announced(place: InputPlace, key: string, etag: string | undefined): AsyncGenerator<Found, void, undefined> {
     const planned = await this.#options.planner.planned(this.#name, s3Path(place.bucket, key));
     if (planned?.done && (etag === undefined || planned.version === etag)) return;
@@ -220,7 +220,7 @@ export class ObjectSource {
     return InputCursor.open(objects.open(object), options);
   }
 
-  /** It has no rows, or none behind those that are planned. */
+  /** Notes that an object has no rows beyond those that are planned. */
   #noteEnd({ object, planned }: Found): void {
     const { next = 0, position } = planned ?? {};
     const ended = { version: object.etag, next, position, done: true };

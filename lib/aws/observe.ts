@@ -21,9 +21,9 @@ const DURATIONS: Partial<Record<Lane, MetricName>> = {
 export interface Observed extends Report {
   /** Begins an invocation: what is logged from here on carries its ids. */
   begin(context: Context): void;
-  /** Ends it: metrics go out. */
+  /** Ends the invocation: writes its metrics. */
   end(): void;
-  /** Where spans go besides. */
+  /** Passes each span to this function as well. */
   keepSpans(to: (span: Span) => void): void;
 }
 

@@ -18,7 +18,7 @@ import type { Settings } from './settings.ts';
 
 /** R: twice the longest invocation that there is. */
 const RETENTION_MS = 30 * 60_000;
-/** A function's environment has a /tmp of its own; where several share one, each takes a directory under its name. */
+/** On AWS each environment has its own /tmp. Local clouds share one, so each environment takes its own directory in it. */
 const CACHE_ROOT = path.join(tmpdir(), 'misa');
 
 /**
@@ -51,7 +51,7 @@ export async function openServices(
   };
 }
 
-/** The block cache of this environment alone; without a disk that can be written, none. */
+/** The block cache of this environment; `undefined` if the disk cannot be written. */
 function openCache(bytes: number, clock: Clock, random: Random, report: Report): BlockCache | undefined {
   if (bytes === 0) return undefined;
   try {
@@ -59,7 +59,7 @@ function openCache(bytes: number, clock: Clock, random: Random, report: Report):
       clock,
       random,
     });
-    // What an environment before left here was not closed in order.
+    // A cache left by an earlier environment was not closed in order, and cannot be trusted.
     rmSync(directory, { recursive: true, force: true });
     return LmdbBlockCache.open(directory, bytes, (what, error) => report.trouble?.(what, error));
   } catch (error) {

@@ -19,7 +19,7 @@ import { PartitionState } from '../state/partition-state.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import { carriedPlan, type PlanNotice } from './messages.ts';
 
-/** Enough for the head of a log entry, which is all that is looked at. */
+/** Bytes read of a log entry: enough for its header. */
 const HEAD_BYTES = 16 << 10;
 /** Share of reads from below memory above which a batch counts as cold. */
 const COLD_SHARE = 0.2;
@@ -43,7 +43,7 @@ export class PreloadFunction {
     const { plan } = carriedPlan(notice, report) ?? (await this.#source.plan(notice.n));
     if (plan.segment === null || plan.n < 2) return 0;
     const partitions = Array.from({ length: file.partitions }, (_, p) => p);
-    // Environments go cold together, when nothing comes for a while: one partition, another each time, speaks for all.
+    // Environments go cold together, after a quiet time. So one partition is checked for all, a different one each time.
     if (!(await this.#isCold(plan.n % file.partitions, plan.n - 1))) return 0;
     const cold = await Promise.all(partitions.map((p) => this.#isCold(p, plan.n - 1)));
     const name = names.segment(plan.n, plan.segment);

@@ -36,7 +36,7 @@ export interface Report extends Trace {
   info(message: string, fields?: Fields): void;
   warn(message: string, fields?: Fields): void;
   error(message: string, error: unknown, fields?: Fields): void;
-  /** Names ending in `Duration` are in ms, all others are counts. */
+  /** Metrics whose names end in `Duration` are in ms; all others are counts. */
   metric(name: MetricName, value: number): void;
   /** Counts a request to a service, by its name. */
   readonly onRequest?: ((operation: string) => void) | undefined;

@@ -16,7 +16,7 @@ export interface Settings {
   /** What to do with an object that was overwritten after it was read: leave it, or read all of it as new rows. */
   readonly overwritten: 'ignore' | 'read';
   readonly inputQueue: string;
-  /** In place of the job's own. */
+  /** Overrides the number of partitions of the job. */
   readonly partitions: number | undefined;
   /** URL of the queue of one partition of one stage. */
   readonly batchQueue: (stage: number, partition: number) => string;
@@ -28,7 +28,7 @@ export interface Settings {
   readonly sinkOutputs?: readonly string[] | undefined;
   /** Of the block cache in `/tmp`; 0: none. */
   readonly cacheBytes: number;
-  /** Spans are kept for `misa timeline`. */
+  /** Whether spans are kept for `misa timeline`. */
   readonly trace: boolean;
 }
 

@@ -18,18 +18,18 @@ import type { FunctionEnvironment } from './function-environment.ts';
 import { DeadlineError, type Invocation } from './invocation.ts';
 import type { Report } from './report.ts';
 
-/** Kept back of the invocation's time: what is not delivered by then is left for the next. */
+/** Delivery stops this long before the invocation ends; the rest is left to the next one. */
 const STOP_EARLY_MS = 1000;
 
 export interface SinkServices {
   readonly store: ObjectStore;
-  /** Where the store is: notifications of other places are not ours. */
+  /** Where the store is. Notifications of other places are ignored. */
   readonly place: { readonly bucket: string; readonly prefix: string };
   readonly jobId: string;
   readonly sinks: Pick<Sinks, 'has' | 'deliver'>;
   readonly clock: Clock;
   readonly report: Report;
-  /** Writes down what was taken, so that what was not is found. */
+  /** Records delivered results, so that lost ones can be found. */
   readonly record?: ((taken: readonly TakenResult[], options: RequestOptions) => Promise<void>) | undefined;
 }
 
@@ -81,7 +81,7 @@ export class SinkFunction {
     return failed;
   }
 
-  /** Best effort: what is not written down is announced once more. */
+  /** Best effort: a result that is not recorded is announced once more. */
   async #record(taken: readonly TakenResult[], { signal }: Invocation): Promise<void> {
     const { record, report } = this.#services;
     if (record === undefined || taken.length === 0) return;

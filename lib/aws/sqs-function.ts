@@ -14,9 +14,9 @@ import { ANSWER_MS, MARGIN_MS } from './reserves.ts';
 
 /** Longest wait before a message is delivered again, s. */
 const MAX_WAIT_S = 300;
-/** Nothing is wrong: it is not yet its turn. */
+/** Errors that only mean that it is not yet the message's turn. */
 const WAITS = new Set(['FLUSH_UNDER_WAY', 'INPUT_AHEAD']);
-/** While planning is halted: people need hours, and a message has twenty tries: 17 hours. */
+/** Wait while planning is halted. People need hours to repair it, and a message has twenty tries. */
 const HALTED_WAIT_S = 300;
 const MAX_HALTED_WAIT_S = 3600;
 
@@ -78,7 +78,7 @@ export async function eachRecord(
   return failed;
 }
 
-/** Whether it comes from a FIFO queue: only there a message has a number. */
+/** Whether it comes from a FIFO queue: only those number their messages. */
 export function isFifo({ attributes, eventSourceARN }: SQSRecord): boolean {
   return attributes.SequenceNumber !== undefined || (eventSourceARN ?? '').endsWith('.fifo');
 }
@@ -126,7 +126,7 @@ async function showAgain(
   );
 }
 
-/** The time was up: at once. A fault that passes: 1, 2, 4 … s. One that stays: longer, until it is in the DLQ. */
+/** After a deadline: at once. After a retryable error: 1, 2, 4 … s. After others: longer, until the dead-letter queue has it. */
 function waitSeconds(error: unknown, tries: number): number {
   if (error instanceof DeadlineError) return 0;
   if (error instanceof HaltedError) return Math.min(MAX_HALTED_WAIT_S, HALTED_WAIT_S * 2 ** (tries - 1));

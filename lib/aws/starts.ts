@@ -15,7 +15,7 @@ const VERSION = 1;
 export interface Start {
   /** The first batch that it was to run: where the partition stood. */
   readonly n: number;
-  /** By then it has ended, or was killed. Epoch ms, by the clock of the functions. */
+  /** When the try must be over, ended or killed. Epoch ms, by the functions' clock. */
   readonly endsMs: number;
 }
 
@@ -36,7 +36,7 @@ export async function writeStarts(
   await store.put(names.starts(path), encodeEnvelope('starts', VERSION, { starts }));
 }
 
-/** ⚑ killed-starts: those that are surely dead: of this batch, not taken back, and over. Who may still run does not count. */
+/** ⚑ killed-starts: how many tries of batch n were killed: their records are there, past their end. Others may still run. */
 export function killsAt(starts: readonly Start[], n: number, nowMs: number): number {
   return starts.filter((start) => start.n === n && start.endsMs < nowMs).length;
 }

@@ -30,7 +30,7 @@ export async function triggerPlan(
 ): Promise<void> {
   const { partitions } = env.file;
   const triggers = Array.from({ length: partitions }, (_, partition): BatchTrigger => {
-    // In the order of what they save; what is behind one that does not fit is of no use without it.
+    // In the order of what they save. Each part is of use only with those before it.
     const parts = { plan: stored.bytes, ...(segment && { head: segment.head, input: segment.rows[partition]! }) };
     const carried: { -readonly [part in keyof typeof parts]?: string } = {};
     let bytes = 0;

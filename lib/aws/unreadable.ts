@@ -32,7 +32,7 @@ export class Unreadable {
     this.#report.error('an input object cannot be read; others go on', error, { object: name });
   }
 
-  /** Whether it is left aside now. */
+  /** Whether an object is left aside now. */
   has(name: string): boolean {
     const failure = this.#failures.get(name);
     return failure !== undefined && this.#clock.monotonic() < failure.untilMs;
@@ -48,7 +48,7 @@ export class Unreadable {
     if (failure !== undefined) this.#failures.set(name, { ...failure, untilMs: Number.NEGATIVE_INFINITY });
   }
 
-  /** All of it was read under this name before. Told once. */
+  /** Reports, once, that an object was overwritten after all of it was read. */
   tellOverwritten(name: string): void {
     if (this.#overwritten.has(name)) return;
     this.#overwritten.add(name);

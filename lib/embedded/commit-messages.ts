@@ -1,4 +1,4 @@
-/** What the batch thread and the commit worker say to each other: plain data. */
+/** The messages between the batch thread and the commit worker thread. Plain data. */
 
 import type { JobFile } from '../job/job-file.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
@@ -21,7 +21,7 @@ export interface ErrorData {
 
 export type ToWorker =
   | { readonly kind: 'committed'; readonly path: PartitionPath; readonly n: number }
-  /** Batches up to n are where this run takes results to. */
+  /** The results of batches up to n have been copied out by this run, and may be deleted from the store. */
   | { readonly kind: 'taken'; readonly n: number }
   /** Answered by `done` when a fold of this partition has been tried. */
   | { readonly kind: 'relieve'; readonly id: number; readonly path: PartitionPath }
@@ -33,7 +33,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'manifest'; readonly path: PartitionPath; readonly loaded: LoadedManifest }
   | { readonly kind: 'span'; readonly span: Span }
-  /** Something failed and was got over. */
+  /** Something failed, and the work went on without it. */
   | { readonly kind: 'trouble'; readonly what: string; readonly error: ErrorData }
   | { readonly kind: 'done'; readonly id: number; readonly error?: ErrorData | undefined }
   | { readonly kind: 'failed'; readonly error: ErrorData };

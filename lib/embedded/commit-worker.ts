@@ -31,12 +31,12 @@ const trace: Trace = {
 };
 
 const onError = (error: unknown): void => {
-  // What may pass by itself is tried again with the next hint.
+  // A retryable failure is not the end: the next hint tries again.
   if (error instanceof MisaError && error.retryable) trace.trouble?.(COMMIT_TROUBLE, error);
   else say({ kind: 'failed', error: toData(error) });
 };
 
-/** Opening is awaited by the first message, so that none is lost. */
+/** Each message waits for the store to be open, so that none is lost. */
 const ready = (async () => {
   const store = await openStore(spec, { clock, random: systemRandom });
   const context: StoredJobContext = {
@@ -58,7 +58,7 @@ const ready = (async () => {
       onManifest: (path, loaded) => say({ kind: 'manifest', path, loaded }),
       onError,
     },
-    // It begins with a collection: at once, or when it is known which results may go.
+    // The first garbage collection runs at once, or, where results are deleted too, as soon as it is known which may be.
     keepResultsMs === undefined ? clock.now() - COLLECT_EVERY_MS : clock.now(),
   );
   return loop;
@@ -83,7 +83,7 @@ async function handle(message: ToWorker): Promise<void> {
     case 'taken': {
       const first = taken === undefined;
       taken = message.n;
-      // Runs may be short and many: what the ones before left is collected first.
+      // A short run might never come to its next collection, so garbage of earlier runs is collected at the start.
       if (first && keepResultsMs !== undefined) loop.collect().catch(onError);
       break;
     }

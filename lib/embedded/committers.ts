@@ -19,13 +19,13 @@ export const COMMIT_TROUBLE = 'commit work failed and is tried again';
 
 export type ManifestListener = (path: PartitionPath, loaded: LoadedManifest) => void;
 
-/** The commit side in this thread: folds when enough is there, or when asked. */
+/** The commit side in this thread: folds when enough log entries wait, or when asked. */
 export function inlineCommitter(context: StoredJobContext): Committer {
   const listeners: ManifestListener[] = [];
   let taken: number | undefined;
   let failure: unknown;
   const onError = (error: unknown): void => {
-    // What may pass by itself is tried again with the next hint.
+    // A retryable failure is not the end: the next hint tries again.
     if (error instanceof MisaError && error.retryable) context.trace.trouble?.(COMMIT_TROUBLE, error);
     else failure ??= error;
   };
@@ -52,7 +52,7 @@ export function inlineCommitter(context: StoredJobContext): Committer {
     taken(n) {
       const first = taken === undefined;
       taken = n;
-      // Runs may be short and many: what the ones before left is collected first.
+      // A short run might never come to its next collection, so garbage of earlier runs is collected at the start.
       if (first && context.keepResultsMs !== undefined) loop.collect().catch(onError);
     },
     onManifest: (listener) => void listeners.push(listener),

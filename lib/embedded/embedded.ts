@@ -43,11 +43,11 @@ export interface EmbeddedOptions extends ResultOptions, LocalCacheOptions {
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly onOpen?: ((opened: Opened) => void) | undefined;
-  /** Told each batch, once its results are where they go. */
+  /** Called after each batch, when its results have been copied out. */
   readonly onBatch?: ((progress: BatchProgress) => void) | undefined;
-  /** All input that is there is read, and more may come. Told once, until there is a batch again. */
+  /** Called when all present input is read and more may come; once, until the next batch. */
   readonly onIdle?: ((idle: { readonly position: number; readonly watermark: number | null }) => void) | undefined;
-  /** Something that costs time but no results. */
+  /** Called for a problem that costs time but changes no result. */
   readonly onWarning?: ((error: Error) => void) | undefined;
 }
 
@@ -69,9 +69,9 @@ export interface BatchProgress {
   /** Batches that no manifest has folded, in the partition with the most. */
   readonly commitLag: number;
   readonly state: RunProgress['state'];
-  /** By source that is a stream: what its rows are known by. */
+  /** For each source that is a stream, the name under which its rows are planned. */
   readonly streams: ReadonlyMap<string, string>;
-  /** Of the input files; decoded bytes, where that is not known better. */
+  /** Of the input files, as stored; where that is not known (Parquet), decoded bytes. */
   readonly readBytes: number;
   readonly totalBytes: number;
 }
@@ -133,7 +133,7 @@ class EmbeddedRun {
     this.trace = { span: (span) => this.#span(span), trouble: this.trouble };
   }
 
-  /** Notes what costs time but no results. */
+  /** Notes a problem that costs time but changes no result. */
   readonly trouble = (what: string, error: unknown): void => this.warnings.note(what, error);
 
   openCommitter(context: JobContext): Committer {

@@ -31,7 +31,7 @@ export interface BatchDone {
   readonly committed: readonly (readonly Committed[])[];
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
-  /** One row that was late, where there is one and its input is in memory. */
+  /** An example of a late row, if there is one and the input is in memory. */
   readonly lateRow?: LateRow | undefined;
 }
 
@@ -54,7 +54,7 @@ export class Engine {
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
   #filling: Promise<unknown> | undefined;
-  /** Partitions whose state is in memory, or does not fit. */
+  /** Partitions that need no more filling: all of their state is in memory, or it does not fit. */
   readonly #filled = new Set<PartitionRunner>();
   /** The plan under way. */
   #planned: Promise<void> = Promise.resolve();
@@ -84,7 +84,7 @@ export class Engine {
     await Promise.all([engine.planner.open(), ...engine.stages.flat().map((runner) => runner.open())]);
     const { position, state } = engine.planner;
     for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);
-    // A flush that is planned and not finished is learned of when it has run.
+    // If the last plan is a flush that has not finished, this finds nothing; it is called again when the flush has run.
     await engine.planner.learnFlush();
     return engine;
   }
@@ -94,7 +94,7 @@ export class Engine {
     return smallest(this.stages.flat().map((r) => r.state.position));
   }
 
-  /** Of the last batch: why partitions could not run it. What was thrown is the first of them. */
+  /** Errors of the partitions that could not run the last batch. The batch itself rejects with the first of them. */
   get failures(): readonly unknown[] {
     return this.#failures;
   }
@@ -164,7 +164,7 @@ export class Engine {
     try {
       return await this.#run(planned.stored.plan.n, { ...planned, computed });
     } catch (error) {
-      // Whether the batch is planned must be known before anyone goes on from here.
+      // Callers need to know whether the plan became durable before they go on.
       await this.#planned;
       throw this.#fenced(error);
     }
@@ -211,7 +211,7 @@ export class Engine {
     });
   }
 
-  /** Overtaken by a newer manifest, or failed, it is tried again behind the next batch. */
+  /** If a newer manifest overtakes it, or it fails, it is tried again behind the next batch. */
   async #fill(runner: PartitionRunner): Promise<void> {
     try {
       if ((await runner.state.loadAll(noCost())) !== 'overtaken') this.#filled.add(runner);
@@ -291,7 +291,7 @@ export class Engine {
   }
 }
 
-/** Rows that a stage hands on to partition p of the next, from memory where all of it was computed here. */
+/** Rows from one stage for partition p of the next; `undefined`: a log entry is not in memory. */
 function handedOn(before: readonly Committed[], p: number): PartitionInput | undefined {
   if (before.some((c) => c.entry === undefined)) return undefined;
   return joinInputs(before.map((c) => c.own?.next[p] ?? decodeInput(c.entry!.next(p))));

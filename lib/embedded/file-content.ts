@@ -14,10 +14,10 @@ const LONGEST_HEAD = HEAD_BYTES[HEAD_BYTES.length - 1]!;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** A file that is shorter is not compared with what begins like it. */
+/** A shorter file is never taken for the beginning of another one: too many short files begin alike. */
 const WITHIN_BYTES = 4096;
 
-/** Rows may be appended to it: uncompressed text. */
+/** Whether rows may be appended to it: only to uncompressed text. */
 export function mayGrow(path: string): boolean {
   const { rows, compression } = detectFormat(path);
   return rows !== 'parquet' && compression === 'none';
@@ -42,7 +42,7 @@ export async function wholePrefix(file: InputRef): Promise<ContentPrefix> {
   return hasher.prefix;
 }
 
-/** Whether what is planned of a file is still how it begins, and what follows may be read as its next rows. */
+/** Whether a file still begins with what is planned of it, and what follows may be read as its next rows. */
 export async function goesOn(file: InputRef, planned: PlannedObject): Promise<boolean> {
   const { prefix } = planned;
   if (prefix === undefined) return goesOnByHash(file, planned);
@@ -54,7 +54,7 @@ export async function goesOn(file: InputRef, planned: PlannedObject): Promise<bo
   return mayGrow(file.path) || !planned.done;
 }
 
-/** The same for what was planned by a version that hashed whole files only. */
+/** The same, for files that were planned by versions before 0.2, which hashed whole files only. */
 async function goesOnByHash(file: InputRef, { done, size, contentHash }: PlannedObject): Promise<boolean> {
   if (isObject(file) || !done || size === undefined || contentHash === undefined || file.size < size) return false;
   if ((await hashFile(file.path, size)) !== contentHash) return false;
@@ -97,13 +97,13 @@ export async function hasherAt(file: InputRef, bytes: number, line: number): Pro
 /** Content that was read under another name. */
 export interface ReadBefore {
   readonly name: string;
-  /** All names that stand for just this content. */
+  /** All names under which exactly this content was read. */
   readonly names: readonly string[];
-  /** So many bytes of the file. */
+  /** How many bytes of the file that is. */
   readonly bytes: number;
   /** Of the file, as in {@link ContentPrefix.heads}. */
   readonly heads: readonly string[];
-  /** That is the whole file, and the other one goes on. */
+  /** The file is only the beginning of what was read under `name`. */
   readonly within?: boolean | undefined;
 }
 
@@ -135,7 +135,7 @@ export class KnownContent {
     return this.#planned.get(name);
   }
 
-  /** Takes how far an object is planned, in place of what was known of it. */
+  /** Sets how far an object is planned; replaces what was known of it. */
   set(name: string, planned: PlannedObject): void {
     const before = this.#planned.get(name);
     if (before?.prefix !== undefined) this.#names.get(contentKey(before.prefix))?.delete(name);
@@ -213,7 +213,7 @@ export class KnownContent {
 
 interface Beginning {
   readonly prefix: ContentPrefix;
-  /** The byte behind it; `undefined`: there is none. */
+  /** The byte that follows; `undefined`: the content ends there. */
   readonly next: number | undefined;
 }
 

@@ -6,7 +6,7 @@ import type { InputRef } from '../source/input-ref.ts';
 import { isS3Url, type S3Inputs } from '../source/s3-inputs.ts';
 import type { InputFiles } from './inputs.ts';
 
-/** By source, in the order they are to be read. */
+/** By source, in reading order. */
 type Patterns = ReadonlyMap<string, readonly string[]>;
 
 /**

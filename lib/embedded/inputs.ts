@@ -27,13 +27,13 @@ import { formOf, replayFiles } from './replay-files.ts';
 import type { SourceInput } from './source-input.ts';
 import { StreamSource, type StreamSpec } from './stream-source.ts';
 
-/** A stream that has nothing is asked again so often: time may move the watermark, too. */
+/** While streams have no rows, the loop wakes this often, since time alone may move the watermark. */
 const IDLE_MS = 1000;
 
 /** Files, and objects in S3, by source name, in the order they are to be read. */
 export type InputFiles = ReadonlyMap<string, readonly InputRef[]>;
 
-/** Looks for new files every `pollMs`, for ever. */
+/** Looks for new files every `pollMs` until the run is stopped. */
 export interface Watch {
   readonly pollMs: number;
   readonly find: () => Promise<InputFiles>;
@@ -51,7 +51,7 @@ export interface InputsOptions {
   readonly clock: Clock;
   /** What to do with files whose content was read under another name; `undefined`: refuse them, and ask. */
   readonly moved?: Moved | undefined;
-  /** Ends waiting for more. */
+  /** Ends the wait for more input; what was read is still processed. */
   readonly stop?: AbortSignal | undefined;
   /** Ends a reading that is under way, with its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -64,7 +64,7 @@ export class Inputs {
   readonly #sources: readonly SourceInput[];
   readonly #files: readonly SourceFiles[];
   readonly #streams: readonly StreamSource[];
-  /** Rung when a stream has rows, or ends. */
+  /** Rings when a stream has rows, or ends. */
   readonly #bell = new Bell();
 
   /** @throws {JobError} `UNKNOWN_SOURCE` */
@@ -109,7 +109,7 @@ export class Inputs {
     if (options.stop?.aborted) this.#stopReading();
   }
 
-  /** Bytes that are read, and of all that is known to be there: for progress. */
+  /** Bytes read so far, and of all known input; for progress. */
   get progress(): { readBytes: number; totalBytes: number } {
     let readBytes = 0;
     let totalBytes = 0;
@@ -144,13 +144,13 @@ export class Inputs {
         signal?.throwIfAborted();
         continue;
       }
-      // Counted from the first row that waits, so that rows that drip in do not hold each other up.
+      // The wait counts from the first waiting row: later rows must not prolong it.
       const { waitingSinceMs } = source;
       if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;
       byReference &&= source.byReference;
-      // Answers to the requests of the batch before come first.
+      // Lets the previous batch go on: its answers are handled before the next rows.
       await turn();
       signal?.throwIfAborted();
       addPiece(pieces, taken.piece);
@@ -164,12 +164,12 @@ export class Inputs {
     return this.#options.watch === undefined && !this.#isOpen() && !this.rowsWait;
   }
 
-  /** Rows that a stream has given and no batch has taken: they cannot be had again. */
+  /** Whether a stream has given rows that no batch has taken. They cannot be read a second time. */
   get rowsWait(): boolean {
     return this.#streams.some((stream) => stream.waitingSinceMs !== undefined);
   }
 
-  /** By source that is a stream: what its rows are known by. */
+  /** For each source that is a stream, the name under which its rows are planned. */
   get streamNames(): ReadonlyMap<string, string> {
     return new Map([...(this.#options.streams ?? [])].map(([source, { name }]) => [source, name]));
   }
@@ -204,7 +204,7 @@ export class Inputs {
     this.#bell.ring();
   }
 
-  /** Until a stream has rows or ends, or the run is to stop; at most `ms`. */
+  /** Waits until a stream has rows or ends, or the run is stopped, at most `ms`. */
   async #wait(rings: number, ms: number): Promise<void> {
     const timer = new AbortController();
     this.#options.clock.sleep(ms, timer.signal).then(

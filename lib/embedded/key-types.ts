@@ -13,7 +13,7 @@ import type { PartitionInput } from '../plan/rows.ts';
 import { decodeKey, keyTypeCode, keyTypeWords } from '../stream/operators/key.ts';
 import { cutText } from '../util/text.ts';
 
-/** Of an operator; more are not told apart by anyone. */
+/** Most types that are remembered for one operator. */
 const MAX_TYPES = 16;
 const SHOWN_CHARS = 60;
 
@@ -24,7 +24,7 @@ interface Known {
 
 export class KeyTypes {
   readonly #context: JobContext;
-  /** By stage and operator. */
+  /** Keyed by stage and operator, as in `s0/o1`. */
   readonly #known = new Map<string, Known>();
 
   constructor(context: JobContext) {

@@ -21,7 +21,7 @@ import { allOutputs } from './output/parts.ts';
 import { anotherLayout, checkOutputOptions, checkShape, type OutputOptions, shapeOf } from './output/settings.ts';
 import { ResultReader } from './read-result.ts';
 
-/** Result bytes of one output in one partition of a batch, where they are at hand. */
+/** Result bytes of one output in one partition of a batch; `undefined`: not in memory. */
 export type Results = (output: string, partition: number) => Uint8Array | undefined;
 
 export interface OpenDirectory {
@@ -33,7 +33,7 @@ export interface OpenDirectory {
   /** Of the job. */
   readonly outputs: readonly OutputSpec[];
   readonly clock: Clock;
-  /** Told of what could not be written as it is. */
+  /** Called for values that could not be written unchanged. */
   readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
 }
 
@@ -78,7 +78,7 @@ export class OutputDirectory {
           ? new FlatLayout(directory, file, outputs, through, onFile)
           : await FoldersLayout.open({ directory, file, outputs, shape, options, positions, clock, onFile, onTrouble });
       if (opened.taken < mark.through) throw tooLate(mark, directory, opened.taken, found === undefined, shape.table);
-      // No file is there before it is said what the directory is.
+      // The cursor comes before the first result file, so that a directory with results always says whose they are.
       if (found === undefined) await writeCursor(directory, file, { shape, through, outputs: positions });
       return opened;
     });
@@ -95,7 +95,7 @@ export class OutputDirectory {
     return this.#layout.through;
   }
 
-  /** The next run goes on after this batch or a later one, wherever this one is killed: it needs no results before. */
+  /** Wherever this run is killed, the next one needs no results of this batch or earlier ones. */
   get kept(): number {
     return this.#layout.kept;
   }
@@ -132,7 +132,7 @@ export class OutputDirectory {
   }
 }
 
-/** What a directory may do that comes too late. */
+/** Advice for a directory whose first results are deleted already. */
 const BEGIN_KEPT =
   "A new directory that is told to (--output-begin kept; in a program begin: 'kept') begins with the first batch that is kept.";
 

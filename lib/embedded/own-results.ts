@@ -60,7 +60,7 @@ function partOf(glob: string): RegExp {
   try {
     return new RegExp(`^${text}${')'.repeat(Math.max(0, braces))}$`);
   } catch {
-    // A pattern that is none for us is taken to match anything.
+    // A pattern that cannot be translated is taken to match anything.
     return /.*/;
   }
 }

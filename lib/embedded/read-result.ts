@@ -24,7 +24,7 @@ const NO_ROWS = new Uint8Array(0);
 export class ResultReader {
   readonly #store: ObjectStore;
   readonly #names: Names;
-  /** By partition, log entries up to which are known to be collected. */
+  /** By partition: the last log entry that is known to be garbage-collected. */
   readonly #collected = new Map<PartitionPath, number>();
 
   constructor(store: ObjectStore, names: Names) {

@@ -10,7 +10,7 @@ import { isOfRow } from '../job/failed-row.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Engine } from './engine.ts';
 
-/** Partitions of a batch whose failures are recorded: who mends that many need not be told of more. */
+/** Most partitions whose failures are recorded for one batch: more would not help to find the fault. */
 const MAX_RECORDED = 64;
 
 /**

@@ -15,7 +15,7 @@ import { changedError } from './file-errors.ts';
 /** Where the rows of planned files are. */
 export interface Replay {
   readonly lookAt: LookAt;
-  /** Files that are there now, by source: among them one is looked for that was renamed since it was planned. */
+  /** Present files, by source. A file that was renamed since it was planned is looked for among them. */
   readonly files: ReadonlyMap<string, readonly InputRef[]>;
   readonly skips?: readonly Skip[] | undefined;
 }
@@ -40,7 +40,7 @@ export async function replayFiles(
       `batch ${plan.n} was planned before the job's functions (source, map, filter, keyBy …) were changed, and is not finished. Put those functions back as they were and run the job once, to finish the batch; then change them. Functions of operators (aggregates, reduce …) may be corrected right away, and if the batch stops at a row, misa resume ${job.name} --skip-row sets that aside.`,
     );
   }
-  // What was planned with rows set aside stays so, whatever the job says by now.
+  // Rows that were quarantined when the batch was planned stay quarantined, even if the job now says to fail.
   const builder = new SegmentBuilder({ ...job, onBadRow: 'quarantine', onError: 'quarantine' }, skips);
   for (const piece of plan.pieces) {
     if (piece.from === piece.to) continue;

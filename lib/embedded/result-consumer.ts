@@ -36,7 +36,7 @@ export interface ConsumerOptions extends CursorOptions {
 }
 
 interface Part extends ResultPlace {
-  /** It is a table: that it is empty now is a result, too. */
+  /** The output is a table, so that no rows are a result, too: the table is empty. */
   readonly table: boolean;
 }
 
@@ -45,7 +45,7 @@ export class ResultConsumer {
   readonly #parts: readonly Part[];
   readonly #cursor: ConsumerCursor;
   readonly #reader: ResultReader;
-  /** Given out, or without results. */
+  /** Batches up to this are given out, or had no results. */
   #through: number;
   #stopped = false;
 
@@ -85,7 +85,7 @@ export class ResultConsumer {
     if (!this.#stopped && n > this.#through) await this.#deliver(n, known);
   }
 
-  /** Notes how far it is. */
+  /** Saves the position. */
   async close(): Promise<void> {
     if (this.#through > this.#cursor.through) await this.#cursor.advance(this.#through);
   }
@@ -113,7 +113,7 @@ export class ResultConsumer {
         );
       }
     }
-    // Only now: what is noted is never given out again.
+    // Only after all calls have succeeded: batches up to the saved position are never given out again.
     if (given || n - this.#cursor.through >= UNWRITTEN) await this.#cursor.advance(n);
     this.#through = n;
   }

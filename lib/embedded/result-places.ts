@@ -34,7 +34,7 @@ export class ResultPlaces {
     this.#options = options;
   }
 
-  /** Opens them, and brings them up to batch `position`. */
+  /** Opens the places, and copies to them what they lack up to batch `position`. */
   async open(position: number): Promise<void> {
     this.#directory = await openDirectory(this.#options, this.#context);
     await this.#directory?.copy(position);
@@ -43,7 +43,7 @@ export class ResultPlaces {
     this.#tell();
   }
 
-  /** Takes the results of a batch to all of them. */
+  /** Passes the results of a batch to all places. */
   async take(done: BatchDone): Promise<void> {
     const { output } = this.#options;
     const results = resultsOf(done);
@@ -53,7 +53,7 @@ export class ResultPlaces {
     await this.#consumer?.deliver(done.n, results);
   }
 
-  /** Time has passed without a batch. */
+  /** To be called while no batch comes: writes files whose time has come. */
   async tick(): Promise<void> {
     await this.#directory?.tick();
     this.#tell();
@@ -73,7 +73,7 @@ export class ResultPlaces {
     return this.#directory?.files ?? [];
   }
 
-  /** Results that no file has yet are not deleted. */
+  /** Tells the commit side which results may be deleted: those that all files have. */
   #tell(): void {
     const { kept } = this.#directory ?? { kept: Number.POSITIVE_INFINITY };
     if (kept !== this.#told) this.#context.committer.taken?.(kept);

@@ -26,10 +26,10 @@ const MAX_REASON_LENGTH = 200;
 const DAY_MS = 86_400_000;
 /** 1980 to 2100 in seconds: as milliseconds they are in January and February 1970. */
 const SECONDS = { from: 315_532_800, to: 4_102_444_800 };
-/** Milliseconds below this are before 1974, and no one's event times. */
+/** Times before 1974 are not plausible event times. */
 const LEAST_MS = 1e11;
 
-/** What is looked at of a batch, run here or read from its log entries. */
+/** The parts of a batch that are looked at, whether it was run here or read from its log entries. */
 export interface WatchedBatch {
   readonly plan: StoredPlan;
   readonly counts: Pick<BatchCounts, 'late' | 'quarantined'>;
@@ -39,7 +39,7 @@ export interface WatchedBatch {
 }
 
 interface Reason {
-  /** As the first row had it. */
+  /** Of the first such row. */
   readonly text: string;
   readonly first: string;
   rows: number;
@@ -48,13 +48,13 @@ interface Reason {
 interface SourceRows {
   rows: number;
   bad: number;
-  /** By the reason without what differs from row to row. */
+  /** Keyed by the reason, without the parts that differ from row to row. */
   readonly reasons: Map<string, Reason>;
 }
 
 interface Finding {
   readonly about: NonNullable<RunWarning['about']>;
-  /** Tells it from others of its kind. */
+  /** Distinguishes warnings of one kind. */
   readonly of: string;
   readonly rows: number;
   /** One line for a summary. */
@@ -96,7 +96,7 @@ export class RowWarnings {
     }
   }
 
-  /** What is to be told now and was not yet. @param all also of few rows: nothing more comes for now */
+  /** Warnings that are due and were not given yet. @param all also those that rest on few rows, since no more come for now */
   due(all: boolean): RunWarning[] {
     const found = this.#findings().filter(({ about, of, rows }) => {
       return (all || rows >= EARLY_ROWS) && !this.#told.has(`${about} ${of}`);
@@ -107,7 +107,7 @@ export class RowWarnings {
     });
   }
 
-  /** All that is to be said of the run by now, each in one line. */
+  /** All warnings about the run so far, one line each. */
   get standing(): string[] {
     return this.#findings().map(({ short }) => short);
   }

@@ -17,9 +17,9 @@ export interface RunLoopOptions {
   readonly flush?: boolean | undefined;
   /** Ends the run after the batch that is under way. */
   readonly stop?: AbortSignal | undefined;
-  /** Told each batch that is done, in order; the run waits for the answer before it begins the batch after the next. */
+  /** Called for each finished batch, in order. The run waits for the answer, with one batch ahead. */
   readonly onBatch?: ((batch: BatchDone, durationMs: number) => Promise<void> | void) | undefined;
-  /** Called each time nothing has come and more may, when all batches are reported. */
+  /** Called when there is no input now but more may come, after all batches are reported. */
   readonly onIdle?: (() => Promise<void> | void) | undefined;
 }
 
@@ -46,7 +46,7 @@ export class RunLoop {
   #ahead: Promise<PlannedBatch | undefined> | undefined;
   #reported: Promise<void> = Promise.resolve();
 
-  /** @param over the run has ended: what is begun beside a batch is not gone on with */
+  /** @param over aborted when the run has ended: then work beside a batch is not continued */
   constructor(engine: Engine, inputs: Inputs, options: RunLoopOptions, over: AbortSignal) {
     this.#engine = engine;
     this.#inputs = inputs;
@@ -72,7 +72,7 @@ export class RunLoop {
     return reason;
   }
 
-  /** Waits for what was begun beside the last batch. Never rejects. */
+  /** Waits for work that was begun beside the last batch. Never rejects. */
   async settled(): Promise<void> {
     await Promise.allSettled([this.#ahead, this.#reported]);
   }
@@ -82,7 +82,7 @@ export class RunLoop {
     const { planner, context } = this.#engine;
     for (;;) {
       context.committer.check();
-      // What is planned is run, so that a stop leaves nothing half done; and so is what a stream has given.
+      // A stop still runs what is planned, so that nothing is left half done, and rows that a stream has given.
       if (stop?.aborted && this.#ahead === undefined && !this.#inputs.rowsWait) return 'stopped';
       const planned = await (this.#ahead ?? this.#prepare());
       this.#ahead = undefined;

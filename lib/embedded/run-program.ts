@@ -21,9 +21,9 @@ import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events
 import type { RunOptions } from './run-options.ts';
 import { splitInputs } from './split-inputs.ts';
 
-/** New files are looked for so often. */
+/** How often new files are looked for. */
 const POLL_MS = 1000;
-/** The same where a listing is a request that costs. */
+/** The same in S3, where each listing is a paid request. */
 const POLL_S3_MS = 5000;
 const CONSUMER = 'onBatch';
 const OPTIONS: readonly string[] = [
@@ -64,7 +64,7 @@ export async function runProgram(job: Job<unknown>, options: RunOptions, stop: A
     throw error;
   } finally {
     if (failure !== undefined) {
-      // The failure is what is told; that it could not be told twice changes nothing.
+      // The run rejects with its own failure, even if the listener fails on it as well.
       try {
         options?.onEvent?.({ type: 'terminated', reason: 'failed', error: failure });
       } catch {}
@@ -128,7 +128,7 @@ async function runChecked(
   return totals.summary(end, rowWarnings.standing, systemClock.monotonic() - startMs);
 }
 
-/** Each is told once, and after `started`. */
+/** Gives each warning once, and none before `started`. */
 class Warnings {
   readonly #tell: (event: RunEvent) => void;
   readonly #known = new Set<string>();
@@ -157,7 +157,7 @@ function outputOf(output: RunOptions['output']): Output | undefined {
   return { kind: 'directory', path: directory, ...options };
 }
 
-/** A name that is not known is a slip, and not a default. */
+/** An unknown option name is a mistake of the caller and is refused. */
 function checkOptions(options: RunOptions | undefined): void {
   if (typeof options !== 'object' || options === null)
     throw new JobError('BAD_OPTIONS', 'run() takes a job and options');

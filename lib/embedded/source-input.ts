@@ -12,9 +12,9 @@ export interface SourceInput {
   /** Index of the source in the job. */
   readonly index: number;
   readonly name: string;
-  /** Its pieces can be read again where they are, so that a plan need not store their rows. */
+  /** Pieces can be read again from where they are, so that a plan need not store their rows. */
   readonly byReference: boolean;
-  /** Bytes that are read, and of all that is known to be there: for progress. */
+  /** Bytes read so far, and of all known input; for progress. */
   readonly readBytes: number;
   readonly totalBytes: number;
   /** When the first of the rows that wait came, by the run's monotonic clock; `undefined`: rows do not wait here. */

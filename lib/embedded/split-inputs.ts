@@ -37,9 +37,9 @@ function streamOf(source: string, input: RunInput, random: Random): StreamSpec {
     throw bad(`inputs.${source}.compression: there are none, gzip and zstd`);
   }
   if (id !== undefined && (typeof id !== 'string' || id === '')) throw bad(`inputs.${source}.id must be text`);
-  // All at once: bytes, and not numbers that come one by one.
+  // A byte array is one item, not an iterable of numbers.
   const whole = from instanceof Uint8Array ? [from] : from;
-  // A stream without an id is another one in each run: its name must not be one that is planned already.
+  // Without an id a stream is new in each run, so it gets a name that no earlier run has planned.
   return { name: `stream ${id ?? random.id()}`, from: whole, format, compression };
 }
 

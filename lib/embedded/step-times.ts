@@ -7,7 +7,7 @@ const STEPS: readonly string[] = ['ingest', 'plan', 'preload', 'wait', 'batch', 
 type Times = Partial<Record<RunStep, number>>;
 
 export class StepTimes {
-  /** By batch; those of batches that were taken are gone. */
+  /** By batch. */
   readonly #times = new Map<number, Times>();
   #taken = 0;
 
@@ -19,7 +19,7 @@ export class StepTimes {
     this.#times.set(n, times);
   }
 
-  /** The times of batch n, and forgets it and all before. */
+  /** Returns the times of batch n; forgets those of n and all earlier batches. */
   take(n: number): Times {
     const times = this.#times.get(n) ?? {};
     this.#taken = n;

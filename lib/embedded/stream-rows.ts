@@ -20,7 +20,7 @@ export interface StreamReading {
   readonly format: StreamFormat;
   readonly form?: InputForm | undefined;
   readonly compression: Compression;
-  /** Rows before this are passed over; the first item is row `firstRow`. */
+  /** Rows before this are skipped; the first item is row `firstRow`. */
   readonly firstRow: number;
   readonly skipRows: number;
 }
@@ -70,7 +70,7 @@ function iteratorOf({ items }: StreamReading): AsyncIterator<unknown> | Iterator
   return items[Symbol.iterator]();
 }
 
-/** Ending it ends the stream. */
+/** Ending this iteration ends the stream. */
 async function* startingWith(
   first: unknown,
   rest: AsyncIterator<unknown> | Iterator<unknown>,

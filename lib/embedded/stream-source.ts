@@ -41,9 +41,9 @@ export interface StreamSourceOptions {
   readonly spec: StreamSpec;
   readonly planner: Planner;
   readonly clock: Clock;
-  /** Rung when there are rows, and at the end. */
+  /** Rings when there are rows, and at the end. */
   readonly bell: Bell;
-  /** Most rows and bytes that wait. */
+  /** Limits of rows and bytes that wait to be taken. */
   readonly maxRows: number;
   readonly maxBytes: number;
 }
@@ -93,7 +93,7 @@ export class StreamSource implements SourceInput {
     return (!this.#ended && !this.#stopped) || this.#error !== undefined;
   }
 
-  /** All that it gave is taken, and it gave an error then. */
+  /** It has failed, and all rows before the failure are taken. */
   get failed(): boolean {
     return this.#error !== undefined && this.#rows === 0;
   }
@@ -131,7 +131,7 @@ export class StreamSource implements SourceInput {
     return { piece: { source: this.name, name, version: '', from: firstRow + from, to: firstRow + to, done }, bytes };
   }
 
-  /** Reads no further; what was read is still given. */
+  /** Reads no further; rows that were read can still be taken. */
   stop(): void {
     this.#stopped = true;
     this.#space?.();
@@ -176,7 +176,7 @@ export class StreamSource implements SourceInput {
     }
   }
 
-  /** Takes a row that no decoder of ours has made. It waits here as it is now: what gave it may change it meanwhile. */
+  /** Takes an object as a row. It is copied, since its giver may change it while it waits. */
   #addRow(row: unknown): void {
     const taken = givenRow(row, this.#options.form);
     const bad = taken instanceof BadRecord ? taken : undefined;
@@ -216,7 +216,7 @@ export class StreamSource implements SourceInput {
   }
 }
 
-/** About the bytes that a row takes as JSON; deep parts are not looked at. */
+/** Estimates the size of a row as JSON; parts nested deeper than 8 are not counted. */
 function roughBytes(value: unknown, depth: number): number {
   if (typeof value === 'string') return value.length + 2;
   if (typeof value !== 'object' || value === null || depth > 8) return 8;

@@ -20,14 +20,14 @@ export class Warnings {
     this.#waiting.push(new Error(`${what}: ${errorText(error)}`, { cause: error }));
   }
 
-  /** Tells what was noted since. */
+  /** Passes on what was noted since the last call. */
   tell(): void {
     const told = this.#waiting;
     this.#waiting = [];
     for (const warning of told) this.#onWarning?.(warning);
   }
 
-  /** Tells what is left at the end. The run is over, or has failed already: what is thrown here changes neither. */
+  /** Passes on the rest at the end. Errors of the listener are ignored: the run is over, or has failed already. */
   tellLast(): void {
     try {
       this.tell();

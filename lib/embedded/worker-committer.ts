@@ -16,7 +16,7 @@ import type { ManifestListener } from './committers.ts';
 /** Of what a fold or a compaction makes, little outlives a few thousand entries: more room would be filled with garbage, up to 48 MB. */
 const YOUNG_GENERATION_MB = 12;
 
-/** What the thread is told; the rest it has from the store. */
+/** What the thread is given at its start; it reads the rest from the store. */
 type WorkerContext = Pick<StoredJobContext, 'file' | 'retentionMs' | 'trace' | 'keepResultsMs'>;
 
 export function workerCommitter(spec: StoreSpec, context: WorkerContext): Committer {
@@ -130,7 +130,7 @@ class WorkerCommitter implements Committer {
   }
 }
 
-/** The worker's module; from TypeScript sources (tests) by way of the same loader. */
+/** The worker's module. Tests run it from TypeScript sources, by the loader that they use themselves. */
 function workerEntry(): URL {
   if (!import.meta.url.endsWith('.ts')) return new URL('./commit-worker.js', import.meta.url);
   const loader = pathToFileURL(

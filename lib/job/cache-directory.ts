@@ -16,7 +16,7 @@ const FOREIGN_STALE_MS = 86_400_000;
 
 export interface HeldDirectory {
   readonly directory: string;
-  /** Lets others have it. */
+  /** Releases the directory for other processes. */
   release(): void;
 }
 
@@ -48,7 +48,7 @@ export function holdCacheDirectory(root: string, { clock, random }: { clock: Clo
   );
 }
 
-/** Links our claim to the lock's name, which only one can do; over a stale lock at the second try. */
+/** Hard-links our claim to the lock's name, in which only one process succeeds. A stale lock is removed, and linking tried again. */
 function claim(own: string, lock: string, nowMs: number): boolean {
   for (let tries = 0; tries < 2; tries++) {
     try {
@@ -72,14 +72,14 @@ function removeStale(lock: string, aside: string, nowMs: number): boolean {
     linkSync(aside, lock);
     return false;
   } catch {
-    // Someone else was faster.
+    // Another process was faster.
     return false;
   } finally {
     remove(aside);
   }
 }
 
-/** What cannot be removed is only clutter. */
+/** A file that cannot be removed does no harm. */
 function remove(file: string): void {
   try {
     rmSync(file, { force: true });

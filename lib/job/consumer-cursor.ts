@@ -16,7 +16,7 @@ const MAX_TRIES = 5;
 interface Body {
   /** Batches up to this are taken. */
   readonly through: number;
-  /** Of the write that made it: how a writer recognises its own after a lost answer. */
+  /** Random, of the write: how a writer recognises its own cursor after a lost answer. */
   readonly nonce: string;
   /**
    * It has looked where results begin since it was there. Until then a collection that did not know of it may have deleted
@@ -81,8 +81,7 @@ export class ConsumerCursor {
   }
 
   /**
-   * Moves it on; durable when this is fulfilled.
-   * @throws {FencedError} another process takes results under this name
+   * Advances the cursor; durable when this resolves. @throws {FencedError} another process takes results under this name
    */
   async advance(through: number): Promise<void> {
     const { store, clock, random } = this.#options;
@@ -95,7 +94,7 @@ export class ConsumerCursor {
           this.#etag = written.etag;
           break;
         }
-        // A first try whose answer was lost may have done it.
+        // An earlier try may have succeeded without an answer.
         const found = await store.get(this.#name);
         if (!found.found || decodeBody(found.body, this.#name).nonce !== nonce) throw this.#fenced();
         this.#etag = found.etag;

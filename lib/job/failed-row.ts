@@ -7,10 +7,10 @@ import type { OperatorFailure } from '../stream/graph/operator.ts';
 
 export type { FailedRow } from '../errors.ts';
 
-/** A row is to blame, which could be set aside. */
+/** An error that is the fault of one row, which could be quarantined. */
 export type RowError = (UserFunctionError | InputError) & { readonly failed: FailedRow };
 
-/** Whether a row is to blame, one that could be set aside. */
+/** Whether an error is the fault of one row, which could be quarantined. */
 export function isOfRow(error: unknown): error is RowError {
   return (error instanceof UserFunctionError || error instanceof InputError) && error.failed !== undefined;
 }
@@ -21,8 +21,7 @@ export function failureText({ cause }: OperatorFailure): string {
 }
 
 /**
- * The public error for what a function of the user threw.
- * @param failed `undefined`: it is of no one row that could be set aside
+ * The public error for what a function of the user threw. @param failed the row at fault; `undefined`: there is no single one
  */
 export function userFunctionError(
   job: string,

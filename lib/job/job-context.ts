@@ -12,7 +12,7 @@ import type { Trace } from '../util/trace.ts';
 import type { Committer } from './committer.ts';
 import { type JobFile, openJobFile } from './job-file.ts';
 
-/** What a process brings along for whatever job it opens. */
+/** What a process provides for the job that it opens. */
 export interface JobServices {
   readonly store: ObjectStore;
   readonly clock: Clock;
@@ -21,11 +21,11 @@ export interface JobServices {
   /** R: how long folded log entries and replaced SSTs are kept, ms. The same for everyone who works on the job. */
   readonly retentionMs: number;
   readonly cache: BlockCache | undefined;
-  /** Cold partitions look for warm packs: where preload functions write them. */
+  /** Whether cold partitions look for warm packs, which preload functions write. */
   readonly warmPacks?: boolean | undefined;
-  /** A halt is a record of the last failure and no bar: the next run tries again (embedded). */
+  /** Embedded: a halted partition is tried again by the next run; the halt only records the failure. */
   readonly triesHalted?: boolean | undefined;
-  /** Result rows are wanted themselves, beside their bytes: tests of jobs look at them. */
+  /** Keep result rows as objects beside their bytes, for `testJob`. */
   readonly keepRows?: boolean | undefined;
 }
 

@@ -31,7 +31,7 @@ export interface JobFile {
   }[];
   /** What the stored state means; see {@link PhysicalJob.layout}. */
   readonly layout: readonly string[];
-  /** Types of keys by operator (`s0/o1`), as far as they have come: see `key-types.ts`. Left out: none were noted yet. */
+  /** Types of keys seen so far, by operator (`s0/o1`): see `key-types.ts`. Left out: none yet. */
   readonly keyTypes?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
@@ -67,7 +67,7 @@ export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: 
       const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
       if (written.ok) return wanted;
     } catch (error) {
-      // It may be there, or not: the next try sees.
+      // It may have been written, or not: the next try finds out.
       if (!(error instanceof StoreTimeoutError)) throw error;
     }
   }
@@ -86,7 +86,7 @@ export async function addKeyTypes(
   const name = jobFileName(job);
   for (let tries = 0; tries < 5; tries++) {
     const answer = await store.get(name);
-    // Someone has deleted the job's state: there is nothing to add to.
+    // The job's state was deleted meanwhile.
     if (!answer.found) return;
     const file = decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
     const keyTypes: Record<string, readonly string[]> = { ...file.keyTypes };

@@ -45,10 +45,10 @@ export class InputCursor {
   readonly #rows: AsyncGenerator<RowChunk, void, undefined>;
   #chunk: RowChunk | undefined;
   #ahead: RowChunk | undefined;
-  /** Rows of the chunk that are taken. */
+  /** How many rows of the chunk are taken. */
   #taken = 0;
   #position: RowPosition | undefined;
-  /** Why the reading ended before the object did: told once the rows that are here are taken. */
+  /** Why reading ended before the object did; thrown when the rows read so far are taken. */
   #broken: { readonly error: unknown } | undefined;
   #sha256: string | undefined;
 
@@ -62,7 +62,7 @@ export class InputCursor {
       near: from?.position,
       form,
       chunkRows: CHUNK_ROWS,
-      // Of text that is hashed as it is read no second hash is wanted.
+      // Text that is hashed as it is read needs no second hash.
       onEnd:
         hasher !== undefined
           ? undefined
@@ -156,14 +156,14 @@ export class InputCursor {
     await this.#rows.return();
   }
 
-  /** Passes over the rows that are planned. */
+  /** Skips the rows that are planned. */
   async #seek(row: number): Promise<void> {
     do this.#chunk = await this.#pull();
     while (this.#chunk !== undefined && this.#chunk.firstRow + this.#chunk.count <= row);
     if (this.#chunk !== undefined) this.#taken = Math.max(0, row - this.#chunk.firstRow);
   }
 
-  /** Rows that were taken are not given up because the reading is ended. */
+  /** If reading is aborted, rows that were read can still be taken. */
   async #readAhead(): Promise<void> {
     try {
       this.#ahead = await this.#pull();
@@ -179,7 +179,7 @@ export class InputCursor {
   }
 }
 
-/** Adds a piece to those of a plan; one that goes on where the last one ended makes it longer. */
+/** Adds a piece to those of a plan. A piece that continues the last one extends it. */
 export function addPiece(pieces: Piece[], piece: Piece): void {
   const last = pieces.at(-1);
   if (last !== undefined && last.source === piece.source && last.name === piece.name && last.to === piece.from) {

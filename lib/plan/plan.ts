@@ -25,14 +25,14 @@ export interface Piece {
   /** Where row `to` begins, where one can go on from there without reading what is before (see `RowPosition`). */
   readonly fromPosition?: RowPosition | undefined;
   readonly toPosition?: RowPosition | undefined;
-  /** The object ends here. */
+  /** All rows of the object are planned. */
   readonly done: boolean;
   /** Size and modification time (epoch ms) of the object when it was planned by reference. */
   readonly size?: number | undefined;
   readonly mtimeMs?: number | undefined;
   /** Hash of the whole stored object, when it was read to its end. */
   readonly contentHash?: string | undefined;
-  /** The content before row `to`, of objects that are known by it: files of the embedded engine. */
+  /** The content before row `to`; only of files of the embedded engine, which are recognised by it. */
   readonly prefix?: ContentPrefix | undefined;
   /** The name under which the rows before `from` were read. */
   readonly moved?: string | undefined;
@@ -83,7 +83,7 @@ export interface Plan {
   readonly headHash: string;
   /** Hash of plan n − 1; '' for n = 1. */
   readonly previousHash: string;
-  /** Random id of the ingest that made it: how a retried PUT recognises its own plan. */
+  /** Random id of the attempt that made it: how a retried PUT recognises its own plan. */
   readonly attempt: string;
 }
 

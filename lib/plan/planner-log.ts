@@ -48,7 +48,7 @@ export function objectKey(source: string, name: string): string {
   return encodeKey([source, name]);
 }
 
-/** Behind all keys of a source's objects: no text has this byte. */
+/** Sorts after the keys of all objects of a source: no UTF-8 text has the byte 0xff. */
 export function lastObjectKey(source: string): string {
   const ends = 2; // of the name, and of the pair
   return `${objectKey(source, '').slice(0, -ends)}\xff`;
@@ -67,12 +67,12 @@ export function pieceWithoutRows(source: string, name: string, planned: PlannedO
   return { source, name, version, ...rows, done, size, mtimeMs, contentHash, prefix, moved };
 }
 
-/** From when on a row of the planner's state says nothing, ms; `undefined`: always does. */
+/** When a planned message is forgotten, epoch ms; `undefined`: never, it is an object. */
 export function forgottenMs({ plannedMs }: PlannedObject): number | undefined {
   return plannedMs === undefined ? undefined : plannedMs + MESSAGE_MEMORY_MS;
 }
 
-/** The same of rows as stored. */
+/** The same, for rows as they are stored. */
 export const plannerExpiry: Expiry = (key, value) =>
   key.charCodeAt(0) === OBJECTS_TABLE ? forgottenMs(unpackValue(value) as PlannedObject) : undefined;
 
@@ -96,7 +96,7 @@ export function progressOf({
   };
 }
 
-/** Messages are many, and there is little to say of them. */
+/** The state row for a piece. Of messages, which are many, only the least is kept. */
 function plannedRow(piece: Piece, { processingTime }: Plan): PlannedObject {
   const { version, to, done } = piece;
   return piece.message ? { version, next: to, done, plannedMs: processingTime } : plannedObject(piece);

@@ -41,10 +41,10 @@ import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
 const STATE_BYTES = 16 << 20;
-/** Plans that are read side by side. */
+/** Plans that are read in parallel. */
 const READ_AHEAD = 4;
 
-/** A plan that is being made: known, and durable when `durable` settles. */
+/** A plan on its way to the store. */
 export interface Planned {
   readonly stored: StoredPlan;
   /** `null`: the plan has no rows, or names them by reference. */
@@ -80,7 +80,7 @@ export class Planner {
   readonly #context: RunContext;
   #progress: PlanProgress | undefined;
   #overtaken = false;
-  /** How far the flush `n`, the last plan, has closed. */
+  /** If the last plan, `n`, is a flush: up to which time it closed. */
   #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
 
   constructor(context: RunContext) {
@@ -107,7 +107,7 @@ export class Planner {
     return this.#progress;
   }
 
-  /** Why nothing is planned any more; `null`: it is not halted, as far as is known here. */
+  /** Why planning is halted; `null`: it is not, as far as this process knows. */
   get halted(): Halt | null {
     const { halted } = this.state.manifest;
     return halted !== null && halted.n > this.position ? halted : null;
@@ -129,7 +129,7 @@ export class Planner {
     return next !== null && next > (this.reached ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** The event time up to which all is closed already; `null`: none is. */
+  /** The event time up to which everything is closed; `null`: nothing is. */
   get reached(): number | null {
     return later(this.#progress?.watermark ?? null, this.#closedTo());
   }
@@ -154,7 +154,7 @@ export class Planner {
       await this.#catchUp();
       this.#overtaken = false;
       this.#progress ??= (await this.#read(PROGRESS_TABLE, PROGRESS_KEY)) as PlanProgress | undefined;
-      // Reading may have shown that others have planned on meanwhile.
+      // Reading may show that another planner has gone on meanwhile.
     } while (this.#overtaken);
   }
 
@@ -169,7 +169,7 @@ export class Planner {
         return { entry, dateMs };
       };
       end = await readTail({ next, atOnce: () => READ_AHEAD, read, manifestMs, retentionMs }, (stored) => {
-        // The commit side may have folded it meanwhile, and moved the position on.
+        // The commit side may have folded it meanwhile, and advanced the position.
         if (stored.plan.n === this.state.position + 1) this.#adopt(stored);
       });
     } while (end === 'stale');
@@ -184,7 +184,7 @@ export class Planner {
 
   /** How far a source object or a message is planned; `undefined`: not at all, or it is forgotten. */
   async planned(source: string, name: string): Promise<PlannedObject | undefined> {
-    // What is gone is there as a tombstone.
+    // Forgotten objects have a tombstone.
     const row = ((await this.#read(OBJECTS_TABLE, objectKey(source, name))) ?? undefined) as PlannedObject | undefined;
     if (row === undefined) return undefined;
     // ⚑ log-time: what a compaction has left out was forgotten before, here.
@@ -346,7 +346,7 @@ export class Planner {
   }
 }
 
-/** Listings are read on, never back. */
+/** Positions in listings only grow. */
 function listedBy(
   before: Plan['listed'],
   now: Plan['listed'],

@@ -15,14 +15,14 @@ export interface QuarantinedRow {
   readonly object?: string;
   /** Line, or number of the record where the format has no lines; from 1. Left out: an operator refused it. */
   readonly line?: number;
-  /** Whose function refused it; left out: it is bad input. */
+  /** The operator whose function failed on it; left out: the input was bad. */
   readonly operator?: string;
   readonly reason: string;
   /** The row as it was read, or as the operator got it, cut to 500 characters; of a window's result key and window. */
   readonly text: string;
 }
 
-/** All that one partition gets in one micro-batch. */
+/** All rows of one partition in one micro-batch. */
 export interface PartitionInput {
   /** By edge number; absent: no rows. */
   readonly edges: (ColumnBatch | undefined)[];
@@ -37,7 +37,7 @@ export const NO_INPUT: PartitionInput = { edges: [], quarantined: [], objects: [
 export function edgeRowsIn(edges: (ColumnBatch | undefined)[], edge: number, fromHead: boolean): ColumnBatch {
   const known = edges[edge];
   if (known !== undefined) return known;
-  // Dense, so that the list is stored and looped over as it is.
+  // Without holes, so that the list can be stored and looped over.
   while (edges.length < edge) edges.push(undefined);
   const begun = new ColumnBatch(fromHead);
   edges[edge] = begun;
@@ -45,8 +45,7 @@ export function edgeRowsIn(edges: (ColumnBatch | undefined)[], edge: number, fro
 }
 
 /**
- * What comes in at a port, as its operator sees it: the rows of its edges, in their order.
- * @param lateOf what is late on an edge
+ * The rows of an operator's input port: those of its edges, in their order. @param lateOf which rows of an edge are late
  */
 export function portBatch(input: PartitionInput, edges: readonly number[], lateOf: (edge: number) => number): RowBatch {
   const filled = edges.filter((edge) => input.edges[edge] !== undefined);

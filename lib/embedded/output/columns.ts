@@ -12,7 +12,7 @@ export type StoredColumn = readonly [name: string, kind: ColumnKind | null];
 
 interface Column {
   kind: ColumnKind | null;
-  /** Its type can change no more: it was declared, or a file has it. */
+  /** Its type can no longer change: it was declared, or a file was written with it. */
   fixed: boolean;
 }
 
@@ -54,7 +54,7 @@ export class Columns {
     return [...this.#columns].map(([name, { kind }]) => [name, kind]);
   }
 
-  /** Those whose type is known. */
+  /** Columns whose type is known. */
   get typed(): { readonly name: string; readonly kind: ColumnKind }[] {
     return this.stored.flatMap(([name, kind]) => (kind === null ? [] : [{ name, kind }]));
   }

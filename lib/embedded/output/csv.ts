@@ -3,7 +3,7 @@
  * the empty text is `""`, so that readers who care can tell them apart; objects and arrays are JSON.
  */
 
-/** What a reader would take for structure, or trim. */
+/** Values that must be quoted: readers would split or trim them, or take them for null. */
 const QUOTED = /[",\r\n]|^\s|\s$|^$/;
 
 export function csvHeader(names: readonly string[]): string {
@@ -12,7 +12,7 @@ export function csvHeader(names: readonly string[]): string {
 
 export function csvLine(row: Readonly<Record<string, unknown>>, names: readonly string[]): string {
   const line = names.map((name) => field(Object.hasOwn(row, name) ? row[name] : null)).join(',');
-  // An empty line is none to most readers.
+  // Most readers skip an empty line.
   return line === '' ? '""\n' : `${line}\n`;
 }
 

@@ -19,7 +19,7 @@ const VERSION = 2;
 export interface OutputPosition {
   /** Of the output. */
   readonly name: string;
-  /** Batches up to this are in files that stay. */
+  /** Batches up to this are in files that will not be written again. */
   readonly through: number;
   /** Of formats that have columns: those seen so far, in their order. */
   readonly columns?: readonly StoredColumn[] | undefined;

@@ -108,7 +108,7 @@ export class FoldersLayout implements Layout {
     return stateless ? 0 : this.#savedThrough;
   }
 
-  /** Where nothing was written there is little to be said: such batches are read again, and are empty. But not too many. */
+  /** Batches without results change no file. Their position is saved now and then only: the next run reads them again. */
   async settle(): Promise<void> {
     if (this.through - this.#savedThrough >= UNSAVED) await this.#save();
   }

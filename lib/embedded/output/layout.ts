@@ -1,20 +1,20 @@
-/** The two ways in which a directory is laid out, seen from the copying of results. */
+/** What the copying of results asks of a directory layout. There are two: flat, and with folders. */
 
 /** Reads the results of the batch under way, as NDJSON. */
 export type ReadPart = (output: string, stage: number, partition: number) => Promise<Uint8Array>;
 
 export interface Layout {
-  /** Batches up to this need not be given any more. */
+  /** Batches up to this have been passed to {@link take}. */
   readonly taken: number;
-  /** Batches up to this are in files that stay. */
+  /** Batches up to this are in files that will not be written again. */
   readonly through: number;
-  /** Batches up to this are not asked for again, wherever this run is killed. */
+  /** Wherever this run is killed, the next one does not ask for batches up to this. */
   readonly kept: number;
   /** Takes a batch after {@link taken}; `through`: the last that is to come at once. */
   take(n: number, through: number, read: ReadPart): Promise<void>;
-  /** Makes durable how far it is. */
+  /** Saves the position durably. */
   settle(): Promise<void>;
-  /** Writes what is due by its time. */
+  /** Writes files whose time has come. */
   tick(): Promise<void>;
   /** Writes all that waits. */
   finish(): Promise<void>;

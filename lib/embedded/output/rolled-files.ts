@@ -16,7 +16,7 @@ import type { Encoder } from './encoders.ts';
 import { removeParts, writeWhole } from './write-whole.ts';
 import type { OutputWriter, Part } from './writer.ts';
 
-/** With a time alone, files end here, too: what waits is in memory. */
+/** Size limit where only a time limit is given, since waiting results are held in memory. */
 const DEFAULT_ROLL_BYTES = 64 << 20;
 
 const NAME = /^(\d{8,})-(\d{8,})\.[a-z]+$/;
@@ -42,7 +42,7 @@ export class RolledFiles implements OutputWriter {
   #bytes = 0;
   #first = 0;
   #last = 0;
-  /** When the first row came that waits. */
+  /** When the first of the waiting rows came. */
   #sinceMs = 0;
 
   private constructor(options: RolledFilesOptions, through: number) {
@@ -81,7 +81,7 @@ export class RolledFiles implements OutputWriter {
         this.#sinceMs = nowMs;
       }
       this.#last = n;
-      // A copy: the bytes are part of a log entry, which would stay in memory with them.
+      // A copy, since the bytes are a view of the whole log entry, which would stay in memory as well.
       this.#pending.push(rows.slice());
       this.#bytes += rows.length;
     }

@@ -38,7 +38,7 @@ export interface OutputOptions {
   readonly begin?: 'first' | 'kept' | undefined;
 }
 
-/** What a directory is, for good. */
+/** The form of a directory; fixed when it is begun. */
 export interface Shape {
   readonly layout: OutputLayout;
   readonly format: OutputFormat;
@@ -87,7 +87,7 @@ export function checkOutputOptions(options: OutputOptions): void {
   }
 }
 
-/** What a new directory becomes. */
+/** The form of a new directory. */
 export function shapeOf(options: OutputOptions): Shape {
   const { format = 'ndjson', withBatch = false, table = false, tableKey = [], columns = {} } = options;
   if (options.layout !== 'folders' && asked(options).every((what) => what === 'layout')) return FLAT;
@@ -95,7 +95,7 @@ export function shapeOf(options: OutputOptions): Shape {
 }
 
 /**
- * Checks that a directory is what a run asks for; what it does not ask for is as it is there.
+ * Checks that a directory has the form that a run asks for; options that were not given are not compared.
  * @throws {MisaError} `OUTPUT_LAYOUT`
  */
 export function checkShape(directory: string, found: Shape, options: OutputOptions): void {

@@ -18,9 +18,9 @@ import { readTableState, type TableState, writeTableState } from './table-state.
 import { removeParts, writeWhole } from './write-whole.ts';
 import type { OutputWriter, Part } from './writer.ts';
 
-/** A table is written at most that often. */
+/** Least time between two versions of a table's file. */
 const TABLE_INTERVAL_MS = 1000;
-/** And then rests for so many times as long as writing took. */
+/** After a write, the next one waits at least this many times as long as the write took. */
 const REST = 9;
 /** Lines that are encoded together. */
 const LINES_AT_ONCE = 2000;
@@ -35,7 +35,7 @@ export interface TableOptions {
   readonly through: number;
 }
 
-/** When a file that is expensive to write is written again. */
+/** Decides when an expensive file is written again. */
 class Pace {
   readonly #intervalMs: number;
   #nextMs = Number.NEGATIVE_INFINITY;
@@ -61,7 +61,7 @@ export class NewestRows implements OutputWriter {
   readonly #rows = new Map<string, string>();
   #taken: number;
   #written: number;
-  /** It goes on from its state; else from the first batch. */
+  /** Whether there is a saved state to go on from; without one the table is built from the first batch on. */
   hasState: boolean;
   /** The file is older than the rows. */
   #stale: boolean;
@@ -95,7 +95,7 @@ export class NewestRows implements OutputWriter {
     return this.#stale ? this.#written : this.#taken;
   }
 
-  /** In its state. */
+  /** They are kept in the state. */
   get columns(): undefined {
     return undefined;
   }
@@ -186,7 +186,7 @@ export class WholeTable implements OutputWriter {
     return this.#options.encoder.columnar ? this.#columns.stored : undefined;
   }
 
-  /** Each batch has it all. */
+  /** Only the last batch counts: each one holds the whole table. */
   wants(n: number, through: number): boolean {
     return n > this.#taken && n === through;
   }

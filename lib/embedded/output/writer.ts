@@ -10,13 +10,13 @@ export interface Part {
 export interface OutputWriter {
   /** The last batch that was taken. */
   readonly taken: number;
-  /** Batches up to this are in files that stay. */
+  /** Batches up to this are in files that will not be written again. */
   readonly through: number;
-  /** Those that files have; `undefined`: the format has none, or they are kept elsewhere. */
+  /** Columns of the files; `undefined`: the format has none, or they are kept elsewhere. */
   readonly columns: readonly StoredColumn[] | undefined;
-  /** Whether a batch matters, when they are taken up to `through`. */
+  /** Whether batch n must be taken, given that batches up to `through` follow at once. */
   wants(n: number, through: number): boolean;
-  /** Takes the next batch that it wants. */
+  /** Takes the next wanted batch. */
   take(n: number, parts: readonly Part[], nowMs: number): void;
   /** Whether a file is to be written now. */
   due(nowMs: number): boolean;
