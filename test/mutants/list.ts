@@ -917,8 +917,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: INGEST,
-    from: 'addPiece(batch.pieces, note);\n    // Of several',
-    to: 'void note;\n    // Of several',
+    from: 'addPiece(batch.pieces, note);\n    // Some sources',
+    to: 'void note;\n    // Some sources',
     rule: 'objects without rows are noted though the time is up',
     tests: [cloud('gets over objects without rows before one that takes most of an invocation')],
   },
