@@ -134,6 +134,7 @@ export class BatchTable implements StateTable, NumberColumns {
     const own = this.#apart === undefined;
     const { touched } = this.#rows;
     for (let i = 0; i < isNew.length; i++) {
+      if (own && i % PREFETCH_KEYS === 0) this.#rows.prefetchTouched(i);
       const id = own && this.#changed[i] === undefined ? touched[i]! : -1;
       if (id >= 0 && this.#rows.inSlab(id)) {
         this.#rows.copyTo(id, to, i * width);
@@ -208,6 +209,7 @@ export class BatchTable implements StateTable, NumberColumns {
     const own = this.#apart === undefined && columns === this.#rows && memory.own(this.#reads);
     const { touched } = columns;
     for (let i = 0; i < keys.count; i++) {
+      if (own && i % PREFETCH_KEYS === 0) columns.prefetchTouched(i);
       const row = rows[i];
       if (row === undefined) continue;
       if (row === DELETED) {

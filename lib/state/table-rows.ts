@@ -64,6 +64,14 @@ export class TableRows {
     this.#slab.prefetch(this.#prefetched, to - from);
   }
 
+  /** As {@link prefetch}, of rows that are touched, from a place on. */
+  prefetchTouched(from: number): void {
+    const ids = this.#prefetched;
+    const count = Math.min(this.#touched.length - from, PREFETCH_KEYS);
+    for (let i = 0; i < count; i++) ids[i] = this.#touched[from + i]!;
+    this.#slab.prefetch(ids, count);
+  }
+
   findText(key: string, time: number): number {
     return this.#addresses.findText(key, time);
   }
