@@ -74,6 +74,13 @@ export class KeyTable {
     this.#records.prefetch(ids, to - from);
   }
 
+  /** As {@link prefetch}, for who asks about ids, some of which may be free, or releases them. @param slots of each, by position from `from` on */
+  prefetchIds(ids: Int32Array, from: number, to: number, slots: Int32Array): void {
+    for (let i = from; i < to; i++) slots[i - from] = this.#recordOf[ids[i]!]!;
+    for (let i = 0; i < to - from; i++) slots[i] = slots[i]! > 0 ? this.#homeOf(slots[i]!) : 0;
+    for (let i = 0; i < to - from; i++) slots[i] = this.#slots[2 * slots[i]!]!;
+  }
+
   findText(key: string, group = 0): number {
     return this.find(columnOf(key), 0, group);
   }
@@ -159,11 +166,16 @@ export class KeyTable {
     return this.#ids++;
   }
 
+  /** Where the slots begin that a record may be in. */
+  #homeOf(record: number): number {
+    return mixed(this.#records.hash(record), this.#records.group(record)) >>> this.#shift;
+  }
+
   /** The slot of a record that is there. */
   #slotOf(record: number): number {
     const slots = this.#slots;
     const mask = (slots.length >> 1) - 1;
-    let slot = mixed(this.#records.hash(record), this.#records.group(record)) >>> this.#shift;
+    let slot = this.#homeOf(record);
     while (slots[2 * slot + 1] !== record) slot = (slot + 1) & mask;
     return slot;
   }

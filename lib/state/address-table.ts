@@ -36,6 +36,11 @@ export class AddressTable {
     this.#keys.prefetch(keys, from, to, this.#times?.find(time) ?? 0, ids);
   }
 
+  /** See {@link KeyTable.prefetchIds}. */
+  prefetchIds(ids: Int32Array, from: number, to: number, slots: Int32Array): void {
+    this.#keys.prefetchIds(ids, from, to, slots);
+  }
+
   findText(key: string, time: number): number {
     if (this.#times === undefined) return this.#keys.findText(key);
     const group = this.#times.find(time);

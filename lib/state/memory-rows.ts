@@ -9,7 +9,7 @@
 import type { ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
-import { TableRows } from './table-rows.ts';
+import { PREFETCH_KEYS, TableRows } from './table-rows.ts';
 
 /** Rough memory of one row beside the bytes of key and row: slot, record, what is known of it. */
 const OVERHEAD_BYTES = 56;
@@ -120,14 +120,21 @@ export class MemoryRows {
   /** Forgets the rows of a table up to a time. */
   forgetUpTo(table: number, upTo: number): void {
     const rows = this.table(table);
-    for (const id of rows.upTo(upTo)) if (rows.has(id)) this.forget(rows, id);
+    const ids = rows.upTo(upTo);
+    for (let i = 0; i < ids.length; i++) {
+      if (i % PREFETCH_KEYS === 0) rows.prefetchIds(ids, i);
+      if (rows.has(ids[i]!)) this.forget(rows, ids[i]!);
+    }
   }
 
   /** Rows of a table in (after, upTo], by time, then key, in chunks. Only when {@link complete}. */
   *scan(table: number, after: number, upTo: number): Generator<ScannedRow<unknown>[], void, undefined> {
     const rows = this.table(table);
     let found: ScannedRow<unknown>[] = [];
-    for (const id of rows.within(after, upTo)) {
+    const ids = rows.within(after, upTo);
+    for (let i = 0; i < ids.length; i++) {
+      if (i % PREFETCH_KEYS === 0) rows.prefetchIds(ids, i);
+      const id = ids[i]!;
       if (rows.has(id)) found.push({ time: rows.time(id), key: rows.key(id), row: rows.row(id) });
       if (found.length < CHUNK) continue;
       yield found;

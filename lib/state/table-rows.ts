@@ -72,6 +72,14 @@ export class TableRows {
     this.#slab.prefetch(ids, count);
   }
 
+  /** As {@link prefetch}, for who reads the rows of ids, or releases them, from a position on. */
+  prefetchIds(ids: Int32Array, from: number): void {
+    const to = Math.min(ids.length, from + PREFETCH_KEYS);
+    this.#addresses.prefetchIds(ids, from, to, this.#prefetched);
+    this.#prefetched.set(ids.subarray(from, to));
+    this.#slab.prefetch(this.#prefetched, to - from);
+  }
+
   findText(key: string, time: number): number {
     return this.#addresses.findText(key, time);
   }

@@ -43,6 +43,7 @@ function compare(steps: readonly { do: string; key: string; group: number }[], h
   }
   expect(seen).toEqual(expected);
   expect(new Set(model.values()).size).toBe(model.size);
+  prefetchIsHarmless(table, model, columnOf);
   const copy = new KeyColumn();
   for (const [name, id] of model) {
     const text = name.slice(2);
@@ -54,6 +55,23 @@ function compare(steps: readonly { do: string; key: string; group: number }[], h
     expect(copy.hashes[copy.count - 1]).toBe(columnOf(text).hashes[0]);
   }
   expect(Math.max(-1, ...model.values())).toBeLessThan(table.ids);
+}
+
+/** What it finds are ids, whichever; ids that are free may be among those that it is given. */
+function prefetchIsHarmless(
+  table: KeyTable,
+  model: ReadonlyMap<string, number>,
+  columnOf: (text: string) => KeyColumn,
+): void {
+  const keys = new KeyColumn();
+  for (const name of ['0 nobody', ...model.keys()]) keys.pushFrom(columnOf(name.slice(2)), 0);
+  const found = new Int32Array(keys.count);
+  for (const group of [0, 1, 2, -1]) {
+    table.prefetch(keys, 0, keys.count, group, found);
+    for (const id of found) if (id !== -1) expect(table.has(id)).toBe(true);
+  }
+  const ids = Int32Array.from({ length: table.ids }, (_, id) => id);
+  table.prefetchIds(ids, 0, ids.length, new Int32Array(ids.length));
 }
 
 describe('a key table', () => {
