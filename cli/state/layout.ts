@@ -1,10 +1,6 @@
 /**
  * What the tables of a stored job hold, from the layout in its job file, so that state can be shown without the job's
- * code: names of operators and result columns, sizes of windows. Lines look like
- *
- *     s0/o0 window-aggregate tumbling(3600000,0) departures:count,meanDelay:avg table windows timed
- *
- * with column names as JSON where they would blur the line. What is not understood (an aggregate of a later version) is shown as it is stored.
+ * code: names of operators and result columns, sizes of windows. What is not understood (an aggregate of a later version) is shown as it is stored.
  */
 import type { JobFile } from '../../lib/job/job-file.ts';
 import type { TableKind } from '../../lib/state/address.ts';
@@ -14,8 +10,10 @@ import { max, maxBy, min, minBy } from '../../lib/stream/aggregates/extremes.ts'
 import { first, last } from '../../lib/stream/aggregates/first-last.ts';
 import { avg, count, sum } from '../../lib/stream/aggregates/numeric.ts';
 import { topN } from '../../lib/stream/aggregates/top-n.ts';
+import { parseLayoutLine } from '../../lib/stream/compile/layout-line.ts';
 import type { Accumulator } from '../../lib/stream/graph/accumulator.ts';
 import type { AggregateDefinition } from '../../lib/stream/graph/fold-spec.ts';
+import { sizeInText } from '../../lib/stream/graph/window-spec.ts';
 
 export interface StoredTable {
   readonly stage: number;
@@ -35,29 +33,21 @@ export interface StoredColumn {
   readonly kind: string;
 }
 
-const LINE = /^s(\d+)\/o\d+ (\S+)(?: (.*?))? table (\S+) (keyed|timed)$/;
-const WINDOW = /^(?:tumbling|sliding)\((\d+)/;
-const COLUMN = /([\p{L}\p{N}_.$-]+|"(?:[^"\\]|\\.)*"):([A-Za-z]+(?:\([^)]*\))?)/gu;
-
 export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
   const tables: StoredTable[] = [];
-  for (const line of layout) {
-    const match = LINE.exec(line);
-    if (match === null) continue;
-    const [, stageText, operator, text = '', name, kind] = match;
-    const stage = Number(stageText);
-    const window = WINDOW.exec(text);
-    const columns = [...text.matchAll(COLUMN)].map(([, column, aggregate]) => ({
-      name: column!.startsWith('"') ? (JSON.parse(column!) as string) : column!,
-      kind: aggregate!,
-    }));
+  for (const text of layout) {
+    const line = parseLayoutLine(text);
+    if (line?.table === undefined) continue;
+    const { stage, kind, window, table, columns = new Map<string, string>() } = line;
     tables.push({
       stage,
       table: tables.filter((t) => t.stage === stage).length,
-      kind: kind as TableKind,
-      title: `${operator} ${name}`,
-      windowMs: window === null ? undefined : Number(window[1]),
-      columns: operator!.endsWith('reduce') ? [{ name: 'value', kind: 'count' }] : columns,
+      kind: table.kind,
+      title: `${kind} ${table.name}`,
+      windowMs: window === undefined ? undefined : sizeInText(window),
+      columns: kind.endsWith('reduce')
+        ? [{ name: 'value', kind: 'count' }]
+        : [...columns].map(([name, aggregate]) => ({ name, kind: aggregate })),
     });
   }
   return tables;

@@ -132,7 +132,7 @@ async function run(
   } catch (error) {
     // An operator that throws what it ought to have handed to `refuse`: its tables may have traces of the row.
     if (!(error instanceof OperatorFailure)) throw error;
-    const of = error.index < 0 ? undefined : inputs.find((b) => b.origin(error.index) !== undefined);
+    const of = inputs.find((b) => error.index >= 0 && error.index < b.count && b.row(error.index) === error.row);
     new Asides({ job, onError: 'fail', skips: [] }).refuse('', error, error.row, of, error.index);
   }
 }

@@ -1,5 +1,7 @@
 /** A job that does not fit its state is told which column, window or operator was changed. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { tablesOf } from '../../cli/state/layout.ts';
 import {
   type Aggregate,
   avg,
@@ -14,6 +16,7 @@ import {
   type Window,
 } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
+import { parseLayoutLine } from '../../lib/stream/compile/layout-line.ts';
 import { layoutDifferences } from '../../lib/stream/compile/layout-words.ts';
 
 interface Row {
@@ -69,6 +72,32 @@ describe('differences of state layouts', () => {
     expect(layoutDifferences(['source a', ...hourly], ['source b', ...hourly])).toEqual([
       'only in the store: source a',
       'only in the job: source b',
+    ]);
+  });
+});
+
+describe('lines of a layout', () => {
+  it('come back with their columns, whatever their names', () => {
+    const name = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !['key', '__proto__'].includes(text));
+    fc.assert(
+      fc.property(fc.uniqueArray(name, { minLength: 1, maxLength: 4 }), fc.boolean(), (names, isWindow) => {
+        const columns = Object.fromEntries(names.map((one) => [one, topN(2, { by: (r: Row) => r.v })]));
+        const aggregate = isWindow
+          ? layout(windowed(sliding(20, 10), columns))
+          : layout(keyed.aggregate(columns as never), 'update');
+        const line = parseLayoutLine(aggregate[0]!)!;
+        expect(line.kind).toBe(isWindow ? 'window-aggregate' : 'aggregate');
+        expect(line.window).toBe(isWindow ? 'sliding(20,10,0)' : undefined);
+        expect(new Map(line.columns)).toEqual(new Map(Object.keys(columns).map((one) => [one, 'topN(2,desc)'])));
+      }),
+    );
+  });
+
+  it('number tables of every kind, so that the state behind an ordered one is found', () => {
+    const lines = ['s0/o0 join within(5) table left ordered', 's0/o1 aggregate n:count table groups keyed'];
+    expect(tablesOf({ layout: lines })).toMatchObject([
+      { table: 0, kind: 'ordered', title: 'join left', columns: [] },
+      { table: 1, kind: 'keyed', title: 'aggregate groups', columns: [{ name: 'n', kind: 'count' }] },
     ]);
   });
 });

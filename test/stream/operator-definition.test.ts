@@ -27,6 +27,7 @@ interface Sale {
 interface Shop {
   readonly shop: string;
   readonly city: string;
+  readonly since: number;
 }
 
 const UNKNOWN_PORT = 1;
@@ -46,6 +47,7 @@ const placeOf: OperatorDefinition = {
     tables: [{ name: 'shops', kind: 'keyed' }],
     inputs: 2,
     outputs: 2,
+    asks: [undefined, ['city']],
     outputWatermark: (watermark) => watermark,
     reads: (inputs) => inputs.map(({ keys }) => ({ table: 0, keys: keys.texts() })),
     async run([sales, shops], context) {
@@ -73,7 +75,7 @@ const keyOf = <T>(keyed: KeyedStream<string, T>): KeyNode => (keyed as unknown a
 
 function makeJob(outputMode: OutputMode = 'append', delay: { delay?: number } = { delay: 5 }): Job<unknown> {
   const sales = source<Sale>('sales', { eventTime: (r) => r.t, ...delay });
-  const shops = source<Shop>('shops', { eventTime: () => 0, delay: 1000 });
+  const shops = source<Shop>('shops', { eventTime: (r) => r.since, delay: 1000 });
   const byShop = keyOf(sales.keyBy((r) => r.shop));
   const places = stateful<{ city: string }>(placeOf, byShop, keyOf(shops.keyBy((r) => r.shop)));
   const perCity = places.keyBy((r) => r.city).window(tumbling(10));
@@ -87,7 +89,7 @@ function makeJob(outputMode: OutputMode = 'append', delay: { delay?: number } = 
 
 describe('an operator of its own definition', () => {
   it('is placed, wired and written into the layout', () => {
-    const { stages, edges, layout, watermarks } = compileJob(makeJob());
+    const { sources, stages, edges, layout, watermarks } = compileJob(makeJob());
     expect(stages.map(({ operators }) => operators.map(({ operator }) => operator.name))).toEqual([
       ['place#0'],
       ['window-aggregate#0'],
@@ -101,6 +103,11 @@ describe('an operator of its own definition', () => {
       { from: 'head', stage: 0, operator: 0, port: 0 },
       { from: 'head', stage: 0, operator: 0, port: 1 },
       { from: 0, stage: 1, operator: 0, port: 0 },
+    ]);
+    // What it asks of rows, it says by port.
+    expect(sources.map(({ name, asked }) => [name, asked])).toEqual([
+      ['sales', undefined],
+      ['shops', ['shop', 'city', 'since']],
     ]);
     // A table that is looked up holds nothing back: neither the operator nor the job.
     expect(watermarks.map(({ id }) => id)).toEqual(['source:sales']);
@@ -123,21 +130,21 @@ describe('an operator of its own definition', () => {
             { t: 1, shop: 'a' },
             { t: 2, shop: 'b' },
           ],
-          [{ shop: 'a', city: 'x' }],
+          [{ shop: 'a', city: 'x', since: 0 }],
         ],
         [
           [
             { t: 3, shop: 'a' },
             { t: 4, shop: 'b' },
           ],
-          [{ shop: 'b', city: 'x' }],
+          [{ shop: 'b', city: 'x', since: 0 }],
         ],
         [
           [
             { t: 30, shop: 'b' },
             { t: 31, shop: 'c' },
           ],
-          [{ shop: 'a', city: 'y' }],
+          [{ shop: 'a', city: 'y', since: 0 }],
         ],
         [[{ t: 40, shop: 'a' }], []],
       ];

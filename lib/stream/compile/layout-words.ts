@@ -2,32 +2,20 @@
  * What differs between two state layouts, in words for whoever changed the job: which column, window or operator. The
  * layouts themselves are lines that only have to be equal; see `layoutOf`.
  */
-import { columnsInText } from '../graph/fold-spec.ts';
-import { WINDOW_TEXT, windowWords } from '../graph/window-spec.ts';
-
-interface Line {
-  /** `s0/o1` */
-  readonly place: string;
-  readonly stage: number;
-  readonly kind: string;
-  readonly window: string | undefined;
-  /** Kinds of aggregates, by column. */
-  readonly columns: ReadonlyMap<string, string> | undefined;
-}
-
-const LINE = new RegExp(
-  `^(s(\\d+)/o\\d+) (\\S+)(?: (${WINDOW_TEXT.source}))?(?: (.*?))?(?: complete)?(?: table \\S+ \\S+)?$`,
-  'u',
-);
+import { shownName } from '../graph/fold-spec.ts';
+import { windowWords } from '../graph/window-spec.ts';
+import { type LayoutLine, parseLayoutLine } from './layout-line.ts';
 
 /** @returns one sentence a difference; none where the layouts are equal */
 export function layoutDifferences(stored: readonly string[], wanted: readonly string[]): string[] {
   const gone = stored.filter((line) => !wanted.includes(line));
   const come = wanted.filter((line) => !stored.includes(line));
   const pairs = gone.flatMap((line) => {
-    const before = parse(line);
-    const after = come.find((other) => before !== undefined && parse(other)?.place === before.place);
-    return before === undefined || after === undefined ? [] : [{ line, after, words: changes(before, parse(after)!) }];
+    const before = parseLayoutLine(line);
+    const after = come.find((other) => before !== undefined && parseLayoutLine(other)?.place === before.place);
+    return before === undefined || after === undefined
+      ? []
+      : [{ line, after, words: changes(before, parseLayoutLine(after)!) }];
   });
   const inWords = pairs.filter(({ words }) => words.length > 0);
   const shown = new Set(inWords.flatMap(({ line, after }) => [line, after]));
@@ -39,14 +27,7 @@ export function layoutDifferences(stored: readonly string[], wanted: readonly st
   return [...new Set(told)];
 }
 
-function parse(line: string): Line | undefined {
-  const found = LINE.exec(line);
-  if (found === null) return undefined;
-  const [, place, stage, kind, window, columns] = found;
-  return { place: place!, stage: Number(stage), kind: kind!, window, columns: columnsInText(columns) };
-}
-
-function changes(before: Line, after: Line): string[] {
+function changes(before: LayoutLine, after: LayoutLine): string[] {
   const where = `stage ${before.stage}, ${before.kind}`;
   if (before.kind !== after.kind)
     return [`stage ${before.stage}: ${before.kind} in the store, ${after.kind} in the job`];
@@ -60,16 +41,20 @@ function changes(before: Line, after: Line): string[] {
   const { columns: wanted = new Map<string, string>() } = after;
   for (const [name, kind] of columns) {
     const now = wanted.get(name);
-    if (now === undefined) told.push(`${where}: column ${name} (${kind}) is in the store and not in the job`);
-    else if (now !== kind) told.push(`${where}: column ${name} is ${kind} in the store, ${now} in the job`);
+    if (now === undefined)
+      told.push(`${where}: column ${shownName(name)} (${kind}) is in the store and not in the job`);
+    else if (now !== kind) told.push(`${where}: column ${shownName(name)} is ${kind} in the store, ${now} in the job`);
   }
   for (const [name, kind] of wanted) {
-    if (!columns.has(name)) told.push(`${where}: column ${name} (${kind}) is in the job and not in the store`);
+    if (!columns.has(name))
+      told.push(`${where}: column ${shownName(name)} (${kind}) is in the job and not in the store`);
   }
   if (told.length === 0 && [...columns.keys()].join() !== [...wanted.keys()].join()) {
-    told.push(
-      `${where}: the columns are in the order ${[...columns.keys()]} in the store, ${[...wanted.keys()]} in the job`,
-    );
+    told.push(`${where}: the columns are in the order ${names(columns)} in the store, ${names(wanted)} in the job`);
   }
   return told;
+}
+
+function names(columns: ReadonlyMap<string, string>): string {
+  return [...columns.keys()].map(shownName).join();
 }

@@ -56,7 +56,7 @@ export class Wiring implements PushTargets {
   }
 
   asks(keyed: KeyNode): readonly string[] | undefined {
-    const asked = this.#readers.get(keyed)!.map(({ place }) => place.operator.asks);
+    const asked = this.#readers.get(keyed)!.map(({ place, port }) => place.operator.asks?.[port]);
     return asked.includes(undefined) ? undefined : asked.flatMap((fields) => fields!);
   }
 

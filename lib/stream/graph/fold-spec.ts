@@ -37,7 +37,7 @@ export function foldText(fold: Fold): string {
 }
 
 /** Column names as they are, quoted where they would blur the line. */
-function shownName(name: string): string {
+export function shownName(name: string): string {
   return /^[\p{L}\p{N}_.$-]+$/u.test(name) ? name : JSON.stringify(name);
 }
 
@@ -45,5 +45,5 @@ function shownName(name: string): string {
 export function columnsInText(text: string | undefined): ReadonlyMap<string, string> | undefined {
   if (text === undefined || !text.includes(':')) return undefined;
   const columns = text.matchAll(/("(?:[^"\\]|\\.)*"|[^:,"]+):((?:\([^)]*\)|\[[^\]]*\]|[^,([])+)(?:,|$)/gu);
-  return new Map([...columns].map(([, name, kind]) => [name!, kind!]));
+  return new Map([...columns].map(([, name, kind]) => [name!.startsWith('"') ? JSON.parse(name!) : name!, kind!]));
 }

@@ -117,10 +117,10 @@ export interface Operator {
   readonly inputs: number;
   readonly outputs: number;
   /**
-   * The fields of its rows that are all it asks of them, but where it must refuse one: proven, not guessed. Left out: it needs the
-   * rows.
+   * By input port: the fields of its rows that are all it asks of them, but where it must refuse one: proven, not guessed. `undefined`, or
+   * left out: it needs the rows.
    */
-  readonly asks?: readonly string[] | undefined;
+  readonly asks?: readonly (readonly string[] | undefined)[] | undefined;
   /** The watermark of what it emits, given the one it has got: monotone, never greater. */
   outputWatermark(watermark: number): number;
   /**

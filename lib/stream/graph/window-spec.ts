@@ -48,6 +48,11 @@ const UNITS = [
   [1000, 'second'],
 ] as const;
 
+/** The length of a window, ms, in a {@link windowText}. */
+export function sizeInText(text: string): number {
+  return Number(/\d+/.exec(text)![0]);
+}
+
 /** A {@link windowText} for people: `tumbling(3600000,0)` as `tumbling 1 hour`. */
 export function windowWords(text: string): string {
   const [kind, ...numbers] = text.replace(')', '').split(/[(,]/u);

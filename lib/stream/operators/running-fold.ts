@@ -56,7 +56,7 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
     tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }],
     inputs: 1,
     outputs: 1,
-    asks: folding.numbers?.asks,
+    asks: [folding.numbers?.asks],
     outputWatermark: (watermark) => watermark,
     reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
     run([batch], context) {

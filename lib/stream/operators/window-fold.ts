@@ -79,7 +79,7 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     tables: [{ name: 'windows', kind: 'timed', width: folding.numbers?.width }],
     inputs: 1,
     outputs: 2,
-    asks: lateRows ? undefined : folding.numbers?.asks,
+    asks: [lateRows ? undefined : folding.numbers?.asks],
     // A window not yet given ends after the watermark, so none that follows it can have ended by then.
     outputWatermark: (watermark) => watermark,
     reads([batch], { mode, evict, previousEvict }) {

@@ -1,0 +1,41 @@
+/**
+ * Lines of a job's state layout (`layoutOf`), read: for people who changed a job, and for showing stored state without the job's code.
+ *
+ *     s0/o0 window-aggregate tumbling(3600000,0) departures:count,meanDelay:avg table windows timed
+ */
+import { columnsInText } from '../graph/fold-spec.ts';
+import type { TableSpec } from '../graph/tables.ts';
+import { WINDOW_TEXT } from '../graph/window-spec.ts';
+
+export interface LayoutLine {
+  /** `s0/o1` */
+  readonly place: string;
+  readonly stage: number;
+  readonly kind: string;
+  /** A `windowText`. */
+  readonly window: string | undefined;
+  /** Kinds of aggregates, by column. */
+  readonly columns: ReadonlyMap<string, string> | undefined;
+  /** `undefined`: the operator keeps no state. */
+  readonly table: Pick<TableSpec, 'name' | 'kind'> | undefined;
+}
+
+const LINE = new RegExp(
+  `^(s(\\d+)/o\\d+) (\\S+)(?: (${WINDOW_TEXT.source}))?(?: (.*?))?(?: complete)?(?: table (\\S+) (keyed|timed|ordered))?$`,
+  'su',
+);
+
+/** @returns `undefined`: it is something else */
+export function parseLayoutLine(line: string): LayoutLine | undefined {
+  const found = LINE.exec(line);
+  if (found === null) return undefined;
+  const [, place, stage, kind, window, columns, name, tableKind] = found;
+  return {
+    place: place!,
+    stage: Number(stage),
+    kind: kind!,
+    window,
+    columns: columnsInText(columns),
+    table: name === undefined ? undefined : { name, kind: tableKind as TableSpec['kind'] },
+  };
+}
