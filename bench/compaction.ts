@@ -8,13 +8,13 @@ import { compact } from '../lib/commit/compact.ts';
 import { fold } from '../lib/commit/fold.ts';
 import type { CommitPartition } from '../lib/commit/partition.ts';
 import { bytesOf } from '../lib/commit/pick-compaction.ts';
-import { writeChange } from '../lib/log/changes.ts';
+import { encodeChanges } from '../lib/log/changes.ts';
 import { DataLog } from '../lib/log/data-log.ts';
 import { encodeLogEntry } from '../lib/log/entry.ts';
 import { sstsOf } from '../lib/manifest/manifest.ts';
 import { MemoryStore } from '../lib/object-store/memory-store.ts';
 import { names } from '../lib/object-store/names.ts';
-import { ByteWriter } from '../lib/util/bytes.ts';
+import type { Entry } from '../lib/sst/entry.ts';
 import { systemClock } from '../lib/util/clock.ts';
 import { type Random, seededRandom, systemRandom } from '../lib/util/random.ts';
 
@@ -28,14 +28,14 @@ const PATH = 's0/p0';
 function makeChanges(random: Random): Uint8Array {
   const keys = new Set<number>();
   while (keys.size < CHANGES) keys.add(Math.floor(random.next() * KEYS));
-  const writer = new ByteWriter(CHANGES * 32);
+  const entries: Entry[] = [];
   for (const key of [...keys].sort((a, b) => a - b)) {
     const value = Buffer.alloc(8 + Math.floor(random.next() * 13));
     value.set([0x93, 0xcd, random.next() * 256, random.next() * 256, 0xcb, 0x40]);
     value.writeUInt16LE(Math.floor(random.next() * 65536), 6);
-    writeChange(writer, `u${String(key * 7).padStart(11, '0')}`, random.next() < 0.1 ? null : value);
+    entries.push({ key: `u${String(key * 7).padStart(11, '0')}`, value: random.next() < 0.1 ? null : value });
   }
-  return Uint8Array.from(writer.view());
+  return encodeChanges(entries);
 }
 
 /** Rates in entries a second, sizes in bytes, times in ms. */

@@ -1,68 +1,95 @@
 /**
- * State changes of one batch as bytes: entries of different keys, in any order (whoever folds them sorts them), each
+ * State changes of one batch as bytes: blocks of rows whose keys begin alike (with table and time) and which are of one form. What
+ * they differ in lies by column, in the order in which the batch touched them; whoever folds them sorts them.
  *
- *     key length varint | key | value length + 1 varint (0: tombstone) | value
+ *     rows varint | form | prefix length, one byte | prefix | key lengths | keys | values
  *
- * so that a fold merges them without decoding values.
+ * Values: none of rows that were deleted (form 0); lengths and bytes (form 1); width varint and so many columns of rows
+ * of numbers (form 2). Columns: `number-column.ts`.
  */
-import type { KeyColumn } from '../columns/key-column.ts';
+import { KeyColumn } from '../columns/key-column.ts';
 import { compareKeys, type KeyPlaces, sortKeys } from '../columns/key-order.ts';
 import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../sst/entry.ts';
-import { asBuffer, ByteReader, type ByteWriter } from '../util/bytes.ts';
-import { packedLength, packNumbers } from '../util/pack-numbers.ts';
+import { ByteReader, ByteWriter } from '../util/bytes.ts';
+import { packNumbers } from '../util/pack-numbers.ts';
+import { readNumberColumn, readPlaces, writeLengths, writeNumberColumn } from './number-column.ts';
 
-/** @param value `null`: the key was deleted */
-export function writeChange(to: ByteWriter, key: string, value: Uint8Array | null): void {
-  to.varint(key.length);
-  to.latin1(key);
-  writeValue(to, value);
+const DELETED = 0;
+const PACKED = 1;
+const NUMBERS = 2;
+/** Of a row, as MessagePack's arrays that follow a length of 16 bits. */
+const MAX_WIDTH = 0xffff;
+/** Of a block, in bytes: it comes once for each row when keys are put together. */
+const MAX_PREFIX = 16;
+
+/** Rows of a block: at least one. */
+export interface BlockRows {
+  /** A binary string that the keys of all begin with. */
+  readonly prefix: string;
+  /** The rest of the key of row i. */
+  readonly keys: KeyColumn;
+  /** Which rows, ascending. */
+  readonly rows: readonly number[];
 }
 
-/** As {@link writeChange}, where the key is a prefix and key i of a column. */
-export function writeRow(
-  to: ByteWriter,
-  prefix: Uint8Array,
-  keys: KeyColumn,
-  i: number,
-  value: Uint8Array | null,
-): void {
-  writeKey(to, prefix, keys, i);
-  writeValue(to, value);
+export function writeDeleted(to: ByteWriter, block: BlockRows): void {
+  writeKeys(to, DELETED, block);
 }
 
-/** A row of numbers. @returns bytes of the value */
-export function writeNumbers(
-  to: ByteWriter,
-  prefix: Uint8Array,
-  keys: KeyColumn,
-  i: number,
-  numbers: Float64Array,
-  from: number,
-  count: number,
-): number {
-  writeKey(to, prefix, keys, i);
-  const length = packedLength(numbers, from, count);
-  to.varint(length + 1);
-  packNumbers(to, numbers, from, count);
-  return length;
+/** @param values by place in the block */
+export function writePacked(to: ByteWriter, block: BlockRows, values: readonly Uint8Array[]): void {
+  writeKeys(to, PACKED, block);
+  writeLengths(
+    to,
+    Float64Array.from(values, ({ length }) => length),
+  );
+  for (const value of values) to.copy(value, 0, value.length);
 }
 
-function writeKey(to: ByteWriter, prefix: Uint8Array, { bytes, starts }: KeyColumn, i: number): void {
-  const start = starts[i]!;
-  const end = starts[i + 1]!;
-  to.varint(prefix.length + end - start);
-  to.copy(prefix, 0, prefix.length);
-  to.copy(bytes, start, end);
-}
-
-function writeValue(to: ByteWriter, value: Uint8Array | null): void {
-  if (value === null) {
-    to.varint(0);
-  } else {
-    to.varint(value.length + 1);
-    to.bytes(value);
+/** @param numbers `width` of each row, by row */
+export function writeNumbers(to: ByteWriter, block: BlockRows, numbers: Float64Array, width: number): void {
+  writeKeys(to, NUMBERS, block);
+  const { rows } = block;
+  to.varint(width);
+  const column = new Float64Array(rows.length);
+  for (let c = 0; c < width; c++) {
+    for (let k = 0; k < column.length; k++) column[k] = numbers[rows[k]! * width + c]!;
+    writeNumberColumn(to, column);
   }
+}
+
+function writeKeys(to: ByteWriter, form: number, { prefix, keys, rows }: BlockRows): void {
+  const { bytes, starts } = keys;
+  const count = rows.length;
+  to.varint(count);
+  to.u8(form);
+  if (prefix.length > MAX_PREFIX) throw new RangeError(`a prefix of ${prefix.length} bytes`);
+  to.u8(prefix.length);
+  to.latin1(prefix);
+  const lengths = new Float64Array(count);
+  for (let k = 0; k < count; k++) lengths[k] = starts[rows[k]! + 1]! - starts[rows[k]!]!;
+  writeLengths(to, lengths);
+  const first = rows[0]!;
+  const last = rows[count - 1]!;
+  if (last - first + 1 === count) to.bytes(bytes.subarray(starts[first]!, starts[last + 1]!));
+  else for (const i of rows) to.copy(bytes, starts[i]!, starts[i + 1]!);
+}
+
+/** Changes that are there one by one. @param entries of different keys */
+export function encodeChanges(entries: readonly Entry[]): Uint8Array {
+  const to = new ByteWriter(entries.length * 32);
+  const keys = KeyColumn.of(entries.map(({ key }) => key));
+  const deleted = entries.flatMap(({ value }, i) => (value === null ? [i] : []));
+  const packed = entries.flatMap(({ value }, i) => (value === null ? [] : [i]));
+  if (deleted.length > 0) writeDeleted(to, { prefix: '', keys, rows: deleted });
+  if (packed.length > 0)
+    writePacked(
+      to,
+      { prefix: '', keys, rows: packed },
+      packed.map((i) => entries[i]!.value!),
+    );
+  return to.view();
 }
 
 /**
@@ -76,53 +103,112 @@ export function* decodeChanges(bytes: Uint8Array, count: number, object: string)
   } catch (error) {
     throw new CorruptionError(object, `its state changes cannot be read (${(error as Error).message})`);
   }
-  const { keys, valueStarts, valueEnds, order } = changes;
-  // A plain array: its subarrays, the values, are cheaper to make than Buffers.
-  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  const { keys, blocks, blockOf, order } = changes;
   for (const i of order) {
+    const { first, values } = blocks[blockOf[i]!]!;
     const key = keys.bytes.toString('latin1', keys.starts[i]!, keys.ends[i]!);
-    const start = valueStarts[i]!;
-    const end = valueEnds[i]!;
-    yield { key, value: end < start ? null : plain.subarray(start, end) };
+    const k = i - first;
+    yield { key, value: values?.bytes.subarray(values.places[k]!, values.places[k + 1]!) ?? null };
   }
 }
 
-/** Where the changes are, and their order by key. */
+/** Rows of all blocks, one after the other, and their order by key. */
 interface SortedChanges {
+  /** Prefixes and all. */
   readonly keys: KeyPlaces & { readonly bytes: Buffer };
-  readonly valueStarts: Uint32Array;
-  /** Less than the start: a tombstone. */
-  readonly valueEnds: Uint32Array;
+  readonly blocks: readonly Block[];
+  /** Of each row. */
+  readonly blockOf: Uint32Array;
   readonly order: Int32Array;
+}
+
+interface Block {
+  /** Number of its first row. */
+  readonly first: number;
+  /** `undefined`: its rows are deleted. */
+  readonly values: Values | undefined;
+}
+
+/** Packed rows: row i of the block from place i up to the next. */
+interface Values {
+  readonly bytes: Uint8Array;
+  readonly places: Uint32Array;
 }
 
 /** @throws {RangeError} */
 function readChanges(bytes: Uint8Array, count: number): SortedChanges {
+  if (count > bytes.length) throw new RangeError(`${bytes.length} bytes are too few for ${count}`);
   const reader = new ByteReader(bytes);
-  if (count * 2 > bytes.length) throw new RangeError(`${bytes.length} bytes are too few for ${count}`);
-  const keys = { bytes: asBuffer(bytes), starts: new Uint32Array(count), ends: new Uint32Array(count) };
-  const valueStarts = new Uint32Array(count);
-  const valueEnds = new Uint32Array(count);
-  let sorted = true;
-  for (let i = 0; i < count; i++) {
-    const length = reader.varint();
-    keys.starts[i] = reader.at;
-    keys.ends[i] = reader.skip(length);
-    if (sorted && i > 0 && compareKeys(keys, i, i - 1) <= 0) sorted = false;
-    const tag = reader.varint();
-    valueStarts[i] = reader.at;
-    valueEnds[i] = tag === 0 ? reader.at - 1 : reader.skip(tag - 1);
+  const texts = new ByteWriter(bytes.length);
+  const starts = new Uint32Array(count);
+  const ends = new Uint32Array(count);
+  const blockOf = new Uint32Array(count);
+  const blocks: Block[] = [];
+  let first = 0;
+  while (reader.left > 0) {
+    const rows = reader.varint();
+    // Each row has a key of its own, of which one may be empty.
+    if (rows === 0 || rows > count - first || rows - 1 > reader.left) throw new RangeError(`a block of ${rows} rows`);
+    const form = reader.u8();
+    const prefix = reader.bytes(reader.u8());
+    if (prefix.length > MAX_PREFIX) throw new RangeError(`a prefix of ${prefix.length} bytes`);
+    const places = readPlaces(reader, rows);
+    const keys = reader.bytes(places[rows]!);
+    for (let k = 0; k < rows; k++) {
+      starts[first + k] = texts.length;
+      texts.copy(prefix, 0, prefix.length);
+      texts.copy(keys, places[k]!, places[k + 1]!);
+      ends[first + k] = texts.length;
+    }
+    blockOf.fill(blocks.length, first, first + rows);
+    blocks.push({ first, values: readValues(reader, form, rows) });
+    first += rows;
   }
-  if (reader.left > 0) throw new RangeError(`${reader.left} bytes too many`);
-  const order = Int32Array.from(keys.starts, (_, i) => i);
-  if (!sorted) sortDistinct(order, keys);
-  return { keys, valueStarts, valueEnds, order };
+  if (first !== count) throw new RangeError(`${first} of ${count} rows`);
+  const keys = { bytes: texts.view(), starts, ends };
+  return { keys, blocks, blockOf, order: sortDistinct(keys) };
 }
 
 /** @throws {RangeError} two are of one key */
-function sortDistinct(order: Int32Array, keys: KeyPlaces): void {
+function sortDistinct(keys: KeyPlaces): Int32Array {
+  const order = Int32Array.from(keys.starts, (_, i) => i);
+  let ascending = 1;
+  while (ascending < order.length && compareKeys(keys, ascending - 1, ascending) < 0) ascending++;
+  if (ascending >= order.length) return order;
   sortKeys(order, keys);
   for (let i = 1; i < order.length; i++) {
     if (compareKeys(keys, order[i - 1]!, order[i]!) === 0) throw new RangeError('a key is there twice');
   }
+  return order;
+}
+
+/** @returns `undefined`: the rows are deleted */
+function readValues(reader: ByteReader, form: number, rows: number): Values | undefined {
+  if (form === DELETED) return undefined;
+  if (form === NUMBERS) return packRows(reader, rows);
+  if (form !== PACKED) throw new RangeError(`rows of form ${form}`);
+  const places = readPlaces(reader, rows);
+  return { bytes: plain(reader.bytes(places[rows]!)), places };
+}
+
+/** Rows of numbers, each packed as an array of them. */
+function packRows(reader: ByteReader, rows: number): Values {
+  const width = reader.varint();
+  if (width === 0 || width > MAX_WIDTH) throw new RangeError(`rows of ${width} numbers`);
+  const columns: Float64Array[] = [];
+  for (let c = 0; c < width; c++) columns.push(readNumberColumn(reader, rows));
+  const packed = new ByteWriter(rows * (1 + 6 * width));
+  const places = new Uint32Array(rows + 1);
+  const row = new Float64Array(width);
+  for (let i = 0; i < rows; i++) {
+    for (let c = 0; c < width; c++) row[c] = columns[c]![i]!;
+    packNumbers(packed, row, 0, width);
+    places[i + 1] = packed.length;
+  }
+  return { bytes: plain(packed.view()), places };
+}
+
+/** A plain array: its subarrays are cheaper to make than Buffers. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -3,7 +3,7 @@
  * everything that anyone needs later: state changes for folding and for rebuilding the overlay, result rows for publishing,
  * rows for the next stage. Entries of a partition form a chain by hash, and each names the plan it ran.
  *
- * Sections: 0 state changes (sorted; see `changes.ts`), then one an output (NDJSON bytes, exactly as published), then one
+ * Sections: 0 state changes (see `changes.ts`), then one an output (NDJSON bytes, exactly as published), then one
  * a partition of the next stage (see `plan/rows.ts`; none in the last stage).
  */
 import type { Entry } from '../sst/entry.ts';
@@ -12,8 +12,8 @@ import { decodeChanges } from './changes.ts';
 import type { Forgotten } from './forgotten.ts';
 
 const MAGIC = 'MLOG';
-/** Version 2 had a tombstone for each row of a range that was forgotten. */
-const VERSION = 3;
+/** Version 3 had state changes row by row. */
+const VERSION = 4;
 
 /** What became of the batch's input rows in this partition. */
 export interface BatchCounts {

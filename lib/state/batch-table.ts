@@ -4,22 +4,19 @@
  * before the batch is durable, so an attempt that is discarded leaves no trace.
  */
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
-import { writeNumbers, writeRow } from '../log/changes.ts';
 import type { NumberColumns, ScannedRow, StateTable } from '../stream/graph/tables.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
-import { packValue } from '../util/pack.ts';
-import { assertPlain, NotPlainError } from '../util/plain-data.ts';
-import { addressPrefix, type TableKind } from './address.ts';
+import type { TableKind } from './address.ts';
 import { AddressTable } from './address-table.ts';
 import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
-import { changedRow, DELETED, NUMBERS, type TableChanges, UnstorableError } from './changes.ts';
+import { changedRow, DELETED, NUMBERS, type TableChanges } from './changes.ts';
+import { encodeTable } from './encode-changes.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { overlaid } from './overlaid.ts';
 import { isNumbers, PREFETCH_KEYS, type TableRows } from './table-rows.ts';
 
 const NO_NUMBERS = new Float64Array(0);
-const NO_BYTES = new Uint8Array(0);
 
 export class BatchTable implements StateTable, NumberColumns {
   readonly table: number;
@@ -175,30 +172,7 @@ export class BatchTable implements StateTable, NumberColumns {
   /** Writes the changes, and what they are. @throws {UnstorableError} */
   encode(kind: TableKind, to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
     const changes = { ...this.#columns(), valueBytes: new Uint32Array(this.count) };
-    const { keys, times, rows, numbers, width, valueBytes } = changes;
-    let count = 0;
-    let prefix: Uint8Array = NO_BYTES;
-    let time = Number.NaN;
-    for (let i = 0; i < keys.count; i++) {
-      const row = rows[i];
-      if (row === undefined) continue;
-      if (times[i] !== time) {
-        time = times[i]!;
-        prefix = Buffer.from(addressPrefix(this.table, kind, time), 'latin1');
-      }
-      if (row === NUMBERS) {
-        valueBytes[i] = writeNumbers(to, prefix, keys, i, numbers, i * width, width);
-      } else if (row === DELETED) {
-        // A row that was made and deleted within the batch was never anywhere.
-        if (this.#isAbsent(i)) continue;
-        writeRow(to, prefix, keys, i, null);
-      } else {
-        const value = packRow(this.table, row);
-        writeRow(to, prefix, keys, i, value);
-        valueBytes[i] = value.length;
-      }
-      count++;
-    }
+    const count = encodeTable(changes, kind, (i) => this.#isAbsent(i), to);
     return { changes, count };
   }
 
@@ -310,23 +284,4 @@ export class BatchTable implements StateTable, NumberColumns {
 
 function forgottenError(table: number, time: number): Error {
   return new Error(`table ${table}: a row at ${time}, which it has forgotten`);
-}
-
-function packRow(table: number, row: unknown): Uint8Array {
-  try {
-    return packValue(row);
-  } catch (error) {
-    if (!(error instanceof NotPlainError)) throw error;
-    // A row of slots: the place is one within the user's own value.
-    for (const slot of Array.isArray(row) ? row : []) assertStorable(table, slot);
-    throw new UnstorableError(table, error);
-  }
-}
-
-function assertStorable(table: number, value: unknown): void {
-  try {
-    assertPlain(value);
-  } catch (error) {
-    throw error instanceof NotPlainError ? new UnstorableError(table, error) : error;
-  }
 }

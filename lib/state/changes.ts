@@ -21,7 +21,7 @@ export interface TableChanges {
   /** `width` numbers for each address. */
   readonly numbers: Float64Array;
   readonly width: number;
-  /** By address: bytes of the encoded row. */
+  /** By address: bytes of the encoded row, of plain data. */
   readonly valueBytes: Uint32Array;
 }
 

@@ -5,12 +5,13 @@
  *
  * Sections: 0 entries as in log entries, a tombstone standing for "absent".
  */
-import { decodeChanges, writeChange } from '../log/changes.ts';
-import { ByteWriter } from '../util/bytes.ts';
+import { decodeChanges, encodeChanges } from '../log/changes.ts';
+import type { Entry } from '../sst/entry.ts';
 import { decodeContainer, encodeContainer } from '../util/container.ts';
 
 const MAGIC = 'MWRM';
-const VERSION = 1;
+/** Version 1 had entries row by row. */
+const VERSION = 2;
 
 interface WarmHeader {
   readonly n: number;
@@ -20,15 +21,9 @@ interface WarmHeader {
 }
 
 /** @param entries by state key, ascending; `null`: absent */
-export function encodeWarmPack(
-  n: number,
-  version: number,
-  entries: readonly { readonly key: string; readonly value: Uint8Array | null }[],
-): Uint8Array {
-  const writer = new ByteWriter(entries.length * 48);
-  for (const { key, value } of entries) writeChange(writer, key, value);
+export function encodeWarmPack(n: number, version: number, entries: readonly Entry[]): Uint8Array {
   const header: WarmHeader = { n, version, entries: entries.length };
-  return encodeContainer(MAGIC, VERSION, header, [writer.view()]).bytes;
+  return encodeContainer(MAGIC, VERSION, header, [encodeChanges(entries)]).bytes;
 }
 
 /** @returns by state key, or `undefined` where the pack is for another batch or manifest @throws {CorruptionError} */
@@ -38,7 +33,7 @@ export function decodeWarmPack(
   n: number,
   version: number,
 ): Map<string, Uint8Array | null> | undefined {
-  const { header, section } = decodeContainer<WarmHeader>(MAGIC, VERSION, bytes, object);
+  const { header, section } = decodeContainer<WarmHeader>(MAGIC, VERSION, bytes, object, VERSION);
   if (header.n !== n || header.version !== version) return undefined;
   const answers = new Map<string, Uint8Array | null>();
   for (const { key, value } of decodeChanges(section(0), header.entries, object)) answers.set(key, value);

@@ -1,7 +1,7 @@
 /** A partition to test commit work on: a log that is appended to, and the state that manifest and log mean. */
 
 import { type CommitPartition, manifestOf } from '../../lib/commit/partition.ts';
-import { writeChange } from '../../lib/log/changes.ts';
+import { encodeChanges } from '../../lib/log/changes.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { encodeLogEntry } from '../../lib/log/entry.ts';
 import type { Forgotten } from '../../lib/log/forgotten.ts';
@@ -13,7 +13,6 @@ import { names } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { sstEntries, verifySst } from '../../lib/sst/verify.ts';
 import { forgottenKeys } from '../../lib/state/floors.ts';
-import { ByteWriter } from '../../lib/util/bytes.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { listAll } from '../helpers/stores.ts';
@@ -60,10 +59,12 @@ export class World {
     const n = ++this.#n;
     const { outputs = ['out'], publishedThrough = 0, forgotten, hasRows = () => true } = options;
     const sorted = Object.keys(changes).sort();
-    const writer = new ByteWriter();
+    const entries = sorted.map((key) => {
+      const value = changes[key]!;
+      return { key, value: value === null ? null : Buffer.from(value) };
+    });
     for (const key of sorted) {
       const value = changes[key]!;
-      writeChange(writer, key, value === null ? null : Buffer.from(value));
       if (value === null) this.expected.delete(key);
       else this.expected.set(key, value);
     }
@@ -82,7 +83,7 @@ export class World {
         counts: { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
         reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
       },
-      writer.view(),
+      encodeChanges(entries),
       outputs.map((output) => Buffer.from(hasRows(output, n) ? `${output} ${n}\n` : '')),
       [],
     );

@@ -6,17 +6,19 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
 import { decodeUnnamed, encodeUnnamed } from '../../lib/commit/unnamed.ts';
 import { type Cursor, readCursor, writeCursor } from '../../lib/embedded/output/cursor.ts';
 import { readTableState, writeTableState } from '../../lib/embedded/output/table-state.ts';
 import type { JobFile } from '../../lib/job/job-file.ts';
-import { writeChange } from '../../lib/log/changes.ts';
+import { writeDeleted, writeNumbers, writePacked } from '../../lib/log/changes.ts';
 import { decodeLogEntry, decodeLogHeader, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
 import { PREFIX_BLOCK_BYTES, PrefixHasher } from '../../lib/plan/content-prefix.ts';
 import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/plan/plan.ts';
 import { objectKey, planChanges, plannerExpiry } from '../../lib/plan/planner-log.ts';
 import { encodeInput, type PartitionInput } from '../../lib/plan/rows.ts';
 import { decodeSegment, encodeSegment } from '../../lib/plan/segment.ts';
+import { addressPrefix } from '../../lib/state/address.ts';
 import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
@@ -177,8 +179,12 @@ it('a segment of version 1, which is refused by its number', () => {
 
 it('a log entry', () => {
   const writer = new ByteWriter(64);
-  writeChange(writer, '\x00\x06b\x00', null);
-  writeChange(writer, '\x00\x06a\x00', packValue([1, 'x', null]));
+  const keys = KeyColumn.of(['\x06b\x00', '\x06a\x00', '\x06cc\x00', '\x06d\x00']);
+  writeDeleted(writer, { prefix: '\x00', keys, rows: [0] });
+  writePacked(writer, { prefix: '\x00', keys, rows: [1] }, [packValue([1, 'x', null])]);
+  const prefix = addressPrefix(1, 'timed', 1357040940000);
+  const numbers = Float64Array.of(0, 0, 0, 0, 0, 0, 0, 0, 300, 7, 0.5, -0, 70_000, 8, -1, 3);
+  writeNumbers(writer, { prefix, keys, rows: [2, 3] }, numbers, 4);
   const header: LogHeader = {
     n: 3,
     attempt: '00112233445566778899',
@@ -187,20 +193,22 @@ it('a log entry', () => {
     publishedThrough: 2,
     outputs: ['sums', '_quarantine'],
     nextPartitions: 1,
-    changes: 2,
+    changes: 4,
     forgotten: [[1, 1357030140000]],
     counts: { rows: 4, late: 1, skipped: 0, quarantined: 1, emitted: 1 },
     reads: { memory: 3, lmdb: 2, warm: 0, store: 1, requests: 1 },
   };
   const outputs = [Buffer.from('{"key":"a","n":1}\n'), new Uint8Array(0)];
   const { bytes } = encodeLogEntry(header, writer.view(), outputs, [encodeInput(INPUT)]);
-  const entry = decodeLogEntry(matches('log-entry-v3.bin', bytes), 'golden');
+  const entry = decodeLogEntry(matches('log-entry-v4.bin', bytes), 'golden');
   expect(entry.header).toMatchObject(header);
   expect(
     [...entry.changes()].map(({ key, value }) => [key, value === null ? null : Buffer.from(value).toString('hex')]),
   ).toEqual([
     ['\x00\x06a\x00', '9301a178c0'],
     ['\x00\x06b\x00', null],
+    [`${prefix}\x06cc\x00`, '94cd012c07cb3fe0000000000000d40300'],
+    [`${prefix}\x06d\x00`, '94ce0001117008ff03'],
   ]);
   expect(Buffer.from(entry.output(0)).toString()).toBe('{"key":"a","n":1}\n');
   expect(Buffer.from(entry.next(0)).equals(Buffer.from(encodeInput(INPUT)))).toBe(true);
@@ -221,14 +229,14 @@ it('a log entry of a flush', () => {
     closedTo: 1357040940000,
   };
   const { bytes } = encodeLogEntry(header, new Uint8Array(0), [new Uint8Array(0)], []);
-  expect(decodeLogEntry(matches('log-entry-v3-closed.bin', bytes), 'golden').header).toMatchObject(header);
+  expect(decodeLogEntry(matches('log-entry-v4-closed.bin', bytes), 'golden').header).toMatchObject(header);
 });
 
-it.each([1, 2])('a log entry of version %i, which is refused by its number', (version) => {
+it.each([1, 2, 3])('a log entry of version %i, which is refused by its number', (version) => {
   const before = golden(`log-entry-v${version}.bin`, new Uint8Array(0));
   for (const decode of [decodeLogEntry, decodeLogHeader]) {
     expect(() => decode(before, 'log/3')).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
-    expect(() => decode(before, 'log/3')).toThrow(`log/3 has format version ${version}, and this Misa reads from 3 on`);
+    expect(() => decode(before, 'log/3')).toThrow(`log/3 has format version ${version}, and this Misa reads from 4 on`);
   }
 });
 
@@ -237,7 +245,7 @@ it('a warm pack', () => {
     { key: '\x00\x06a\x00', value: packValue([1]) },
     { key: '\x00\x06b\x00', value: null },
   ];
-  const bytes = matches('warm-pack-v1.bin', encodeWarmPack(5, 9, entries));
+  const bytes = matches('warm-pack-v2.bin', encodeWarmPack(5, 9, entries));
   expect(
     [...decodeWarmPack(bytes, 'golden', 5, 9)!].map(([key, value]) => [
       key,
@@ -249,6 +257,11 @@ it('a warm pack', () => {
   ]);
   expect(decodeWarmPack(bytes, 'golden', 6, 9)).toBeUndefined();
   expect(decodeWarmPack(bytes, 'golden', 5, 8)).toBeUndefined();
+});
+
+it('a warm pack of version 1, which is refused by its number', () => {
+  const before = golden('warm-pack-v1.bin', new Uint8Array(0));
+  expect(() => decodeWarmPack(before, 'warm/5-9', 5, 9)).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
 });
 
 function sameJobFile(golden: string, file: JobFile): void {
