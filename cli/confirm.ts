@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { UsageError } from './failure.ts';
 
-/** Whether somebody can be asked. */
+/** Whether there is a terminal to ask at. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }

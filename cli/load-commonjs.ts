@@ -23,7 +23,7 @@ export async function importCommonJs(file: string, own: Readonly<Record<string, 
     target: 'node20',
     packages: 'external',
     logLevel: 'silent',
-    // What throws while it is loaded is told with its place in the file that the user wrote.
+    // So that an error while loading names its place in the file that the user wrote.
     sourcemap: 'inline',
     outfile: file,
     sourceRoot: `${path.dirname(file)}/`,

@@ -63,7 +63,7 @@ async function importModule(absolute: string): Promise<unknown> {
     try {
       return await import(pathToFileURL(absolute).href);
     } catch (error) {
-      // A script by its package.json, in which Misa is required and not found: the script is not at fault.
+      // The package.json makes it a CommonJS script, whose `require('misa')` failed: load it as such.
       const { code, message } = error as { code?: unknown; message?: unknown };
       if (code !== 'MODULE_NOT_FOUND' || !/'misa(\/[a-z]+)?'/.test(String(message))) throw error;
     }
@@ -102,7 +102,7 @@ function notAJob(file: string): JobError {
 
 /** A module that throws while it is loaded: `job()` refused, a slip in it, or something it imports is not there. */
 function cannotLoad(file: string, error: unknown): MisaError {
-  // By shape: the error may come from another copy of Misa.
+  // Recognised by its fields, since the error may come from another copy of Misa.
   const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
   if (typeof code === 'string' && name === 'JobError') {
     return new JobError(code, `${file}${placeOf(file, error)}: ${String(message)}`, { cause: error });

@@ -160,7 +160,7 @@ function addResume(misa: Command): void {
     .action(async (job, options) => (await import('./commands/resume.ts')).resumeCommand(job, options));
 }
 
-/** As commander's own, but for a command that there is not, which it answers with the help of all. */
+/** The `help` command; unlike commander's own it refuses an unknown command instead of showing the general help. */
 function addHelp(misa: Command): void {
   misa
     .command('help')
@@ -173,7 +173,7 @@ function addHelp(misa: Command): void {
     });
 }
 
-/** Commands that are not there yet: not in the help, and clear when tried. */
+/** Planned commands: not in the help, but answered with a clear message. */
 function addLater(misa: Command, name: string): void {
   misa
     .command(name, { hidden: true })

@@ -8,10 +8,10 @@ import { number } from '../text.ts';
 import type { DeployedJob } from './deployed-job.ts';
 
 const LOOK_MS = 1000;
-/** While nothing moves for so long, it is not waited any more: a lost trigger, cold functions, a partition that is busy. */
+/** The wait ends when nothing has moved for this long: a trigger may be lost, functions cold, a partition busy. */
 const PATIENCE_MS = 15_000;
 
-/** Rows that were late, of all rows of the job so far. */
+/** Late rows of the job so far. */
 export async function lateSoFar(job: DeployedJob): Promise<number> {
   return totalsOfJob(await openViews(job))?.late ?? 0;
 }

@@ -1,7 +1,7 @@
 /** Errors of AWS's clients as errors that say what to do next. */
 import { errorText, MisaError } from '../../lib/errors.ts';
 
-/** Answers that mean no more than "later". */
+/** Errors that ask to try again later. */
 const PASSING = /Throttl|TooManyRequests|RequestLimit|ServiceUnavailable|InternalFailure|InternalError|SlowDown/i;
 const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ECONNRESET|TimeoutError|ETIMEDOUT/;
 const CREDENTIALS =

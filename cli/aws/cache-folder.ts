@@ -1,4 +1,4 @@
-/** Where Misa keeps what it can make again but not quickly: bundles, a local AWS. May be deleted whenever nothing runs. */
+/** The cache folder of Misa: bundles and a local AWS, which take time to make. May be deleted while nothing runs. */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import os from 'node:os';
@@ -21,7 +21,7 @@ export function cacheFolder(...names: string[]): string {
   return folder;
 }
 
-/** A name for what is kept of a job's module: its own, and where it is. */
+/** The cache folder name of a job's module: its file name and a hash of its path. */
 export function moduleFolderName(file: string): string {
   const absolute = path.resolve(file);
   const hash = createHash('sha256').update(absolute).digest('hex').slice(0, 12);

@@ -35,12 +35,12 @@ export class CdkEvents {
     return this.#progress;
   }
 
-  /** Resources that failed by themselves, not because another did; oldest first. */
+  /** Resources that failed by themselves, not because another one failed; oldest first. */
   get failed(): readonly FailedResource[] {
     return [...this.#failed.values()];
   }
 
-  /** The stack was as it should be already. */
+  /** The stack was up to date. */
   get unchanged(): boolean {
     return this.#unchanged;
   }

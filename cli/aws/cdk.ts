@@ -13,7 +13,7 @@ import type { CdkInstallation } from './peers.ts';
 const KEPT_LINES = 400;
 /** The step of a deployment that compares the job with its state. */
 const ADMISSION = 'Custom::MisaAdmission';
-/** Extension of modules beside this one. */
+/** Extension of the modules beside this one: built, or TypeScript in tests. */
 const BESIDE = import.meta.url.endsWith('.js') ? '.js' : '.ts';
 
 export interface CdkRun {
@@ -93,13 +93,13 @@ function cdkFailed(doing: string, code: number | string, events: CdkEvents, line
       `${doing} failed, and was rolled back, at ${what}. Repair that and give the command again`,
     );
   }
-  // The app's own words: a job that cannot be bundled, a setting that is none.
+  // The message of Misa's own app, if it wrote one: the job cannot be bundled, or a setting is wrong.
   const own = lines.map((line) => /^misa: (.+)/.exec(line)?.[1]).find((text) => text !== undefined);
   if (own !== undefined) return new MisaError('CDK_FAILED', `${doing}: ${own}`);
   return new MisaError('CDK_FAILED', `${doing} failed (the CDK ended with ${code}). It said:\n${tell(lines)}`);
 }
 
-/** The lines a person needs: without events, progress and empty lines in a row. */
+/** The lines that help a person: without events, progress and repeated empty lines. */
 function tell(lines: readonly string[]): string {
   const worth = lines.filter((line) => !/^\S+ \| +\d+\/\d+ \|/.test(line) && !/: (?:start|success): /.test(line));
   return worth

@@ -33,7 +33,7 @@ export interface Deployment {
 /** Name of the stack that a bootstrap makes. */
 export const TOOLKIT = 'CDKToolkit';
 
-/** No look for notices of the CDK's makers, no questions. */
+/** Shows no notices of the CDK, and asks nothing. */
 const QUIETLY = ['--no-notices', '--ci'];
 
 function runOf({ env, folder, signal, apart }: Deployment, doing: string, args: readonly string[]): CdkRun {
@@ -50,7 +50,7 @@ export async function synthesize(deployment: Deployment): Promise<void> {
   };
   const env: NodeJS.ProcessEnv = { ...deployment.env, ...variables };
   for (const name of Object.keys(env)) {
-    // What is set outside by chance must not become part of the stack.
+    // Variables that happen to be set outside must not change the stack.
     if (/^MISA_(?:ENTRY|PARTITIONS|TRACE|REMOVAL)$/.test(name) && !Object.hasOwn(variables, name)) delete env[name];
   }
   // In a file, because as an option the CDK would take the quotes apart.
@@ -66,13 +66,13 @@ export async function bootstrap(deployment: Deployment, environment?: string): P
   const { steps } = deployment;
   const onProgress: CdkRun['onProgress'] = (progress) => steps.at(progressText(progress));
   const run = runOf(deployment, 'preparing the account for the CDK', ['bootstrap', ...where]);
-  // In a folder without an app: it would be synthesized there, once more.
+  // Run in a folder without an app, which the CDK would synthesize once more.
   const folder = path.join(deployment.folder, 'bootstrap');
   mkdirSync(folder, { recursive: true });
   await runCdk(deployment.cdk, { ...run, folder, onProgress });
 }
 
-/** Deploys what was synthesized. @returns for people, what was done */
+/** Deploys what was synthesized. @returns what was done, as text for people */
 export async function deploySynthesis(deployment: Deployment): Promise<string> {
   const { cdk, job, steps } = deployment;
   const args = [

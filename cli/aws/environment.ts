@@ -9,7 +9,7 @@ import { type AwsClientSettings, awsClientSettings } from '../../lib/util/aws-cl
 export const LOCAL_REGION = 'us-east-1';
 export const LOCAL_ACCOUNT = '000000000000';
 
-/** Tries of a request; what these commands ask may all be asked again. */
+/** Tries of a request. All requests of these commands can be repeated. */
 const TRIES = 5;
 const UPLOAD_TIMEOUT_MS = 5 * 60_000;
 
@@ -27,7 +27,7 @@ export function s3Config(): ReturnType<typeof clientConfig> & { forcePathStyle: 
   return { ...settings, maxAttempts: TRIES, forcePathStyle: settings.endpoint !== undefined };
 }
 
-/** URL of the service that takes the place of AWS; `undefined`: AWS itself. */
+/** URL of the service that is used instead of AWS; `undefined`: AWS itself. */
 export function endpointOf(service: string): string | undefined {
   return awsClientSettings(service, {}).endpoint;
 }
@@ -63,7 +63,7 @@ export function enterLocalAws(endpoint: string | undefined): void {
   Object.assign(process.env, local);
 }
 
-/** For people: what lets other commands use the local AWS. */
+/** Shell commands, for people, that make other commands use the local AWS. */
 export function environmentText(endpoint: string): string {
   return `  export AWS_ENDPOINT_URL=${endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=${LOCAL_REGION}`;
 }

@@ -1,4 +1,4 @@
-/** The queues of a deployed job, for `misa status`: what waits in each, and what of it was given up. */
+/** The queues of a deployed job, for `misa status`: how many messages wait in each, and in its dead-letter queue. */
 import { number, type Style, table } from '../text.ts';
 import type { DeployedJob } from './deployed-job.ts';
 import { JobQueues, messagesIn, type QueueStatus } from './queues.ts';

@@ -10,13 +10,13 @@ export interface JobQueue {
   /** Without what the names of all queues of the job begin with: `input`, `s0p1`, `fold-dead`. */
   readonly name: string;
   readonly url: string;
-  /** What is in it was given up. */
+  /** It is a dead-letter queue. */
   readonly dead: boolean;
 }
 
 export interface QueueStatus extends JobQueue, QueueDepth {}
 
-/** Queues asked side by side. */
+/** Queues that are asked in parallel. */
 const AT_ONCE = 16;
 const DEAD = /-dead$/;
 
@@ -67,7 +67,7 @@ export class JobQueues {
     return statuses;
   }
 
-  /** Messages in a queue, a few; they stay there. */
+  /** A few messages of a queue; they stay in it. */
   peek({ url }: JobQueue, max = 3): Promise<ReceivedMessage[]> {
     return this.#queues.queue(url).receive({ max, waitSeconds: 0, visibilitySeconds: 0 });
   }

@@ -37,7 +37,7 @@ export async function uploadFiles(
   return uploaded;
 }
 
-/** As the planner will know them. */
+/** The names by which the planner will know them. */
 export function plannedNames(uploaded: readonly Uploaded[]): PlannedName[] {
   return uploaded.map(({ source, bucket, key }) => ({ source, name: s3Path(bucket, key) }));
 }

@@ -54,7 +54,7 @@ export async function sendRows(
     sent.bad += bad.length;
     if (rows.length === 0) continue;
     const messages = [...rowMessages(source, rows, { fifo })];
-    // One a request: of several SQS may refuse one, and take those behind it.
+    // One message per request: of several, SQS may refuse one and take those after it, which breaks the order.
     for (const some of fifo ? messages.map((message) => [message]) : [messages]) await queue.send(some);
     for (const { body } of messages) pushAll(names, nameOf(body));
     sent.rows += rows.length;
@@ -64,7 +64,7 @@ export async function sendRows(
   return { ...sent, names };
 }
 
-/** A message that says who it is has a name before it is received. */
+/** The planner's name for a message that carries its own id. */
 function nameOf(body: string): string[] {
   const { id } = JSON.parse(body) as { id?: unknown };
   return typeof id === 'string' ? [messageName(id)] : [];
@@ -74,7 +74,7 @@ export function messageName(id: string): string {
   return `message ${id}`;
 }
 
-/** @returns what the planner calls it */
+/** @returns its name in plans */
 export async function sendFlush(queue: Queue): Promise<string> {
   const id = `flush-${systemRandom.id()}`;
   await queue.send([{ body: JSON.stringify({ misa: 1, control: 'flush', id }) }]);

@@ -42,7 +42,7 @@ export interface StackResource {
   readonly id: string;
 }
 
-/** The job's name, of a name or a module. */
+/** The name of a job that is given by name or by module. */
 export async function jobNameOf(job: string): Promise<string> {
   const name = isJobFile(job) ? (await loadJob(job)).name : job;
   if (!isName(name)) throw new UsageError(`'${job}' is neither a job's name nor its module`);

@@ -28,7 +28,7 @@ export interface Uploaded {
   readonly bucket: string;
   readonly key: string;
   readonly bytes: number;
-  /** It was there already, with this content. */
+  /** Whether the object was there already, with this content. */
   readonly known: boolean;
 }
 
@@ -90,7 +90,7 @@ export class Uploader {
       const { ContentLength } = await this.#client.send(command, { ...(abortSignal && { abortSignal }) });
       return ContentLength === size;
     } catch (error) {
-      // Without the right to list, S3 answers 403 for what is not there.
+      // Without permission to list, S3 answers 403 for an object that does not exist.
       const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
       if ($metadata?.httpStatusCode === 404 || $metadata?.httpStatusCode === 403) return false;
       throw error;
@@ -132,7 +132,7 @@ export class Uploader {
       const complete = new this.#sdk.CompleteMultipartUploadCommand({ ...about, UploadId, MultipartUpload });
       await this.#client.send(complete, options);
     } catch (error) {
-      // Parts cost storage until somebody drops them.
+      // Uploaded parts cost storage until they are deleted.
       next = Number.POSITIVE_INFINITY;
       await this.#client.send(new this.#sdk.AbortMultipartUploadCommand({ ...about, UploadId })).catch(() => {});
       throw error;

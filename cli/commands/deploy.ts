@@ -60,7 +60,7 @@ export async function deployCommand(entry: string, options: DeployOptions): Prom
   });
 }
 
-/** What CloudFormation has begun, it brings to an end, whoever watches. */
+/** An interrupt ends only the display: CloudFormation finishes what it has begun. */
 function onInterrupt(stack: string, steps: Steps): () => void {
   const handler = (): void => {
     steps.close();
@@ -80,7 +80,7 @@ interface Plan {
   readonly region: string;
 }
 
-/** What will be done, before it is. */
+/** Says what will be done. */
 function intention(job: PhysicalJob, { name, before, toolkit, region }: Plan): string {
   const account = /^arn:[^:]*:cloudformation:[^:]*:(\d{12}):/.exec((before ?? toolkit)?.id ?? '')?.[1];
   const endpoint = endpointOf('CLOUDFORMATION');

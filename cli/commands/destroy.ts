@@ -104,7 +104,7 @@ function intention(stack: DeployedStack, state: State | undefined, deleteState: 
 async function deleteStack(stacks: Stacks, stack: DeployedStack, steps: Steps): Promise<void> {
   await stacks.delete(stack.name);
   for (;;) {
-    // By its id, because a name means nothing any more once the stack is gone.
+    // By its id: once the stack is gone, its name is no longer found.
     const now = await stacks.find(stack.id === '' ? stack.name : stack.id);
     if (now === undefined) return;
     if (now.status === 'DELETE_FAILED') {

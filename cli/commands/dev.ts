@@ -56,7 +56,7 @@ export async function devCommand(entry: string, options: DevOptions): Promise<vo
       show.events,
     );
   } catch (error) {
-    // An interrupt is the ordinary end of what would go on for ever, and so is a reader that has seen enough.
+    // An interrupt is the ordinary end of a run that follows its input, and so is a reader of the results that has closed its end.
     if (!stop.signal.aborted) throw error;
     const byUser = (stop.signal.reason as { code?: unknown }).code === INTERRUPTED;
     if (once && byUser) throw stop.signal.reason;

@@ -57,7 +57,7 @@ export async function resumeCommand(name: string, options: ResumeOptions): Promi
   process.stdout.write(resumed.length === 0 ? `no partition of job ${job.file.name} is halted\n` : `${done}\n`);
 }
 
-/** Looking opens a store that refuses to be changed. */
+/** Other commands open the store read-only; this one writes. */
 function writable({ store, endpoint }: StoreOptions): ReturnType<typeof openStore> {
   return openStore(parseStoreUrl(store, endpoint), { clock: systemClock, random: systemRandom });
 }

@@ -117,7 +117,7 @@ function presenterFor(options: RunOptions, places: Places): Presenter {
   const progress = process.stderr;
   const summary = places.output === '-' ? process.stderr : process.stdout;
   const shared = { places, summary };
-  // Rows on the terminal and a display redrawn there would spoil each other.
+  // Result rows and a redrawn display would overwrite each other on one terminal.
   const display = progress.isTTY && process.env.TERM !== 'dumb' && !(places.output === '-' && process.stdout.isTTY);
   if (display) return terminalPresenter({ ...shared, terminal: progress });
   return linesPresenter({ ...shared, progress, nowMs: () => systemClock.monotonic() });

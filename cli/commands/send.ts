@@ -120,7 +120,7 @@ async function sendAsRows(
   return { rows, messages, bad, planned: names.map((name) => ({ source, name })), text };
 }
 
-/** The rows may be others', who send at the same time: a batch does not tell. */
+/** The late rows may be those of others who send at the same time: a batch does not say whose they are. */
 function lateText(late: number | null | undefined, bad: (text: string) => string): string {
   if (late === undefined) return '';
   if (late === null) return '; how many rows are late is not known before its batches are done';

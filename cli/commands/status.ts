@@ -7,11 +7,11 @@ import { greatest, smallest } from '../../lib/util/numbers.ts';
 import type { DeployedJob } from '../aws/deployed-job.ts';
 import { openStoredJob, type StoreOptions } from '../state/open-stored-job.ts';
 import type { PartitionView } from '../state/partition-view.ts';
-import { planned } from '../state/planned.ts';
+import { type PlannedStatus, planned } from '../state/planned.ts';
 import type { StoredJob } from '../state/stored-job.ts';
 import { totalsOfJob } from '../state/totals.ts';
 import { type JobViews, openViews } from '../state/views.ts';
-import { bytes, number, styleOf, table, time } from '../text.ts';
+import { bytes, count, number, styleOf, table, time } from '../text.ts';
 
 export interface StatusOptions extends StoreOptions {
   readonly json: boolean;
@@ -57,7 +57,7 @@ export async function statusCommand(name: string, options: StatusOptions): Promi
   const { file } = job;
   const text = [
     `${bold(file.name)} ${dim(`in ${job.where}: epoch ${file.epoch}, mode ${file.outputMode}, commit ${file.commit}`)}\n`,
-    `  ${dim('plans')}      ${number(plan.plans)}; ${number(plan.objects)} source objects planned, ${number(plan.unfinished)} not to their end\n`,
+    `  ${dim('plans')}      ${number(plan.plans)}; ${objectsText(plan)}\n`,
     deployed === undefined ? '' : `  ${dim('stack')}      ${deployed.stack.name}: ${deployed.stack.status}\n`,
     `  ${dim('watermark')}  ${time(plan.watermark)}\n`,
     last === undefined ? '' : `  ${dim('last batch')} ${lastText(last)}\n`,
@@ -87,7 +87,7 @@ function partitionStatus({ path, manifest, position }: PartitionView): Partition
   }));
   const { through, publishedThrough, halted } = manifest;
   const published = Math.max(publishedThrough, 0);
-  // A batch that has run since is halted no more, whatever the record says.
+  // A recorded halt no longer holds once its batch has run.
   const stands = halted !== null && halted.n > position ? halted : null;
   return {
     path,
@@ -130,6 +130,11 @@ function levelText(level: Level | undefined): string {
 
 interface LastBatch extends BatchCounts {
   readonly n: number;
+}
+
+function objectsText({ objects, unfinished }: PlannedStatus): string {
+  const planned = `${count(objects, 'source object')} planned`;
+  return unfinished === 0 ? planned : `${planned}, ${number(unfinished)} of them not to the end`;
 }
 
 /** Counts of the last batch over all partitions, as long as its log entries are kept. */

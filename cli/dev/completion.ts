@@ -16,9 +16,9 @@ export interface CompletionOptions {
   /** What was sent. */
   readonly inputs: readonly PlannedName[];
   readonly inputQueueUrl: string;
-  /** Runs what the schedule runs, at once. */
+  /** Runs the maintain function now, instead of waiting for its schedule. */
   readonly maintain: () => Promise<void>;
-  /** Told at each look; throws where it cannot come to an end. */
+  /** Called at each look; throws if the job cannot come to its end. */
   readonly onLook: (look: Look) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -37,7 +37,7 @@ export class Completion {
     this.#positions = new Positions(options.job);
   }
 
-  /** One look at how far it is. */
+  /** Reads how far the job is. */
   async look(unplanned = 0): Promise<Look> {
     return { ...(await this.#positions.read()), inputs: this.#options.inputs.length, unplanned };
   }

@@ -7,7 +7,7 @@ export async function deployLocally(deployment: Deployment): Promise<DeployedSta
   const { job, steps } = deployment;
   const name = stackName(job.name);
   steps.step('synth', `Bundling ${job.name}, and preparing the local AWS for the CDK`);
-  // They know nothing of each other, so they go side by side; both end before anything else happens.
+  // They do not depend on each other, so they run in parallel. Both end before anything else happens.
   const both = await Promise.allSettled([
     synthesize(deployment),
     bootstrap(deployment, `aws://${LOCAL_ACCOUNT}/${LOCAL_REGION}`),

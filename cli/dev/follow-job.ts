@@ -58,7 +58,7 @@ export async function followJob(work: DevWork): Promise<FollowedTotals> {
   const onLook = async (look: Look): Promise<void> => {
     await follower.to(look.committed);
     await results.directory?.tick();
-    // Nothing more comes for now.
+    // All that is planned is done: no more rows come for now.
     if (!once && look.committed === look.planned) tally.warn(true);
     await troubles.watch();
     steps.at(lookText(look, tally));

@@ -62,7 +62,7 @@ export class Follower {
       const of = entries.filter((_, i) => i % partitions === partition);
       const entry = of.find((e) => e?.header.outputs.includes(output));
       if (entry !== undefined) return entry.output(entry.header.outputs.indexOf(output));
-      // A quarantine without rows is mostly not among the outputs at all.
+      // A log entry names the quarantine only if it holds rows.
       return of.includes(undefined) ? undefined : new Uint8Array(0);
     };
     await directory?.copy(n, { n, results });

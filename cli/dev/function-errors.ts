@@ -16,13 +16,13 @@ export interface FunctionError {
 /** A batch function says this first and then halts its partition, and that says more: which batch, why, and what to do. */
 const HALTS = /^partition \S+ is halted at batch /;
 
-/** Classes of errors that stay, however often the same is tried. */
+/** Classes of errors that no retry helps. */
 const FINAL = new Set(['InputError', 'JobError', 'UserFunctionError', 'CorruptionError']);
 
 export class FunctionErrors {
   readonly #endpoint: string;
   readonly #groups: readonly string[];
-  /** By log group: lines before this time are seen, and at this time so many. */
+  /** By log group: the time of the last line seen, and how many lines of that time were seen. */
   readonly #seen = new Map<string, { timeMs: number; lines: number }>();
 
   constructor(endpoint: string, resources: readonly StackResource[]) {
@@ -30,7 +30,7 @@ export class FunctionErrors {
     this.#groups = resources.filter(({ type }) => type === 'AWS::Logs::LogGroup').map(({ id }) => id);
   }
 
-  /** Those since the last call. */
+  /** Errors since the last call. */
   async next(): Promise<FunctionError[]> {
     const found = await Promise.all(this.#groups.map((group) => this.#nextOf(group)));
     return found.flat();

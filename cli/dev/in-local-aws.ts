@@ -12,7 +12,7 @@ export interface InLocalAws {
   readonly job: string;
   readonly steps: Steps;
   readonly port: number | undefined;
-  /** When the work is done, or has failed, the local AWS stays until the signal. */
+  /** Whether the local AWS stays, when the work is done or has failed, until the signal comes. */
   readonly keep: boolean;
   readonly signal: AbortSignal;
 }
@@ -44,7 +44,7 @@ function stay(endpoint: string, steps: Steps, signal: AbortSignal): Promise<void
   steps.step('keep', 'The local AWS is kept until Ctrl-C');
   steps.note(environmentText(endpoint));
   return new Promise((resolve) => {
-    // A signal alone keeps no process alive.
+    // Keeps the process alive until the signal comes.
     const alive = setInterval(() => {}, 60_000);
     const end = (): void => {
       clearInterval(alive);

@@ -107,7 +107,7 @@ async function answers(healthUrl: string | undefined): Promise<boolean> {
   }
 }
 
-/** Ends a process and those it started: asks first. */
+/** Ends a process and its children: first by SIGTERM, then by SIGKILL. */
 export async function endGroup(pid: number): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     send(pid, signal);
@@ -117,7 +117,7 @@ export async function endGroup(pid: number): Promise<void> {
     }
     if (!isAlive(pid)) break;
   }
-  // Those that it started may be slower than itself.
+  // Its children may take longer to end.
   send(pid, 'SIGKILL');
 }
 

@@ -7,7 +7,7 @@ import type { FollowedBatch } from './follower.ts';
 
 export interface DevTimes {
   readonly startedInMs: number;
-  /** From then on. */
+  /** Since the job was started. */
   readonly elapsedMs: number;
 }
 
@@ -26,7 +26,7 @@ export function devShow(json: boolean, output: string | undefined): DevShow {
   const write = (event: Record<string, unknown>): void => {
     if (json) events.write(`${JSON.stringify(event)}\n`);
   };
-  // Rows on the terminal and a line that is redrawn there would spoil each other.
+  // Result rows and a redrawn line would overwrite each other on one terminal.
   const plain = output === '-' && process.stdout.isTTY === true;
   const steps = stepsFor({ json, stream: json ? events : process.stderr, plain });
   return {

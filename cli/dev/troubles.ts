@@ -10,9 +10,9 @@ import { messagesIn } from '../aws/queues.ts';
 import type { Halted, Position } from '../state/positions.ts';
 import type { FunctionError, FunctionErrors } from './function-errors.ts';
 
-/** With errors about, the functions' retries and the sweep get so long to bring things on. */
+/** After errors, the retries and the sweep have this long to make progress. */
 const STUCK_WITH_ERRORS_MS = 240_000;
-/** Nothing at all happens. */
+/** Without errors, and without any progress. */
 const STUCK_MS = 420_000;
 const DEAD_LETTERS_EVERY_MS = 5_000;
 const SHOWN_ERRORS = 5;
@@ -48,7 +48,7 @@ export class Troubles {
   }
 
   /**
-   * @param progress changes when something gets on
+   * @param progress a text that changes with any progress
    * @throws {MisaError} `HALTED`, `DEAD_LETTERS`, `FUNCTION_FAILED`, `STUCK`
    */
   async check({ halted }: Position, progress: string): Promise<void> {

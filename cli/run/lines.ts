@@ -29,7 +29,7 @@ export function linesPresenter({ places, progress, summary, nowMs }: LinesOption
       progress.write(`${name}: ${progressText(stats)}\n`);
     },
     idle(_, stats) {
-      // Once each time all is read, so that a log of a quiet day stays short.
+      // One line each time all input is read, so that logs of quiet days stay short.
       if (stats.lastMs === waitingSinceMs) return;
       waitingSinceMs = stats.lastMs;
       shownMs = nowMs();

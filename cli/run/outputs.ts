@@ -1,4 +1,4 @@
-/** What the command line says about results: where they go, and in which form. */
+/** Options about results: where they go, and in which form. */
 
 import {
   checkOutputOptions,
@@ -25,12 +25,12 @@ export interface OutputArguments {
 }
 
 export interface ParsedOutput {
-  /** A directory, or `-`: standard output; `undefined`: not said. */
+  /** A directory, or `-`: standard output; `undefined`: not given. */
   readonly place: string | undefined;
   readonly options: OutputOptions;
 }
 
-/** In place of a directory: results that are tables are kept as such. */
+/** `--output table`: results that are tables are kept as tables, in the default directory. */
 const TABLE = 'table';
 /** Of `--output table` alone. */
 const TABLE_PLACE = 'results';

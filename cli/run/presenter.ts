@@ -12,11 +12,11 @@ export interface Places {
 export interface Presenter {
   opened(started: RunStarted): void;
   batch(progress: RunProgress, stats: RunStats): void;
-  /** All that is there is read; the run waits for more. */
+  /** All present input is read; the run waits for more. */
   idle?(idle: RunIdle, stats: RunStats, nowMs: number): void;
   /** Something the user should know; the run goes on. */
   note(text: string): void;
   ended(end: RunSummary, stats: RunStats, elapsedMs: number): void;
-  /** Nothing more comes; leaves the terminal as it was. Also after a failure. */
+  /** Ends the display and leaves the terminal as it was; also after a failure. */
   close(): void;
 }

@@ -5,7 +5,7 @@
 import { build, type Histogram } from 'hdr-histogram-js';
 import type { RunProgress, TierReads } from '../../lib/embedded/run-events.ts';
 
-/** The rate is that of the last so many ms. */
+/** The rate is taken over this time. */
 const RATE_WINDOW_MS = 5000;
 const MICROSECONDS = 1000;
 
@@ -72,7 +72,7 @@ export class RunStats {
     this.#now(nowMs);
   }
 
-  /** Nothing has come: the rate falls. */
+  /** To be called while nothing comes: the rate falls. */
   idle(nowMs: number): void {
     this.#now(nowMs);
   }
@@ -87,7 +87,7 @@ export class RunStats {
     return this.rows - this.late - this.skipped - this.quarantined;
   }
 
-  /** Of late, rows/s. */
+  /** Rows/s, over the last seconds. */
   get rowsPerSecond(): number {
     const first = this.#recent[0]!;
     const last = this.#recent[this.#recent.length - 1]!;

@@ -11,7 +11,7 @@ export interface InputChunk {
   readonly bad: readonly { readonly line: number; readonly reason: string }[];
 }
 
-/** A line may be so long; a longer one is a slip. */
+/** Longest line; a longer one is an error. */
 const MAX_LINE_CHARS = 64 << 20;
 
 export async function* ndjsonChunks(input: AsyncIterable<Uint8Array>): AsyncGenerator<InputChunk, void, undefined> {

@@ -10,7 +10,7 @@ import type { RunStats } from './run-stats.ts';
 import { readShares, summaryText } from './summary.ts';
 
 const REDRAWS_A_SECOND = 12;
-/** The bar is redrawn by a timer; a run that keeps the processor for longer is shown late, not wrongly. */
+/** Steps of the progress bar. A timer redraws it, so that a busy run is shown late, but correctly. */
 const STEPS = 1000;
 
 export interface TerminalOptions {

@@ -15,7 +15,7 @@ import { scanBlocks, splitSpan } from '../../lib/sst/scan.ts';
 import { type ForgottenKeys, forgottenKeys } from '../../lib/state/floors.ts';
 import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
 
-/** Log entries read side by side. */
+/** Log entries that are read in parallel. */
 const AT_ONCE = 8;
 const SPAN_BYTES = 256 << 10;
 

@@ -15,12 +15,12 @@ export interface ServiceOptions extends AwsClientOptions {
   readonly random: Random;
 }
 
-/** Requests until a service counts as busy: with the waits between, 5 s on the average, 10 s at most. */
+/** Most tries of a request; with the waits between them 5 s on average, 10 s at most. */
 export const TRIES = 10;
 
-/** Refused without effect, for now; the services' names for it, of requests and of entries of a batch. */
+/** Error codes of refusals without effect that a later try may pass; of requests, and of single entries of a batch. */
 const AGAIN = /Throttl|ThroughputExceeded|LimitExceeded|TooManyRequests|SlowDown|RequestTimeout|^Internal|Unavailable/i;
-/** Size limits also are called limits, and do not go away. */
+/** Codes that match the pattern above but do not go away, such as size limits. */
 const NEVER = /ItemCollectionSize|Credentials|Region|ENOENT|InvalidURL|ERR_INVALID/i;
 
 /** The service's name for an error, or the system's (`ECONNRESET`). */
@@ -50,7 +50,7 @@ export async function waitAfter(tries: number, { clock, random }: ServiceOptions
   await clock.sleep(backoffMs(tries, random), signal);
 }
 
-/** Asks until there is an answer, {@link TRIES} times at most. @throws the client's error, or the signal's reason */
+/** Repeats a request until it succeeds or fails for good, at most {@link TRIES} times. @throws the client's error, the signal's reason */
 export async function untilAnswered<T>(
   send: (abort: { abortSignal?: AbortSignal }) => Promise<T>,
   service: ServiceOptions,
@@ -59,7 +59,7 @@ export async function untilAnswered<T>(
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted();
     try {
-      // One of its own for each request: a signal with many listeners makes node warn of a leak.
+      // Each request has a signal of its own: node warns of a leak where one has many listeners.
       return await send(signal === undefined ? {} : { abortSignal: AbortSignal.any([signal]) });
     } catch (error) {
       signal?.throwIfAborted();

@@ -34,7 +34,7 @@ export interface ResultSink {
   deliver(batch: ResultBatch, options?: RequestOptions): Promise<void>;
 }
 
-/** Rows did not get where a sink should bring them. `retryable`: delivering again may help. */
+/** A sink could not deliver rows. `retryable`: delivering them again may help. */
 export class SinkError extends MisaError {}
 
 /** The same in every delivery of the row: `{job}/{epoch}/{output}/{p}/{n}/{i}`, i from 0. */
@@ -42,7 +42,7 @@ export function rowId({ job, epoch, output, partition, n }: ResultName, i: numbe
   return `${job}/${epoch}/${output}/${partition}/${n}/${i}`;
 }
 
-/** A row as columns. What is no object is a row of one column, `value`. */
+/** A row as columns. A row that is not an object has one column, `value`. */
 export function columnsOf(row: unknown): Readonly<Record<string, unknown>> {
   if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row as Record<string, unknown>;
   return { value: row };

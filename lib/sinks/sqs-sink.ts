@@ -17,7 +17,7 @@ import { columnOf, columnsOf, type ResultBatch, type ResultSink, rowId } from '.
 
 export interface SqsSettings {
   readonly queueUrl: string;
-  /** What is one message group of a FIFO queue; default `partition`. */
+  /** Which rows share a message group of a FIFO queue; default `partition`. */
   readonly groupBy?: 'partition' | 'key' | undefined;
 }
 
@@ -26,7 +26,7 @@ export const OUTPUT_ATTRIBUTE = 'misa-output';
 
 /** Requests at once, to a standard queue. */
 const REQUESTS_AT_ONCE = 4;
-/** What ids of groups and for de-duplication may be. */
+/** What SQS allows as group and de-duplication ids. */
 const PLAIN_ID = /^[\x21-\x7e]{1,128}$/;
 
 interface RowMessage extends OutgoingMessage {
@@ -38,7 +38,7 @@ export class SqsSink implements ResultSink {
   readonly #queue: Queue;
   readonly #settings: SqsSettings;
   readonly #fifo: boolean;
-  /** One after the other to a FIFO queue, so that rows of a group keep their order. */
+  /** One at a time to a FIFO queue, so that rows of a group keep their order. */
   readonly #requests: InFlight;
 
   constructor(queue: Queue, settings: SqsSettings) {

@@ -36,10 +36,10 @@ export async function readTaken(store: ObjectStore, name: string): Promise<reado
   }
 }
 
-/** Numbers from, to; both are in it. Sorted, and none touches the next. */
+/** Closed ranges [from, to] of batch numbers; sorted, with gaps between them. */
 export type Ranges = readonly (readonly [from: number, to: number])[];
 
-/** With these numbers besides. */
+/** The ranges with these numbers added. */
 export function withNumbers(ranges: Ranges, numbers: Iterable<number>): Ranges {
   const all = [...ranges, ...Array.from(numbers, (n) => [n, n] as const)].sort((a, b) => a[0] - b[0]);
   const joined: [number, number][] = [];
@@ -51,7 +51,7 @@ export function withNumbers(ranges: Ranges, numbers: Iterable<number>): Ranges {
   return joined;
 }
 
-/** What is in none of them, up to `last`. */
+/** The gaps between the ranges, from 1 to `last`. */
 export function gapsOf(ranges: Ranges, last: number): Ranges {
   const gaps: [number, number][] = [];
   let next = 1;
@@ -70,7 +70,7 @@ export interface OutputDelivered {
   readonly taken: Ranges;
   /** Of those up to `n`: since when some are missing. */
   readonly missing?: { readonly n: number; readonly sinceMs: number } | undefined;
-  /** Those that were announced again: how often, and when the last time. */
+  /** Results that were announced again: how often, and when last. */
   readonly again?: Readonly<Record<number, { readonly sent: number; readonly sentMs: number }>> | undefined;
 }
 
