@@ -108,8 +108,7 @@ export function applyFold(
     states.keep(folded);
     if (changed === undefined) return true;
     const { width } = states;
-    const { keys } = groups;
-    for (let g = 0; g < count; g++) changed(keys[g]!, ends[g]!, folded as unknown as Slots, g * width);
+    for (let g = 0; g < count; g++) changed(groups.key(g), ends[g]!, folded as unknown as Slots, g * width);
     return true;
   };
   const apply = (): undefined => {

@@ -45,6 +45,11 @@ export class Groups {
     return this.#keys;
   }
 
+  /** The key of a group, for who needs each but once: it is not kept. */
+  key(group: number): string {
+    return this.#rowKeys.text(this.#rows[group]!);
+  }
+
   /** Puts row `index` of the batch into the group of its key and this window. */
   add(index: number, end: number): void {
     const group = this.columns === undefined ? this.#find(index, end) : this.columns.touch(this.#rowKeys, index, end);
