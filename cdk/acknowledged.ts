@@ -7,7 +7,7 @@ import { CfnRole } from 'aws-cdk-lib/aws-iam';
 import { Stack, Validations } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
 
-/** By the statement's id; see `permissions.ts` and `functions.ts`. */
+/** Keyed by statement id; see `permissions.ts` and `functions.ts`. */
 const REASONS: Readonly<Record<string, string>> = {
   ReadJob: 'Objects of this job alone; which of them there are is found out at run time.',
   ReadInput: 'Input of this job alone; its objects are named by who sends them.',

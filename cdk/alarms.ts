@@ -31,7 +31,7 @@ const FIVE_MINUTES = Duration.minutes(5);
 const QUARTER_HOUR = Duration.minutes(15);
 const DEFAULT_INPUT_AGE = Duration.minutes(15);
 const DEFAULT_LATE_SHARE = 0.1;
-/** Of fewer rows a share says nothing. */
+/** A share of fewer rows says nothing. */
 const LATE_OF_ROWS = 100;
 /** Rounds begin each ten minutes, and what they may delete is half an hour old. */
 const COLLECTION_BEHIND = Duration.hours(2);
@@ -60,7 +60,7 @@ export class Alarms {
       if (queue !== undefined) this.#deadLetters(scope, capital(name), `the ${name} queue`, queue.deadLetters);
     }
     for (const [name, f] of Object.entries(watched.functions) as [string, LambdaFunction][]) {
-      // What fails each time a round of garbage collection begins is to sound, too, and so is a slow schedule.
+      // Long enough to notice a failure at the start of every round of garbage collection, also with a slow schedule.
       const period = name === 'maintain' ? severalRuns(watched.sweepEvery) : FIVE_MINUTES;
       this.#invocations(scope, capital(name), `the ${name} function`, f, period);
     }
@@ -165,7 +165,7 @@ export class Alarms {
   }
 }
 
-/** So long that a schedule has run it a few times, and a round of garbage collection has begun. */
+/** A period in which the schedule has run a few times, and a round of garbage collection has begun. */
 function severalRuns(sweepEvery: Duration): Duration {
   return Duration.minutes(Math.max(15, 3 * sweepEvery.toMinutes()));
 }

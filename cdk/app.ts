@@ -35,7 +35,7 @@ export function propsFrom(argument: string | undefined, env: Variables): MisaJob
     ...(architecture === undefined ? {} : { architecture }),
     ...(removalPolicy === undefined ? {} : { removalPolicy }),
     ...(env.MISA_TRACE === '1' ? { trace: true } : {}),
-    // Its alarm is one on an expression of metrics, which services other than AWS do not all have.
+    // This alarm needs metric math, which local clouds do not all have.
     ...(env.AWS_ENDPOINT_URL === undefined ? {} : { alarms: { lateShare: false } }),
   };
 }

@@ -31,14 +31,14 @@ import { STORE_PREFIX } from './store-prefix.ts';
 const MAX_WARM_RULES = 100;
 const FIRST_EPOCH = 1;
 
-/** Objects under a prefix are told to a queue. */
+/** Where notifications of new objects under a prefix go. */
 interface Notification {
   readonly queue: Queue;
   readonly prefix: string;
 }
 
 export interface JobBucketOptions {
-  /** By the user; else there is a bucket of the job's own. */
+  /** The bucket that the user gave; else the job gets its own. */
   readonly given: IBucket | undefined;
   readonly settled: SettledProps;
   readonly places: readonly PartitionPlace[];
@@ -84,7 +84,7 @@ function ownBucket(
     removalPolicy,
   });
   if (removalPolicy === RemovalPolicy.DESTROY) Tags.of(bucket).add(DELETE_OBJECTS_TAG, 'true');
-  // By the bucket's own property: the construct's way would deploy a function just to set them.
+  // Set on the resource itself: the construct's method would deploy a function just for this.
   const resource = bucket.node.defaultChild as CfnBucket;
   resource.notificationConfiguration = {
     queueConfigurations: notifications.map(({ queue, prefix }) => ({
@@ -95,7 +95,7 @@ function ownBucket(
   };
   for (const { queue } of notifications) {
     acceptNotifications(queue);
-    // S3 tries the queue when it is told of it.
+    // S3 sends a test message to the queue when the notification is set up.
     resource.node.addDependency(queue.node.findChild('Policy'));
   }
   Validations.of(bucket).acknowledge({

@@ -2,7 +2,7 @@
 import type { BuildOptions } from 'esbuild';
 import { OWN_CONDITIONS, OWN_ROOT } from './package-files.ts';
 
-/** Packages in CommonJS, bundled into an ES module, still ask for `require` and where they are. */
+/** CommonJS packages that are bundled into an ES module still use `require`, `__filename` and `__dirname`. */
 const BANNER = [
   `import{createRequire as misaCreateRequire}from'node:module'`,
   `import{fileURLToPath as misaFileURLToPath}from'node:url'`,

@@ -37,19 +37,19 @@ export function codeAsset(scope: Construct, id: string, options: CodeOptions): A
       assetHashType: AssetHashType.OUTPUT,
       bundling: {
         outputType: BundlingOutput.NOT_ARCHIVED,
-        // Never used; but what stands here tells the bundles of one folder apart.
+        // Never used, but part of the hash that distinguishes bundles of one folder.
         image: DockerImage.fromRegistry('none'),
         command: [entry, JSON.stringify({ platforms, sourceMaps, handlers })],
         local: { tryBundle },
       },
     });
   } catch (error) {
-    // The CDK wraps it in words of its own.
+    // The CDK wraps the error; the original one is thrown.
     throw failure ?? error;
   }
 }
 
-/** This machine's, or the nearest that functions have. */
+/** The architecture of this machine, or the nearest that Lambda offers. */
 export function hostArchitecture(): Architecture {
   return process.arch === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
 }

@@ -16,7 +16,7 @@ export async function empty(event: CloudFormationCustomResourceEvent): Promise<v
   const bucket = String(event.ResourceProperties.Bucket);
   const answer = { StackId, RequestId, LogicalResourceId, PhysicalResourceId: bucket, Status: 'SUCCESS', Reason: '' };
   try {
-    // On a replacement the old bucket is the one that is to go.
+    // When a bucket is replaced, the old one is deleted.
     if (event.RequestType === 'Delete') await emptyBucket(await connectS3(), event.PhysicalResourceId);
   } catch (error) {
     console.error(error);

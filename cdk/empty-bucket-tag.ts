@@ -1,2 +1,2 @@
-/** A bucket's own word that its objects go with its stack. */
+/** Tag of a bucket whose objects are deleted with its stack. */
 export const DELETE_OBJECTS_TAG = 'misa:delete-objects';

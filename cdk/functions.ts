@@ -81,7 +81,7 @@ export class FunctionMaker {
       ...(options.disk === undefined ? {} : { ephemeralStorageSize: options.disk }),
     });
     const resource = made.node.defaultChild as CfnFunction;
-    // Not by the property: that would add a second policy to the role.
+    // Set on the resource: the property of the construct would add a second policy to the role.
     resource.tracingConfig = { mode: 'Active' };
     code.addResourceMetadata(resource, 'Code');
     return made;
@@ -116,7 +116,7 @@ function writeLogs(logGroup: LogGroup): PolicyStatement {
   });
 }
 
-/** X-Ray knows no resources to name. */
+/** X-Ray permissions cannot be limited to resources. */
 function sendTraces(): PolicyStatement {
   return new PolicyStatement({
     sid: 'SendTraces',

@@ -41,7 +41,7 @@ export function namedInputs(job: JobDescription, props: MisaJobProps): NamedInpu
   });
 }
 
-/** The same as functions are told. */
+/** The same, as functions read it from their environment. */
 export function inputPlaces(job: JobDescription, own: IBucket, added: readonly NamedInput[]): InputPlace[] {
   const places = job.sources.map((source) => ({
     bucket: own.bucketName,

@@ -18,7 +18,7 @@ import { COMPACT_TIMEOUT, SHORT_TIMEOUT } from './timeouts.ts';
 
 const SMALL_MIB = 512;
 const MIDDLE_MIB = 1024;
-/** Input for one plan comes from few invocations side by side: they contend for the next number. */
+/** Ingest invocations at once. More would only contend for the next plan number. */
 const PLANNERS = 2;
 const BATCH_SIZE = 10;
 
@@ -159,7 +159,7 @@ function makeSink(
   return sink;
 }
 
-/** A run that fails is not tried again: the next comes soon. */
+/** A failed run is not retried: the next one comes soon. */
 function schedule(target: LambdaFunction, every: Duration): void {
   const minutes = every.toMinutes();
   const rule = new CfnRule(target, 'Schedule', {

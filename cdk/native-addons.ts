@@ -32,9 +32,9 @@ interface Addon {
   /** Package whose optional dependencies name the platforms' packages. */
   readonly owner: string;
   readonly package: (platform: Platform) => string;
-  /** The addon's file in it. */
+  /** The addon's file in that package. */
   readonly file: (platform: Platform) => string;
-  /** Its package does the same without it, slower. */
+  /** The package works without it, more slowly. */
   readonly optional?: boolean;
 }
 

@@ -13,7 +13,7 @@ import type { Permissions } from './permissions.ts';
 import type { QueueMaker } from './queues.ts';
 import type { SettledProps } from './settled-props.ts';
 
-/** Each has eight resources, and an alarm now and then. */
+/** Each partition has about eight resources, and alarms. */
 const PLACES_IN_A_STACK = 30;
 /** A long catch-up returns before it is done and is received again; a batch that cannot run halts its partition instead. */
 const MAX_RECEIVES = 100;

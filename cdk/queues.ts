@@ -15,9 +15,9 @@ const VISIBILITY_TIMEOUTS = 6;
 const DEAD_LETTERS_KEPT = Duration.days(14);
 /** Shorter than dead letters are kept: their age counts from when they were first sent. */
 const MESSAGES_KEPT = Duration.days(7);
-/** An input that fails each time waits longer each time: this often is about an hour. */
+/** The pauses between tries grow, so that this many take about an hour. */
 const MAX_RECEIVES = 20;
-/** Room for the longest of our suffixes in a name of 80 characters. */
+/** Leaves room for the longest suffix in a queue name, which has at most 80 characters. */
 const MAX_PREFIX = 56;
 
 export interface JobQueue {

@@ -3,13 +3,14 @@
  * its result when the step is done; elsewhere a plain line at its beginning and end, and one every few seconds, if there is
  * something new to say. For machines one JSON object a line.
  */
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+
+import type { MultiBar, SingleBar } from 'cli-progress';
 import { systemClock } from '../lib/util/clock.ts';
 import { cutText } from '../lib/util/text.ts';
+import { redrawnLines } from './redrawn-lines.ts';
 import { milliseconds, styleOf } from './text.ts';
 
 const EVERY_MS = 5000;
-const REDRAWS_A_SECOND = 8;
 
 export interface Steps {
   /** Begins a step, which ends the one before. */
@@ -112,20 +113,8 @@ function terminalSteps(stream: NodeJS.WriteStream): Steps {
       this.done();
       running = begin(name, title);
       detail = '';
-      const bars = new MultiBar(
-        {
-          stream,
-          fps: REDRAWS_A_SECOND,
-          // An interrupt may end the process while the line is there.
-          hideCursor: false,
-          clearOnComplete: true,
-          linewrap: false,
-          autopadding: false,
-          gracefulExit: false,
-          format: '{line}',
-        },
-        Presets.shades_classic,
-      );
+      // An interrupt may end the process while the line is there.
+      const bars = redrawnLines(stream, false);
       shown = { bars, bar: bars.create(1, 0, { line: title }) };
       draw();
     },

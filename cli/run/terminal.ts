@@ -2,15 +2,15 @@
  * Progress on a terminal: a bar and three lines below it, redrawn in place, never wider than the terminal; gone when the
  * run ends, so that the summary is what stays.
  */
-import { MultiBar, Presets } from 'cli-progress';
+
 import { cutText } from '../../lib/util/text.ts';
+import { redrawnLines } from '../redrawn-lines.ts';
 import { milliseconds, number, type Style, styleOf, time } from '../text.ts';
 import type { Places, Presenter } from './presenter.ts';
 import type { RunStats } from './run-stats.ts';
 import { readShares, summaryText } from './summary.ts';
 
-const REDRAWS_A_SECOND = 12;
-/** Steps of the progress bar. A timer redraws it, so that a busy run is shown late, but correctly. */
+/** Of a line that is redrawn; only its text changes. */
 const STEPS = 1000;
 
 export interface TerminalOptions {
@@ -21,19 +21,7 @@ export interface TerminalOptions {
 
 export function terminalPresenter({ places, terminal, summary }: TerminalOptions): Presenter {
   const style = styleOf(terminal);
-  const bars = new MultiBar(
-    {
-      stream: terminal,
-      fps: REDRAWS_A_SECOND,
-      hideCursor: true,
-      clearOnComplete: true,
-      linewrap: false,
-      autopadding: false,
-      gracefulExit: false,
-      format: '{line}',
-    },
-    Presets.shades_classic,
-  );
+  const bars = redrawnLines(terminal, true);
   let name = '';
   const lines = Array.from({ length: 3 }, () => bars.create(STEPS, 0, { line: '' }));
   const show = (stats: RunStats, idleMs?: number): void => {
