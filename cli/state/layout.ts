@@ -70,7 +70,7 @@ const AGGREGATES: ReadonlyMap<string, Accumulator> = new Map(
     collect: collect(),
     countDistinct: countDistinct(any),
     topN: topN(1, { by: any }),
-    // One slot, shown as it is: what is shown otherwise is known to the job's code alone.
+    // Shown as it is stored: only the job's code knows more of it.
     aggregator: count(),
     quantile: count(),
   }).map(([kind, aggregate]) => [kind, (aggregate as AggregateDefinition).accumulator(kind)]),

@@ -9,7 +9,7 @@ import type { StoredJob } from './stored-job.ts';
 
 /** An input as the planner knows it. */
 export interface PlannedName {
-  /** '' for what belongs to no source. */
+  /** '' for a flush, which belongs to no source. */
   readonly source: string;
   readonly name: string;
 }
@@ -27,7 +27,7 @@ export async function plannedObject(
   return packed === undefined || packed === null ? undefined : (unpackValue(packed) as PlannedObject);
 }
 
-/** Of some inputs those that are not planned to their end, looked for again each time. */
+/** Finds which of some inputs are not planned to their end. */
 export class Unplanned {
   readonly #job: StoredJob;
   #left: readonly PlannedName[];

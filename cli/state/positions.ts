@@ -25,7 +25,7 @@ export interface Position {
 
 interface Head {
   readonly path: PartitionPath;
-  /** Log entries up to this are there or folded. */
+  /** Log entries up to this exist, or are folded. */
   readonly head: number;
   readonly halted: Halt | null;
   readonly publishedThrough: number;
@@ -46,7 +46,7 @@ export class Positions {
       const partition = i % partitions;
       return { partition, path: partitionPath(Math.floor(i / partitions), partition) };
     });
-    // The planner last: what is committed was planned by then.
+    // The planner comes last, so that every batch seen as committed is seen as planned.
     const heads = await Promise.all(places.map(({ path }) => this.#head(path)));
     const planner = await this.#head(PLANNER);
     const committed = smallest(heads.map(({ head }) => head));

@@ -25,7 +25,7 @@ export const PREFIX_BLOCK_BYTES = 1 << 20;
 export const HEAD_BYTES: readonly number[] = [64, 4096, 65_536];
 const NEWLINE = 10;
 
-/** Hashes a content that comes in blocks; the blocks may be ahead of what is asked for. */
+/** Hashes content that comes in blocks. Blocks may be pushed before the hash is wanted that far. */
 export class PrefixHasher {
   #bytes = 0;
   /** Of the whole blocks so far. */
@@ -36,10 +36,10 @@ export class PrefixHasher {
   #lastByte = NEWLINE;
   #line = 1;
   readonly #ahead: Buffer[] = [];
-  /** Bytes that are taken as they come, and the line after them. */
+  /** Bytes that are taken without looking for lines, and the line after them. */
   #known = { bytes: 0, line: 1 };
 
-  /** Goes on at `line` after a prefix. @param tail its bytes after the last whole block */
+  /** A hasher that continues a prefix, at `line`. @param tail the bytes of the prefix after its last whole block */
   static after(prefix: ContentPrefix, tail: Buffer, line: number): PrefixHasher {
     const hasher = new PrefixHasher();
     if (prefix.blocks !== undefined) {
@@ -70,7 +70,7 @@ export class PrefixHasher {
     return this.#line;
   }
 
-  /** Something was pushed that is not taken. */
+  /** Whether something was pushed that is not taken. */
   get hasMore(): boolean {
     return this.#ahead.length > 0;
   }
@@ -99,7 +99,7 @@ export class PrefixHasher {
     if (block.length > missing) this.#ahead.push(block.subarray(missing));
   }
 
-  /** Takes what was pushed, up to the beginning of a line, or all of it if the line does not begin in there. */
+  /** Takes what was pushed, up to the beginning of the given line; all of it if that line begins later. */
   toLine(line: number): void {
     while (this.#line < line && this.#ahead.length > 0) {
       const block = this.#ahead[0]!;

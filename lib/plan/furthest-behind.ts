@@ -13,7 +13,7 @@ interface Readable {
   state(): Promise<string>;
 }
 
-/** Of those that have rows, in the order given. */
+/** The furthest behind of the sources that have rows; of equals the first. */
 export async function furthestBehind<S extends Readable>(
   sources: readonly S[],
   job: PhysicalJob,

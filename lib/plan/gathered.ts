@@ -11,7 +11,7 @@ export interface Gathered {
   /** Greatest event time by watermark generator. */
   readonly seen: ReadonlyMap<string, number>;
   readonly inputs: readonly PartitionInput[];
-  /** The pieces can be read again where they are, so that no segment is stored. */
+  /** The pieces can be read again from where they are, so that no segment is stored. */
   readonly byReference: boolean;
   /** See {@link Plan.listed}: of places whose listing was read on. */
   readonly listed?: Readonly<Record<string, string>> | undefined;

@@ -104,13 +104,13 @@ export class SegmentBuilder implements HeadCollector {
       return;
     }
     if (this.#primary) this.dropped++;
-    // Only now: a row that was refused has moved no watermark.
+    // Not before: a refused row must not move the watermark.
     for (let i = 0; i < this.#seen.length; i++) {
       if (this.#seenInRow[i]! > this.#seen[i]!) this.#seen[i] = this.#seenInRow[i]!;
     }
   }
 
-  /** Sets a row aside that could not be decoded or used; it counts as a row only if it was added. */
+  /** Quarantines a row that could not be decoded or used. It is counted as a row by {@link add}, not here. */
   bad(line: number, reason: string, row: unknown): void {
     const object = this.#object!;
     const { name: source } = this.#job.sources[object.source]!;
@@ -127,7 +127,7 @@ export class SegmentBuilder implements HeadCollector {
     this.#quarantined.push({ source, object: object.name, line, reason: reason.toWellFormed(), text });
   }
 
-  /** Sets a row aside that a person has said to skip. @returns whether it is one */
+  /** Quarantines a row that `misa resume --skip-row` named. @returns whether it is one */
   #skipped(source: string, line: number, text: string): boolean {
     const { name: object } = this.#object!;
     const skip = this.#skips.find(
@@ -139,7 +139,7 @@ export class SegmentBuilder implements HeadCollector {
     return true;
   }
 
-  /** Sets a row aside on which a function of the user threw, or fails. */
+  /** Quarantines a row on which a function of the user threw; throws where the job says `onError: 'fail'`. */
   #refused(line: number, failure: OperatorFailure, row: unknown): void {
     const { source: index, name: object } = this.#object!;
     const { name: source } = this.#job.sources[index]!;
@@ -230,7 +230,7 @@ export class SegmentBuilder implements HeadCollector {
     }
   }
 
-  /** As {@link add}, for a row that no decoder of ours has made. */
+  /** As {@link add}, for a row that was given as an object. */
   addGiven(row: unknown, line: number): void {
     const taken = givenRow(row, this.#job.sources[this.#object!.source]!.form);
     if (taken instanceof BadRecord) this.undecodable(line, taken.reason, shownRow(row));
@@ -269,7 +269,7 @@ export class SegmentBuilder implements HeadCollector {
     }));
   }
 
-  /** Takes back what the row that failed had emitted already. */
+  /** Removes what the failed row has emitted already. */
   #undo(): void {
     for (const to of this.#emitted) to.pop();
   }

@@ -24,7 +24,7 @@ export interface Segment {
 export interface EncodedSegment {
   readonly bytes: Uint8Array;
   readonly hash: string;
-  /** The beginning of `bytes` that the hash is of: says where each partition's rows are, and vouches for them. */
+  /** The beginning of `bytes`, which the hash covers: where each partition's rows are, with their checksums. */
   readonly head: Uint8Array;
   /** By partition: its rows as they stand in `bytes`. */
   readonly rows: readonly Uint8Array[];

@@ -35,7 +35,7 @@ export class StoredSource implements BatchSource {
     this.#planner = new PlannerLog(options.store, options.names);
   }
 
-  /** How plans by reference are read. */
+  /** Sets how plans by reference are read. */
   replayBy(replay: Replay): void {
     this.#replay = replay;
   }
@@ -66,7 +66,7 @@ export class StoredSource implements BatchSource {
     return (await this.#replayed.inputs)[partition]!;
   }
 
-  /** Rows that the partitions of the stage before have for this one. */
+  /** Rows that the previous stage has emitted for this partition. */
   async #handedOn(stage: number, partition: number, stored: StoredPlan): Promise<PartitionInput> {
     const { n } = stored.plan;
     const { store, names, partitions } = this.#options;

@@ -26,7 +26,7 @@ export function createdObjects(body: string): CreatedObject[] {
     if (!/^(s3:)?ObjectCreated:/.test(eventName)) return [];
     const { bucket, object } = s3 ?? {};
     if (bucket?.name === undefined || object?.key === undefined) throw bad(body);
-    // As in a form: a plus is a space.
+    // S3 encodes keys in notifications as in a form: a plus is a space.
     return [{ bucket: bucket.name, key: decodeURIComponent(object.key.replaceAll('+', ' ')) }];
   });
 }
@@ -36,7 +36,7 @@ function parse(body: string): Readonly<Record<string, unknown>> | undefined {
     const value: unknown = JSON.parse(body);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
-    // The caller refuses what is no object, and quotes it.
+    // The caller refuses and quotes a body that is not an object.
     return undefined;
   }
 }
