@@ -1221,6 +1221,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   // Operators.
   {
+    file: 'lib/stream/operators/window-fold.ts',
+    from: 'Math.min(watermark, firstEndAfter(spec, watermark) - 2)',
+    to: 'watermark',
+    rule: 'operators: what an operator gives later is later than its output watermark',
+    tests: [distinct('within, behind windows: rows follow the watermark of the batch before')],
+  },
+  {
     file: DISTINCT,
     from: 'const late = Math.max(batch.late, context.previousEvict);',
     to: 'const late = Math.max(batch.late, context.evict);',

@@ -121,7 +121,7 @@ export interface Operator {
    * left out: it needs the rows.
    */
   readonly asks?: readonly (readonly string[] | undefined)[] | undefined;
-  /** The watermark of what it emits, given the one it has got: monotone, never greater. */
+  /** The watermark of what it emits, given the one it has got: monotone, never greater. Rows that it emits in later batches have greater times. */
   outputWatermark(watermark: number): number;
   /**
    * What `run` would read for these rows, and for what it closes at the coming watermark and processing time: asked ahead of the batch, to

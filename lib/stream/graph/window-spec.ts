@@ -41,6 +41,12 @@ export function lastWindowEnd(spec: FixedWindowSpec, time: number): number {
   return Math.floor((time - spec.offsetMs) / spec.slideMs) * spec.slideMs + spec.offsetMs + spec.sizeMs;
 }
 
+/** The least end of a window that is greater than this. */
+export function firstEndAfter({ slideMs, offsetMs, sizeMs }: FixedWindowSpec, time: number): number {
+  const first = offsetMs + sizeMs;
+  return (Math.floor((time - first) / slideMs) + 1) * slideMs + first;
+}
+
 const UNITS = [
   [86_400_000, 'day'],
   [3_600_000, 'hour'],

@@ -15,7 +15,7 @@ import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { NumberColumns, ScannedRow, StateTable } from '../graph/tables.ts';
-import { type FixedWindowSpec, lastWindowEnd, windowText } from '../graph/window-spec.ts';
+import { type FixedWindowSpec, firstEndAfter, lastWindowEnd, windowText } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
 import { showGroups, WINDOW_GROUP } from './show-groups.ts';
@@ -80,8 +80,9 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     inputs: 1,
     outputs: 2,
     asks: [lateRows ? undefined : folding.numbers?.asks],
-    // A window not yet given ends after the watermark, so none that follows it can have ended by then.
-    outputWatermark: (watermark) => watermark,
+    // The next window to be given ends after the watermark, and its row is 1 ms before its end: it must not be late.
+    outputWatermark: (watermark) =>
+      Number.isFinite(watermark) ? Math.min(watermark, firstEndAfter(spec, watermark) - 2) : watermark,
     reads([batch], { mode, evict, previousEvict }) {
       const { keys, ends } = openWindows(batch!, spec, batch!.late, () => {});
       const rows = { table: 0, keys, times: ends };
