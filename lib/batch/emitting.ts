@@ -48,6 +48,10 @@ export function emitting({
           sent++;
           to.line(text);
         },
+        lines(count, bytes) {
+          sent += count;
+          to.lines(count, bytes);
+        },
       };
     },
     refuse(failure, of) {

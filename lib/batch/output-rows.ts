@@ -38,6 +38,13 @@ export class OutputRows {
     this.#count++;
   }
 
+  /** As {@link line}, several rows in UTF-8. The bytes are copied. */
+  lines(count: number, bytes: Uint8Array): void {
+    if (this.#text !== '') this.#cut();
+    this.#chunks.push(Buffer.from(bytes));
+    this.#count += count;
+  }
+
   /** What comes from here on can be taken back. */
   mark(): void {
     if (this.#text.length > CHUNK_CHARS) this.#cut();

@@ -124,15 +124,16 @@ export class KeyTable {
     this.#records.pushTo(to, this.#record(id));
   }
 
-  /** Sorts ids by their keys. */
-  sort(ids: Int32Array): void {
-    if (ids.length < 2) return;
+  /** Sorts ids by their keys. @returns the keys as they stood before, and the order in which they stand now */
+  sort(ids: Int32Array): { readonly keys: KeyColumn; readonly order: Int32Array } {
     const keys = new KeyColumn(ids.length);
-    for (const id of ids) this.pushTo(keys, id);
-    const order = Int32Array.from(ids, (_, i) => i);
+    for (let i = 0; i < ids.length; i++) this.pushTo(keys, ids[i]!);
+    const order = new Int32Array(ids.length);
+    for (let i = 0; i < order.length; i++) order[i] = i;
     sortKeys(order, { bytes: keys.bytes, starts: keys.starts, ends: keys.starts.subarray(1) });
     const before = ids.slice();
     for (let i = 0; i < ids.length; i++) ids[i] = before[order[i]!]!;
+    return { keys, order };
   }
 
   /** @returns −1: it is not there */

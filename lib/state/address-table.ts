@@ -6,6 +6,15 @@ import type { KeyColumn } from '../columns/key-column.ts';
 import { KeyTable } from '../columns/key-table.ts';
 import { TimeGroups } from './time-groups.ts';
 
+/** Addresses of one time, in the order of their keys. */
+export interface SortedAddresses {
+  readonly time: number;
+  readonly ids: Int32Array;
+  readonly keys: KeyColumn;
+  /** Where in {@link keys} the key of each id is. */
+  readonly order: Int32Array;
+}
+
 export class AddressTable {
   readonly #keys = new KeyTable();
   readonly #times: TimeGroups | undefined;
@@ -93,16 +102,36 @@ export class AddressTable {
     return this.#times === undefined ? this.#all(after, upTo) : this.#within(this.#times, after, upTo, true);
   }
 
+  /** As {@link within}, one time after the other, each sorted when it is asked for. */
+  *sorted(after: number, upTo: number): Generator<SortedAddresses, void, undefined> {
+    const times = this.#times;
+    if (times === undefined) {
+      const ids = this.#allOf(after, upTo);
+      yield { time: 0, ids, ...this.#keys.sort(ids) };
+      return;
+    }
+    for (const group of times.within(after, upTo)) {
+      const ids = new Int32Array(times.size(group));
+      times.copyIds(group, ids, 0);
+      yield { time: times.time(group), ids, ...this.#keys.sort(ids) };
+    }
+  }
+
   /** Ids of addresses with times up to this one, in no order of keys. */
   upTo(time: number): Int32Array {
     return this.#times === undefined ? this.#all(-1, time) : this.#within(this.#times, -Infinity, time, false);
   }
 
   #all(after: number, upTo: number): Int32Array {
+    const found = this.#allOf(after, upTo);
+    this.#keys.sort(found);
+    return found;
+  }
+
+  #allOf(after: number, upTo: number): Int32Array {
     if (!(after < 0 && upTo >= 0)) return new Int32Array();
     const found = new Int32Array(this.size);
     for (let id = 0, end = 0; id < this.ids; id++) if (this.#keys.has(id)) found[end++] = id;
-    this.#keys.sort(found);
     return found;
   }
 

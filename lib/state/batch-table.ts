@@ -4,7 +4,7 @@
  * before the batch is durable, so an attempt that is discarded leaves no trace.
  */
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
-import type { NumberColumns, ScannedRow, StateTable } from '../stream/graph/tables.ts';
+import type { NumberColumns, NumberRows, ScannedRow, StateTable } from '../stream/graph/tables.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
@@ -13,6 +13,7 @@ import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges } from './changes.ts';
 import { encodeTable } from './encode-changes.ts';
 import type { MemoryRows } from './memory-rows.ts';
+import { numberRows } from './number-rows.ts';
 import { overlaid } from './overlaid.ts';
 import { isNumbers, PREFETCH_KEYS, type TableRows } from './table-rows.ts';
 
@@ -34,6 +35,8 @@ export class BatchTable implements StateTable, NumberColumns {
   /** Of these keys, those before the number are in the processor's cache, or were. */
   #prefetchedOf: KeyColumn | undefined;
   #prefetched = 0;
+  /** It has put rows that are not in {@link #numbers}. */
+  #hasPlain = false;
   /** This batch has forgotten up to here. */
   #forgotten = Number.NEGATIVE_INFINITY;
   /** Where another batch touches rows at the same time: ids that are the numbers, apart from the rows'. */
@@ -97,6 +100,16 @@ export class BatchTable implements StateTable, NumberColumns {
     const after = Math.max(from, this.#forgotten);
     if (!(upTo > after)) return [];
     return overlaid(this.#reads.scan(this.table, after, upTo), this.#changedWithin(after, upTo), byTimeAndKey);
+  }
+
+  within(from: number, upTo: number): Iterable<NumberRows> | undefined {
+    const rows = this.#rows;
+    const inMemory = this.#memory.complete && this.#memory.table(this.table) === rows && rows.areNumbers;
+    if (!inMemory || this.#hasPlain || this.#apart !== undefined) return undefined;
+    const after = Math.max(from, this.#floor);
+    if (!(upTo > after)) return [];
+    const changes = this.#changes === 0 ? undefined : this.#columns();
+    return numberRows(rows, rows.sorted(after, upTo), changes, (count) => this.#reads.found(count));
   }
 
   touch(keys: KeyColumn, i: number, time: number): number {
@@ -248,6 +261,7 @@ export class BatchTable implements StateTable, NumberColumns {
 
   #change(at: number, row: unknown): void {
     this.#changed[at] = row;
+    if (row !== NUMBERS && row !== DELETED) this.#hasPlain = true;
     this.#changes++;
   }
 

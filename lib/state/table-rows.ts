@@ -6,7 +6,7 @@
  * An id without a row is a place that a batch has asked for; ids are used again.
  */
 import type { KeyColumn } from '../columns/key-column.ts';
-import { AddressTable } from './address-table.ts';
+import { AddressTable, type SortedAddresses } from './address-table.ts';
 import { RowSlab } from './row-slab.ts';
 
 /**
@@ -35,6 +35,7 @@ export class TableRows {
   readonly #touched: number[] = [];
   readonly #prefetched = new Int32Array(PREFETCH_KEYS);
   #size = 0;
+  #plainSize = 0;
 
   /** @param timed false: times are passed over, and are 0 */
   constructor(width: number, timed: boolean) {
@@ -46,6 +47,11 @@ export class TableRows {
   /** Rows that are there. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether all rows lie in the slab. */
+  get areNumbers(): boolean {
+    return this.#plainSize === 0;
   }
 
   /** Ids are below this; free ones, too. */
@@ -70,6 +76,13 @@ export class TableRows {
     const count = Math.min(this.#touched.length - from, PREFETCH_KEYS);
     for (let i = 0; i < count; i++) ids[i] = this.#touched[from + i]!;
     this.#slab.prefetch(ids, count);
+  }
+
+  /** As {@link prefetch}, for who reads the rows of ids alone, and not their addresses. */
+  prefetchRows(ids: Int32Array, from: number): void {
+    const part = ids.subarray(from, from + PREFETCH_KEYS);
+    this.#prefetched.set(part);
+    this.#slab.prefetch(this.#prefetched, part.length);
   }
 
   /** As {@link prefetch}, for who reads the rows of ids, or releases them, from a position on. */
@@ -103,7 +116,7 @@ export class TableRows {
   release(id: number): void {
     const kind = this.#kind(id);
     if (kind !== NO_ROW) this.#size--;
-    if (kind === PLAIN) this.#plain[id] = undefined;
+    if (kind === PLAIN) this.#dropPlain(id);
     this.#slab.setAbout(id, FREE);
     this.#addresses.release(id);
   }
@@ -172,6 +185,11 @@ export class TableRows {
     return this.#addresses.within(after, upTo);
   }
 
+  /** As {@link within}, time by time, with their keys. */
+  sorted(after: number, upTo: number): Iterable<SortedAddresses> {
+    return this.#addresses.sorted(after, upTo);
+  }
+
   /** Ids of rows and places with times up to this one, in no order of keys. */
   upTo(time: number): Int32Array {
     return this.#addresses.upTo(time);
@@ -216,8 +234,14 @@ export class TableRows {
     const before = about & KIND;
     if (before === kind) return;
     if (before === NO_ROW) this.#size++;
-    else if (before === PLAIN) this.#plain[id] = undefined;
+    else if (before === PLAIN) this.#dropPlain(id);
+    if (kind === PLAIN) this.#plainSize++;
     this.#slab.setAbout(id, (about & ~KIND) | kind);
+  }
+
+  #dropPlain(id: number): void {
+    this.#plain[id] = undefined;
+    this.#plainSize--;
   }
 
   /** A new address. */

@@ -3,11 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { EngineTables } from '../helpers/engine-tables.ts';
 import { MapTable } from '../helpers/map-table.ts';
-import { type Attempt, LAW_TABLES, lawScript, obeysLaw, type Subject } from './table-law.ts';
+import {
+  type Attempt,
+  LAW_TABLES,
+  type LawScript,
+  lawScript,
+  numbersScript,
+  obeysLaw,
+  type Subject,
+} from './table-law.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'misa-law-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -83,23 +91,32 @@ class ModelSubject implements Subject {
   async rest(): Promise<void> {}
 }
 
-async function holds(make: () => Subject): Promise<void> {
+/** @returns how many scans came as columns, too */
+async function holds(make: () => Subject, scripts: fc.Arbitrary<LawScript> = lawScript): Promise<number> {
+  let inColumns = 0;
   await fc.assert(
-    fc.asyncProperty(lawScript, async (script) => {
+    fc.asyncProperty(scripts, async (script) => {
       const subject = make();
       try {
-        await obeysLaw(subject, script);
+        inColumns += await obeysLaw(subject, script);
       } finally {
         await subject.close?.();
       }
     }),
     { numRuns: Number(process.env.MISA_RUNS ?? 100) },
   );
+  return inColumns;
 }
 
 describe('the law of tables (invariant 3)', () => {
-  it.each(Object.entries(CONDITIONS))('holds of the engine: %s', (_, condition) =>
-    holds(() => new EngineSubject(condition)),
-  );
-  it.each([false, true])('holds of the model, asynchronous: %s', (async) => holds(() => new ModelSubject(async)));
+  it.each(Object.entries(CONDITIONS))('holds of the engine: %s', async (_, condition) => {
+    await holds(() => new EngineSubject(condition));
+  });
+  it.each(Object.entries(CONDITIONS))('holds of columns of numbers: %s', async (name, condition) => {
+    const inColumns = await holds(() => new EngineSubject(condition), numbersScript);
+    if (name.startsWith('all in memory')) expect(inColumns).toBeGreaterThan(0);
+  });
+  it.each([false, true])('holds of the model, asynchronous: %s', async (async) => {
+    await holds(() => new ModelSubject(async));
+  });
 });

@@ -46,6 +46,8 @@ export interface RowFates {
 export interface LineSink {
   /** @param text the row's line of NDJSON, line end included */
   line(text: string): void;
+  /** Several rows. @param bytes their lines of NDJSON as UTF-8; they are copied */
+  lines(count: number, bytes: Uint8Array): void;
 }
 
 export interface OperatorContext {

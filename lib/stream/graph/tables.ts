@@ -90,6 +90,20 @@ export interface NumberColumns {
   copyTo(to: Float64Array): Uint8Array | undefined;
   /** Puts the rows of all touched addresses. The array belongs to the table. */
   keep(numbers: Float64Array): void;
+  /**
+   * As {@link StateTable.scan}: rows with `after < time ≤ upTo`, by time, then key, in chunks. Nothing may be changed in the table before the
+   * last of them. `undefined`: not all rows are numbers in memory, and a scan is the way to them.
+   */
+  within(after: number, upTo: number): Iterable<NumberRows> | undefined;
+}
+
+/** Some rows of numbers by column, until the next are asked for: that of row i begins at i × width. */
+export interface NumberRows {
+  /** At least 1. */
+  readonly count: number;
+  readonly keys: KeyColumn;
+  readonly times: Float64Array;
+  readonly numbers: Float64Array;
 }
 
 export interface TableSpec {

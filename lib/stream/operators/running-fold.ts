@@ -42,13 +42,24 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
   const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys, folding.numbers && table.numbers);
     for (let i = 0; i < batch.count; i++) groups.add(i, 0);
-    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
+    return applyFold(
+      folding,
+      batch,
+      groups,
+      table,
+      context,
+      context.mode === 'update' ? shows(context).one : undefined,
+    );
   };
 
   const showAll = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
     if (context.mode !== 'complete') return;
     const show = shows(context);
-    return eachOf(table.scan(-Infinity, Infinity), ({ key, time, row }) => show(key, time, row));
+    const columns = show.columns && table.numbers?.within(-Infinity, Infinity);
+    if (columns === undefined) {
+      return eachOf(table.scan(-Infinity, Infinity), ({ key, time, row }) => show.one(key, time, row));
+    }
+    for (const groups of columns) show.columns!(groups);
   };
 
   return {

@@ -1,6 +1,8 @@
 /** Sends the results of groups on: as text where they go to an output as they are, else as rows. */
+import { ByteWriter } from '../../util/bytes.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type OperatorContext, OperatorFailure } from '../graph/operator.ts';
+import type { NumberRows } from '../graph/tables.ts';
 import type { FixedWindowSpec } from '../graph/window-spec.ts';
 import type { GroupFold } from './fold.ts';
 import { GroupLines } from './group-lines.ts';
@@ -9,6 +11,12 @@ import { decodeKey } from './key.ts';
 /** @param end of the group's window; anything where there are none @param at where its state begins in `state` */
 export type ShowGroup = (key: string, end: number, state: Slots, at?: number) => void;
 
+export interface ShowGroups {
+  readonly one: ShowGroup;
+  /** Groups whose states are numbers, in their order. `undefined`: results go on as rows, one by one. */
+  readonly columns: ((groups: NumberRows) => void) | undefined;
+}
+
 /**
  * What sends a group's result to port 0 of the operator.
  * @param windows `undefined`: groups have none
@@ -16,8 +24,9 @@ export type ShowGroup = (key: string, end: number, state: Slots, at?: number) =>
 export function showGroups(
   folding: GroupFold,
   windows: FixedWindowSpec | undefined,
-): (context: OperatorContext) => ShowGroup {
+): (context: OperatorContext) => ShowGroups {
   const lines = GroupLines.of(folding, windows?.sizeMs);
+  const writer = new ByteWriter();
   return (context) => {
     const asRow: ShowGroup = (key, end, state, at = 0) => {
       const row: Record<string, unknown> = { key: decodeKey(key) };
@@ -31,11 +40,23 @@ export function showGroups(
       }
     };
     const sink = lines === undefined ? undefined : context.lines?.(0);
-    if (lines === undefined || sink === undefined) return asRow;
-    return (key, end, state, at = 0) => {
-      const line = lines.line(key, end, state, at);
-      if (line === undefined) asRow(key, end, state, at);
-      else sink.line(line);
+    if (lines === undefined || sink === undefined) return { one: asRow, columns: undefined };
+    return {
+      one(key, end, state, at = 0) {
+        const line = lines.line(key, end, state, at);
+        if (line === undefined) asRow(key, end, state, at);
+        else sink.line(line);
+      },
+      columns(groups) {
+        const { count, keys, times, numbers } = groups;
+        for (let i = 0; i < count; i++) {
+          const first = i;
+          writer.reset();
+          i = lines.write(groups, first, writer);
+          if (i > first) sink.lines(i - first, writer.view());
+          if (i < count) asRow(keys.text(i), times[i]!, numbers as unknown as Slots, i * lines.width);
+        }
+      },
     };
   };
 }

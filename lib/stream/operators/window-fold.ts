@@ -50,7 +50,14 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
 
   const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = assign(batch, context, spec, lateRows, folding.numbers && table.numbers);
-    return applyFold(folding, batch, groups, table, context, context.mode === 'update' ? shows(context) : undefined);
+    return applyFold(
+      folding,
+      batch,
+      groups,
+      table,
+      context,
+      context.mode === 'update' ? shows(context).one : undefined,
+    );
   };
 
   const close = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
@@ -59,7 +66,7 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     let last = -Infinity;
     const see = ({ key, time, row }: ScannedRow<Slots>): void => {
       last = time;
-      show?.(key, time, row);
+      show?.one(key, time, row);
     };
     const finish = (): void => {
       if (last === -Infinity || mode === 'complete') return;
@@ -69,8 +76,16 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     if (mode !== 'complete' && !(evict > previousEvict)) return;
     // Nothing is shown of them: they need not be read. A flush must find out how far it closes.
     if (mode === 'update' && evict < Infinity) return table.forget(evict);
-    const scan = mode === 'complete' ? table.scan(-Infinity, Infinity) : table.scan(previousEvict, evict);
-    const shown = eachOf(scan, see);
+    const [after, upTo] = mode === 'complete' ? [-Infinity, Infinity] : [previousEvict, evict];
+    const columns = show?.columns && table.numbers?.within(after, upTo);
+    if (columns !== undefined) {
+      for (const groups of columns) {
+        last = groups.times[groups.count - 1]!;
+        show!.columns!(groups);
+      }
+      return finish();
+    }
+    const shown = eachOf(table.scan(after, upTo), see);
     return shown === undefined ? finish() : shown.then(finish);
   };
 
