@@ -197,6 +197,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [law('holds of the engine')],
   },
   {
+    file: 'lib/state/number-rows.ts',
+    from: 'if (change === DELETED) return false;',
+    to: 'if (change === DELETED) return isStored;',
+    rule: 'a deleted row hides the older one in columns',
+    tests: [law('holds of columns of numbers')],
+  },
+  {
     file: 'lib/state/ordered-index.ts',
     from: 'else add(index, key);',
     to: '',
