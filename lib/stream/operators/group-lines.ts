@@ -97,7 +97,9 @@ export class GroupLines {
         bytes = to.room(most + json.length);
         at = put(json, bytes, put(BEFORE_KEY, bytes, to.length));
       }
-      at = put(window, bytes, at);
+      // Long enough for a call into native code.
+      bytes.set(window, at);
+      at += window.length;
       for (let j = 0; j < columns.length; j++) {
         const column = columns[j]!;
         const value = column.result(numbers as unknown as Slots, i * width + column.at);
@@ -122,7 +124,7 @@ export class GroupLines {
 
 /** @returns where it ends */
 function put(piece: Buffer, to: Buffer, at: number): number {
-  // Pieces are short: a call into native code would cost more than the loop.
+  // Pieces are short: the call would cost more than the loop.
   for (let i = 0; i < piece.length; i++) to[at + i] = piece[i]!;
   return at + piece.length;
 }
