@@ -12,6 +12,7 @@ import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { notBuilt } from './unbuilt.ts';
+import { whenLoaded } from './when-loaded.ts';
 
 /** By key: when it is forgotten, epoch ms; `null`: never. */
 const SEEN = 0;
@@ -108,20 +109,6 @@ function distinctWithin(name: string, withinMs: number): Operator {
       return applied === undefined ? forget(context) : applied.then(() => forget(context));
     },
   };
-}
-
-/** @param act takes the keys of the rows, whose state is near */
-function whenLoaded(
-  batch: RowBatch,
-  table: StateTable,
-  act: (keys: readonly string[]) => void,
-): Promise<void> | undefined {
-  if (batch.count === 0) return undefined;
-  const keys = batch.keys.texts();
-  const loading = table.load(keys);
-  if (loading !== undefined) return loading.then(() => act(keys));
-  act(keys);
-  return undefined;
 }
 
 /** @returns false: a function behind the operator refused it */

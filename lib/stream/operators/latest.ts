@@ -9,6 +9,7 @@ import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { notBuilt } from './unbuilt.ts';
+import { whenLoaded } from './when-loaded.ts';
 
 /** Event time, epoch ms, `null`: none; and the row. */
 type Held = readonly [time: number | null, row: unknown];
@@ -58,17 +59,8 @@ function latestOperator(name: string): Operator {
     outputWatermark: (watermark) => watermark,
     reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
     run([batch], context) {
-      if (batch!.count === 0) return showAll(context);
-      const keys = batch!.keys.texts();
-      const loading = context.tables[0]!.load(keys);
-      if (loading !== undefined) {
-        return loading.then(() => {
-          apply(batch!, keys, context);
-          return showAll(context);
-        });
-      }
-      apply(batch!, keys, context);
-      return showAll(context);
+      const applied = whenLoaded(batch!, context.tables[0]!, (keys) => apply(batch!, keys, context));
+      return applied === undefined ? showAll(context) : applied.then(() => showAll(context));
     },
   };
 }

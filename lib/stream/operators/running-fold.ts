@@ -4,7 +4,6 @@
  */
 
 import { JobError } from '../../errors.ts';
-import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
@@ -13,7 +12,7 @@ import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { GROUP, showGroups } from './show-groups.ts';
+import { GROUP, showGroups, showWithin } from './show-groups.ts';
 import { notBuilt } from './unbuilt.ts';
 
 export function runningFold(fold: Fold): OperatorDefinition {
@@ -42,24 +41,14 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
   const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys, folding.numbers && table.numbers);
     for (let i = 0; i < batch.count; i++) groups.add(i, 0);
-    return applyFold(
-      folding,
-      batch,
-      groups,
-      table,
-      context,
-      context.mode === 'update' ? shows(context).one : undefined,
-    );
+    const onChanged = context.mode === 'update' ? shows(context).one : undefined;
+    return applyFold(folding, batch, groups, table, context, onChanged);
   };
 
-  const showAll = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
-    if (context.mode !== 'complete') return;
-    const show = shows(context);
-    const columns = show.columns && table.numbers?.within(-Infinity, Infinity);
-    if (columns === undefined) {
-      return eachOf(table.scan(-Infinity, Infinity), ({ key, time, row }) => show.one(key, time, row));
-    }
-    for (const groups of columns) show.columns!(groups);
+  const showAll = (context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
+    if (context.mode !== 'complete') return undefined;
+    const shown = showWithin(shows(context), table, -Infinity, Infinity);
+    return typeof shown === 'number' ? undefined : shown.then(() => {});
   };
 
   return {

@@ -1,8 +1,9 @@
 /** Sends the results of groups on: as text where they go to an output as they are, else as rows. */
 import { ByteWriter } from '../../util/bytes.ts';
+import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import { type OperatorContext, OperatorFailure } from '../graph/operator.ts';
-import type { NumberRows } from '../graph/tables.ts';
+import type { NumberRows, StateTable } from '../graph/tables.ts';
 import type { FixedWindowSpec } from '../graph/window-spec.ts';
 import type { GroupFold } from './fold.ts';
 import { GroupLines } from './group-lines.ts';
@@ -15,6 +16,33 @@ export interface ShowGroups {
   readonly one: ShowGroup;
   /** Groups whose states are numbers, in their order. `undefined`: results go on as rows, one by one. */
   readonly columns: ((groups: NumberRows) => void) | undefined;
+}
+
+/**
+ * Shows the groups of a table with `after < time ≤ upTo`, in their order.
+ * @param show `undefined`: none is shown
+ * @returns the time of the last of them; `-Infinity`: there is none
+ */
+export function showWithin(
+  show: ShowGroups | undefined,
+  table: StateTable<Slots>,
+  after: number,
+  upTo: number,
+): number | Promise<number> {
+  let last = -Infinity;
+  const columns = show?.columns && table.numbers?.within(after, upTo);
+  if (columns !== undefined) {
+    for (const groups of columns) {
+      last = groups.times[groups.count - 1]!;
+      show!.columns!(groups);
+    }
+    return last;
+  }
+  const shown = eachOf(table.scan(after, upTo), ({ key, time, row }) => {
+    last = time;
+    show?.one(key, time, row);
+  });
+  return shown === undefined ? last : shown.then(() => last);
 }
 
 /**

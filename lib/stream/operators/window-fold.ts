@@ -8,17 +8,16 @@
  */
 
 import { JobError } from '../../errors.ts';
-import { eachOf } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
-import type { NumberColumns, ScannedRow, StateTable } from '../graph/tables.ts';
+import type { NumberColumns, StateTable } from '../graph/tables.ts';
 import { type FixedWindowSpec, firstEndAfter, lastWindowEnd, windowText } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { showGroups, WINDOW_GROUP } from './show-groups.ts';
+import { showGroups, showWithin, WINDOW_GROUP } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
 const LATE_PORT = 1;
@@ -50,25 +49,14 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
 
   const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = assign(batch, context, spec, lateRows, folding.numbers && table.numbers);
-    return applyFold(
-      folding,
-      batch,
-      groups,
-      table,
-      context,
-      context.mode === 'update' ? shows(context).one : undefined,
-    );
+    const onChanged = context.mode === 'update' ? shows(context).one : undefined;
+    return applyFold(folding, batch, groups, table, context, onChanged);
   };
 
   const close = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
     const show = mode === 'update' ? undefined : shows(context);
-    let last = -Infinity;
-    const see = ({ key, time, row }: ScannedRow<Slots>): void => {
-      last = time;
-      show?.one(key, time, row);
-    };
-    const finish = (): void => {
+    const finish = (last: number): void => {
       if (last === -Infinity || mode === 'complete') return;
       context.closed(last);
       table.forget(last);
@@ -77,16 +65,8 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     // Nothing is shown of them: they need not be read. A flush must find out how far it closes.
     if (mode === 'update' && evict < Infinity) return table.forget(evict);
     const [after, upTo] = mode === 'complete' ? [-Infinity, Infinity] : [previousEvict, evict];
-    const columns = show?.columns && table.numbers?.within(after, upTo);
-    if (columns !== undefined) {
-      for (const groups of columns) {
-        last = groups.times[groups.count - 1]!;
-        show!.columns!(groups);
-      }
-      return finish();
-    }
-    const shown = eachOf(table.scan(after, upTo), see);
-    return shown === undefined ? finish() : shown.then(finish);
+    const shown = showWithin(show, table, after, upTo);
+    return typeof shown === 'number' ? finish(shown) : shown.then(finish);
   };
 
   return {
