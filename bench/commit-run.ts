@@ -181,7 +181,7 @@ async function runBatches({ engine, inputs }: OpenJob, { intervalMs, warmUp, onD
     if (early > 0) await clock.sleep(early);
     const gathered = await inputs.gather();
     if (gathered === undefined) return undefined;
-    await engine.preload(gathered);
+    void engine.preload(gathered);
     return { i, arrivedMs, planned: await engine.plan(gathered) };
   };
   let ahead: ReturnType<typeof prepare> | undefined;

@@ -86,6 +86,26 @@ export class KeyColumn {
     this.#added(length + 2, finishHash(hashByte(hash, last)));
   }
 
+  /** Adds a key of two parts: `prefix`, then `from[start]` up to `from[end]`. */
+  pushPrefixed(prefix: Uint8Array, from: Uint8Array, start: number, end: number): void {
+    const length = prefix.length + end - start;
+    this.#reserve(length);
+    const { bytes } = this;
+    let at = this.starts[this.#count]!;
+    let hash = HASH_SEED;
+    for (let i = 0; i < prefix.length; i++) {
+      const byte = prefix[i]!;
+      bytes[at++] = byte;
+      hash = hashByte(hash, byte);
+    }
+    for (let i = start; i < end; i++) {
+      const byte = from[i]!;
+      bytes[at++] = byte;
+      hash = hashByte(hash, byte);
+    }
+    this.#added(length, finishHash(hash));
+  }
+
   /** Adds key i of another column. */
   pushFrom(other: KeyColumn, i: number): void {
     this.pushHashed(other.bytes, other.starts[i]!, other.starts[i + 1]!, other.hashes[i]!);

@@ -16,7 +16,7 @@ import { type Plan, type StoredPlan, watermarksOf } from '../plan/plan.ts';
 import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../plan/rows.ts';
 import { type Replay, StoredSource } from '../plan/stored-source.ts';
-import { piggyback } from '../preload/preload.ts';
+import { Preloader } from '../preload/preloader.ts';
 import { noCost } from '../state/sst-reads.ts';
 import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest, smallest } from '../util/numbers.ts';
@@ -53,6 +53,9 @@ export class Engine {
   readonly context: RunContext;
   readonly planner: Planner;
   readonly stages: readonly (readonly PartitionRunner[])[];
+  /** By partition of the first stage. */
+  readonly #preloaders: readonly Preloader[];
+  #preloading: Promise<void> = Promise.resolve();
   #filling: Promise<unknown> | undefined;
   /** Partitions that need no more filling: all of their state is in memory, or it does not fit. */
   readonly #filled = new Set<PartitionRunner>();
@@ -72,6 +75,7 @@ export class Engine {
         (_, p) => new PartitionRunner(context, this.#source, { stage, partition: p }),
       ),
     );
+    this.#preloaders = this.stages[0]!.map(({ path, state }) => new Preloader({ ...context, stage: 0, path, state }));
     context.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.planner.adopt(loaded);
       else this.#runner(path)?.state.adopt(loaded);
@@ -178,27 +182,21 @@ export class Engine {
   }
 
   /**
-   * Brings near what the batch of these rows will read. Best effort: what fails here is read, or fails, in the batch.
+   * Begins to bring near what the batch of these rows will read: beside the batches, until that one begins. Best effort: what fails here is
+   * read, or fails, in the batch.
+   * @returns settles when it has ended; never rejects. Only who measures or tests waits for it
    */
-  async preload(gathered: Gathered): Promise<void> {
-    const { job, clock, trace } = this.context;
-    if (job.preload === 'off') return;
+  preload(gathered: Gathered): Promise<void> {
+    const { job, clock } = this.context;
+    if (job.preload === 'off') return Promise.resolve();
     const { kind } = gathered;
     const processingTime = clock.now();
     const watermark = this.planner.watermark(processingTime);
     const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null, processingTime };
-    const preloaded = await Promise.allSettled(
-      this.stages[0]!.map(async ({ state, path }, p) => {
-        if (state.rows.complete) return;
-        const startMs = clock.monotonic();
-        const { requests, bytes } = await piggyback({ job, stage: 0, state }, plan, gathered.inputs[p] ?? NO_INPUT);
-        const n = this.planner.position + 1;
-        trace.span({ lane: 'preload', path, n, startMs, endMs: clock.monotonic(), detail: { requests, bytes } });
-      }),
-    );
-    for (const one of preloaded) {
-      if (one.status === 'rejected') trace.trouble?.('what a batch will read was not read ahead', one.reason);
-    }
+    const n = this.planner.position + 1;
+    const all = this.#preloaders.map((preloader, p) => preloader.begin(n, plan, gathered.inputs[p] ?? NO_INPUT));
+    this.#preloading = Promise.all(all).then(() => {});
+    return this.#preloading;
   }
 
   /** After a start: reads partitions whose state is small into memory, behind the batches. */
@@ -222,7 +220,13 @@ export class Engine {
 
   /** Waits until nothing that was begun here is under way: a plan, results being published, state read ahead. Never rejects. */
   async settled(): Promise<void> {
-    await Promise.all([this.#planned, this.#filling, ...this.stages.flat().map((runner) => runner.settled())]);
+    for (const preloader of this.#preloaders) preloader.end();
+    await Promise.all([
+      this.#planned,
+      this.#filling,
+      this.#preloading,
+      ...this.stages.flat().map((runner) => runner.settled()),
+    ]);
   }
 
   async #run(
@@ -237,6 +241,7 @@ export class Engine {
     const stored = known.stored ?? (await this.#source.plan(n));
     const committed: Committed[][] = [];
     this.#failures = [];
+    for (const preloader of this.#preloaders) preloader.end();
     for (const [stage, runners] of this.stages.entries()) {
       const before = committed[stage - 1];
       committed.push(

@@ -97,7 +97,7 @@ export class RunLoop {
     }
   }
 
-  /** Gathers rows, brings near what they will read, and plans them: all of it while the batch before is written. */
+  /** Gathers rows and plans them while the batch before is written, and begins to bring near what they will read. */
   async #prepare(): Promise<PlannedBatch | undefined> {
     const { clock, trace } = this.#engine.context;
     const startMs = clock.monotonic();
@@ -106,8 +106,8 @@ export class RunLoop {
     const { rows } = gathered.counts;
     const n = this.#engine.planner.position + 1;
     trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
-    await this.#engine.preload(gathered);
     this.#over.throwIfAborted();
+    void this.#engine.preload(gathered);
     return this.#engine.plan(gathered);
   }
 

@@ -1,44 +1,43 @@
 /**
  * What micro-batch n will read, known from its plan and input before it runs, as its operators say it: addresses named by its rows, and
- * ranges, such as the windows and timers that its watermark closes. Pure; nothing is fetched here.
+ * ranges, such as the windows and timers that its watermark closes. Addresses stay the columns that the batch itself has of its keys;
+ * only those that are not near become state keys. Pure; nothing is fetched here.
  */
 
 import { firstTables } from '../batch/run-operators.ts';
+import { columnOf, KeyColumn } from '../columns/key-column.ts';
+import { sortKeys } from '../columns/key-order.ts';
 import type { Plan } from '../plan/plan.ts';
 import { watermarksOf } from '../plan/plan.ts';
 import { type PartitionInput, portBatch } from '../plan/rows.ts';
 import { addressPrefix, positionRange, type TableKind, timeRange } from '../state/address.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
-import type { Coming, ReadPlan } from '../stream/graph/operator.ts';
+import type { Coming, ReadAddresses } from '../stream/graph/operator.ts';
 
 /** What is known of a batch before it runs. */
 export type PlanOf = Pick<Plan, 'kind' | 'watermark' | 'previousWatermark' | 'processingTime'>;
 
+/** Addresses of one table of the partition. */
+export interface WantedAddresses extends ReadAddresses {
+  readonly table: number;
+  readonly kind: TableKind;
+}
+
 export interface Wanted {
-  /** State keys, ascending, each once. */
-  readonly keys: readonly string[];
+  readonly addresses: readonly WantedAddresses[];
   /** Ranges [from, to) of state keys. */
   readonly ranges: readonly { readonly from: string; readonly to: string }[];
 }
 
-export interface WantedAddress {
-  readonly table: number;
-  readonly time: number;
-  readonly key: string;
-}
+/** Whether the row of key i at a time needs not be read. */
+export type IsNear = (table: number, time: number, keys: KeyColumn, i: number) => boolean;
 
-/** @param skip addresses that are near already */
-export function wantedBy(
-  job: PhysicalJob,
-  stage: number,
-  plan: PlanOf,
-  input: PartitionInput,
-  skip: (table: number, time: number, key: string) => boolean,
-): Wanted {
+export function wantedBy(job: PhysicalJob, stage: number, plan: PlanOf, input: PartitionInput): Wanted {
   const { evict, previousEvict } = watermarksOf(plan);
   const { mode } = job;
   const first = firstTables(job, stage);
-  const wanted = new Wishes(skip);
+  const addresses: WantedAddresses[] = [];
+  const ranges: { readonly from: string; readonly to: string }[] = [];
   for (const [i, { operator, inputs: ports, watermark }] of job.stages[stage]!.operators.entries()) {
     const inputs = ports.map((edges) => portBatch(input, edges, () => previousEvict));
     const coming: Coming = {
@@ -46,33 +45,56 @@ export function wantedBy(
       ...{ processingTime: plan.processingTime, mode },
     };
     for (const read of operator.reads?.(inputs, coming) ?? []) {
-      wanted.add(first[i]! + read.table, operator.tables[read.table]!.kind, read);
+      const table = first[i]! + read.table;
+      if ('upTo' in read) ranges.push(timeRange(table, read.after, read.upTo));
+      else if ('key' in read) ranges.push(positionRange(table, read.key, read.from, read.to));
+      else addresses.push({ ...read, table, kind: operator.tables[read.table]!.kind });
     }
   }
-  return { keys: [...wanted.keys].sort(), ranges: wanted.ranges };
+  return { addresses, ranges };
 }
 
-class Wishes {
-  readonly keys = new Set<string>();
-  readonly ranges: { readonly from: string; readonly to: string }[] = [];
-  readonly #skip: (table: number, time: number, key: string) => boolean;
+/** The state keys of those addresses that are not near: ascending, each once. */
+export function stateKeysOf(wanted: Wanted, isNear: IsNear): KeyColumn {
+  const all = new KeyColumn();
+  for (const addresses of wanted.addresses) addStateKeys(all, addresses, isNear);
+  return sortedOnce(all);
+}
 
-  constructor(skip: (table: number, time: number, key: string) => boolean) {
-    this.#skip = skip;
-  }
-
-  add(table: number, kind: TableKind, read: ReadPlan): void {
-    if ('upTo' in read) {
-      this.ranges.push(timeRange(table, read.after, read.upTo));
-    } else if ('key' in read) {
-      this.ranges.push(positionRange(table, read.key, read.from, read.to));
-    } else {
-      const { keys, times, positions } = read;
-      for (const [i, one] of keys.entries()) {
-        const time = times?.[i] ?? 0;
-        const key = positions === undefined ? one : one + positions[i]!;
-        if (!this.#skip(table, time, key)) this.keys.add(addressPrefix(table, kind, time) + key);
-      }
+function addStateKeys(to: KeyColumn, addresses: WantedAddresses, isNear: IsNear): void {
+  const { table, kind, keys, of, times, positions } = addresses;
+  const count = of?.length ?? keys.count;
+  let prefixTime = 0;
+  let prefix = Buffer.from(addressPrefix(table, kind, 0), 'latin1');
+  for (let address = 0; address < count; address++) {
+    const i = of === undefined ? address : of[address]!;
+    const time = times === undefined ? 0 : times[address]!;
+    if (time !== prefixTime) {
+      prefix = Buffer.from(addressPrefix(table, kind, time), 'latin1');
+      prefixTime = time;
+    }
+    if (positions !== undefined) {
+      const key = keys.text(i) + positions[address]!;
+      if (!isNear(table, time, columnOf(key), 0)) to.push(prefix.toString('latin1') + key);
+    } else if (!isNear(table, time, keys, i)) {
+      to.pushPrefixed(prefix, keys.bytes, keys.starts[i]!, keys.starts[i + 1]!);
     }
   }
+}
+
+function sortedOnce(keys: KeyColumn): KeyColumn {
+  const { bytes, starts } = keys;
+  const order = new Int32Array(keys.count);
+  for (let i = 0; i < order.length; i++) order[i] = i;
+  sortKeys(order, { bytes, starts, ends: starts.subarray(1) });
+  const sorted = new KeyColumn(keys.count, keys.count === 0 ? 0 : Math.ceil(starts[keys.count]! / keys.count));
+  let last = -1;
+  for (const i of order) {
+    const start = starts[i]!;
+    const end = starts[i + 1]!;
+    if (last >= 0 && bytes.compare(bytes, start, end, starts[last]!, starts[last + 1]!) === 0) continue;
+    sorted.pushFrom(keys, i);
+    last = i;
+  }
+  return sorted;
 }

@@ -10,6 +10,7 @@ import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange, timeRange } from './address.ts';
 import { AddressMap } from './address-map.ts';
 import type { ChangedRow } from './changes.ts';
+import type { Demand } from './demand.ts';
 import type { Floors } from './floors.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import type { OrderedIndex } from './ordered-index.ts';
@@ -29,6 +30,7 @@ export interface Tiers {
   readonly floors: Floors;
   readonly order: OrderedIndex;
   readonly reads: SstReads;
+  readonly demand: Demand;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
 }
@@ -214,7 +216,8 @@ export class BatchReads {
 
   async #lookUp(places: Round['places']): Promise<void> {
     const stateKeys = [...places.keys()].sort();
-    const values = await this.#tiers.reads.lookup(stateKeys, this.#cost);
+    const { reads, demand } = this.#tiers;
+    const values = await demand.during(() => reads.lookup(stateKeys, this.#cost));
     // A key that the filters of all SSTs deny was answered from memory.
     const below = this.#cost.lmdb + this.#cost.store;
     for (const [i, stateKey] of stateKeys.entries()) {

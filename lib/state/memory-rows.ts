@@ -25,7 +25,7 @@ export interface TableShapes {
 }
 
 export class MemoryRows {
-  readonly #budgetBytes: number;
+  readonly budgetBytes: number;
   readonly #shapes: TableShapes;
   #tables: TableRows[] = [];
   /** The present generation: 0 or 1. */
@@ -40,7 +40,7 @@ export class MemoryRows {
    * @param complete nothing is stored yet, so that holding nothing is holding everything
    */
   constructor(budgetBytes: number, complete: boolean, shapes: TableShapes = {}) {
-    this.#budgetBytes = budgetBytes;
+    this.budgetBytes = budgetBytes;
     this.#complete = complete;
     this.#shapes = shapes;
   }
@@ -186,7 +186,7 @@ export class MemoryRows {
 
   /** Makes the young generation the old one when it is due. */
   #age(): void {
-    if (this.#oldBytes === 0 ? this.#youngBytes * 3 <= this.#budgetBytes * 2 : this.bytes <= this.#budgetBytes) return;
+    if (this.#oldBytes === 0 ? this.#youngBytes * 3 <= this.budgetBytes * 2 : this.bytes <= this.budgetBytes) return;
     if (this.#oldBytes > 0) {
       this.#complete = false;
       this.#evictions++;

@@ -7,6 +7,7 @@
  * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
  */
 
+import type { KeyColumn } from '../columns/key-column.ts';
 import { type Forgotten, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
@@ -14,6 +15,7 @@ import { unpackValue } from '../util/pack.ts';
 import { parseAddress, type TableKind } from './address.ts';
 import { BatchState } from './batch-state.ts';
 import type { ChangedRow, Changes } from './changes.ts';
+import { Demand } from './demand.ts';
 import { Floors } from './floors.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { OrderedIndex } from './ordered-index.ts';
@@ -40,6 +42,8 @@ export class PartitionState {
   readonly floors = new Floors();
   readonly #order: OrderedIndex;
   readonly reads: SstReads;
+  /** Of the batch under way. */
+  readonly demand = new Demand();
   /** The last batch whose changes are applied. */
   #position = 0;
   /** Hash of log entry `position`; '' before the first. */
@@ -134,8 +138,8 @@ export class PartitionState {
   /** State for batch `position + 1`. */
   begin(): BatchState {
     const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
-    const { kinds, rows, overlay, floors, reads } = this;
-    return new BatchState({ kinds, rows, overlay, floors, order: this.#order, reads, warm });
+    const { kinds, rows, overlay, floors, reads, demand } = this;
+    return new BatchState({ kinds, rows, overlay, floors, order: this.#order, reads, demand, warm });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
@@ -182,18 +186,42 @@ export class PartitionState {
     return rows.get(table, time, key) !== undefined || overlay.get(table, time, key) !== undefined;
   }
 
-  /** Reads rows into memory ahead of their batch. @param stateKeys ascending, without duplicates */
-  async bringNear(stateKeys: readonly string[], cost: ReadCost): Promise<void> {
+  /** As {@link isNear}, of key i of a column. */
+  isNearAt(table: number, time: number, keys: KeyColumn, i: number): boolean {
+    const { rows } = this;
+    if (this.isForgotten(table, time) || rows.complete) return true;
+    const columns = rows.table(table);
+    const id = columns.find(keys, i, time);
+    if (id >= 0 && columns.has(id)) {
+      rows.used(columns, id);
+      return true;
+    }
+    return this.overlay.get(table, time, keys.text(i)) !== undefined;
+  }
+
+  /**
+   * Reads rows into memory ahead of their batch.
+   * @param stateKeys ascending, each once
+   * @param signal its batch has begun: what comes now, it reads for itself
+   * @returns how many rows came
+   */
+  async bringNear(stateKeys: KeyColumn, cost: ReadCost, signal?: AbortSignal): Promise<number> {
     const { version } = this.#pinned.manifest;
-    const values = await this.reads.lookup(stateKeys, cost);
+    const keys = stateKeys.texts();
+    const values = await this.reads.lookup(keys, cost);
+    if (signal?.aborted) return 0;
     // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these values.
-    if (this.#pinned.manifest.version !== version) return;
-    for (const [i, stateKey] of stateKeys.entries()) {
+    if (this.#pinned.manifest.version !== version) return 0;
+    let rows = 0;
+    for (const [i, stateKey] of keys.entries()) {
       const value = values[i];
       if (value === undefined || value === null) continue;
       const { table, time, key } = parseAddress(stateKey, this.kinds);
-      if (!this.isNear(table, time, key)) this.rows.put(table, time, key, unpackValue(value), value.length);
+      if (this.isNear(table, time, key)) continue;
+      this.rows.put(table, time, key, unpackValue(value), value.length);
+      rows++;
     }
+    return rows;
   }
 
   /**

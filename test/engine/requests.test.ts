@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ALWAYS_LIVE, PartitionRunner } from '../../lib/batch/partition-runner.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
-import { writeWarmPack } from '../../lib/preload/preload.ts';
+import { writeWarmPack } from '../../lib/preload/write-warm-pack.ts';
 import { FastClock, gather, openEngine, physical, stateOf } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
 import { type CountingStore, countingStore, hookedStore } from '../helpers/stores.ts';

@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { noRows } from '../../lib/plan/gathered.ts';
 import { Planner } from '../../lib/plan/planner.ts';
 import { StoredSource } from '../../lib/plan/stored-source.ts';
-import { writeWarmPack } from '../../lib/preload/preload.ts';
+import { writeWarmPack } from '../../lib/preload/write-warm-pack.ts';
 import { MemoryRows } from '../../lib/state/memory-rows.ts';
 import { decodeWarmPack } from '../../lib/state/warm-pack.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';

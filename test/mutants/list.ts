@@ -234,7 +234,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: STATE,
-    from: 'if (this.#pinned.manifest.version !== version) return;',
+    from: 'if (this.#pinned.manifest.version !== version) return 0;',
     to: '',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],

@@ -1,8 +1,9 @@
 /** What operators say that a batch will read, as state keys and ranges of them. */
 import { describe, expect, it } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
 import { count, job, source, tumbling } from '../../lib/index.ts';
 import type { PartitionInput } from '../../lib/plan/rows.ts';
-import { type PlanOf, wantedBy } from '../../lib/preload/wanted.ts';
+import { type IsNear, type PlanOf, stateKeysOf, wantedBy } from '../../lib/preload/wanted.ts';
 import { addressPrefix, timeRange } from '../../lib/state/address.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
@@ -21,8 +22,10 @@ function windows(outputMode: 'append' | 'update' | 'complete'): PhysicalJob {
   return compileJob(job('windows', counted, { outputMode }));
 }
 
-const wantedOf = (physical: PhysicalJob, plan = PLAN, skip: Parameters<typeof wantedBy>[4] = () => false) =>
-  wantedBy(physical, 0, plan, NO_ROWS, skip);
+function wantedOf(physical: PhysicalJob, plan = PLAN, isNear: IsNear = () => false) {
+  const wanted = wantedBy(physical, 0, plan, NO_ROWS);
+  return { keys: stateKeysOf(wanted, isNear).texts(), ranges: wanted.ranges };
+}
 
 describe('what a batch will read', () => {
   it('windows that close where they are shown', () => {
@@ -35,8 +38,8 @@ describe('what a batch will read', () => {
   it('whatever an operator says of rows, positions and ranges, told what comes', () => {
     const told: Coming[] = [];
     const plans: ReadPlan[] = [
-      { table: 1, keys: [encodeKey('b'), encodeKey('a'), encodeKey('a')], times: [5, 5, 5] },
-      { table: 2, keys: [encodeKey('k')], positions: [encodeKey(3)] },
+      { table: 1, keys: KeyColumn.of(['b', 'a', 'a', 'c'].map(encodeKey)), of: [0, 1, 2], times: [5, 5, 5] },
+      { table: 2, keys: KeyColumn.of([encodeKey('k')]), positions: [encodeKey(3)] },
       { table: 2, key: encodeKey('k'), from: encodeKey(1) },
       { table: 1, after: Number.NEGATIVE_INFINITY, upTo: 7 },
     ];

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { columnOf } from '../../lib/columns/key-column.ts';
+import { columnOf, KeyColumn } from '../../lib/columns/key-column.ts';
 import { decodeChanges } from '../../lib/log/changes.ts';
 import { type Forgotten, forgottenByBoth } from '../../lib/log/forgotten.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest, type SstRef } from '../../lib/manifest/manifest.ts';
@@ -373,7 +373,7 @@ describe('PartitionState', () => {
   for (const { what, read, rowBytes, filler } of [
     {
       what: 'rows that are brought near under one manifest are dropped under the next',
-      read: (state: PartitionState) => state.bringNear([stateKey], noCost()),
+      read: (state: PartitionState) => state.bringNear(KeyColumn.of([stateKey]), noCost()),
       rowBytes: 200,
       filler: 50,
     },
@@ -435,7 +435,7 @@ describe('PartitionState', () => {
       await table!.load(['k']);
       table!.delete('k', 0);
       const changes = batch.encode();
-      if (near) await state.bringNear([stateKey], noCost());
+      if (near) await state.bringNear(KeyColumn.of([stateKey]), noCost());
       state.apply(n, `h${n}`, changes, batch);
       const [after] = state.begin().tables(SPECS, 0);
       await after!.load(['k']);
@@ -494,7 +494,8 @@ describe('PartitionState', () => {
         });
         const [before] = await two(folder);
         state.adopt(before!);
-        const near = read === 'bringNear' ? state.bringNear([at(10), at(20)], noCost()) : state.loadAll(noCost());
+        const near =
+          read === 'bringNear' ? state.bringNear(KeyColumn.of([at(10), at(20)]), noCost()) : state.loadAll(noCost());
         await asleep.asleep;
         const batch = state.begin();
         batch.tables(SPECS, 0)[1]!.forget(10);

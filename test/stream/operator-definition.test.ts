@@ -49,7 +49,7 @@ const placeOf: OperatorDefinition = {
     outputs: 2,
     asks: [undefined, ['city']],
     outputWatermark: (watermark) => watermark,
-    reads: (inputs) => inputs.map(({ keys }) => ({ table: 0, keys: keys.texts() })),
+    reads: (inputs) => inputs.map(({ keys }) => ({ table: 0, keys })),
     async run([sales, shops], context) {
       const table = context.tables[0]!;
       await table.load(sales!.keys.texts());

@@ -96,15 +96,20 @@ export interface OperatorContext {
 /** What an operator knows of a batch before it comes, as in its {@link OperatorContext}. */
 export type Coming = Pick<OperatorContext, 'evict' | 'previousEvict' | 'processingTime' | 'mode'>;
 
+/** Rows by their address, as columns: of a batch's own keys, mostly. The same address may be named several times. */
+export interface ReadAddresses {
+  readonly keys: KeyColumn;
+  /** Address i is of key `of[i]`. Left out: of key i, each key once. */
+  readonly of?: ArrayLike<number> | undefined;
+  /** By address, as in {@link StateTable.load}. */
+  readonly times?: ArrayLike<number> | undefined;
+  /** By address, as in {@link OrderedTable.load}. */
+  readonly positions?: readonly string[] | undefined;
+}
+
 /** What a batch will read, for preloading: rows by their address, or a range of them. `table`: index into {@link Operator.tables}. */
 export type ReadPlan = { readonly table: number } & (
-  | {
-      readonly keys: readonly string[];
-      /** As in {@link StateTable.load}. */
-      readonly times?: readonly number[] | undefined;
-      /** As in {@link OrderedTable.load}. */
-      readonly positions?: readonly string[] | undefined;
-    }
+  | ReadAddresses
   /** A scan of a timed table. */
   | { readonly after: number; readonly upTo: number }
   /** A range of a key of an ordered table. */

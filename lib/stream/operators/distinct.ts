@@ -43,7 +43,7 @@ function distinctForEver(name: string): Operator {
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: SEEN, keys: batch!.keys.texts() }],
+    reads: ([batch]) => [{ table: SEEN, keys: batch!.keys }],
     run([batch], context) {
       const seen = context.tables[SEEN] as StateTable<null>;
       return whenLoaded(batch!, seen, (keys) => {
@@ -99,7 +99,7 @@ function distinctWithin(name: string, withinMs: number): Operator {
     outputs: 1,
     outputWatermark: (watermark) => watermark,
     reads([batch], { evict, previousEvict }) {
-      const keys = { table: SEEN, keys: batch!.keys.texts() };
+      const keys = { table: SEEN, keys: batch!.keys };
       const moved = evict > previousEvict && evict < Infinity;
       return moved ? [keys, { table: EXPIRIES, after: previousEvict, upTo: evict }] : [keys];
     },

@@ -14,7 +14,7 @@ export class Groups {
   readonly columns: NumberColumns | undefined;
   readonly #rowKeys: KeyColumn;
   /** Of each group: a row that has its key, and its window's end (0 where there are no windows). */
-  readonly #rows: number[] = [];
+  readonly rows: number[] = [];
   readonly ends: number[] = [];
   /** Where the table does not: each key in each window, which have numbers, too. */
   readonly #table = new KeyTable();
@@ -41,20 +41,20 @@ export class Groups {
 
   /** Of each group its key. Made when it is asked for. */
   get keys(): readonly string[] {
-    this.#keys ??= this.#rows.map((row) => this.#rowKeys.text(row));
+    this.#keys ??= this.rows.map((row) => this.#rowKeys.text(row));
     return this.#keys;
   }
 
   /** The key of a group, for who needs each but once: it is not kept. */
   key(group: number): string {
-    return this.#rowKeys.text(this.#rows[group]!);
+    return this.#rowKeys.text(this.rows[group]!);
   }
 
   /** Puts row `index` of the batch into the group of its key and this window. */
   add(index: number, end: number): void {
     const group = this.columns === undefined ? this.#find(index, end) : this.columns.touch(this.#rowKeys, index, end);
     if (group === this.ends.length) {
-      this.#rows.push(index);
+      this.rows.push(index);
       this.ends.push(end);
     }
     const { entries } = this;

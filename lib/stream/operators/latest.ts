@@ -57,7 +57,7 @@ function latestOperator(name: string): Operator {
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
+    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
     run([batch], context) {
       const applied = whenLoaded(batch!, context.tables[0]!, (keys) => apply(batch!, keys, context));
       return applied === undefined ? showAll(context) : applied.then(() => showAll(context));

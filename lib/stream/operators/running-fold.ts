@@ -58,7 +58,7 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
     outputs: 1,
     asks: [folding.numbers?.asks],
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: 0, keys: batch!.keys.texts() }],
+    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
     run([batch], context) {
       const table = context.tables[0] as StateTable<Slots>;
       const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);

@@ -79,8 +79,8 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
     outputWatermark: (watermark) =>
       Number.isFinite(watermark) ? Math.min(watermark, firstEndAfter(spec, watermark) - 2) : watermark,
     reads([batch], { mode, evict, previousEvict }) {
-      const { keys, ends } = openWindows(batch!, spec, batch!.late, () => {});
-      const rows = { table: 0, keys, times: ends };
+      const { rows: of, ends } = openWindows(batch!, spec, batch!.late, () => {});
+      const rows = { table: 0, keys: batch!.keys, of, times: ends };
       // All of the table would be too much, and what closes in `update` is not shown.
       const shown = mode === 'append' && evict > previousEvict && evict < Infinity;
       return shown ? [rows, { table: 0, after: previousEvict, upTo: evict }] : [rows];
