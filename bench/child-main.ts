@@ -2,6 +2,7 @@
 import { measureBatches } from './batch-run.ts';
 import { measureCommit } from './commit-run.ts';
 import { benchCompaction } from './compaction.ts';
+import { measureLarge } from './large-state-run.ts';
 import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
 import { measureSmall } from './small-run.ts';
@@ -16,6 +17,7 @@ const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   state: measureState,
   sst: benchSst,
   compaction: benchCompaction,
+  largeState: measureLarge,
 };
 
 const [, , name = '', args = 'null'] = process.argv;

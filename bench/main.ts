@@ -9,6 +9,7 @@ import { benchBatch } from './batch.ts';
 import { benchCommit } from './commit.ts';
 import { benchDeployed } from './deployed.ts';
 import { benchFiles } from './files.ts';
+import { benchLargeState } from './large-state.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
 import type { BenchOptions } from './options.ts';
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   commit: benchCommit,
   small: benchSmall,
   memory: benchMemory,
+  'large-state': benchLargeState,
   deployed: benchDeployed,
 };
 const OUT = path.resolve('bench/out');

@@ -1,0 +1,64 @@
+/** Counts what passes to a store: requests and bytes of objects read and written. */
+import type {
+  ByteRange,
+  GetResult,
+  ListedObject,
+  ObjectStore,
+  RequestOptions,
+} from '../lib/object-store/object-store.ts';
+
+export interface RequestCounts {
+  gets: number;
+  puts: number;
+  bytesRead: number;
+  bytesWritten: number;
+}
+
+export class CountingStore implements ObjectStore {
+  readonly #store: ObjectStore;
+  readonly #counts: RequestCounts = { gets: 0, puts: 0, bytesRead: 0, bytesWritten: 0 };
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  /** So far. */
+  get counts(): RequestCounts {
+    return { ...this.#counts };
+  }
+
+  async get(name: string, options?: RequestOptions & { range?: ByteRange | undefined }): Promise<GetResult> {
+    this.#counts.gets++;
+    const answer = await this.#store.get(name, options);
+    if (answer.found) this.#counts.bytesRead += answer.body.length;
+    return answer;
+  }
+
+  create(name: string, body: Uint8Array, options?: RequestOptions) {
+    this.#wrote(body);
+    return this.#store.create(name, body, options);
+  }
+
+  compareAndSet(name: string, body: Uint8Array, expected: string | undefined, options?: RequestOptions) {
+    this.#wrote(body);
+    return this.#store.compareAndSet(name, body, expected, options);
+  }
+
+  put(name: string, body: Uint8Array, options?: RequestOptions): Promise<void> {
+    this.#wrote(body);
+    return this.#store.put(name, body, options);
+  }
+
+  delete(names: readonly string[], options?: RequestOptions): Promise<void> {
+    return this.#store.delete(names, options);
+  }
+
+  list(prefix: string, options?: RequestOptions & { after?: string | undefined }): AsyncIterable<ListedObject> {
+    return this.#store.list(prefix, options);
+  }
+
+  #wrote(body: Uint8Array): void {
+    this.#counts.puts++;
+    this.#counts.bytesWritten += body.length;
+  }
+}

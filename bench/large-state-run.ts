@@ -1,0 +1,284 @@
+/**
+ * One cell of the benchmarks of large state: a job opens on prepared state as after a restart and is given rows in small pieces, by a
+ * timetable that does not wait for it. It runs as `misa run` does, by the same loop, with its commit side in a thread of its own.
+ *
+ * A batch's latency counts from when its last row is due until its results are published: a batch that waits because the one before
+ * was slow counts as slow.
+ */
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { openLocalCache } from '../lib/embedded/local-cache.ts';
+import { runJob } from '../lib/embedded/run-job.ts';
+import { workerCommitter } from '../lib/embedded/worker-committer.ts';
+import type { ReadCounts } from '../lib/log/entry.ts';
+import type { LatencyModel } from '../lib/object-store/latency-store.ts';
+import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
+import { systemClock as clock } from '../lib/util/clock.ts';
+import { systemRandom as random, seededRandom } from '../lib/util/random.ts';
+import type { Span } from '../lib/util/trace.ts';
+import { CountingStore, type RequestCounts } from './counting-store.ts';
+import { type KeyOrder, largeJob, Rows, SOURCE } from './large-state-job.ts';
+import { copyState, dropState, prepareState } from './large-state-state.ts';
+
+export interface LargeArgs {
+  /** Of the state's lowest level. */
+  readonly stateBytes: number;
+  readonly mode: 'async' | 'sync';
+  readonly preload: 'off' | 'keys';
+  /** Budget of rows in memory, and of blocks on the disk. */
+  readonly rowBytes: number;
+  readonly blockBytes: number;
+  readonly order: KeyOrder;
+  /** Of a batch. */
+  readonly rows: number;
+  /** A batch every so many ms; 0: as fast as it goes. */
+  readonly intervalMs: number;
+  /** How long to measure at least, and for how many batches at least. */
+  readonly seconds: number;
+  readonly batches: number;
+  /** Batches before those that count; and how near nearly all of their rows must be at the end of them. */
+  readonly warmUp: number;
+  readonly warmTo: 'memory' | 'lmdb' | 'none';
+  readonly latency: LatencyModel;
+  readonly seed: number;
+}
+
+/** Sums over the batches that count; times in ms. */
+export interface LargeRun {
+  /** By batch. */
+  readonly latencyMs: readonly number[];
+  /** Of all batches that count, from the first one's trigger to the last one's results. */
+  readonly wallMs: number;
+  /** Time on a processor: of the thread that runs batches, and of all threads. */
+  readonly mainCpuMs: number;
+  readonly cpuMs: number;
+  /** Share of the time in which the event loop was busy, 0 to 1. */
+  readonly busy: number;
+  readonly reads: ReadCounts;
+  /** Of the thread that runs batches; the commit thread's are in `commit`. */
+  readonly requests: RequestCounts;
+  readonly lag: number;
+  /** Of the commit side: how many, how long in sum, and bytes that compactions have read. */
+  readonly commit: {
+    readonly folds: number;
+    readonly compactions: number;
+    readonly compactMs: number;
+    readonly compactedBytes: number;
+  };
+  /** Waits of batches for the commit side, and of what lies before batches for preloading. */
+  readonly waitMs: number;
+  readonly preloadMs: number;
+  /** The most at the end of any batch, MB (10^6 bytes). */
+  readonly residentMb: number;
+  readonly anonymousMb: number;
+  /** From opening the job to the first batch's results, with what was asked of the store for it. */
+  readonly first: { readonly ms: number; readonly requests: RequestCounts };
+}
+
+/** Pieces that a batch comes in. */
+const PIECES = 20;
+const MOST_WARM_UP = 80;
+const RETENTION_MS = 15 * 60_000;
+
+export async function measureLarge(args: LargeArgs): Promise<LargeRun> {
+  const state = await prepareState(args.stateBytes);
+  const directory = mkdtempSync(path.join(tmpdir(), 'misa-bench-'));
+  try {
+    const root = path.join(directory, 'store');
+    await copyState(state, root, args.mode);
+    return await new Cell(args, state.keys, directory, root).run();
+  } finally {
+    dropState(directory);
+  }
+}
+
+interface Books {
+  readonly atMs: number;
+  readonly mainCpuMs: number;
+  readonly cpu: NodeJS.CpuUsage;
+  readonly loop: ReturnType<typeof performance.eventLoopUtilization>;
+  readonly requests: RequestCounts;
+}
+
+class Cell {
+  readonly #args: LargeArgs;
+  readonly #rows: Rows;
+  readonly #spec: StoreSpec;
+  readonly #cacheRoot: string;
+  readonly #spans: Span[] = [];
+  readonly #latencyMs: number[] = [];
+  readonly #reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  readonly #stop = new AbortController();
+  #store!: CountingStore;
+  #openedMs = 0;
+  #first: LargeRun['first'] | undefined;
+  #done = 0;
+  #lastMs = 0;
+  #lag = 0;
+  #residentMb = 0;
+  #anonymousMb = 0;
+  /** When the timetable's first batch begins; `undefined`: the job is warming up. */
+  #beganMs: number | undefined;
+  #begins!: () => void;
+  readonly #warm = new Promise<void>((resolve) => (this.#begins = resolve));
+  #from: Books | undefined;
+  #to: Books | undefined;
+
+  constructor(args: LargeArgs, keys: number, directory: string, root: string) {
+    this.#args = args;
+    this.#rows = new Rows(keys, args.order, args.seed);
+    this.#spec = { kind: 'directory', path: root, latency: args.latency };
+    this.#cacheRoot = path.join(directory, 'cache');
+  }
+
+  async run(): Promise<LargeRun> {
+    const { args, trace, services } = this.#setUp();
+    const cache = openLocalCache(
+      { store: this.#spec, cacheRoot: this.#cacheRoot, cacheBytes: args.blockBytes },
+      services,
+    );
+    this.#store = new CountingStore(await openStore(this.#spec, { clock, random: seededRandom(args.seed) }));
+    this.#openedMs = clock.monotonic();
+    let lag = (): number => 0;
+    await runJob(largeJob(args), {
+      store: this.#store,
+      clock,
+      random,
+      trace,
+      cache: cache?.blocks,
+      retentionMs: RETENTION_MS,
+      stop: this.#stop.signal,
+      committer: (context) => workerCommitter(this.#spec, context),
+      inputs: new Map(),
+      streams: new Map([
+        [SOURCE, { name: 'feed', from: this.#pieces(), format: 'ndjson' as const, compression: 'none' as const }],
+      ]),
+      onOpen: (engine) => {
+        lag = () => engine.commitLag;
+      },
+      onBatch: (done) => this.#batchDone(done.reads, lag()),
+    });
+    await cache?.close();
+    return this.#result();
+  }
+
+  #setUp() {
+    const troubles = new Set<string>();
+    const onTrouble = (what: string, error: unknown): void => {
+      if (!troubles.has(what)) console.error(what, error);
+      troubles.add(what);
+    };
+    const trace = { span: (span: Span) => void this.#spans.push(span), trouble: onTrouble };
+    return { args: this.#args, trace, services: { clock, random, onTrouble } };
+  }
+
+  /** While it warms up, and where it is to go as fast as it can, rows are there when they are asked for. */
+  async *#pieces(): AsyncGenerator<Buffer> {
+    const { rows, warmUp, intervalMs } = this.#args;
+    const piece = rows / PIECES;
+    for (let i = 0; this.#beganMs === undefined && (intervalMs === 0 || i < warmUp * PIECES); i++) {
+      yield this.#rows.piece(piece);
+    }
+    if (intervalMs > 0) await this.#warm;
+    for (let i = 1; !this.#stop.signal.aborted; i++) {
+      const bytes = this.#rows.piece(piece);
+      const early = intervalMs === 0 ? 0 : this.#beganMs! + (i * intervalMs) / PIECES - clock.monotonic();
+      if (early > 0) await clock.sleep(early, this.#stop.signal).catch(() => {});
+      yield bytes;
+    }
+  }
+
+  #batchDone(reads: ReadCounts, lag: number): void {
+    const { warmUp, intervalMs, seconds, batches } = this.#args;
+    const nowMs = clock.monotonic();
+    this.#done++;
+    this.#first ??= { ms: nowMs - this.#openedMs, requests: this.#store.counts };
+    if (this.#done < warmUp || this.#to !== undefined) return;
+    if (this.#beganMs === undefined) {
+      if (intervalMs === 0 && !this.#isWarm(reads) && this.#done < MOST_WARM_UP) return;
+      this.#from = this.#books();
+      this.#beganMs = this.#lastMs = nowMs;
+      this.#begins();
+      return;
+    }
+    const i = this.#latencyMs.length + 1;
+    this.#latencyMs.push(nowMs - (intervalMs === 0 ? this.#lastMs : this.#beganMs + i * intervalMs));
+    this.#lastMs = nowMs;
+    this.#lag = Math.max(this.#lag, lag);
+    for (const tier of Object.keys(this.#reads) as (keyof ReadCounts)[]) this.#reads[tier] += reads[tier] ?? 0;
+    this.#lookAtMemory();
+    if (nowMs - this.#beganMs < seconds * 1000 || i < batches) return;
+    this.#to = this.#books();
+    this.#stop.abort();
+  }
+
+  #isWarm({ memory, lmdb, store }: ReadCounts): boolean {
+    const { warmTo } = this.#args;
+    const far = warmTo === 'none' ? 0 : warmTo === 'memory' ? lmdb + store : store;
+    return far <= 0.02 * (memory + lmdb + store);
+  }
+
+  #books(): Books {
+    return {
+      atMs: clock.monotonic(),
+      mainCpuMs: mainThreadCpuMs(),
+      cpu: process.cpuUsage(),
+      loop: performance.eventLoopUtilization(),
+      requests: this.#store.counts,
+    };
+  }
+
+  #lookAtMemory(): void {
+    const status = readFileSync('/proc/self/status', 'latin1');
+    const mb = (name: string): number =>
+      (Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) * 1024) / 1e6;
+    this.#residentMb = Math.max(this.#residentMb, mb('VmRSS'));
+    this.#anonymousMb = Math.max(this.#anonymousMb, mb('RssAnon'));
+  }
+
+  #result(): LargeRun {
+    const [from, to] = [this.#from!, this.#to!];
+    const within = this.#spans.filter((s) => s.path !== 'planner' && s.startMs >= from.atMs && s.startMs <= to.atMs);
+    const lane = (name: Span['lane']): Span[] => within.filter((s) => s.lane === name);
+    const msOf = (spans: readonly Span[]): number => spans.reduce((sum, s) => sum + s.endMs - s.startMs, 0);
+    const compactions = lane('compact');
+    const bytesOf = (s: Span): number => Number(s.detail?.['bytes'] ?? 0);
+    return {
+      latencyMs: this.#latencyMs,
+      wallMs: to.atMs - from.atMs,
+      mainCpuMs: to.mainCpuMs - from.mainCpuMs,
+      cpuMs: (to.cpu.user + to.cpu.system - from.cpu.user - from.cpu.system) / 1000,
+      busy: performance.eventLoopUtilization(to.loop, from.loop).utilization,
+      reads: this.#reads,
+      requests: difference(to.requests, from.requests),
+      lag: this.#lag,
+      commit: {
+        folds: lane('fold').length,
+        compactions: compactions.length,
+        compactMs: msOf(compactions),
+        compactedBytes: compactions.reduce((sum, s) => sum + bytesOf(s), 0),
+      },
+      waitMs: msOf(lane('wait')),
+      preloadMs: msOf(lane('preload')),
+      residentMb: this.#residentMb,
+      anonymousMb: this.#anonymousMb,
+      first: this.#first!,
+    };
+  }
+}
+
+function difference(a: RequestCounts, b: RequestCounts): RequestCounts {
+  return {
+    gets: a.gets - b.gets,
+    puts: a.puts - b.puts,
+    bytesRead: a.bytesRead - b.bytesRead,
+    bytesWritten: a.bytesWritten - b.bytesWritten,
+  };
+}
+
+/** Time of the main thread on a processor, by the kernel's account, ms. */
+function mainThreadCpuMs(): number {
+  return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+}
