@@ -12,6 +12,7 @@ import { forgottenKeys } from '../state/floors.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 import { expiredBy, StateSstBuilder } from './expiry.ts';
+import { OutputCuts } from './output-cuts.ts';
 import { mayHold } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { COMPACTION, type Compaction, type CompactionOptions, olderThan, pickCompaction } from './pick-compaction.ts';
@@ -98,11 +99,13 @@ async function merge(
   const older = olderThan(base.manifest, compaction);
   const from = smallest(inputs.map((sst) => sst.from));
   const to = greatest(inputs.map((sst) => sst.to));
+  const forgotten = base.manifest.forgotten ?? [];
   // One run in L0: an L0 SST counts as one more to look at, however small.
-  const limitBytes = level === 0 ? Number.POSITIVE_INFINITY : sstBytes;
+  const cuts = new OutputCuts(level === 0 ? Number.POSITIVE_INFINITY : sstBytes, forgotten);
 
   const outputs: SstRef[] = [];
   let builder: StateSstBuilder | undefined;
+  let last = '';
   const finish = async (): Promise<void> => {
     if (builder === undefined) return;
     const { info, body } = builder.finish();
@@ -112,15 +115,19 @@ async function merge(
   };
   const isExpired = expiredBy(base, expiry);
   // ⚑ floors: as of the manifest of the inputs, which every manifest with the outputs is at or beyond.
-  const gone = forgottenKeys(base.manifest.forgotten ?? []);
+  const gone = forgottenKeys(forgotten);
   const read = inputs.filter(({ minKey, maxKey }) => !gone.hasAll(minKey, maxKey));
   const runs = runsOf(base, read).map((ssts) => readRun(partition, ssts, { signal }));
   for await (const chunk of mergeRuns(runs, { dropTombstones: older.length === 0 })) {
     for (const { key, value } of chunk) {
       if (gone.has(key) || (value === null ? !mayHold(older, key) : isExpired(key, value))) continue;
+      if (builder !== undefined && cuts.mayEnd(builder.bytes)) {
+        if (cuts.endsBetween(Buffer.from(last, 'latin1'), 0, Buffer.from(key, 'latin1'), 0, builder.bytes))
+          await finish();
+      }
       builder ??= new StateSstBuilder(random.id(), expiry);
       builder.add(key, value);
-      if (builder.bytes >= limitBytes) await finish();
+      last = key;
     }
     signal?.throwIfAborted();
     await yieldNow?.();
