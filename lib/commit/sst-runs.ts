@@ -52,7 +52,7 @@ async function* readSst(
     yield* sstEntries(sst, await read(0, sst.size));
     return;
   }
-  const index = SstIndex.decode(sst, await read(sst.metaOffset, sst.size - sst.metaOffset));
+  const index = SstIndex.decode(sst, await read(sst.indexOffset, sst.size - sst.indexOffset));
   const fetch = async (span: BlockSpan): Promise<Uint8Array[]> =>
     splitSpan(index, span, await read(span.offset, span.length));
   yield* scanBlocks(index, fetch, { spanBytes: PIECE_BYTES });

@@ -29,6 +29,7 @@ const isSst = shape({
   id: isText,
   size: isCount,
   metaOffset: isCount,
+  indexOffset: isCount,
   entries: isCount,
   tombstones: isCount,
   minKey: isText,

@@ -8,8 +8,8 @@ import { manifestFault } from './check.ts';
 import type { Manifest } from './manifest.ts';
 
 const KIND = 'manifest';
-/** Version 1 also listed the SSTs that wait to be deleted, version 2 did not know of what is forgotten. */
-const VERSION = 3;
+/** Version 1 also listed the SSTs that wait to be deleted, version 2 did not know of what is forgotten, version 3 names SSTs of version 1. */
+const VERSION = 4;
 
 /** @throws {MisaError} `BAD_MANIFEST`: a bug of the caller; nothing was written */
 export function encodeManifest(manifest: Manifest): Uint8Array {

@@ -1,47 +1,59 @@
 /**
- * A decoded block: some hundred entries in order, kept as bytes. Keys are prefix-compressed, so a read binary-searches
- * the restart points, where whole keys stand, and scans at most 16 entries from there, comparing bytes with the key's
- * characters and making no strings. Values are views of the block.
+ * A block's bytes, searched in place: keys are prefix-compressed, so a search halves the restart points, where whole keys stand,
+ * and goes over the few entries from there, comparing bytes. Nothing is made for a search, and nothing for a block: one object is
+ * opened over one block after the other, be it memory that somebody else will use again.
  */
-import { latin1Prefix, readU32 } from '../util/bytes.ts';
-import { openBlock } from './compression.ts';
-import type { Entry, Key } from './entry.ts';
 
-/**
- * @param raw a block's stored bytes, as {@link SstIndex.block} locates them
- * @param where what to call the block in an error, such as `SST abc block 7`
- * @throws CorruptionError
- */
-export function decodeBlock(raw: Uint8Array, where: string): Block {
-  return new Block(openBlock(raw, where));
-}
+import type { KeyColumn } from '../columns/key-column.ts';
+import { CorruptionError } from '../errors.ts';
+import { asBuffer } from '../util/bytes.ts';
+import { RESTART_BYTES } from './format.ts';
+
+/** What {@link Block.find} says. */
+export const ABSENT = 0;
+export const DELETED = 1;
+export const FOUND = 2;
+
+const NOTHING = Buffer.alloc(RESTART_BYTES);
 
 export class Block {
-  readonly #bytes: Uint8Array;
+  /** Of the block that is open. */
+  bytes: Buffer = NOTHING;
   /** Where the entries end and the restart points begin. */
-  readonly #end: number;
-  readonly #restarts: number;
+  end = 0;
+  /** What was found is `bytes[valueStart]` up to `bytes[valueEnd]`. */
+  valueStart = 0;
+  valueEnd = 0;
+  #restarts = 0;
 
-  /** @param bytes a block's uncompressed bytes, checked; see {@link decodeBlock} */
-  constructor(bytes: Uint8Array) {
-    // A plain array: its subarrays, the values, are cheaper to make than Buffers.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.#restarts = readU32(bytes, bytes.length - 4);
-    this.#end = bytes.length - 4 - 4 * this.#restarts;
+  /**
+   * Looks at another block from now on.
+   * @param plain its uncompressed bytes, checked: see {@link plainBlock}. They must stay as they are for as long as it is looked at
+   * @throws {CorruptionError} they cannot be a block
+   */
+  open(plain: Uint8Array, where = 'a block'): this {
+    const { length } = plain;
+    const restarts = length < RESTART_BYTES ? -1 : plain[length - 2]! | (plain[length - 1]! << 8);
+    const end = length - RESTART_BYTES * (restarts + 1);
+    if (restarts < 0 || end < 0) throw new CorruptionError(where, 'its restart points are not within it');
+    this.bytes = asBuffer(plain);
+    this.end = end;
+    this.#restarts = restarts;
+    return this;
   }
 
-  /** Bytes of memory, about. */
-  get weightBytes(): number {
-    return this.#bytes.length + 200;
-  }
-
-  /** The value of `key`; `null`: a tombstone; `undefined`: not in this block. */
-  get(key: Key): Uint8Array | null | undefined {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let at = this.#restartBefore(key);
-    // How many characters of `key` the entry before this one shares. An entry that shares more than that with its
-    // predecessor differs from `key` where the predecessor did; one that shares less is past `key`.
+  /**
+   * Looks for key i of a column. What it finds stands at {@link valueStart} and {@link valueEnd}.
+   * @returns {@link ABSENT}, {@link DELETED} or {@link FOUND} @throws {CorruptionError} a value that is not within the block
+   */
+  find(keys: KeyColumn, i: number): number {
+    const { bytes, end } = this;
+    const key = keys.bytes;
+    const start = keys.starts[i]!;
+    const length = keys.starts[i + 1]! - start;
+    let at = this.restartBefore(key, start, length);
+    // How many bytes of the key the entry before this one shares. An entry that shares more than that with its
+    // predecessor differs from the key where the predecessor did; one that shares less is past it.
     let matched = 0;
     while (at < end) {
       let shared = bytes[at++]!;
@@ -50,90 +62,69 @@ export class Block {
       if (rest > 127) [rest, at] = restOfVarint(bytes, at, rest);
       let tag = bytes[at++]!;
       if (tag > 127) [tag, at] = restOfVarint(bytes, at, tag);
-      if (shared < matched) return undefined;
+      if (shared < matched) return ABSENT;
       if (shared === matched) {
-        const limit = Math.min(rest, key.length - matched);
-        let i = 0;
-        while (i < limit && bytes[at + i] === key.charCodeAt(matched + i)) i++;
-        if (i < limit) {
-          if (bytes[at + i]! > key.charCodeAt(matched + i)) return undefined;
-        } else if (matched + i === key.length) {
-          if (i < rest) return undefined;
-          return tag === 0 ? null : bytes.subarray(at + rest, at + rest + tag - 1);
+        const limit = Math.min(rest, length - matched);
+        const from = start + matched;
+        let same = 0;
+        while (same < limit && bytes[at + same] === key[from + same]) same++;
+        if (same < limit) {
+          if (bytes[at + same]! > key[from + same]!) return ABSENT;
+        } else if (matched + same === length) {
+          return same < rest ? ABSENT : this.#found(at + rest, tag);
         }
-        matched += i;
+        matched += same;
       }
       at += rest + (tag === 0 ? 0 : tag - 1);
     }
-    return undefined;
+    return ABSENT;
   }
 
-  /** The entries with keys in [from, to), in order; `to` undefined: to the end. */
-  entries(from: Key = '', to?: Key): Entry[] {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    const out: Entry[] = [];
-    let at = from === '' ? 0 : this.#restartBefore(from);
-    let scratch = Buffer.allocUnsafe(64);
-    let skipping = from !== '';
-    while (at < end) {
-      let shared = bytes[at++]!;
-      if (shared > 127) [shared, at] = restOfVarint(bytes, at, shared);
-      let rest = bytes[at++]!;
-      if (rest > 127) [rest, at] = restOfVarint(bytes, at, rest);
-      let tag = bytes[at++]!;
-      if (tag > 127) [tag, at] = restOfVarint(bytes, at, tag);
-      const length = shared + rest;
-      if (length > scratch.length) {
-        const grown = Buffer.allocUnsafe(length * 2);
-        grown.set(scratch);
-        scratch = grown;
-      }
-      for (let i = shared; i < length; i++) scratch[i] = bytes[at++]!;
-      const valueEnd = tag === 0 ? at : at + tag - 1;
-      const key = latin1Prefix(scratch, length);
-      if (to !== undefined && key >= to) break;
-      if (skipping && key >= from) skipping = false;
-      if (!skipping) out.push({ key, value: tag === 0 ? null : bytes.subarray(at, valueEnd) });
-      at = valueEnd;
-    }
-    return out;
-  }
-
-  /** Where the last restart point at or before `key` is; the first one if all are after it. */
-  #restartBefore(key: Key): number {
+  /** Where the last entry with a whole key begins that is not behind `key[start]` and so many bytes more; the first one if all are. */
+  restartBefore(key: Uint8Array, start: number, length: number): number {
     let low = 0;
-    let high = this.#restarts;
+    let high = this.#restarts + 1;
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      if (this.#isAfter(this.#restart(middle), key)) high = middle;
+      if (this.#isAfter(this.#restart(middle), key, start, length)) high = middle;
       else low = middle;
     }
     return this.#restart(low);
   }
 
-  #restart(i: number): number {
-    return readU32(this.#bytes, this.#end + 4 * i);
+  #found(valueStart: number, tag: number): number {
+    if (tag === 0) return DELETED;
+    this.valueStart = valueStart;
+    this.valueEnd = valueStart + tag - 1;
+    if (this.valueEnd > this.end) throw new CorruptionError('a block', 'a value ends behind it');
+    return FOUND;
   }
 
-  /** Whether the whole key of the restart point at `at` is greater than `key`. */
-  #isAfter(at: number, key: Key): boolean {
-    const bytes = this.#bytes;
-    let length = bytes[++at]!;
+  /** Restart point 0 is where the block begins, and not in the list. */
+  #restart(i: number): number {
+    if (i === 0) return 0;
+    const at = this.end + RESTART_BYTES * (i - 1);
+    return this.bytes[at]! | (this.bytes[at + 1]! << 8);
+  }
+
+  /** Whether the whole key of the entry at `at` is greater. */
+  #isAfter(at: number, key: Uint8Array, start: number, length: number): boolean {
+    const { bytes } = this;
+    let whole = bytes[++at]!;
     at++;
-    if (length > 127) [length, at] = restOfVarint(bytes, at, length);
+    if (whole > 127) [whole, at] = restOfVarint(bytes, at, whole);
     while (bytes[at++]! > 127); // the value's length
-    const limit = Math.min(length, key.length);
+    const limit = Math.min(whole, length);
     for (let i = 0; i < limit; i++) {
-      const order = bytes[at + i]! - key.charCodeAt(i);
+      const order = bytes[at + i]! - key[start + i]!;
       if (order !== 0) return order > 0;
     }
-    return length > key.length;
+    return whole > length;
   }
 }
 
 /** A varint whose first byte was `first`, a continued one, and where it ends. Rare: hence the pair. */
-function restOfVarint(bytes: Uint8Array, at: number, first: number): [value: number, end: number] {
+export function restOfVarint(bytes: Uint8Array, at: number, first: number): [value: number, end: number] {
   let value = first & 127;
   for (let shift = 7; shift < 35; shift += 7) {
     const byte = bytes[at++]!;

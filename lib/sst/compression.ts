@@ -1,7 +1,8 @@
 /**
  * How a block is stored: `none` or `lz4`; the number 2 is kept for zstd (see `docs/formats/sst.md` for why not yet). Every
- * block names its own, so a builder may leave alone what does not shrink, and levels may differ. The stored form ends with a CRC-32 over all before it, checked before anything is
- * decompressed: a decompressor never sees bytes that were not written here.
+ * block names its own, so a builder may leave alone what does not shrink, and levels may differ. The stored form ends with a
+ * CRC-32 over all before it, checked before anything is decompressed: a decompressor never sees bytes that were not written
+ * here.
  */
 import { compressSync as lz4Compress, uncompressSync as lz4Uncompress } from 'lz4-napi';
 import { CorruptionError, errorText } from '../errors.ts';
@@ -32,11 +33,11 @@ export function sealBlock(plain: Buffer, compression: Compression): Buffer {
 }
 
 /**
- * A block's bytes from its stored form. May be a view of `stored`.
+ * A block's bytes from its stored form, for {@link Block.open}. May be a view of `stored`.
  * @param where what to call the block in an error
  * @throws CorruptionError if the CRC, the compression or the length is not what it must be
  */
-export function openBlock(stored: Uint8Array, where: string): Buffer {
+export function plainBlock(stored: Uint8Array, where: string): Buffer {
   const bytes = asBuffer(stored);
   const end = bytes.length - BLOCK_TRAILER_BYTES;
   if (end < BLOCK_HEADER_BYTES) throw new CorruptionError(where, `${bytes.length} bytes are too few for a block`);

@@ -13,13 +13,15 @@ export interface Entry {
   readonly value: Uint8Array | null;
 }
 
-/** What the manifest keeps of an SST: plain JSON, enough to open it with one ranged GET of [metaOffset, size). */
+/** What the manifest keeps of an SST: plain JSON, enough to open it with one ranged GET of [indexOffset, size). */
 export interface SstInfo {
   readonly id: string;
   /** Bytes of the whole object. */
   readonly size: number;
-  /** Where the blocks end, and index, bloom filter and footer begin. */
+  /** Where the blocks end, and the bloom filter begins. */
   readonly metaOffset: number;
+  /** Where the filter ends, and index and footer begin. */
+  readonly indexOffset: number;
   /** Entries in all, tombstones included. */
   readonly entries: number;
   readonly tombstones: number;

@@ -3,7 +3,8 @@
  * one fetch ahead of the consumer, so that a scan costs bandwidth and not round trips, and memory for two fetches.
  */
 import { StoreError } from '../errors.ts';
-import { decodeBlock } from './block.ts';
+import { entriesOf } from './block-cursor.ts';
+import { plainBlock } from './compression.ts';
 import type { Entry, Key } from './entry.ts';
 import type { SstIndex } from './sst-index.ts';
 
@@ -75,8 +76,8 @@ export async function* scanBlocks(
       ahead.catch(() => {}); // reported when it is awaited; unobserved if the consumer stops before
     }
     for (const [k, raw] of blocks.entries()) {
-      const block = decodeBlock(raw, `SST ${index.info.id} block ${span.first + k}`);
-      const entries = block.entries(options.from, options.to);
+      const where = `SST ${index.info.id} block ${span.first + k}`;
+      const entries = entriesOf(plainBlock(raw, where), where, options.from, options.to);
       if (entries.length > 0) yield entries;
     }
   }

@@ -1,15 +1,15 @@
 /**
- * What a reader holds of an SST: where each block lies, the least key each may hold, and the bloom filter; 1 to 5 % of
- * the file, fetched by one ranged GET and guarded by one CRC. It answers which blocks to read; it never reads them.
+ * What a reader holds of an SST: where each block lies, and the least key each may hold; about half a percent of the file,
+ * fetched by one ranged GET and guarded by one CRC. It answers which blocks to read; it never reads them.
  *
  * Block i holds the keys in [separator i, separator i+1). A separator is the shortest prefix of the block's first key
- * that is greater than the key before.
+ * that is greater than the key before. They lie in one array, side by side, and are compared as bytes.
  */
+import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import { CorruptionError } from '../errors.ts';
-import { bloomHas, hashKey } from '../util/bloom.ts';
-import { ByteReader, readU32 } from '../util/bytes.ts';
+import { ByteReader, ByteWriter, compareBytes, readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
-import { newerFormat } from '../util/envelope.ts';
+import { newerFormat, olderFormat } from '../util/envelope.ts';
 import type { Key, SstInfo } from './entry.ts';
 import { FOOTER_BYTES, HEADER_BYTES, MAGIC, VERSION } from './format.ts';
 
@@ -19,60 +19,74 @@ export interface BlockRange {
   readonly length: number;
 }
 
+/** Keys side by side: key i is `bytes[starts[i]]` up to `bytes[starts[i + 1]]`. */
+interface PackedKeys {
+  readonly bytes: Buffer;
+  readonly starts: Uint32Array;
+}
+
 export class SstIndex {
   readonly info: SstInfo;
-  readonly #separators: Key[];
+  readonly blockCount: number;
+  readonly #separators: PackedKeys;
   /** `blockCount` + 1 offsets: block i is [offset i, offset i+1). */
-  readonly #offsets: Float64Array;
-  readonly #filter: Uint8Array;
+  readonly #offsets: Uint32Array;
+  /** The least and the greatest key. */
+  readonly #bounds: KeyColumn;
 
-  private constructor(info: SstInfo, separators: Key[], offsets: Float64Array, filter: Uint8Array) {
+  private constructor(info: SstInfo, separators: PackedKeys, offsets: Uint32Array) {
     this.info = info;
+    this.blockCount = offsets.length - 1;
     this.#separators = separators;
     this.#offsets = offsets;
-    this.#filter = filter;
+    this.#bounds = KeyColumn.of([info.minKey, info.maxKey]);
   }
 
   /**
    * @param info what the manifest says of the SST
-   * @param meta the file's bytes [info.metaOffset, info.size); the filter stays a view of them
+   * @param part the file's bytes [info.indexOffset, info.size)
    * @param where the object's name, for errors
-   * @throws CorruptionError if the bytes are damaged or not those of `info`
-   * @throws MisaError NEWER_FORMAT if a newer Misa wrote them
+   * @throws {CorruptionError} the bytes are damaged or not those of `info`
+   * @throws {MisaError} `NEWER_FORMAT`, `OLDER_FORMAT`: another Misa wrote them
    */
-  static decode(info: SstInfo, meta: Uint8Array, where = `SST ${info.id}`): SstIndex {
-    const footer = readFooter(meta, where);
-    const { indexBytes, filterBytes } = footer;
-    const differs =
-      footer.metaOffset !== info.metaOffset ||
-      footer.metaOffset + meta.length !== info.size ||
-      footer.entries !== info.entries ||
-      footer.tombstones !== info.tombstones;
-    if (differs) throw new CorruptionError(where, 'it is another file than the manifest describes');
-
-    const separators: Key[] = new Array(footer.blocks);
-    const offsets = new Float64Array(footer.blocks + 1);
-    const reader = new ByteReader(meta.subarray(0, indexBytes));
-    let offset = HEADER_BYTES;
-    for (let i = 0; i < footer.blocks; i++) {
-      offsets[i] = offset;
-      offset += reader.varint();
-      separators[i] = reader.latin1(reader.varint());
+  static decode(info: SstInfo, part: Uint8Array, where = `SST ${info.id}`): SstIndex {
+    const { blocks } = checkedFooter(info, part, where);
+    try {
+      return SstIndex.#read(info, new ByteReader(part.subarray(0, part.length - FOOTER_BYTES)), blocks, where);
+    } catch (error) {
+      if (error instanceof RangeError) throw new CorruptionError(where, `its index cannot be read (${error.message})`);
+      throw error;
     }
-    offsets[footer.blocks] = offset;
-    if (footer.blocks === 0 || offset !== info.metaOffset) {
-      throw new CorruptionError(where, 'its blocks do not end where its index begins');
-    }
-    const minKey = reader.latin1(reader.varint());
-    const maxKey = reader.latin1(reader.varint());
-    if (minKey !== info.minKey || maxKey !== info.maxKey) {
-      throw new CorruptionError(where, 'its least or greatest key is not what the manifest says');
-    }
-    return new SstIndex(info, separators, offsets, meta.subarray(indexBytes, indexBytes + filterBytes));
   }
 
-  get blockCount(): number {
-    return this.#separators.length;
+  /** @throws {CorruptionError} @throws {RangeError} it ends too soon */
+  static #read(info: SstInfo, reader: ByteReader, blocks: number, where: string): SstIndex {
+    // Each takes three bytes at least.
+    if (blocks === 0 || blocks * 3 > reader.left) throw new CorruptionError(where, `its index says ${blocks} blocks`);
+    const offsets = new Uint32Array(blocks + 1);
+    const starts = new Uint32Array(blocks + 1);
+    const separators = new ByteWriter(2 * reader.left);
+    let offset = HEADER_BYTES;
+    for (let i = 0; i < blocks; i++) {
+      offsets[i] = offset;
+      offset += reader.varint();
+      const shared = reader.varint();
+      const before = i === 0 ? 0 : starts[i - 1]!;
+      if (shared > starts[i]! - before) throw new CorruptionError(where, 'the separators of its index do not add up');
+      const bytes = separators.room(shared);
+      for (let k = 0; k < shared; k++) bytes[starts[i]! + k] = bytes[before + k]!;
+      separators.advance(starts[i]! + shared);
+      separators.bytes(reader.bytes(reader.varint()));
+      starts[i + 1] = separators.length;
+    }
+    offsets[blocks] = offset;
+    if (offset !== info.metaOffset) throw new CorruptionError(where, 'its blocks do not end where its filter begins');
+    const minKey = reader.latin1(reader.varint());
+    const maxKey = reader.latin1(reader.varint());
+    if (minKey !== info.minKey || maxKey !== info.maxKey || reader.left > 0) {
+      throw new CorruptionError(where, 'its least or greatest key is not what the manifest says');
+    }
+    return new SstIndex(info, { bytes: Buffer.from(separators.view()), starts }, offsets);
   }
 
   /** Where block `i` lies in the file. */
@@ -91,82 +105,107 @@ export class SstIndex {
   }
 
   /**
-   * False: `key` is not in this SST. True: it probably is.
-   * @param hash `hashKey(key)`, for a caller that asks several SSTs
+   * The one block that may hold key i of a column; −1: none. Does not ask the filter.
+   * @param hint a block near by, −1 or 0: the one of the key before, where keys ascend; then it takes a comparison or two
    */
-  mayContain(key: Key, hash: number = hashKey(key)): boolean {
-    return key >= this.info.minKey && key <= this.info.maxKey && bloomHas(this.#filter, hash);
-  }
-
-  /** The one block that may hold `key`; -1: none. Does not ask the filter. */
-  findBlock(key: Key): number {
-    if (key < this.info.minKey || key > this.info.maxKey) return -1;
-    return this.#lastStartingAtOrBefore(key);
+  findBlock(keys: KeyColumn, i: number, hint = 0): number {
+    const { bytes } = keys;
+    const start = keys.starts[i]!;
+    const end = keys.starts[i + 1]!;
+    const block = this.#lastStartingAtOrBefore(bytes, start, end, hint);
+    if (block === 0 && this.#orderOfBound(0, bytes, start, end) > 0) return -1;
+    if (block === this.blockCount - 1 && this.#orderOfBound(1, bytes, start, end) < 0) return -1;
+    return block;
   }
 
   /** The blocks [first, last) that may hold keys in [from, to); `to` undefined: no upper bound. */
   blockRange(from: Key, to?: Key): [first: number, last: number] {
     if (from > this.info.maxKey || (to !== undefined && (to <= this.info.minKey || to <= from))) return [0, 0];
-    const first = this.#lastStartingAtOrBefore(from);
+    const first = this.#blockOf(from);
     if (to === undefined) return [first, this.blockCount];
-    const end = this.#lastStartingAtOrBefore(to);
-    return [first, this.#separators[end] === to && end > first ? end : end + 1];
+    const end = this.#blockOf(to);
+    return [first, end > first && this.#separator(end) === to ? end : end + 1];
   }
 
   /** Bytes of memory, about. */
   get weightBytes(): number {
-    const { minKey, maxKey } = this.info;
-    let characters = minKey.length + maxKey.length;
-    for (const separator of this.#separators) characters += separator.length;
-    return 500 + characters + this.#separators.length * 32 + this.#filter.length;
+    return 500 + this.#separators.bytes.length + this.#separators.starts.byteLength + this.#offsets.byteLength;
   }
 
-  #lastStartingAtOrBefore(key: Key): number {
-    const separators = this.#separators;
-    let low = 0;
-    let high = separators.length;
+  #blockOf(key: Key): number {
+    const keys = columnOf(key);
+    return this.#lastStartingAtOrBefore(keys.bytes, 0, key.length, 0);
+  }
+
+  #separator(i: number): Key {
+    const { bytes, starts } = this.#separators;
+    return bytes.toString('latin1', starts[i]!, starts[i + 1]!);
+  }
+
+  /** Doubles its steps away from the hint until it has passed the block, and halves what is between. */
+  #lastStartingAtOrBefore(key: Buffer, start: number, end: number, hint: number): number {
+    const count = this.blockCount;
+    let low = hint > 0 && hint < count ? hint : 0;
+    let high = low + 1;
+    let step = 1;
+    if (low > 0 && this.#startsAfter(low, key, start, end)) {
+      do {
+        high = low;
+        low = Math.max(low - step, 0);
+        step *= 2;
+      } while (low > 0 && this.#startsAfter(low, key, start, end));
+    } else {
+      while (high < count && !this.#startsAfter(high, key, start, end)) {
+        low = high;
+        high += step;
+        step *= 2;
+      }
+      if (high > count) high = count;
+    }
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      if (separators[middle]! <= key) low = middle;
-      else high = middle;
+      if (this.#startsAfter(middle, key, start, end)) high = middle;
+      else low = middle;
     }
     return low;
   }
+
+  /** Whether the separator of block i is greater than the key. */
+  #startsAfter(i: number, key: Buffer, start: number, end: number): boolean {
+    const { bytes, starts } = this.#separators;
+    return compareBytes(bytes, starts[i]!, starts[i + 1]!, key, start, end) > 0;
+  }
+
+  /** Greater than 0: the least (0) or greatest (1) key is greater than the key. */
+  #orderOfBound(bound: number, key: Buffer, start: number, end: number): number {
+    const { bytes, starts } = this.#bounds;
+    return compareBytes(bytes, starts[bound]!, starts[bound + 1]!, key, start, end);
+  }
 }
 
-interface Footer {
-  readonly indexBytes: number;
-  readonly filterBytes: number;
-  readonly blocks: number;
-  readonly entries: number;
-  readonly tombstones: number;
-  readonly metaOffset: number;
-}
-
-/** The footer at the end of `meta`, checked. Magic, version and CRC are where every version has them. */
-function readFooter(meta: Uint8Array, where: string): Footer {
-  const end = meta.length;
+/** The footer at the end of `part`, checked: number of blocks. Magic, version and CRC are where every version has them. */
+function checkedFooter(info: SstInfo, part: Uint8Array, where: string): { readonly blocks: number } {
+  const end = part.length;
   if (end < FOOTER_BYTES) throw new CorruptionError(where, `it is cut short: ${end} bytes of index and footer`);
-  if (readU32(meta, end - 12) !== MAGIC) {
+  if (readU32(part, end - 12) !== MAGIC) {
     throw new CorruptionError(where, 'it does not end like an SST (cut short, or another kind of file)');
   }
-  if (crc32(meta.subarray(0, end - 4)) !== readU32(meta, end - 4)) {
+  const version = readU32(part, end - 8);
+  // First: its checksum is over more than these bytes.
+  if (version === 1) throw olderFormat(where, version, VERSION);
+  if (crc32(part.subarray(0, end - 4)) !== readU32(part, end - 4)) {
     throw new CorruptionError(where, 'the checksum of its index and footer does not match');
   }
-  const version = readU32(meta, end - 8);
   if (version > VERSION) throw newerFormat(where, version, VERSION);
   if (version !== VERSION) throw new CorruptionError(where, `its format version ${version} never existed`);
-  const reader = new ByteReader(meta, end - FOOTER_BYTES);
-  const footer = {
-    indexBytes: reader.u32(),
-    filterBytes: reader.u32(),
-    blocks: reader.u32(),
-    entries: reader.u32(),
-    tombstones: reader.u32(),
-    metaOffset: reader.u32(),
-  };
-  if (footer.indexBytes + footer.filterBytes + FOOTER_BYTES !== end) {
-    throw new CorruptionError(where, 'the parts of its index do not add up (cut short?)');
-  }
-  return footer;
+  const reader = new ByteReader(part, end - FOOTER_BYTES);
+  const blocks = reader.u32();
+  const differs =
+    reader.u32() !== info.entries ||
+    reader.u32() !== info.tombstones ||
+    reader.u32() !== info.metaOffset ||
+    reader.u32() !== info.indexOffset ||
+    info.indexOffset + end !== info.size;
+  if (differs) throw new CorruptionError(where, 'it is another file than the manifest describes');
+  return { blocks };
 }

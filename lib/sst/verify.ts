@@ -2,24 +2,29 @@
  * Whole-file work on an SST that is in memory: read all of it, or check all of it. For compaction of files fetched at
  * once, for `misa check`, and for tests.
  */
+
+import { columnOf } from '../columns/key-column.ts';
 import { CorruptionError } from '../errors.ts';
 import { readU32 } from '../util/bytes.ts';
-import { decodeBlock } from './block.ts';
+import { entriesOf } from './block-cursor.ts';
+import { plainBlock } from './compression.ts';
 import type { Entry, Key, SstInfo } from './entry.ts';
 import { MAGIC, VERSION } from './format.ts';
+import { SstFilter } from './sst-filter.ts';
 import { SstIndex } from './sst-index.ts';
 
 /** Every entry of the file, one chunk a block. @throws CorruptionError as it meets damage */
 export function* sstEntries(info: SstInfo, body: Uint8Array): Generator<Entry[], void, undefined> {
-  const index = SstIndex.decode(info, body.subarray(info.metaOffset));
+  const index = SstIndex.decode(info, body.subarray(info.indexOffset));
   for (let i = 0; i < index.blockCount; i++) {
     const { offset, length } = index.block(i);
-    yield decodeBlock(body.subarray(offset, offset + length), `SST ${info.id} block ${i}`).entries();
+    const where = `SST ${info.id} block ${i}`;
+    yield entriesOf(plainBlock(body.subarray(offset, offset + length), where), where);
   }
 }
 
 /**
- * Checks everything there is to check: header, index, every block's CRC, the order of keys, the counts, the bounds, and
+ * Checks everything there is to check: header, index, filter, every block's CRC, the order of keys, the counts, the bounds, and
  * that index and filter find every key.
  * @throws CorruptionError naming what is wrong, MisaError NEWER_FORMAT
  */
@@ -30,7 +35,8 @@ export function verifySst(info: SstInfo, body: Uint8Array): void {
   };
   if (body.length !== info.size) fail(`it has ${body.length} bytes where the manifest says ${info.size}`);
   if (readU32(body, 0) !== MAGIC) fail('it does not begin like an SST');
-  const index = SstIndex.decode(info, body.subarray(info.metaOffset));
+  const index = SstIndex.decode(info, body.subarray(info.indexOffset));
+  const filter = SstFilter.decode(info, body.subarray(info.metaOffset, info.indexOffset));
   if (readU32(body, 4) !== VERSION) fail('its first and last bytes name different versions');
 
   let last: Key | undefined;
@@ -40,8 +46,9 @@ export function verifySst(info: SstInfo, body: Uint8Array): void {
   for (const chunk of sstEntries(info, body)) {
     for (const { key, value } of chunk) {
       if (last !== undefined && key <= last) fail(`block ${block} is out of order`);
-      if (index.findBlock(key) !== block) fail(`the index does not find a key of block ${block}`);
-      if (!index.mayContain(key)) fail(`the filter denies a key of block ${block}`);
+      const keys = columnOf(key);
+      if (index.findBlock(keys, 0, block) !== block) fail(`the index does not find a key of block ${block}`);
+      if (!filter.mayContain(keys.hashes[0]!)) fail(`the filter denies a key of block ${block}`);
       last = key;
       entries++;
       if (value === null) tombstones++;

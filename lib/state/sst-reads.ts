@@ -3,16 +3,18 @@
  * not here in as few ranged requests as possible, all at once; so a batch's reads cost one round trip however many keys it
  * has (two where an index is missing). Nothing here knows of rows or operators: keys and bytes only.
  */
+import { KeyColumn } from '../columns/key-column.ts';
 import { CorruptionError } from '../errors.ts';
 import { type Manifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ByteRange, ObjectStore } from '../object-store/object-store.ts';
-import { type Block, decodeBlock } from '../sst/block.ts';
+import { ABSENT, Block, FOUND } from '../sst/block.ts';
+import { plainBlock } from '../sst/compression.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeRuns } from '../sst/merge.ts';
 import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
+import { SstFilter } from '../sst/sst-filter.ts';
 import { SstIndex } from '../sst/sst-index.ts';
-import { hashKey } from '../util/bloom.ts';
 import { pushAll } from '../util/numbers.ts';
 import type { BlockCache, Part } from './block-cache.ts';
 
@@ -44,6 +46,11 @@ interface Candidate {
   readonly block: number;
 }
 
+interface OpenSst {
+  readonly index: SstIndex;
+  readonly filter: SstFilter;
+}
+
 /** Blocks by SST. References and not places in the manifest: another one may be pinned while these are fetched. */
 export type BlockSets = Map<SstRef, Set<number>>;
 
@@ -59,8 +66,8 @@ export interface SstReadsOptions {
 export class SstReads {
   readonly #options: SstReadsOptions;
   #ssts: readonly SstRef[] = [];
-  readonly #indexes = new Map<string, SstIndex>();
-  readonly #opening = new Map<string, Promise<SstIndex>>();
+  readonly #indexes = new Map<string, OpenSst>();
+  readonly #opening = new Map<string, Promise<OpenSst>>();
   /** Blocks that are on their way, by SST and number: two who ask for one share its request. */
   readonly #fetching = new Map<string, Promise<Uint8Array>>();
 
@@ -90,7 +97,8 @@ export class SstReads {
    * @throws {MissingSstError} @throws {CorruptionError}
    */
   async lookup(keys: readonly string[], cost: ReadCost): Promise<(Uint8Array | null | undefined)[]> {
-    const candidates = await this.#candidates(keys, cost);
+    const column = KeyColumn.of(keys);
+    const candidates = await this.#candidates(keys, column, cost);
     const blocks = new Map<string, Block>();
     const found: (Uint8Array | null | undefined)[] = new Array(keys.length);
     const waiting: number[] = [];
@@ -107,7 +115,7 @@ export class SstReads {
           waiting.push(i);
           break;
         }
-        const value = here.get(keys[i]!);
+        const value = valueIn(here, column, i);
         // ⚑ tombstones: `null` is an answer.
         if (value !== undefined) {
           found[i] = value;
@@ -120,7 +128,8 @@ export class SstReads {
     for (const i of waiting) {
       cost.store++;
       for (const { sst, block } of candidates[i]!) {
-        const value = this.#localBlock(sst, block, blocks)?.get(keys[i]!);
+        const here = this.#localBlock(sst, block, blocks);
+        const value = here === undefined ? undefined : valueIn(here, column, i);
         if (value !== undefined) {
           found[i] = value;
           break;
@@ -133,7 +142,7 @@ export class SstReads {
   /** Entries with keys in [from, to), newest change of each, without deleted ones; read a little ahead of who takes them. */
   async *scan(from: string, to: string | undefined, cost: ReadCost): AsyncGenerator<Entry[], void, undefined> {
     const overlapping = this.#ssts.filter((s) => s.maxKey >= from && (to === undefined || s.minKey < to));
-    const indexes = await Promise.all(overlapping.map((sst) => this.#index(sst, cost)));
+    const indexes = await Promise.all(overlapping.map((sst) => this.indexOf(sst, cost)));
     const runs = overlapping.map((sst, i) =>
       scanBlocks(indexes[i]!, (span) => this.#fetchSpan(sst, indexes[i]!, span, cost), { from, to }),
     );
@@ -158,11 +167,12 @@ export class SstReads {
     const want = (sst: SstRef, block: number): void => {
       if (!this.#options.cache?.has(sst.id, block)) wanted(missing, sst).add(block);
     };
-    for (const places of await this.#candidates(keys, cost)) for (const p of places ?? []) want(p.sst, p.block);
+    const candidates = await this.#candidates(keys, KeyColumn.of(keys), cost);
+    for (const places of candidates) for (const p of places ?? []) want(p.sst, p.block);
     for (const sst of ssts) {
       for (const { from, to } of ranges) {
         if (sst.maxKey < from || sst.minKey >= to) continue;
-        const [first, last] = (await this.#index(sst, cost)).blockRange(from, to);
+        const [first, last] = (await this.indexOf(sst, cost)).blockRange(from, to);
         for (let block = first; block < last; block++) want(sst, block);
       }
     }
@@ -183,29 +193,30 @@ export class SstReads {
   ): Promise<void> {
     await Promise.all(
       fetches.map(async ({ sst, span }) => {
-        await this.#fetchSpan(sst, await this.#index(sst, cost), span, cost);
+        await this.#fetchSpan(sst, await this.indexOf(sst, cost), span, cost);
       }),
     );
   }
 
   async indexOf(sst: SstRef, cost: ReadCost): Promise<SstIndex> {
-    return this.#index(sst, cost);
+    return (await this.#index(sst, cost)).index;
   }
 
   /** For each key the places it may be in, newest first; `undefined`: nowhere. */
-  async #candidates(keys: readonly string[], cost: ReadCost): Promise<(Candidate[] | undefined)[]> {
+  async #candidates(keys: readonly string[], column: KeyColumn, cost: ReadCost): Promise<(Candidate[] | undefined)[]> {
     const candidates: (Candidate[] | undefined)[] = new Array(keys.length);
     if (keys.length === 0) return candidates;
     const least = keys[0]!;
     const greatest = keys[keys.length - 1]!;
     const relevant = this.#ssts.filter((sst) => sst.minKey <= greatest && sst.maxKey >= least);
-    const indexes = await Promise.all(relevant.map((sst) => this.#index(sst, cost)));
-    const hashes = keys.map((key) => hashKey(key));
+    const opened = await Promise.all(relevant.map((sst) => this.#index(sst, cost)));
     for (const [at, sst] of relevant.entries()) {
-      const index = indexes[at]!;
+      const { index, filter } = opened[at]!;
+      let near = 0;
       for (let k = lowerBound(keys, sst.minKey); k < keys.length && keys[k]! <= sst.maxKey; k++) {
-        if (!index.mayContain(keys[k]!, hashes[k]!)) continue;
-        const place = { sst, block: index.findBlock(keys[k]!) };
+        if (!filter.mayContain(column.hashes[k]!)) continue;
+        near = index.findBlock(column, k, near);
+        const place = { sst, block: near };
         const places = candidates[k];
         if (places === undefined) candidates[k] = [place];
         else places.push(place);
@@ -222,7 +233,7 @@ export class SstReads {
     const raw = this.#options.cache?.get(sst.id, block);
     if (raw === undefined) return undefined;
     try {
-      const fresh = decodeBlock(raw, key);
+      const fresh = new Block().open(plainBlock(raw, key), key);
       decoded.set(key, fresh);
       return fresh;
     } catch (error) {
@@ -238,7 +249,7 @@ export class SstReads {
   ): Promise<void> {
     await Promise.all(
       [...missing].map(async ([sst, blocks]) => {
-        const index = await this.#index(sst, cost);
+        const index = await this.indexOf(sst, cost);
         await Promise.all(
           planSpans(
             index,
@@ -247,7 +258,8 @@ export class SstReads {
             const raws = await this.#fetchSpan(sst, index, span, cost);
             for (const [k, raw] of raws.entries()) {
               const key = `${sst.id}/${span.first + k}`;
-              if (!decoded.has(key)) decoded.set(key, decodeBlock(raw, this.#where(sst, span.first + k)));
+              const where = this.#where(sst, span.first + k);
+              if (!decoded.has(key)) decoded.set(key, new Block().open(plainBlock(raw, where), where));
             }
           }),
         );
@@ -264,7 +276,7 @@ export class SstReads {
         const raw = cache.get(sst.id, b);
         if (raw === undefined) break;
         try {
-          decodeBlock(raw, '');
+          plainBlock(raw, '');
         } catch (error) {
           this.#damaged(sst, b, error);
           break;
@@ -294,7 +306,7 @@ export class SstReads {
   #fetch(sst: SstRef, index: SstIndex, span: BlockSpan, cost: ReadCost): Promise<Uint8Array>[] {
     const reading = (async () => {
       const raws = splitSpan(index, span, await this.#read(sst, span, cost));
-      for (const [k, raw] of raws.entries()) decodeBlock(raw, this.#where(sst, span.first + k));
+      for (const [k, raw] of raws.entries()) plainBlock(raw, this.#where(sst, span.first + k));
       this.#options.cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
       return raws;
     })();
@@ -311,7 +323,7 @@ export class SstReads {
   }
 
   /** One index, opened once however many ask. */
-  #index(sst: SstRef, cost: ReadCost): Promise<SstIndex> | SstIndex {
+  #index(sst: SstRef, cost: ReadCost): Promise<OpenSst> | OpenSst {
     const open = this.#indexes.get(sst.id);
     if (open !== undefined) return open;
     const underWay = this.#opening.get(sst.id);
@@ -322,26 +334,26 @@ export class SstReads {
     return opening;
   }
 
-  async #open(sst: SstRef, cost: ReadCost): Promise<SstIndex> {
+  async #open(sst: SstRef, cost: ReadCost): Promise<OpenSst> {
     const { cache } = this.#options;
     const local = cache?.get(sst.id, 'meta');
     if (local !== undefined) {
       try {
-        return this.#keep(SstIndex.decode(sst, local));
+        return this.#keep(opened(sst, local));
       } catch (error) {
         this.#damaged(sst, 'meta', error);
       }
     }
     const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
     const { names, path } = this.#options;
-    const index = SstIndex.decode(sst, meta, names.sst(path, sst.id));
+    const open = opened(sst, meta, names.sst(path, sst.id));
     cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
-    return this.#keep(index);
+    return this.#keep(open);
   }
 
-  #keep(index: SstIndex): SstIndex {
-    this.#indexes.set(index.info.id, index);
-    return index;
+  #keep(open: OpenSst): OpenSst {
+    this.#indexes.set(open.index.info.id, open);
+    return open;
   }
 
   async #read(sst: SstRef, range: ByteRange, cost: ReadCost): Promise<Uint8Array> {
@@ -363,6 +375,22 @@ export class SstReads {
   #where(sst: SstRef, block: number): string {
     return `${this.#options.names.sst(this.#options.path, sst.id)} block ${block}`;
   }
+}
+
+/** @param meta the file's bytes from the filter on @throws {CorruptionError} */
+function opened(sst: SstRef, meta: Uint8Array, where?: string): OpenSst {
+  const filterBytes = sst.indexOffset - sst.metaOffset;
+  return {
+    index: SstIndex.decode(sst, meta.subarray(filterBytes), where),
+    filter: SstFilter.decode(sst, meta.subarray(0, filterBytes), where),
+  };
+}
+
+/** The value of key i of a column: bytes, a view of the block; `null`: deleted; `undefined`: not there. */
+function valueIn(block: Block, keys: KeyColumn, i: number): Uint8Array | null | undefined {
+  const answer = block.find(keys, i);
+  if (answer === ABSENT) return undefined;
+  return answer === FOUND ? block.bytes.subarray(block.valueStart, block.valueEnd) : null;
 }
 
 function one(index: SstIndex, block: number): BlockSpan {

@@ -39,6 +39,13 @@ export class ByteWriter {
     this.#length = at + 4;
   }
 
+  /** An unsigned 16-bit integer. */
+  u16(value: number): void {
+    this.#reserve(2);
+    this.#bytes[this.#length++] = value;
+    this.#bytes[this.#length++] = value >>> 8;
+  }
+
   /** An unsigned 16-bit integer, big endian. */
   u16be(value: number): void {
     this.#reserve(2);
@@ -246,10 +253,19 @@ export function latin1At(bytes: Uint8Array, at: number, length: number): string 
   return sixteen.slice(0, length);
 }
 
-/** How many leading characters two strings share. */
-export function sharedPrefix(a: string, b: string): number {
-  const limit = Math.min(a.length, b.length);
-  let i = 0;
-  while (i < limit && a.charCodeAt(i) === b.charCodeAt(i)) i++;
-  return i;
+/** Less than 0: the bytes `a[startA]` up to `a[endA]` come before those of `b`. */
+export function compareBytes(
+  a: Uint8Array,
+  startA: number,
+  endA: number,
+  b: Uint8Array,
+  startB: number,
+  endB: number,
+): number {
+  const least = Math.min(endA - startA, endB - startB);
+  for (let i = 0; i < least; i++) {
+    const difference = a[startA + i]! - b[startB + i]!;
+    if (difference !== 0) return difference;
+  }
+  return endA - startA - (endB - startB);
 }

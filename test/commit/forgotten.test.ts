@@ -104,7 +104,7 @@ describe('a compaction', () => {
   it('drops those of a level by themselves where they have become many', () => {
     const sst = (id: number): SstRef => {
       const key = at(id, 'a');
-      const rest = { size: 100, metaOffset: 80, entries: 1, tombstones: 0, from: 1, to: 1 };
+      const rest = { size: 100, metaOffset: 80, indexOffset: 90, entries: 1, tombstones: 0, from: 1, to: 1 };
       return { id: `sst${id}`, minKey: key, maxKey: key, ...rest };
     };
     const ssts = [1, 2, 3, 4, 5].map(sst);

@@ -13,7 +13,18 @@ let ids = 0;
 function sst(minKey: number, maxKey: number, size: number, more: Partial<SstRef> = {}): SstRef {
   const key = (n: number): string => String(n).padStart(9, '0');
   const bounds = { minKey: key(minKey), maxKey: key(maxKey) };
-  return { id: `sst${ids++}`, size, metaOffset: 0, entries: 1, tombstones: 0, ...bounds, from: 1, to: 1, ...more };
+  return {
+    id: `sst${ids++}`,
+    size,
+    metaOffset: 0,
+    indexOffset: 0,
+    entries: 1,
+    tombstones: 0,
+    ...bounds,
+    from: 1,
+    to: 1,
+    ...more,
+  };
 }
 
 function manifest(l0: SstRef[], ...levels: SstRef[][]): Manifest {

@@ -260,7 +260,7 @@ describe('damaged objects', () => {
       const before = await bytesOf(store);
       await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
         code: 'OLDER_FORMAT',
-        message: expect.stringMatching(`${name} has format version 1, and this Misa reads from 3 on`),
+        message: expect.stringMatching(`${name} has format version 1, and this Misa reads from 4 on`),
       });
       expect(await bytesOf(store)).toEqual(before);
     }

@@ -6,7 +6,19 @@ import { type Conflict, type Edit, isConflict } from '../../lib/manifest/edit.ts
 import { EMPTY_MANIFEST, type Manifest, namedBy, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 
 function sst(id: string, minKey: string, maxKey: string, more: Partial<SstRef> = {}): SstRef {
-  return { id, size: 100, metaOffset: 80, entries: 2, tombstones: 0, minKey, maxKey, from: 1, to: 1, ...more };
+  return {
+    id,
+    size: 100,
+    metaOffset: 80,
+    indexOffset: 90,
+    entries: 2,
+    tombstones: 0,
+    minKey,
+    maxKey,
+    from: 1,
+    to: 1,
+    ...more,
+  };
 }
 
 /** When the SSTs of these edits were written. */

@@ -8,7 +8,18 @@ import { encodeEnvelope } from '../../lib/util/envelope.ts';
 const NAME = 'job/e0/s0/p0/manifest';
 
 function sst(id: string, minKey: string, maxKey: string): SstRef {
-  return { id, size: 4711, metaOffset: 4096, entries: 12, tombstones: 1, minKey, maxKey, from: 1, to: 7 };
+  return {
+    id,
+    size: 4711,
+    metaOffset: 4096,
+    indexOffset: 4400,
+    entries: 12,
+    tombstones: 1,
+    minKey,
+    maxKey,
+    from: 1,
+    to: 7,
+  };
 }
 
 /** One of everything. */
@@ -44,8 +55,8 @@ describe('codec', () => {
     }
   });
 
-  it('reads the golden file of version 3, and writes the same bytes', () => {
-    const golden = new URL('../golden/manifest-v3.json', import.meta.url);
+  it('reads the golden file of version 4, and writes the same bytes', () => {
+    const golden = new URL('../golden/manifest-v4.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(FULL);
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
@@ -53,7 +64,7 @@ describe('codec', () => {
 
   it('reads and writes what flushes have closed, which older ones leave out', () => {
     const closed: Manifest = { ...FULL, closedTo: 1_700_000_040_000 };
-    const golden = new URL('../golden/manifest-v3-closed.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v4-closed.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(closed);
     expect(Buffer.from(encodeManifest(closed)).equals(bytes)).toBe(true);
@@ -64,7 +75,7 @@ describe('codec', () => {
   it('reads and writes totals of rows, which older ones leave out', () => {
     const totals = { from: 1, rows: 900, late: 7, skipped: 2, quarantined: 3, setAside: 1, emitted: 60 };
     const counted: Manifest = { ...FULL, totals };
-    const golden = new URL('../golden/manifest-v3-totals.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v4-totals.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(counted);
     expect(Buffer.from(encodeManifest(counted)).equals(bytes)).toBe(true);
@@ -75,7 +86,7 @@ describe('codec', () => {
     const [first, ...others] = FULL.levels[1]!;
     const levels = [FULL.levels[0]!, [{ ...first!, halfExpiredMs: 1_702_592_000_000 }, ...others]];
     const ending: Manifest = { ...FULL, levels, timeMs: 1_700_000_000_002 };
-    const golden = new URL('../golden/manifest-v3-expiry.json', import.meta.url);
+    const golden = new URL('../golden/manifest-v4-expiry.json', import.meta.url);
     const bytes = readFileSync(golden);
     expect(decodeManifest(bytes, NAME)).toEqual(ending);
     expect(Buffer.from(encodeManifest(ending)).equals(bytes)).toBe(true);
@@ -94,13 +105,13 @@ describe('codec', () => {
   });
 
   it('says that a newer Misa wrote it', () => {
-    expect(() => decodeManifest(encodeEnvelope('manifest', 4, FULL), NAME)).toThrow(/format version 4/);
+    expect(() => decodeManifest(encodeEnvelope('manifest', 5, FULL), NAME)).toThrow(/format version 5/);
   });
 
-  it.each([1, 2])('refuses version %i by its number', (version) => {
+  it.each([1, 2, 3])('refuses version %i by its number', (version) => {
     const before = readFileSync(new URL(`../golden/manifest-v${version}.json`, import.meta.url));
     expect(() => decodeManifest(before, NAME)).toThrow(expect.objectContaining({ code: 'OLDER_FORMAT' }));
-    const words = `manifest has format version ${version}, and this Misa reads from 3 on`;
+    const words = `manifest has format version ${version}, and this Misa reads from 4 on`;
     expect(() => decodeManifest(before, NAME)).toThrow(words);
   });
 
@@ -125,7 +136,7 @@ describe('codec', () => {
     for (const [change, message] of broken) {
       const manifest = { ...FULL, ...change } as Manifest;
       expect(() => encodeManifest(manifest)).toThrow(message);
-      expect(() => decodeManifest(encodeEnvelope('manifest', 3, manifest), NAME)).toThrow(message);
+      expect(() => decodeManifest(encodeEnvelope('manifest', 4, manifest), NAME)).toThrow(message);
     }
     for (const value of [null, [], 'text', 7]) expect(manifestFault(value)).toBe('it is no object');
   });

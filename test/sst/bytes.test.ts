@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ByteReader, ByteWriter, latin1Prefix, sharedPrefix } from '../../lib/util/bytes.ts';
+import { ByteReader, ByteWriter, compareBytes, latin1Prefix } from '../../lib/util/bytes.ts';
 import { anyKey } from './make-sst.ts';
 
 const anyU32 = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 0xffffffff }), fc.constantFrom(0x7fffffff, 0xffffffff));
@@ -14,6 +14,7 @@ describe('bytes', () => {
           writer.varint(a);
           writer.u32(b);
           writer.u8(a & 255);
+          writer.u16(a & 0xffff);
           writer.varint(text.length);
           writer.latin1(text);
           writer.varint(raw.length);
@@ -24,6 +25,7 @@ describe('bytes', () => {
           expect(reader.varint()).toBe(a);
           expect(reader.u32()).toBe(b);
           expect(reader.u8()).toBe(a & 255);
+          expect(reader.u8() | (reader.u8() << 8)).toBe(a & 0xffff);
           expect(reader.latin1(reader.varint())).toBe(text);
           expect(Buffer.compare(reader.bytes(reader.varint()), raw)).toBe(0);
         }
@@ -46,10 +48,13 @@ describe('bytes', () => {
     for (let n = 0; n <= 64; n++) expect(latin1Prefix(scratch, n)).toBe(scratch.toString('latin1', 0, n));
   });
 
-  test('a shared prefix is as long as it is', () => {
-    expect(sharedPrefix('', 'a')).toBe(0);
-    expect(sharedPrefix('abc', 'abd')).toBe(2);
-    expect(sharedPrefix('ab', 'abc')).toBe(2);
-    expect(sharedPrefix('ab', 'ab')).toBe(2);
+  test('bytes are ordered as the binary strings that they are', () => {
+    fc.assert(
+      fc.property(anyKey, anyKey, fc.nat(5), (a, b, gap) => {
+        const at = (key: string) => Buffer.from(`${'x'.repeat(gap)}${key}x`, 'latin1');
+        const order = compareBytes(at(a), gap, gap + a.length, at(b), gap, gap + b.length);
+        expect(Math.sign(order)).toBe(a < b ? -1 : a > b ? 1 : 0);
+      }),
+    );
   });
 });

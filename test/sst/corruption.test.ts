@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CorruptionError, MisaError } from '../../lib/errors.ts';
-import { decodeBlock } from '../../lib/sst/block.ts';
+import { plainBlock } from '../../lib/sst/compression.ts';
 import type { SstInfo } from '../../lib/sst/entry.ts';
+import { SstFilter } from '../../lib/sst/sst-filter.ts';
 import { SstIndex } from '../../lib/sst/sst-index.ts';
 import { sstEntries, verifySst } from '../../lib/sst/verify.ts';
 import { crc32 } from '../../lib/util/crc.ts';
@@ -9,7 +10,10 @@ import { buildSst, fixedEntries, fixedOptions, openSst, toldAll } from './make-s
 
 const entries = fixedEntries();
 const told = toldAll(entries).join();
-const readAll = (info: SstInfo, body: Uint8Array) => [...sstEntries(info, body)].flat();
+function readAll(info: SstInfo, body: Uint8Array) {
+  openSst({ info, body });
+  return [...sstEntries(info, body)].flat();
+}
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -57,22 +61,27 @@ describe.each(['none', 'lz4'] as const)('a damaged SST (%s)', (compression) => {
   test('a block cut short or with bytes after it is found', () => {
     const { raw } = openSst({ info, body });
     for (let length = 0; length < raw(1).length; length++) {
-      expect(() => decodeBlock(raw(1).subarray(0, length), 'block 1')).toThrow(CorruptionError);
+      expect(() => plainBlock(raw(1).subarray(0, length), 'block 1')).toThrow(CorruptionError);
     }
-    expect(() => decodeBlock(Buffer.concat([raw(1), Buffer.alloc(1)]), 'block 1')).toThrow(CorruptionError);
+    expect(() => plainBlock(Buffer.concat([raw(1), Buffer.alloc(1)]), 'block 1')).toThrow(CorruptionError);
   });
 
   test('a manifest that describes another file is found out', () => {
-    const meta = body.subarray(info.metaOffset);
+    const part = body.subarray(info.indexOffset);
     const wrong: Partial<SstInfo>[] = [
       { entries: info.entries + 1 },
       { tombstones: info.tombstones + 1 },
       { minKey: 'a' },
       { maxKey: 'a' },
       { metaOffset: info.metaOffset - 1 },
+      { indexOffset: info.indexOffset - 1 },
       { size: info.size + 1 },
     ];
-    for (const change of wrong) expect(() => SstIndex.decode({ ...info, ...change }, meta)).toThrow(CorruptionError);
+    for (const change of wrong) expect(() => SstIndex.decode({ ...info, ...change }, part)).toThrow(CorruptionError);
+    const filter = body.subarray(info.metaOffset, info.indexOffset);
+    for (const change of [{ metaOffset: info.metaOffset - 64 }, { indexOffset: info.indexOffset + 64 }]) {
+      expect(() => SstFilter.decode({ ...info, ...change }, filter)).toThrow(CorruptionError);
+    }
   });
 });
 
@@ -82,8 +91,8 @@ describe('a sound file that this Misa cannot read', () => {
   test('of a newer format is not called corrupted: the message says to update', () => {
     const newer = Buffer.from(body);
     newer.writeUInt32LE(9, newer.length - 8);
-    newer.writeUInt32LE(crc32(newer.subarray(info.metaOffset, -4)), newer.length - 4);
-    const error = thrownBy(() => SstIndex.decode(info, newer.subarray(info.metaOffset)));
+    newer.writeUInt32LE(crc32(newer.subarray(info.indexOffset, -4)), newer.length - 4);
+    const error = thrownBy(() => SstIndex.decode(info, newer.subarray(info.indexOffset)));
     expect(error).toBeInstanceOf(MisaError);
     expect(error).not.toBeInstanceOf(CorruptionError);
     expect((error as MisaError).code).toBe('NEWER_FORMAT');
@@ -94,7 +103,7 @@ describe('a sound file that this Misa cannot read', () => {
     const raw = Buffer.from(openSst({ info, body }).raw(0));
     raw[0] = 2;
     raw.writeUInt32LE(crc32(raw.subarray(0, -4)), raw.length - 4);
-    expect(() => decodeBlock(raw, 'SST x block 0')).toThrow(/SST x block 0.*compression 2 is unknown/);
+    expect(() => plainBlock(raw, 'SST x block 0')).toThrow(/SST x block 0.*compression 2 is unknown/);
   });
 
   test('errors name the object and the block', () => {
