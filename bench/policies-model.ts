@@ -216,7 +216,7 @@ export class ModelStore {
     let tombstones = 0;
     for (const entry of entries) tombstones += entry & 1;
     const bounds = { minKey: this.#text(entries[0]!), maxKey: this.#text(entries.at(-1)!) };
-    return { id, size, metaOffset: 0, entries: entries.length, tombstones, ...bounds, from, to };
+    return { id, size, metaOffset: 0, indexOffset: 0, entries: entries.length, tombstones, ...bounds, from, to };
   }
 
   #text(entry: number): string {
