@@ -126,17 +126,17 @@ export class ColumnBatch {
     }
   }
 
-  /** Adds the rows of another batch. Both share them. */
-  append(other: ColumnBatch): void {
-    const from = this.count;
-    for (let i = 0; i < other.count; i++) {
+  /** Adds the rows of another batch, from one on. Both share them. */
+  append(other: ColumnBatch, first = 0): void {
+    const at = this.count - first;
+    for (let i = first; i < other.count; i++) {
       this.keys.pushFrom(other.keys, i);
       this.#added(other.times[i]!);
       if (other.#isInColumns(i)) this.#addPlace(other.#columnsOf(i), other.#places![i]!);
       else this.#addRow(other.#rows[i]);
-      if (this.primary !== undefined) this.primary[from + i] = other.primary?.[i] ?? 0;
+      if (this.primary !== undefined) this.primary[at + i] = other.primary?.[i] ?? 0;
     }
-    for (const [piece, end] of other.pieces) this.endPiece(piece, from + end);
+    for (const [piece, end] of other.pieces) if (end > first) this.endPiece(piece, at + end);
   }
 
   /** Row i; it is the same one each time. */

@@ -186,17 +186,26 @@ export class Engine {
    * read, or fails, in the batch.
    * @returns settles when it has ended; never rejects. Only who measures or tests waits for it
    */
-  preload(gathered: Gathered): Promise<void> {
+  preload({ kind, inputs }: Gathered): Promise<void> {
+    return this.#preload(kind, inputs, 0);
+  }
+
+  /** As {@link preload}, where some rows of the next batch have come and more will. @param leftMs until they are planned, about */
+  preloadSome(inputs: readonly PartitionInput[], leftMs: number): void {
+    void this.#preload('data', inputs, leftMs);
+  }
+
+  #preload(kind: Gathered['kind'], inputs: readonly PartitionInput[], leftMs: number): Promise<void> {
     const { job, clock } = this.context;
     if (job.preload === 'off') return Promise.resolve();
-    const { kind } = gathered;
     const processingTime = clock.now();
     const watermark = this.planner.watermark(processingTime);
     const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null, processingTime };
     const n = this.planner.position + 1;
-    const all = this.#preloaders.map((preloader, p) => preloader.begin(n, plan, gathered.inputs[p] ?? NO_INPUT));
-    this.#preloading = Promise.all(all).then(() => {});
-    return this.#preloading;
+    const begun = this.#preloaders.map((preloader, p) => preloader.expect(n, plan, inputs[p] ?? NO_INPUT, leftMs));
+    const all = Promise.all([this.#preloading, ...begun]).then(() => {});
+    this.#preloading = all;
+    return all;
   }
 
   /** After a start: reads partitions whose state is small into memory, behind the batches. */

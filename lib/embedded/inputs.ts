@@ -57,6 +57,9 @@ export interface InputsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** @param inputs by partition @param leftMs until a batch has its rows, if they go on coming as before */
+export type OnRows = (inputs: readonly PartitionInput[], leftMs: number) => void;
+
 export class Inputs {
   readonly #job: PhysicalJob;
   readonly #planner: Planner;
@@ -123,8 +126,9 @@ export class Inputs {
   /**
    * Rows for the next micro-batch, at most `trigger.maxRows` or `maxBytes`; `undefined`: there are none now. Where a stream
    * may have more, it is waited for, no longer than `trigger.maxWait`.
+   * @param onRows told the rows so far whenever some have come; not those that complete it
    */
-  async gather(): Promise<Gathered | undefined> {
+  async gather(onRows?: OnRows): Promise<Gathered | undefined> {
     const { maxRows, maxBytes, maxWaitMs } = this.#job.trigger;
     const { clock, signal } = this.#options;
     const builder = new SegmentBuilder(this.#job, this.#planner.state.manifest.skips);
@@ -132,6 +136,7 @@ export class Inputs {
     let bytes = 0;
     let byReference = true;
     let dueMs = clock.monotonic() + maxWaitMs;
+    let sinceMs = clock.monotonic();
     while (builder.rows < maxRows && bytes < maxBytes) {
       const { rings } = this.#bell;
       const source = await this.#next(builder, builder.rows > 0);
@@ -147,6 +152,7 @@ export class Inputs {
       // The wait counts from the first waiting row: later rows must not prolong it.
       const { waitingSinceMs } = source;
       if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
+      if (builder.rows === 0) sinceMs = waitingSinceMs ?? clock.monotonic();
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;
       byReference &&= source.byReference;
@@ -154,6 +160,10 @@ export class Inputs {
       await turn();
       signal?.throwIfAborted();
       addPiece(pieces, taken.piece);
+      if (onRows === undefined || builder.rows >= maxRows) continue;
+      const nowMs = clock.monotonic();
+      const fullMs = ((nowMs - sinceMs) / builder.rows) * (maxRows - builder.rows);
+      onRows(builder.finish(), Math.min(fullMs, dueMs - nowMs));
     }
     if (pieces.length === 0) return undefined;
     return gatheredFrom(builder, pieces, byReference);

@@ -101,7 +101,7 @@ export class RunLoop {
   async #prepare(): Promise<PlannedBatch | undefined> {
     const { clock, trace } = this.#engine.context;
     const startMs = clock.monotonic();
-    const gathered = await this.#inputs.gather();
+    const gathered = await this.#inputs.gather((some, leftMs) => this.#engine.preloadSome(some, leftMs));
     if (gathered === undefined) return undefined;
     const { rows } = gathered.counts;
     const n = this.#engine.planner.position + 1;

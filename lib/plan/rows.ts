@@ -64,6 +64,18 @@ export function portBatch(input: PartitionInput, edges: readonly number[], lateO
   };
 }
 
+/** The rows that have come since there were so many on each edge. */
+export function rowsSince(input: PartitionInput, counts: readonly number[]): PartitionInput {
+  const edges = input.edges.map((rows, edge) => {
+    const first = counts[edge] ?? 0;
+    if (rows === undefined || first === 0) return rows;
+    const since = new ColumnBatch(rows.primary !== undefined, rows.count - first);
+    since.append(rows, first);
+    return since;
+  });
+  return { ...input, edges };
+}
+
 /** Rows from several partitions of the stage before, in the order of the partitions. */
 export function joinInputs(inputs: readonly PartitionInput[]): PartitionInput {
   if (inputs.length === 1) return inputs[0]!;
