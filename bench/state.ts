@@ -79,7 +79,7 @@ export function measureState({ keys }: { readonly keys: number }): Promise<State
     const startMs = performance.now();
     for (let i = 0; i < BATCH; i++) table.touch(table.intern(batch, i, 0));
     const ms = performance.now() - startMs;
-    table.endBatch();
+    table.endBatch((id) => table.release(id));
     return ms;
   });
   for (let i = 0; i < TIMES; i++) rows.put(1, i * 1000, userKey(i), [1, 2, 3], 4);

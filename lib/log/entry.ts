@@ -1,6 +1,6 @@
 /**
  * Log entry n of a partition: all that batch n changed there. Its creation is the batch's commit point, so it holds
- * everything that anyone needs later: state changes for folding and for rebuilding the overlay, result rows for publishing,
+ * everything that anyone needs later: state changes for folding and for rebuilding what no SST holds, result rows for publishing,
  * rows for the next stage. Entries of a partition form a chain by hash, and each names the plan it ran.
  *
  * Sections: 0 state changes (see `changes.ts`), then one an output (NDJSON bytes, exactly as published), then one

@@ -204,8 +204,8 @@ export class Planner {
       for (const { key, value } of await this.state.reads.scanAll(prefix + from, `${prefix}${to}\0`, noCost())) {
         found.set(key.slice(prefix.length), unpackValue(value!) as PlannedObject);
       }
-      for (const { table, key, row } of this.state.overlay.all()) {
-        if (table !== OBJECTS_TABLE || key < from || key > to) continue;
+      for (const { key, row } of this.state.rows.unfolded(OBJECTS_TABLE, -1, 0)) {
+        if (key < from || key > to) continue;
         if (row === null || row === undefined) found.delete(key);
         else found.set(key, row as PlannedObject);
       }
@@ -318,15 +318,20 @@ export class Planner {
 
   #read(table: number, key: string): Promise<unknown> {
     return this.#pinned(async () => {
-      const view = this.state.begin().tables(
+      const batch = this.state.begin();
+      const view = batch.tables(
         [
           { name: 'a', kind: 'keyed' },
           { name: 'b', kind: 'keyed' },
         ],
         0,
       )[table]!;
-      await view.load([key]);
-      return view.get(key, 0);
+      try {
+        await view.load([key]);
+        return view.get(key, 0);
+      } finally {
+        batch.end();
+      }
     });
   }
 

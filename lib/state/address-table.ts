@@ -117,9 +117,9 @@ export class AddressTable {
     }
   }
 
-  /** Ids of addresses with times up to this one, in no order of keys. */
-  upTo(time: number): Int32Array {
-    return this.#times === undefined ? this.#all(-1, time) : this.#within(this.#times, -Infinity, time, false);
+  /** As {@link within}, in no order of keys. */
+  unsorted(after: number, upTo: number): Int32Array {
+    return this.#times === undefined ? this.#allOf(after, upTo) : this.#within(this.#times, after, upTo, false);
   }
 
   #all(after: number, upTo: number): Int32Array {

@@ -1,6 +1,7 @@
 /**
- * What a batch reads from: rows in memory, overlay and SSTs. What it had to fetch from below memory is its own, so that nothing
- * that others bring near or forget meanwhile can change what it sees.
+ * What a batch reads from: rows in memory, and SSTs below. What it has to fetch goes into memory at once, as the batch before has left it,
+ * and stays there until the batch ends. Where another batch is at work in memory, this one has rows of its own, to which what it loads is
+ * copied.
  */
 import type { ReadCounts } from '../log/entry.ts';
 import type { Entry } from '../sst/entry.ts';
@@ -8,42 +9,50 @@ import type { OrderedEntry, ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK, type Chunks } from '../util/chunks.ts';
 import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange, timeRange } from './address.ts';
-import { AddressMap } from './address-map.ts';
-import type { ChangedRow } from './changes.ts';
 import type { Demand } from './demand.ts';
 import type { Floors } from './floors.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import type { OrderedIndex } from './ordered-index.ts';
 import { byPosition } from './ordered-key.ts';
 import { overlaid } from './overlaid.ts';
-import type { Overlay } from './overlay.ts';
+import { byTimeAndKey } from './row-order.ts';
 import { noCost, type SstReads } from './sst-reads.ts';
-
-/** A row that is not there, where absence itself is what is known. */
-const ABSENT = Symbol('absent');
+import type { TableRows } from './table-rows.ts';
 
 /** Owned by `PartitionState`. */
 export interface Tiers {
   readonly kinds: readonly TableKind[];
   readonly rows: MemoryRows;
-  readonly overlay: Overlay;
   readonly floors: Floors;
   readonly order: OrderedIndex;
   readonly reads: SstReads;
   readonly demand: Demand;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
+  /** @returns tells later whether what memory does not know now, and then, is still as SSTs had it now */
+  readonly snapshot: () => () => boolean;
+}
+
+/** A place that waits for its row. */
+interface Place {
+  readonly table: number;
+  readonly rows: TableRows;
+  readonly id: number;
 }
 
 /** Rows to be looked up at the end of the present turn. */
 interface Round {
-  readonly places: Map<string, { readonly table: number; readonly time: number; readonly key: string }>;
+  /** By state key. */
+  readonly places: Map<string, Place>;
   readonly done: Promise<void>;
 }
 
 export class BatchReads {
   readonly #tiers: Tiers;
-  readonly #fetched = new AddressMap<unknown>();
+  /** The rows in which it has places, by table: memory's, or its own. */
+  #rows: (TableRows | undefined)[] = [];
+  /** Another batch was at work in memory when this one first asked; or this one is over. */
+  #isApart = false;
   readonly #cost = noCost();
   #memory = 0;
   #warm = 0;
@@ -60,13 +69,6 @@ export class BatchReads {
     return { memory: this.#memory, lmdb, warm: this.#warm, store, requests };
   }
 
-  /** Rows that were read from below memory. */
-  *fetched(): IterableIterator<ChangedRow> {
-    for (const { table, time, rows } of this.#fetched.groups()) {
-      for (const [key, row] of rows) if (row !== ABSENT) yield { table, time, key, row };
-    }
-  }
-
   kindOf(table: number): TableKind {
     return this.#tiers.kinds[table]!;
   }
@@ -76,26 +78,47 @@ export class BatchReads {
     return this.#tiers.floors.of(table);
   }
 
-  get(table: number, time: number, key: string): unknown {
-    const { rows, overlay } = this.#tiers;
-    // ⚑ floors: whatever a tier below still holds.
-    if (time <= this.floorOf(table)) return undefined;
-    const row = rows.get(table, time, key);
-    if (row !== undefined || rows.complete) return row;
-    const unfolded = overlay.get(table, time, key);
-    if (unfolded !== undefined) return unfolded.row;
-    const read = this.#fetched.get(table, time, key);
-    if (read === undefined) throw new Error(`table ${table}: row ${JSON.stringify(key)} was not loaded`);
-    return read === ABSENT ? undefined : read;
+  /** The rows in which this batch has its places. */
+  rowsOf(table: number): TableRows {
+    const memory = this.#tiers.rows;
+    const known = this.#rows[table];
+    if (known !== undefined) return known;
+    if (!memory.own(this)) this.#isApart = true;
+    const rows = this.#isApart ? memory.newTable(table) : memory.table(table);
+    this.#rows[table] = rows;
+    return rows;
   }
 
-  /** Whether no batch before has left a row there, as far as is known here. */
-  isAbsent(table: number, time: number, key: string): boolean {
-    const { rows, overlay } = this.#tiers;
-    if (time <= this.floorOf(table)) return true;
-    if (rows.complete) return !rows.has(table, time, key);
-    if (rows.has(table, time, key) || overlay.get(table, time, key) !== undefined) return false;
-    return this.#fetched.get(table, time, key) === ABSENT;
+  /** The batch is applied, or discarded: what is still on its way comes to nothing. */
+  end(): void {
+    this.#tiers.rows.endBatch(this);
+    this.#rows = [];
+    this.#isApart = true;
+  }
+
+  get(table: number, time: number, key: string): unknown {
+    const memory = this.#tiers.rows;
+    // ⚑ floors: whatever a tier below still holds.
+    if (time <= this.floorOf(table)) return undefined;
+    const near = memory.table(table);
+    const own = this.#rows[table];
+    if (own !== undefined && own !== near) {
+      const id = own.findText(key, time);
+      if (id >= 0 && own.isKnown(id)) return own.row(id);
+    }
+    const id = near.findText(key, time);
+    if (id >= 0 && near.isKnown(id)) {
+      if (near.has(id)) memory.used(near, id);
+      return near.row(id);
+    }
+    if (memory.complete) return undefined;
+    throw new Error(`table ${table}: row ${JSON.stringify(key)} was not loaded`);
+  }
+
+  /** Whether no batch before has left a row at a place of this batch, as far as is known here. */
+  isAbsent(table: number, rows: TableRows, id: number): boolean {
+    if (!this.#bringHere(table, rows, id)) return this.#tiers.rows.complete;
+    return rows.isAbsent(id);
   }
 
   /** So many rows were asked for, and found in memory. */
@@ -104,45 +127,51 @@ export class BatchReads {
   }
 
   load(table: number, keys: readonly string[], times: readonly number[] | undefined): Promise<void> | undefined {
-    const { rows, overlay } = this.#tiers;
-    if (rows.complete) {
+    if (this.#tiers.rows.complete) {
       this.#memory += keys.length;
       return undefined;
     }
+    const rows = this.rowsOf(table);
     const floor = this.floorOf(table);
-    const missing: { time: number; key: string }[] = [];
+    const ids: number[] = [];
     for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
       const time = times === undefined ? 0 : times[i]!;
-      const here =
-        time <= floor ||
-        rows.has(table, time, key) ||
-        overlay.get(table, time, key) !== undefined ||
-        this.#fetched.get(table, time, key) !== undefined;
-      if (here) this.#memory++;
-      else missing.push({ time, key });
+      if (time <= floor) {
+        this.#memory++;
+        continue;
+      }
+      const id = rows.internText(keys[i]!, time);
+      rows.setLoaded(id);
+      ids.push(id);
     }
-    return missing.length === 0 ? undefined : this.#fetch(table, missing);
+    return this.loadPlaces(table, rows, ids);
+  }
+
+  /** As {@link load}, of places of this batch. */
+  loadPlaces(table: number, rows: TableRows, ids: readonly number[]): Promise<void> | undefined {
+    const missing = ids.filter((id) => !this.#bringHere(table, rows, id));
+    this.#memory += ids.length - missing.length;
+    return missing.length === 0 ? undefined : this.#fetch(table, rows, missing);
   }
 
   /** Rows with `after < time ≤ upTo`, by time, then key. */
   scan(table: number, from: number, upTo: number): Chunks<ScannedRow<unknown>> {
-    const { rows, overlay } = this.#tiers;
+    const { rows } = this.#tiers;
     const after = Math.max(from, this.floorOf(table));
     if (!(upTo > after)) return [];
     if (rows.complete) return this.#counted(rows.scan(table, after, upTo));
-    const unfolded = [...overlay.scan(table, after, upTo)].sort(byTimeAndKey);
-    return overlaid(this.#scanBelow(table, after, upTo), unfolded, byTimeAndKey);
+    return overlaid(this.#scanBelow(table, after, upTo), rows.unfolded(table, after, upTo), byTimeAndKey);
   }
 
   /** Rows of a key of an ordered table with positions in [from, to). */
   range(table: number, key: string, from: string | undefined, to: string | undefined): Chunks<OrderedEntry<unknown>> {
-    const { rows, order, overlay } = this.#tiers;
+    const { rows, order } = this.#tiers;
     if (rows.complete) return this.#counted(this.#rangeInMemory(table, key, order.within(table, key, from, to)));
+    const near = rows.table(table);
     const unfolded: OrderedEntry<unknown>[] = [];
     for (const position of order.within(table, key, from, to)) {
-      const change = overlay.get(table, 0, key + position);
-      if (change !== undefined) unfolded.push({ position, row: change.row });
+      const id = near.findText(key + position, 0);
+      if (id >= 0 && rows.isUnfolded(near, id)) unfolded.push({ position, row: near.row(id) });
     }
     return overlaid(this.#rangeBelow(table, key, from, to), unfolded, byPosition);
   }
@@ -183,50 +212,79 @@ export class BatchReads {
     }
   }
 
+  /** Whether it is known what is at a place of this batch; where it has rows of its own, they learn what memory knows. */
+  #bringHere(table: number, rows: TableRows, id: number): boolean {
+    const memory = this.#tiers.rows;
+    const near = memory.table(table);
+    if (near === rows) {
+      if (rows.has(id)) memory.used(rows, id);
+      return rows.isKnown(id);
+    }
+    if (rows.isKnown(id)) return true;
+    const there = near.findText(rows.key(id), rows.time(id));
+    if (there < 0 || !near.isKnown(there)) return false;
+    if (near.has(there)) rows.set(id, near.row(there));
+    else rows.setAbsent(id);
+    return true;
+  }
+
   /** Rows that are asked for in one turn, of whatever tables, are looked up in one round. */
-  #fetch(table: number, missing: readonly { time: number; key: string }[]): Promise<void> {
+  #fetch(table: number, rows: TableRows, ids: readonly number[]): Promise<void> {
     if (this.#round === undefined) {
       const places: Round['places'] = new Map();
+      const stillHolds = this.#tiers.snapshot();
       const lookUp = (): Promise<void> => {
         this.#round = undefined;
-        return this.#lookUp(places);
+        return this.#lookUp(places, stillHolds);
       };
       this.#round = { places, done: Promise.resolve().then(lookUp) };
     }
     const { kinds, warm } = this.#tiers;
     const { places, done } = this.#round;
     const prefixes = new Map<number, string>();
-    for (const { time, key } of missing) {
+    for (const id of ids) {
+      const time = rows.time(id);
       let prefix = prefixes.get(time);
       if (prefix === undefined) {
         prefix = addressPrefix(table, kinds[table]!, time);
         prefixes.set(time, prefix);
       }
-      const stateKey = prefix + key;
+      const stateKey = prefix + rows.key(id);
       const packed = warm?.get(stateKey);
       if (packed !== undefined) {
         this.#warm++;
-        this.#fetched.set(table, time, key, packed === null ? ABSENT : unpackValue(packed));
+        this.#fill({ table, rows, id }, packed);
       } else {
-        places.set(stateKey, { table, time, key });
+        places.set(stateKey, { table, rows, id });
       }
     }
     return done;
   }
 
-  async #lookUp(places: Round['places']): Promise<void> {
+  async #lookUp(places: Round['places'], stillHolds: () => boolean): Promise<void> {
     const stateKeys = [...places.keys()].sort();
     const { reads, demand } = this.#tiers;
     const values = await demand.during(() => reads.lookup(stateKeys, this.#cost));
     // A key that the filters of all SSTs deny was answered from memory.
     const below = this.#cost.lmdb + this.#cost.store;
-    for (const [i, stateKey] of stateKeys.entries()) {
-      const { table, time, key } = places.get(stateKey)!;
-      const value = values[i];
-      this.#fetched.set(table, time, key, value === null || value === undefined ? ABSENT : unpackValue(value));
-    }
     this.#memory += Math.max(0, stateKeys.length - (below - this.#answeredBelow));
     this.#answeredBelow = below;
+    // ⚑ one-manifest: else the batch comes to nothing, and memory must not learn what is old.
+    if (!stillHolds()) return;
+    for (const [i, stateKey] of stateKeys.entries()) this.#fill(places.get(stateKey)!, values[i]);
+  }
+
+  /** @param value as SSTs have it: bytes, or `null` or `undefined`: none */
+  #fill({ table, rows, id }: Place, value: Uint8Array | null | undefined): void {
+    // The batch is over, and the place is another's; or somebody has brought the row near meanwhile, or changed it.
+    if (this.#rows[table] !== rows || rows.isKnown(id) || rows.time(id) <= this.floorOf(table)) return;
+    if (value === null || value === undefined) {
+      rows.setAbsent(id);
+      return;
+    }
+    rows.set(id, unpackValue(value));
+    const memory = this.#tiers.rows;
+    if (memory.table(table) === rows) memory.held(rows, id, rows.keyLength(id), value.length);
   }
 
   /** Rows of SSTs alone. */
@@ -257,8 +315,4 @@ export class BatchReads {
       yield entries;
     }
   }
-}
-
-export function byTimeAndKey(a: Omit<ScannedRow<unknown>, 'row'>, b: Omit<ScannedRow<unknown>, 'row'>): number {
-  return a.time - b.time || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }

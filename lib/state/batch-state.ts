@@ -1,13 +1,13 @@
 /**
- * The state as one batch sees it, table by table. Nothing of the partition is changed before the batch is durable, so an attempt
- * that is discarded leaves no trace.
+ * The state as one batch sees it, table by table. Nothing of the partition is changed before the batch is durable: an attempt
+ * that is discarded leaves nothing but rows that it has read.
  */
 import type { ReadCounts } from '../log/entry.ts';
 import type { OrderedTable, StateTable, TableSpec } from '../stream/graph/tables.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { BatchReads, type Tiers } from './batch-reads.ts';
 import { BatchTable } from './batch-table.ts';
-import type { ChangedRow, Changes, TableChanges } from './changes.ts';
+import type { Changes, TableChanges } from './changes.ts';
 import { BatchOrderedTable } from './ordered-table.ts';
 
 const BYTES_A_CHANGE = 64;
@@ -43,13 +43,6 @@ export class BatchState {
     return this.#reads.counts;
   }
 
-  /** Rows that were read from below memory and not changed: worth keeping there. */
-  *unchangedReads(): IterableIterator<ChangedRow> {
-    for (const row of this.#reads.fetched()) {
-      if (this.#tables.get(row.table)?.changes(row.key, row.time) !== true) yield row;
-    }
-  }
-
   /** Encodes the changes, in the order in which rows were first touched. @throws {UnstorableError} */
   encode(): Changes {
     const numbered = [...this.#tables].sort(([a], [b]) => a - b);
@@ -67,14 +60,14 @@ export class BatchState {
     return { bytes: writer.view(), count, tables, forgotten };
   }
 
-  /** Brings the changes into memory. Only when the batch is durable. */
-  apply({ tables }: Changes): void {
-    for (const changes of tables) this.#tables.get(changes.table)!.apply(changes);
+  /** Brings the changes of this batch, which is n, into memory. Only when it is durable. */
+  apply({ tables }: Changes, n: number): void {
+    for (const changes of tables) this.#tables.get(changes.table)!.apply(changes, n);
   }
 
   /** It is applied, or discarded: what it has touched may be forgotten. */
   end(): void {
-    this.#tiers.rows.endBatch(this.#reads);
+    this.#reads.end();
   }
 
   #table(number: number): BatchTable {

@@ -1,20 +1,20 @@
 /**
- * One table as one batch sees it: its own changes over rows in memory, overlay and SSTs. Addresses that are touched get a
- * number in the order of their first touch; what is changed is kept at that index. Nothing of the partition's is changed
- * before the batch is durable, so an attempt that is discarded leaves no trace.
+ * One table as one batch sees it: its own changes over rows in memory and SSTs. Addresses that are touched have a place among the rows and
+ * get a number in the order of their first touch; what is changed is kept at that index. Nothing of the partition's is changed
+ * before the batch is durable: an attempt that is discarded leaves nothing but rows that it has read.
  */
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import type { NumberColumns, NumberRows, ScannedRow, StateTable } from '../stream/graph/tables.ts';
 import type { ByteWriter } from '../util/bytes.ts';
 import type { Chunks } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
-import { AddressTable } from './address-table.ts';
-import { type BatchReads, byTimeAndKey } from './batch-reads.ts';
+import type { BatchReads } from './batch-reads.ts';
 import { changedRow, DELETED, NUMBERS, type TableChanges } from './changes.ts';
 import { encodeTable } from './encode-changes.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { numberRows } from './number-rows.ts';
 import { overlaid } from './overlaid.ts';
+import { byTimeAndKey } from './row-order.ts';
 import { isNumbers, PREFETCH_KEYS, type TableRows } from './table-rows.ts';
 
 const NO_NUMBERS = new Float64Array(0);
@@ -24,7 +24,6 @@ export class BatchTable implements StateTable, NumberColumns {
   readonly width: number;
   readonly #reads: BatchReads;
   readonly #memory: MemoryRows;
-  readonly #rows: TableRows;
   /** Touched addresses, by number. */
   #keys = new KeyColumn();
   readonly #times: number[] = [];
@@ -39,14 +38,11 @@ export class BatchTable implements StateTable, NumberColumns {
   #hasPlain = false;
   /** This batch has forgotten up to here. */
   #forgotten = Number.NEGATIVE_INFINITY;
-  /** Where another batch touches rows at the same time: ids that are the numbers, apart from the rows'. */
-  #apart: AddressTable | undefined;
 
   constructor(table: number, memory: MemoryRows, reads: BatchReads) {
     this.table = table;
     this.#memory = memory;
-    this.#rows = memory.table(table);
-    this.width = this.#rows.width;
+    this.width = memory.table(table).width;
     this.#reads = reads;
   }
 
@@ -103,9 +99,9 @@ export class BatchTable implements StateTable, NumberColumns {
   }
 
   within(from: number, upTo: number): Iterable<NumberRows> | undefined {
-    const rows = this.#rows;
-    const inMemory = this.#memory.complete && this.#memory.table(this.table) === rows && rows.areNumbers;
-    if (!inMemory || this.#hasPlain || this.#apart !== undefined) return undefined;
+    const rows = this.#memory.table(this.table);
+    const inMemory = this.#memory.complete && (this.count === 0 || this.#rows === rows) && rows.areNumbers;
+    if (!inMemory || this.#hasPlain) return undefined;
     const after = Math.max(from, this.#floor);
     if (!(upTo > after)) return [];
     const changes = this.#changes === 0 ? undefined : this.#columns();
@@ -116,7 +112,7 @@ export class BatchTable implements StateTable, NumberColumns {
     if (time <= this.#floor) throw forgottenError(this.table, time);
     const rows = this.#rows;
     if (i === this.#prefetched || keys !== this.#prefetchedOf) this.#prefetch(keys, i, time);
-    const at = this.#isOwner() ? rows.touch(rows.intern(keys, i, time)) : this.#touchApart(keys, i, time);
+    const at = rows.touch(rows.intern(keys, i, time));
     if (at === this.count) {
       if (at === 0) this.#keys = new KeyColumn(keys.count, Math.ceil(keys.starts[keys.count]! / keys.count));
       this.#keys.pushFrom(keys, i);
@@ -139,19 +135,23 @@ export class BatchTable implements StateTable, NumberColumns {
   }
 
   copyTo(to: Float64Array): Uint8Array | undefined {
-    const { width } = this;
     const isNew = new Uint8Array(this.count);
-    const own = this.#apart === undefined;
-    const { touched } = this.#rows;
+    if (isNew.length === 0) return isNew;
+    const { width } = this;
+    const memory = this.#memory;
+    const rows = this.#rows;
+    const inMemory = memory.table(this.table) === rows;
+    const allInMemory = inMemory && memory.complete;
+    const { touched } = rows;
     for (let i = 0; i < isNew.length; i++) {
-      if (own && i % PREFETCH_KEYS === 0) this.#rows.prefetchTouched(i);
-      const id = own && this.#changed[i] === undefined ? touched[i]! : -1;
-      if (id >= 0 && this.#rows.inSlab(id)) {
-        this.#rows.copyTo(id, to, i * width);
-        this.#memory.used(this.#rows, id);
+      if (i % PREFETCH_KEYS === 0) rows.prefetchTouched(i);
+      const id = this.#changed[i] === undefined ? touched[i]! : -1;
+      if (id >= 0 && rows.inSlab(id)) {
+        rows.copyTo(id, to, i * width);
+        if (inMemory) memory.used(rows, id);
         continue;
       }
-      if (id >= 0 && this.#memory.complete && !this.#rows.has(id)) {
+      if (id >= 0 && (rows.isAbsent(id) || (allInMemory && !rows.has(id)))) {
         isNew[i] = 1;
         continue;
       }
@@ -176,12 +176,6 @@ export class BatchTable implements StateTable, NumberColumns {
     return changedRow(this.#columns(), this.#numberOf(key, time));
   }
 
-  /** Whether this batch changes a row. */
-  changes(key: string, time: number): boolean {
-    const at = this.#numberOf(key, time);
-    return at >= 0 && this.#changed[at] !== undefined;
-  }
-
   /** Writes the changes, and what they are. @throws {UnstorableError} */
   encode(kind: TableKind, to: ByteWriter): { readonly changes: TableChanges; readonly count: number } {
     const changes = { ...this.#columns(), valueBytes: new Uint32Array(this.count) };
@@ -189,27 +183,35 @@ export class BatchTable implements StateTable, NumberColumns {
     return { changes, count };
   }
 
-  /** Brings the changes into memory. Only when the batch is durable. */
-  apply({ keys, times, rows, numbers, width, valueBytes }: TableChanges): void {
+  /** Brings the changes of this batch, which is n, into memory. Only when it is durable. */
+  apply({ keys, times, rows, numbers, width, valueBytes }: TableChanges, n: number): void {
+    if (keys.count === 0) return;
     const memory = this.#memory;
-    const columns = memory.table(this.table);
-    const own = this.#apart === undefined && columns === this.#rows && memory.own(this.#reads);
-    const { touched } = columns;
+    const to = memory.table(this.table);
+    const own = to === this.#rows;
+    const { touched } = to;
     for (let i = 0; i < keys.count; i++) {
-      if (own && i % PREFETCH_KEYS === 0) columns.prefetchTouched(i);
+      if (own && i % PREFETCH_KEYS === 0) to.prefetchTouched(i);
       const row = rows[i];
       if (row === undefined) continue;
+      const id = own ? touched[i]! : this.#placeOf(keys, i, times[i]!, row);
+      if (id < 0) continue;
+      const keyBytes = keys.starts[i + 1]! - keys.starts[i]!;
       if (row === DELETED) {
-        const id = own ? touched[i]! : columns.find(keys, i, times[i]!);
-        // An id without a row may be a place of another attempt.
-        if (id >= 0 && columns.has(id)) memory.forget(columns, id);
+        memory.bury(to, id, n, keyBytes);
         continue;
       }
-      const id = own ? touched[i]! : columns.intern(keys, i, times[i]!);
-      if (row === NUMBERS) columns.setNumbers(id, numbers, i * width);
-      else columns.set(id, row);
-      memory.held(columns, id, keys.starts[i + 1]! - keys.starts[i]!, valueBytes[i]!);
+      if (row === NUMBERS) to.setNumbers(id, numbers, i * width);
+      else to.set(id, row);
+      to.setChangedBy(id, n);
+      memory.held(to, id, keyBytes, valueBytes[i]!);
     }
+  }
+
+  /** Where a change goes that this batch has kept apart. @returns -1: there is nothing to be deleted */
+  #placeOf(keys: KeyColumn, i: number, time: number, row: unknown): number {
+    const to = this.#memory.table(this.table);
+    return row === DELETED && this.#memory.complete ? to.find(keys, i, time) : to.intern(keys, i, time);
   }
 
   /** Nothing is at or below. */
@@ -217,35 +219,24 @@ export class BatchTable implements StateTable, NumberColumns {
     return Math.max(this.#forgotten, this.#reads.floorOf(this.table));
   }
 
-  /** Only what is not in memory is asked for by its text. */
+  /** Where this batch has places. */
+  get #rows(): TableRows {
+    return this.#reads.rowsOf(this.table);
+  }
+
   #loadTouched(): Promise<void> | undefined {
-    const memory = this.#memory;
-    if (memory.complete) {
+    if (this.#memory.complete) {
       this.#reads.found(this.count);
       return undefined;
     }
-    const own = this.#apart === undefined;
-    const { touched } = this.#rows;
-    const keys: string[] = [];
-    const times: number[] = [];
-    for (let i = 0; i < this.count; i++) {
-      if (own && this.#rows.has(touched[i]!)) {
-        memory.used(this.#rows, touched[i]!);
-      } else {
-        keys.push(this.#keys.text(i));
-        times.push(this.#times[i]!);
-      }
-    }
-    this.#reads.found(this.count - keys.length);
-    return this.#reads.load(this.table, keys, times);
+    const rows = this.#rows;
+    return this.#reads.loadPlaces(this.table, rows, rows.touched);
   }
 
   /** Whether no batch before has left a row at address i. */
   #isAbsent(i: number): boolean {
-    const id = this.#apart === undefined ? this.#rows.touched[i]! : -1;
-    if (id >= 0 && this.#rows.has(id)) return false;
-    if (id >= 0 && this.#memory.complete) return true;
-    return this.#reads.isAbsent(this.table, this.#times[i]!, this.#keys.text(i));
+    const rows = this.#rows;
+    return this.#reads.isAbsent(this.table, rows, rows.touched[i]!);
   }
 
   #columns(): Omit<TableChanges, 'valueBytes'> {
@@ -265,21 +256,12 @@ export class BatchTable implements StateTable, NumberColumns {
     this.#changes++;
   }
 
-  /** Whether ids of rows are this batch's to use. */
-  #isOwner(): boolean {
-    return this.#apart === undefined && this.#memory.own(this.#reads);
-  }
-
   /** @returns -1: it is not touched */
   #numberOf(key: string, time: number): number {
-    if (this.#apart !== undefined) return this.#apart.findText(key, time);
-    const id = this.#rows.findText(key, time);
-    return id >= 0 && this.count > 0 && this.#rows.isTouched(id) ? this.#rows.place(id) : -1;
-  }
-
-  #touchApart(keys: KeyColumn, i: number, time: number): number {
-    this.#apart ??= new AddressTable(true);
-    return this.#apart.intern(keys, i, time);
+    if (this.count === 0) return -1;
+    const rows = this.#rows;
+    const id = rows.findText(key, time);
+    return id >= 0 && rows.isTouched(id) ? rows.place(id) : -1;
   }
 
   /** What this batch has changed so far, in order; `row: undefined`: it is deleted. */

@@ -3,7 +3,7 @@
  * sees but state keys.
  *
  * ⚑ floors: they belong to the same snapshot as the rows: those of a manifest to its SSTs, those of log entries after it to the
- * overlay.
+ * rows in memory.
  */
 import { type Forgotten, forgottenByBoth, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import { timeRange } from './address.ts';

@@ -1,18 +1,18 @@
 /**
- * The memory tier: current rows of recently used addresses, within a budget of bytes. `complete` says that it holds every row
- * of the partition; then what is absent here is absent everywhere.
- *
- * Two generations: what is used moves to the young one. When the young one alone has filled two thirds of the budget it
- * becomes the old one; when both together exceed the budget, what is still in the old one was not used since, and goes, but
- * for what the present batch touches. That comes near to least-recently-used at the price of a byte a row.
+ * The memory tier: current rows of recently used addresses, within a budget of bytes, and whatever no SST holds yet. A row that batch n has
+ * changed is *unfolded* until the pinned manifest has folded n, and is not evicted before; of one that is deleted, its place says so until
+ * then. So a read asks here, then SSTs: what is not known here, they have. `complete` says that all rows of the partition are here; then
+ * what is absent here is absent everywhere.
  */
 import type { ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
+import { Generations } from './generations.ts';
+import { byTimeAndKey } from './row-order.ts';
 import { PREFETCH_KEYS, TableRows } from './table-rows.ts';
 
 /** Rough memory of one row beside the bytes of key and row: slot, record, what is known of it. */
-const OVERHEAD_BYTES = 56;
+const OVERHEAD_BYTES = 60;
 /** A row that is plain data takes so many times its encoded bytes, and so many more. */
 const PLAIN_FACTOR = 3;
 const PLAIN_BYTES = 64;
@@ -24,14 +24,22 @@ export interface TableShapes {
   readonly widths?: readonly number[] | undefined;
 }
 
+/** Places of rows that batch n has deleted. */
+interface Deleted {
+  readonly n: number;
+  readonly rows: TableRows[];
+  readonly ids: number[];
+}
+
 export class MemoryRows {
   readonly budgetBytes: number;
   readonly #shapes: TableShapes;
+  readonly #generations: Generations;
   #tables: TableRows[] = [];
-  /** The present generation: 0 or 1. */
-  #young = 0;
-  #youngBytes = 0;
-  #oldBytes = 0;
+  /** By batch, those that no SST may have yet. */
+  #deleted: Deleted[] = [];
+  /** SSTs hold what batches up to here have changed. */
+  #through = 0;
   #complete: boolean;
   #evictions = 0;
   #owner: object | undefined;
@@ -41,6 +49,7 @@ export class MemoryRows {
    */
   constructor(budgetBytes: number, complete: boolean, shapes: TableShapes = {}) {
     this.budgetBytes = budgetBytes;
+    this.#generations = new Generations(budgetBytes);
     this.#complete = complete;
     this.#shapes = shapes;
   }
@@ -51,10 +60,10 @@ export class MemoryRows {
 
   /** Estimated bytes held. */
   get bytes(): number {
-    return this.#youngBytes + this.#oldBytes;
+    return this.#generations.bytes;
   }
 
-  /** How often a generation was forgotten. */
+  /** How often rows were evicted. */
   get evictions(): number {
     return this.#evictions;
   }
@@ -65,15 +74,18 @@ export class MemoryRows {
 
   /** The rows of one table. What is written there is told by {@link held} and {@link used}. */
   table(table: number): TableRows {
-    const { kinds, widths } = this.#shapes;
-    for (let next = this.#tables.length; next <= table; next++) {
-      this.#tables.push(new TableRows(widths?.[next] ?? 0, (kinds?.[next] ?? 'timed') === 'timed'));
-    }
+    for (let next = this.#tables.length; next <= table; next++) this.#tables.push(this.newTable(next));
     return this.#tables[table]!;
   }
 
+  /** Rows of the shape of a table, of which there are none yet. */
+  newTable(table: number): TableRows {
+    const { kinds, widths } = this.#shapes;
+    return new TableRows(widths?.[table] ?? 0, (kinds?.[table] ?? 'timed') === 'timed');
+  }
+
   /**
-   * Only one batch may touch rows; whoever comes while it does finds its own way.
+   * Only one batch may have places here; whoever comes while it does has rows of its own.
    * @returns whether it is this one
    */
   own(batch: object): boolean {
@@ -83,8 +95,14 @@ export class MemoryRows {
 
   endBatch(batch: object): void {
     if (this.#owner !== batch) return;
-    for (const table of this.#tables) table.endBatch();
+    for (const rows of this.#tables) {
+      rows.endBatch((id) => {
+        if (!this.isUnfolded(rows, id)) this.forget(rows, id);
+      });
+    }
     this.#owner = undefined;
+    this.#generations.settle();
+    this.#evictIfDue();
   }
 
   get(table: number, time: number, key: string): unknown {
@@ -98,32 +116,41 @@ export class MemoryRows {
   has(table: number, time: number, key: string): boolean {
     const rows = this.table(table);
     const id = rows.findText(key, time);
-    if (id < 0 || !rows.has(id)) return false;
-    this.used(rows, id);
+    return id >= 0 && rows.has(id);
+  }
+
+  /** Whether there is a row, or none for sure. */
+  knows(table: number, time: number, key: string): boolean {
+    const rows = this.table(table);
+    const id = rows.findText(key, time);
+    if (id < 0 || !rows.isKnown(id)) return false;
+    if (rows.has(id)) this.used(rows, id);
     return true;
   }
 
-  /** @param valueBytes bytes of the encoded row */
-  put(table: number, time: number, key: string, row: unknown, valueBytes: number): void {
+  /** @param valueBytes bytes of the encoded row @param n the batch that has put it; left out: an SST has it */
+  put(table: number, time: number, key: string, row: unknown, valueBytes: number, n = 0): void {
     const rows = this.table(table);
     const id = rows.internText(key, time);
     rows.set(id, row);
+    rows.setChangedBy(id, n);
     this.held(rows, id, key.length, valueBytes);
   }
 
-  delete(table: number, time: number, key: string): void {
+  /** Batch n has deleted a row. */
+  delete(table: number, time: number, key: string, n: number): void {
     const rows = this.table(table);
-    const id = rows.findText(key, time);
-    if (id >= 0 && rows.has(id)) this.forget(rows, id);
+    const id = this.#complete ? rows.findText(key, time) : rows.internText(key, time);
+    if (id >= 0) this.bury(rows, id, n, key.length);
   }
 
-  /** Forgets the rows of a table up to a time. */
+  /** Forgets the rows of a table up to a time; nobody will ask for them again. */
   forgetUpTo(table: number, upTo: number): void {
     const rows = this.table(table);
-    const ids = rows.upTo(upTo);
+    const ids = rows.unsorted(Number.NEGATIVE_INFINITY, upTo);
     for (let i = 0; i < ids.length; i++) {
       if (i % PREFETCH_KEYS === 0) rows.prefetchIds(ids, i);
-      if (rows.has(ids[i]!)) this.forget(rows, ids[i]!);
+      if (rows.isKnown(ids[i]!)) this.forget(rows, ids[i]!);
     }
   }
 
@@ -143,6 +170,31 @@ export class MemoryRows {
     if (found.length > 0) yield found;
   }
 
+  /** Whether no SST holds yet what is known of a row. */
+  isUnfolded(rows: TableRows, id: number): boolean {
+    return rows.changedBy(id) > this.#through;
+  }
+
+  /** What no SST holds of a table in (after, upTo], by time, then key; `row: undefined`: it is deleted. */
+  unfolded(table: number, after: number, upTo: number): ScannedRow<unknown>[] {
+    const rows = this.table(table);
+    const found: ScannedRow<unknown>[] = [];
+    for (const id of rows.unsorted(after, upTo)) {
+      if (this.isUnfolded(rows, id)) found.push({ time: rows.time(id), key: rows.key(id), row: rows.row(id) });
+    }
+    return found.sort(byTimeAndKey);
+  }
+
+  /** SSTs hold what batches up to here have changed. */
+  folded(through: number): void {
+    this.#through = through;
+    const folded = this.#deleted.filter((one) => one.n <= through);
+    this.#deleted = this.#deleted.slice(folded.length);
+    for (const one of folded) this.#release(one);
+    this.#generations.settle();
+    this.#evictIfDue();
+  }
+
   /** Declares that every row of the partition is held (after loading them all). */
   markComplete(): void {
     this.#complete = true;
@@ -150,60 +202,64 @@ export class MemoryRows {
 
   clear(complete: boolean): void {
     this.#tables = [];
-    this.#youngBytes = 0;
-    this.#oldBytes = 0;
+    this.#deleted = [];
+    this.#generations.clear();
     this.#complete = complete;
   }
 
   /** A row was read. Nothing is forgotten by that: a batch must find again what it has found. */
   used(rows: TableRows, id: number): void {
-    if (rows.generation(id) === this.#young) return;
-    const memory = rows.memory(id);
-    rows.setAge(id, this.#young, memory);
-    this.#oldBytes -= memory;
-    this.#youngBytes += memory;
+    this.#generations.used(rows, id);
   }
 
   /** A row was written. @param keyBytes and @param valueBytes: bytes of the encoded key and row */
   held(rows: TableRows, id: number, keyBytes: number, valueBytes: number): void {
     const own = rows.inSlab(id) ? 8 * rows.width : PLAIN_BYTES + PLAIN_FACTOR * valueBytes;
-    this.#forgetMemory(rows, id);
-    rows.setAge(id, this.#young, OVERHEAD_BYTES + keyBytes + own);
-    this.#youngBytes += rows.memory(id);
-    this.#age();
+    this.#account(rows, id, OVERHEAD_BYTES + keyBytes + own);
   }
 
-  /** A row was deleted. */
-  forget(rows: TableRows, id: number): void {
-    this.#forgetMemory(rows, id);
-    rows.release(id);
-  }
-
-  #forgetMemory(rows: TableRows, id: number): void {
-    if (rows.generation(id) === this.#young) this.#youngBytes -= rows.memory(id);
-    else this.#oldBytes -= rows.memory(id);
-  }
-
-  /** Makes the young generation the old one when it is due. */
-  #age(): void {
-    if (this.#oldBytes === 0 ? this.#youngBytes * 3 <= this.budgetBytes * 2 : this.bytes <= this.budgetBytes) return;
-    if (this.#oldBytes > 0) {
-      this.#complete = false;
-      this.#evictions++;
-      this.#evict();
+  /** Batch n has deleted a row: that it is gone is known here until n is folded, since an SST may have it. */
+  bury(rows: TableRows, id: number, n: number, keyBytes: number): void {
+    // What is known to be absent already is so in SSTs, too, or will be before n is folded.
+    if (rows.isAbsent(id) || (this.#complete && !rows.has(id))) return;
+    rows.setAbsent(id);
+    rows.setChangedBy(id, n);
+    let last = this.#deleted.at(-1);
+    if (last?.n !== n) {
+      last = { n, rows: [], ids: [] };
+      this.#deleted.push(last);
     }
-    this.#oldBytes = this.#youngBytes;
-    this.#youngBytes = 0;
-    this.#young = 1 - this.#young;
+    last.rows.push(rows);
+    last.ids.push(id);
+    this.#account(rows, id, OVERHEAD_BYTES + keyBytes);
   }
 
-  #evict(): void {
-    for (const rows of this.#tables) {
-      for (let id = 0; id < rows.ids; id++) {
-        if (!rows.has(id) || rows.generation(id) === this.#young) continue;
-        if (rows.isTouched(id)) this.used(rows, id);
-        else rows.release(id);
-      }
+  /** A row is not to be known here any more. */
+  forget(rows: TableRows, id: number): void {
+    this.#generations.leave(rows, id);
+    if (rows.isInUse(id)) rows.empty(id);
+    else rows.release(id);
+  }
+
+  #account(rows: TableRows, id: number, bytes: number): void {
+    this.#generations.enter(rows, id, bytes);
+    this.#evictIfDue();
+  }
+
+  #evictIfDue(): void {
+    if (!this.#generations.isDue) return;
+    const evicted = this.#generations.evict(this.#tables, (rows, id) => rows.isInUse(id) || this.isUnfolded(rows, id));
+    if (evicted === 0) return;
+    this.#complete = false;
+    this.#evictions++;
+  }
+
+  #release({ n, rows, ids }: Deleted): void {
+    for (let i = 0; i < ids.length; i++) {
+      const of = rows[i]!;
+      const id = ids[i]!;
+      // A batch that is at work may have seen that it is absent: it goes when that one ends.
+      if (of.isAbsent(id) && of.changedBy(id) === n && !of.isInUse(id)) this.forget(of, id);
     }
   }
 }

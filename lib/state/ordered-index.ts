@@ -1,16 +1,19 @@
 /**
- * The order within each key of the rows of ordered tables that are near: of all rows where memory has them all, else of what the overlay
- * changes. Made when somebody asks, kept up with each batch, and made again when what is near has become another.
+ * The order within each key of the rows of ordered tables that are near: of all rows where memory has them all, else of what no SST holds
+ * yet. Made when somebody asks, kept up with each batch, and made again when what is near has become another.
  */
 import type { TableKind } from './address.ts';
+import { type ChangedRow, changedRows, type TableChanges } from './changes.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { splitOrdered } from './ordered-key.ts';
-import { type BatchChanges, type Overlay, rowsOf } from './overlay.ts';
 import { Positions } from './positions.ts';
+
+/** Changed rows of a batch: one by one, as a log entry gives them, or by column, as the batch itself does. */
+type BatchChanges = readonly ChangedRow[] | { readonly tables: readonly TableChanges[] };
 
 interface TableIndex {
   readonly byKey: Map<string, Positions>;
-  /** Of all rows, not only of the overlay's. */
+  /** Of all rows, not only of those that no SST holds. */
   readonly complete: boolean;
   /** Deleted since it was made. */
   gone: number;
@@ -21,13 +24,11 @@ const NONE: readonly string[] = [];
 
 export class OrderedIndex {
   readonly #rows: MemoryRows;
-  readonly #overlay: Overlay;
   readonly #ordered: readonly boolean[];
   readonly #tables: (TableIndex | undefined)[] = [];
 
-  constructor(kinds: readonly TableKind[], rows: MemoryRows, overlay: Overlay) {
+  constructor(kinds: readonly TableKind[], rows: MemoryRows) {
     this.#rows = rows;
-    this.#overlay = overlay;
     this.#ordered = kinds.map((kind) => kind === 'ordered');
   }
 
@@ -52,7 +53,10 @@ export class OrderedIndex {
       if (row === undefined && index.complete) index.gone++;
       else add(index, key);
     }
-    for (const [table, index] of this.#tables.entries()) if (index !== undefined) this.#prune(table, index);
+    for (const [table, index] of this.#tables.entries()) {
+      // When half of it is gone.
+      if (index !== undefined && index.gone * 2 > index.size) this.#prune(table, index);
+    }
   }
 
   /** What is near is another. */
@@ -60,10 +64,10 @@ export class OrderedIndex {
     this.#tables.length = 0;
   }
 
-  /** The overlay has less. */
-  shortened(): void {
+  /** SSTs hold more. */
+  folded(): void {
     for (const [table, index] of this.#tables.entries()) {
-      if (index !== undefined && !index.complete) this.#tables[table] = undefined;
+      if (index !== undefined && !index.complete) this.#prune(table, index);
     }
   }
 
@@ -76,23 +80,32 @@ export class OrderedIndex {
     if (complete) {
       for (const chunk of this.#rows.scan(table, -1, 1)) for (const { key } of chunk) add(index, key);
     } else {
-      for (const { key } of this.#overlay.scan(table, -1, 1)) add(index, key);
+      for (const { key } of this.#rows.unfolded(table, -1, 1)) add(index, key);
     }
     this.#tables[table] = index;
     return index;
   }
 
-  /** When half of it is gone. */
+  /** Takes out what is not near any more. */
   #prune(table: number, index: TableIndex): void {
-    if (index.gone * 2 <= index.size) return;
+    const rows = this.#rows.table(table);
+    const isNear = (orderedKey: string): boolean => {
+      const id = rows.findText(orderedKey, 0);
+      return id >= 0 && (index.complete ? rows.has(id) : this.#rows.isUnfolded(rows, id));
+    };
     index.gone = 0;
     index.size = 0;
     for (const [key, positions] of index.byKey) {
-      positions.keep((position) => this.#rows.has(table, 0, key + position));
+      positions.keep((position) => isNear(key + position));
       index.size += positions.size;
       if (positions.size === 0) index.byKey.delete(key);
     }
   }
+}
+
+function rowsOf(changes: BatchChanges, of: (table: number) => boolean): Iterable<ChangedRow> {
+  if ('tables' in changes) return changedRows(changes.tables.filter(({ table }) => of(table)));
+  return changes.filter(({ table }) => of(table));
 }
 
 function add(index: TableIndex, orderedKey: string): void {

@@ -1,7 +1,9 @@
 /**
- * One partition's state in this environment: position, memory tier, overlay and SST reads under one pinned manifest.
+ * One partition's state in this environment: position, memory tier and SST reads under one pinned manifest.
  *
  *     State(n) = SSTs of the manifest (through) ⊕ log(through + 1 … n), without what either has forgotten
+ *
+ * What log entries have changed and no SST holds is in the memory tier, which lets go of nothing of it: so a read asks memory first, then SSTs.
  *
  * Invariants: the tiers are never ahead of the durable head (changes are applied after the log entry is durable, in one
  * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
@@ -19,7 +21,6 @@ import { Demand } from './demand.ts';
 import { Floors } from './floors.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { OrderedIndex } from './ordered-index.ts';
-import { Overlay } from './overlay.ts';
 import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
 
 export interface PartitionStateOptions extends SstReadsOptions {
@@ -37,7 +38,6 @@ export class PartitionState {
   readonly #rowBytes: number;
   readonly kinds: readonly TableKind[];
   readonly rows: MemoryRows;
-  readonly overlay = new Overlay();
   /** What is forgotten as of {@link position}. */
   readonly floors = new Floors();
   readonly #order: OrderedIndex;
@@ -59,7 +59,7 @@ export class PartitionState {
     this.kinds = options.kinds;
     this.rows = new MemoryRows(options.rowBytes, true, options);
     this.reads = new SstReads(options);
-    this.#order = new OrderedIndex(options.kinds, this.rows, this.overlay);
+    this.#order = new OrderedIndex(options.kinds, this.rows);
   }
 
   get position(): number {
@@ -81,7 +81,7 @@ export class PartitionState {
 
   /**
    * Takes a newer manifest. ⚑ left-behind: where it has folded beyond this environment's position, another one wrote in
-   * between: rows, overlay and the all-keys mark are dropped, and the position becomes the manifest's.
+   * between: rows and the all-keys mark are dropped, and the position becomes the manifest's.
    * @returns whether the tiers were dropped
    */
   adopt(loaded: LoadedManifest): boolean {
@@ -97,20 +97,20 @@ export class PartitionState {
     }
     this.#pinned = loaded;
     this.reads.pin(manifest);
-    // ⚑ one-manifest: a warm pack answers for one; under a newer one the overlay may no longer hide what is old in it.
+    // ⚑ one-manifest: a warm pack answers for one; under a newer one what hid the old in it may be folded, and evicted.
     this.#warm = undefined;
     if (manifest.through > this.#position) {
       this.#drop(manifest);
       return true;
     }
-    this.overlay.dropThrough(manifest.through);
-    this.#order.shortened();
+    this.rows.folded(manifest.through);
+    this.#order.folded();
     return false;
   }
 
   /**
    * ⚑ one-manifest: reads under one pinned manifest; one that is adopted meanwhile is taken when `work` has ended. Else a fold
-   * would take rows out of the overlay after the batch has found them there, or has read the SSTs of before without them.
+   * would let rows go from memory after the batch has found them there, or has read the SSTs of before without them.
    */
   async pinnedFor<T>(work: () => Promise<T>): Promise<T> {
     this.#readers++;
@@ -138,23 +138,17 @@ export class PartitionState {
   /** State for batch `position + 1`. */
   begin(): BatchState {
     const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
-    const { kinds, rows, overlay, floors, reads, demand } = this;
-    return new BatchState({ kinds, rows, overlay, floors, order: this.#order, reads, demand, warm });
+    const { kinds, rows, floors, reads, demand } = this;
+    const snapshot = (): (() => boolean) => this.#snapshot();
+    return new BatchState({ kinds, rows, floors, order: this.#order, reads, demand, warm, snapshot });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
   apply(n: number, hash: string, changes: Changes, batch: BatchState): void {
     this.#advance(n, hash);
-    // Looked up before: a row that the batch deletes has no address afterwards that would tell so.
-    const unchanged = this.rows.complete ? [] : [...batch.unchangedReads()];
-    // Not the bytes of the log entry, which hold as much again.
-    this.overlay.push(n, { tables: changes.tables });
-    batch.apply(changes);
+    batch.apply(changes, n);
     this.#forget(changes.forgotten);
-    this.#order.push(changes);
-    for (const { table, time, key, row } of unchanged) {
-      if (!this.isForgotten(table, time)) this.rows.put(table, time, key, row, 32);
-    }
+    this.#order.push({ tables: changes.tables });
     batch.end();
   }
 
@@ -166,11 +160,10 @@ export class PartitionState {
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);
       const row = value === null ? undefined : unpackValue(value);
-      rows.push({ table, time, key, row });
-      if (row === undefined) this.rows.delete(table, time, key);
-      else this.rows.put(table, time, key, row, value!.length);
+      if (this.kinds[table] === 'ordered') rows.push({ table, time, key, row });
+      if (row === undefined) this.rows.delete(table, time, key, n);
+      else this.rows.put(table, time, key, row, value!.length, n);
     }
-    this.overlay.push(n, rows);
     this.#order.push(rows);
   }
 
@@ -181,9 +174,9 @@ export class PartitionState {
 
   /** Whether a read of this address would be answered from memory. */
   isNear(table: number, time: number, key: string): boolean {
-    const { rows, overlay } = this;
+    const { rows } = this;
     if (rows.complete || this.isForgotten(table, time)) return true;
-    return rows.get(table, time, key) !== undefined || overlay.get(table, time, key) !== undefined;
+    return rows.knows(table, time, key);
   }
 
   /** As {@link isNear}, of key i of a column. */
@@ -192,11 +185,9 @@ export class PartitionState {
     if (this.isForgotten(table, time) || rows.complete) return true;
     const columns = rows.table(table);
     const id = columns.find(keys, i, time);
-    if (id >= 0 && columns.has(id)) {
-      rows.used(columns, id);
-      return true;
-    }
-    return this.overlay.get(table, time, keys.text(i)) !== undefined;
+    if (id < 0 || !columns.isKnown(id)) return false;
+    if (columns.has(id)) rows.used(columns, id);
+    return true;
   }
 
   /**
@@ -210,7 +201,7 @@ export class PartitionState {
     const keys = stateKeys.texts();
     const values = await this.reads.lookup(keys, cost);
     if (signal?.aborted) return 0;
-    // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these values.
+    // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
     if (this.#pinned.manifest.version !== version) return 0;
     let rows = 0;
     for (const [i, stateKey] of keys.entries()) {
@@ -234,20 +225,26 @@ export class PartitionState {
     if (this.rows.complete) return 'complete';
     if (stored * MEMORY_PER_STORED_BYTE > this.#rowBytes) return 'too large';
     const entries = await this.reads.scanAll('', undefined, cost);
-    // ⚑ one-manifest: under a newer one the overlay may no longer hold what is newer than these entries.
+    // ⚑ one-manifest: under a newer one, what is newer than these entries may be folded, and evicted.
     if (version !== this.#pinned.manifest.version) return 'overtaken';
     const { evictions } = this.rows;
     for (const { key: stateKey, value } of entries) {
       const { table, time, key } = parseAddress(stateKey, this.kinds);
       if (!this.isNear(table, time, key)) this.rows.put(table, time, key, unpackValue(value!), value!.length);
     }
-    for (const { table, time, key, row } of this.overlay.all()) {
-      if (row === undefined || this.isForgotten(table, time)) continue;
-      if (this.rows.get(table, time, key) === undefined) this.rows.put(table, time, key, row, 32);
-    }
     if (this.rows.evictions !== evictions) return 'too large';
     this.rows.markComplete();
     return 'complete';
+  }
+
+  /**
+   * What memory does not know now is as SSTs have it. That holds as long as no batch is applied; and as long as the manifest is the same, for
+   * what memory does not know then, since it lets go of nothing that is not folded.
+   */
+  #snapshot(): () => boolean {
+    const position = this.#position;
+    const { version } = this.#pinned.manifest;
+    return () => this.#position === position || this.#pinned.manifest.version === version;
   }
 
   #advance(n: number, hash: string): void {
@@ -262,11 +259,11 @@ export class PartitionState {
   }
 
   #drop(manifest: Manifest): void {
-    this.overlay.clear();
     this.#order.clear();
     // ⚑ floors: the position goes where the manifest is, and they go with it.
     this.floors.set(manifest.forgotten ?? NOTHING_FORGOTTEN);
     this.rows.clear(manifest.l0.length === 0 && manifest.levels.every((level) => level.length === 0));
+    this.rows.folded(manifest.through);
     this.#position = manifest.through;
     this.#hash = manifest.logHash;
     this.#warm = undefined;

@@ -3,24 +3,28 @@
  * that index. What is known of a row and, where rows are so many numbers each, the row itself lie side by side in one slab: one cache
  * miss, no object, nothing for the garbage collector, and a copy is a copy of bytes. Other rows are plain data as they are.
  *
- * An id without a row is a place that a batch has asked for; ids are used again.
+ * An id without a row is a place that a batch has asked for, or says that there is no row; ids are used again, but none that a batch uses.
  */
 import type { KeyColumn } from '../columns/key-column.ts';
+import { grown } from '../util/arrays.ts';
 import { AddressTable, type SortedAddresses } from './address-table.ts';
 import { RowSlab } from './row-slab.ts';
 
 /**
- * What is known of a row, in one word: where it is (two bits), its generation (one bit), and the memory that it is taken to need,
- * in units of 8 bytes.
+ * What is known of a row, in one word: what there is (three bits), its generation (one bit), whether the present batch has loaded it (one
+ * bit), and the memory that it is taken to need, in units of 8 bytes.
  */
-const KIND = 3;
+const KIND = 7;
 const NO_ROW = 0;
 const IN_SLAB = 1;
 const PLAIN = 2;
+/** There is none, and that is known. */
+const ABSENT = 3;
 /** Nobody's id. */
-const FREE = 3;
-const GENERATION_BIT = 2;
-const MEMORY_BITS = 3;
+const FREE = 4;
+const GENERATION_BIT = 3;
+const LOADED = 16;
+const MEMORY_BITS = 5;
 
 /** Few enough that none is out of the processor's nearest caches again before it is touched. */
 export const PREFETCH_KEYS = 128;
@@ -32,7 +36,10 @@ export class TableRows {
   readonly #slab: RowSlab;
   /** By id. */
   readonly #plain: unknown[] = [];
-  readonly #touched: number[] = [];
+  #touched: number[] = [];
+  #loaded: number[] = [];
+  /** By id: the batch that has changed it last; 0: it is as an SST has it. */
+  #changedBy = new Uint32Array(16);
   readonly #prefetched = new Int32Array(PREFETCH_KEYS);
   #size = 0;
   #plainSize = 0;
@@ -112,13 +119,18 @@ export class TableRows {
     return id;
   }
 
-  /** Forgets address and row. */
+  /** Forgets address and row. Not while the present batch uses it. */
   release(id: number): void {
-    const kind = this.#kind(id);
-    if (kind !== NO_ROW) this.#size--;
-    if (kind === PLAIN) this.#dropPlain(id);
+    this.#setKind(id, NO_ROW);
     this.#slab.setAbout(id, FREE);
     this.#addresses.release(id);
+  }
+
+  /** Forgets the row; its place stays. */
+  empty(id: number): void {
+    this.#setKind(id, NO_ROW);
+    this.#slab.setAbout(id, this.#slab.about(id) & LOADED);
+    this.#changedBy[id] = 0;
   }
 
   time(id: number): number {
@@ -129,9 +141,36 @@ export class TableRows {
     return this.#addresses.text(id);
   }
 
+  /** Bytes of the key. */
+  keyLength(id: number): number {
+    return this.#addresses.keyLength(id);
+  }
+
   has(id: number): boolean {
-    const kind = this.#kind(id);
-    return kind === IN_SLAB || kind === PLAIN;
+    return isRow(this.#kind(id));
+  }
+
+  /** Whether there is a row, or none for sure. */
+  isKnown(id: number): boolean {
+    return this.#kind(id) !== NO_ROW;
+  }
+
+  /** Whether it is known that there is no row. */
+  isAbsent(id: number): boolean {
+    return this.#kind(id) === ABSENT;
+  }
+
+  setAbsent(id: number): void {
+    this.#setKind(id, ABSENT);
+  }
+
+  /** The batch that has changed the row last, or deleted it; 0: it is as an SST has it. */
+  changedBy(id: number): number {
+    return this.#changedBy[id]!;
+  }
+
+  setChangedBy(id: number, n: number): void {
+    this.#changedBy[id] = n;
   }
 
   inSlab(id: number): boolean {
@@ -177,7 +216,7 @@ export class TableRows {
 
   setAge(id: number, generation: number, memory: number): void {
     const units = Math.ceil(memory / 8) << MEMORY_BITS;
-    this.#slab.setAbout(id, this.#kind(id) | (generation << GENERATION_BIT) | units);
+    this.#slab.setAbout(id, (this.#slab.about(id) & (KIND | LOADED)) | (generation << GENERATION_BIT) | units);
   }
 
   /** Ids of rows and places with times in (after, upTo], by time, then key. */
@@ -190,9 +229,9 @@ export class TableRows {
     return this.#addresses.sorted(after, upTo);
   }
 
-  /** Ids of rows and places with times up to this one, in no order of keys. */
-  upTo(time: number): Int32Array {
-    return this.#addresses.upTo(time);
+  /** As {@link within}, in no order of keys. */
+  unsorted(after: number, upTo: number): Int32Array {
+    return this.#addresses.unsorted(after, upTo);
   }
 
   /** Ids that the present batch touches. */
@@ -219,10 +258,32 @@ export class TableRows {
     return place;
   }
 
-  /** The batch is over: places that got no row are forgotten. */
-  endBatch(): void {
-    for (const id of this.#touched) if (this.#kind(id) === NO_ROW) this.release(id);
-    this.#touched.length = 0;
+  /** The present batch has asked for it. */
+  setLoaded(id: number): void {
+    const about = this.#slab.about(id);
+    if ((about & LOADED) !== 0) return;
+    this.#slab.setAbout(id, about | LOADED);
+    this.#loaded.push(id);
+  }
+
+  /** Whether the present batch has touched or loaded it, and may count on it. */
+  isInUse(id: number): boolean {
+    return (this.#slab.about(id) & LOADED) !== 0 || this.isTouched(id);
+  }
+
+  /** The batch is over. @param leave told each id that it has used and that has no row */
+  endBatch(leave: (id: number) => void): void {
+    const touched = this.#touched;
+    const loaded = this.#loaded;
+    this.#touched = [];
+    this.#loaded = [];
+    for (const id of loaded) this.#slab.setAbout(id, this.#slab.about(id) & ~LOADED);
+    for (const ids of [touched, loaded]) {
+      for (const id of ids) {
+        const kind = this.#kind(id);
+        if (kind === NO_ROW || kind === ABSENT) leave(id);
+      }
+    }
   }
 
   #kind(id: number): number {
@@ -233,9 +294,9 @@ export class TableRows {
     const about = this.#slab.about(id);
     const before = about & KIND;
     if (before === kind) return;
-    if (before === NO_ROW) this.#size++;
-    else if (before === PLAIN) this.#dropPlain(id);
+    if (before === PLAIN) this.#dropPlain(id);
     if (kind === PLAIN) this.#plainSize++;
+    this.#size += Number(isRow(kind)) - Number(isRow(before));
     this.#slab.setAbout(id, (about & ~KIND) | kind);
   }
 
@@ -249,7 +310,13 @@ export class TableRows {
     this.#slab.reserve(id);
     this.#slab.setPlace(id, -1);
     this.#slab.setAbout(id, NO_ROW);
+    if (id >= this.#changedBy.length) this.#changedBy = grown(this.#changedBy, new Uint32Array(2 * id));
+    this.#changedBy[id] = 0;
   }
+}
+
+function isRow(kind: number): boolean {
+  return kind === IN_SLAB || kind === PLAIN;
 }
 
 /** Whether a row is just so many numbers, none of them `NaN`, which would not come back as it was. */

@@ -1,7 +1,7 @@
 /**
  * A warm pack: the state of the keys that batch n names, absences too, as of one manifest version, in one object. A cold
  * batch function takes it with one GET in place of many. Advisory: its reader uses it only under the very manifest version
- * it was made for, below rows and overlay; so it can be missing or ignored, but never wrong.
+ * it was made for, below the rows in memory; so it can be missing or ignored, but never wrong.
  *
  * Sections: 0 entries as in log entries, a tombstone standing for "absent".
  */

@@ -304,7 +304,7 @@ describe('the log', () => {
     });
   }
 
-  it('⚑ left-behind: a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
+  it('⚑ left-behind: a tier left behind by another environment drops rows and the all-keys mark', async () => {
     const at = place();
     const behind = await open(at);
     for (let i = 0; i < 2; i++) await run(behind, i);
@@ -740,7 +740,7 @@ describe('reads of a batch', () => {
   });
 
   it('⚑ one-manifest, invariant 5: a fold that is published while a batch reads does not change what it sees', async () => {
-    // Windows close by a scan: of the SSTs first, then of the overlay, which the fold empties in between.
+    // Windows close by a scan: of the SSTs, under rows that no SST holds, which the fold changes in between.
     const job = physical(JOBS.tumbling(), {
       partitions: 1,
       preload: 'off',
@@ -802,7 +802,7 @@ describe('reads of a batch', () => {
     const name = first.env.names.warm(path, 5, state.manifest.version);
     const stored = await at.store.get(name);
     const pack = decodeWarmPack(stored.found ? stored.body : new Uint8Array(), name, 5, state.manifest.version)!;
-    // A cold environment takes it; then its commit side folds 3 and 4, and the overlay no longer hides what is old in it.
+    // A cold environment takes it; then its commit side folds 3 and 4, and what hides the old in it may be evicted.
     const cold = await open({ ...at, job: { ...job, state: { ttlMs: undefined, cacheBytes: 1 } } });
     runner(cold).state.warmFor(5, pack);
     await foldAll(cold);
@@ -823,7 +823,7 @@ describe('reads of a batch', () => {
     const first = await open(at);
     for (let i = 0; i < 2; i++) await run(first, i);
     await foldAll(first);
-    // Batches 3 and 4 change what the pack for batch 5 holds: only the overlay hides that it is old.
+    // Batches 3 and 4 change what the pack for batch 5 holds: only what they left in memory hides that it is old.
     for (let i = 2; i < 4; i++) await run(first, i);
     const gathered = gather(job, SCRIPT[4]!, 'rows-4');
     const { stored, durable } = await first.engine.plan(gathered);

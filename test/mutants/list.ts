@@ -23,6 +23,7 @@ const send = at('test/cli/send.test.ts');
 const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
 const forgotten = at('test/commit/forgotten.test.ts');
+const memoryRows = at('test/state/memory-rows.test.ts');
 const law = at('test/state/table-law.test.ts');
 const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
@@ -216,6 +217,34 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (known !== undefined) return known;',
     rule: 'the order within a key is that of what is near now',
     tests: [law('holds of the engine')],
+  },
+  {
+    file: 'lib/state/memory-rows.ts',
+    from: 'rows.isInUse(id) || this.isUnfolded(rows, id)',
+    to: 'rows.isInUse(id)',
+    rule: 'a row that no SST holds stays in memory',
+    tests: [state('stays in memory until it is folded'), law('holds of the engine')],
+  },
+  {
+    file: 'lib/state/memory-rows.ts',
+    from: 'rows.isAbsent(id) || (this.#complete && !rows.has(id))',
+    to: 'rows.isAbsent(id) || this.#complete',
+    rule: 'that a row is deleted stays known until it is folded, also where memory had all rows',
+    tests: [state('stays known where memory had all rows')],
+  },
+  {
+    file: 'lib/state/memory-rows.ts',
+    from: 'if (rows.isInUse(id)) rows.empty(id);\n    else rows.release(id);',
+    to: 'rows.release(id);',
+    rule: 'a place that a batch uses is not given to another row',
+    tests: [memoryRows('a place that a batch uses')],
+  },
+  {
+    file: 'lib/state/batch-reads.ts',
+    from: 'this.#rows[table] !== rows || ',
+    to: '',
+    rule: 'a batch that is over brings no rows into memory',
+    tests: [state('what a batch reads that is over by then')],
   },
   // Reads.
   {
@@ -1202,7 +1231,7 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (this.#readers > 0 && manifest.version',
     to: 'if (this.#readers > 9 && manifest.version',
     rule: '⚑ one-manifest: a batch reads under one',
-    tests: [engineRules('a fold that is published while a batch reads')],
+    tests: [state('what a batch has found in memory is there until it has ended')],
   },
   {
     file: STATE,

@@ -137,6 +137,10 @@ const step = fc.oneof(
       changes: fc.array(change, { maxLength: 30 }),
       rival: fc.constantFrom('none', 'before', 'after', 'ended'),
       forget: fc.option(fc.record({ table: fc.constantFrom(1, 2), upTo: times, at: fc.nat(30) }), { freq: 2 }),
+      // Rows that are brought near while the batch runs, and come when it is applied.
+      near: fc.array(fc.record({ table: fc.constantFrom(0, 1, 2), time: times, key: keys }), { maxLength: 20 }),
+      // Another environment computes it, and this one adopts its log entry.
+      elsewhere: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fold' as const), count: fc.integer({ min: 1, max: 4 }) }) },
@@ -178,6 +182,14 @@ async function addNumbers(
   columns.keep(states);
 }
 
+async function bringNear(
+  state: PartitionState,
+  addresses: readonly { readonly table: number; readonly time: number; readonly key: string }[],
+): Promise<void> {
+  const stateKeys = addresses.map(({ table, time, key }) => addressPrefix(table, KINDS[table]!, time) + key);
+  await state.bringNear(KeyColumn.of([...new Set(stateKeys)].sort()), noCost());
+}
+
 function isBelow({ key: stateKey }: Entry, floors: readonly number[]): boolean {
   const { table, time } = parseAddress(stateKey, KINDS);
   return time <= floors[table]!;
@@ -197,6 +209,13 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
       widths: WIDTHS,
       rowBytes,
     });
+  /** From what is durable. */
+  const catchUp = (to: PartitionState): void => {
+    to.adopt(folder.loaded);
+    for (const { n: m, hash, entries, forgotten } of folder.unfolded) {
+      if (m > to.position) to.adoptEntry(m, hash, entries, forgotten);
+    }
+  };
   let state = open();
   const model: Model = new Map();
   const floors = SPECS.map(() => Number.NEGATIVE_INFINITY);
@@ -204,11 +223,14 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
   for (const s of steps) {
     if (s.kind === 'batch') {
       n++;
-      const batch = state.begin();
+      const near = bringNear(state, s.near);
+      const maker = s.elsewhere ? open() : state;
+      if (s.elsewhere) catchUp(maker);
+      const batch = maker.begin();
       const tables = batch.tables(SPECS, 0);
       // Another attempt at the same batch, which comes to nothing.
       const rival = (): void => {
-        const other = state.begin();
+        const other = maker.begin();
         const [keyed, , numbers] = other.tables(SPECS, 0);
         for (const { key, time } of s.additions) {
           if (time <= floors[2]!) continue;
@@ -259,7 +281,9 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
       const entries = [...decodeChanges(Buffer.from(changes.bytes), changes.count, 'log entry')];
       expect(entries.filter((e) => isBelow(e, floors))).toEqual([]);
       folder.log(n, `h${n}`, entries, changes.forgotten);
-      state.apply(n, `h${n}`, changes, batch);
+      if (s.elsewhere) state.adoptEntry(n, `h${n}`, entries, changes.forgotten);
+      else state.apply(n, `h${n}`, changes, batch);
+      await near;
     } else if (s.kind === 'fold') {
       await folder.fold(s.count);
       state.adopt(folder.loaded);
@@ -275,14 +299,22 @@ async function check(steps: Step[], rowBytes: number, cached: boolean): Promise<
         await cache?.close();
         cache = cached ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
         state = open();
-        state.adopt(folder.loaded);
       }
-      for (const { n: m, hash, entries, forgotten } of folder.unfolded) {
-        if (m > state.position) state.adoptEntry(m, hash, entries, forgotten);
-      }
+      catchUp(state);
     }
+    countsRight(state);
   }
   await cache?.close();
+}
+
+/** No row is counted twice, or when it has gone. */
+function countsRight({ rows }: PartitionState): void {
+  let bytes = 0;
+  for (const [number] of SPECS.entries()) {
+    const table = rows.table(number);
+    for (let id = 0; id < table.ids; id++) bytes += table.memory(id);
+  }
+  expect(rows.bytes).toBe(bytes);
 }
 
 describe('PartitionState', () => {
@@ -306,7 +338,7 @@ describe('PartitionState', () => {
     );
   });
 
-  it('⚑ left-behind: a tier left behind by another environment drops rows, overlay and the all-keys mark', async () => {
+  it('⚑ left-behind: a tier left behind by another environment drops rows and the all-keys mark', async () => {
     const folder = new Folder();
     const make = (): PartitionState =>
       new PartitionState({
@@ -394,7 +426,7 @@ describe('PartitionState', () => {
       state.adopt(folder.loaded);
       const near = read(state);
       await asleep.asleep;
-      // Meanwhile the row changes, is pushed out of memory by others, and out of the overlay by a fold.
+      // Meanwhile the row changes, the change is folded, and then pushed out of memory by others.
       const write = (n: number, key: string, row: unknown): void => {
         const batch = state.begin();
         const [table] = batch.tables(SPECS, 0);
@@ -404,8 +436,9 @@ describe('PartitionState', () => {
       };
       write(2, 'k', ['new']);
       for (let n = 3; n < 8; n++) write(n, `other${n}`, ['x'.repeat(filler)]);
-      await folder.fold(6);
+      await folder.fold(7);
       state.adopt(folder.loaded);
+      for (let n = 8; n < 13; n++) write(n, `other${n}`, ['x'.repeat(filler)]);
       expect(state.isNear(0, 0, 'k')).toBe(false);
       asleep.wake();
       await near;
@@ -547,6 +580,119 @@ describe('PartitionState', () => {
         expect(await seen(state)).toEqual([['old'], ['stays'], [['old'], ['stays']]]);
       }
     });
+  });
+
+  describe('what no SST holds', () => {
+    const make = (folder: Folder, rowBytes: number): PartitionState =>
+      new PartitionState({ store: folder.store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes });
+    const write = (folder: Folder, state: PartitionState, changes: readonly (readonly [string, unknown])[]): void => {
+      const n = state.position + 1;
+      const batch = state.begin();
+      const [keyed] = batch.tables(SPECS, 0);
+      for (const [key, row] of changes) {
+        if (row === undefined) keyed!.delete(key, 0);
+        else keyed!.put(key, 0, row);
+      }
+      const encoded = batch.encode();
+      state.apply(n, `h${n}`, encoded, batch);
+      folder.log(n, `h${n}`, [...decodeChanges(Buffer.from(encoded.bytes), encoded.count, 'log entry')]);
+    };
+
+    it('stays in memory until it is folded, deleted rows too, however small the budget', async () => {
+      const folder = new Folder();
+      const state = make(folder, 1);
+      write(folder, state, [
+        ['a', ['old']],
+        ['b', ['old']],
+      ]);
+      await folder.fold(1);
+      state.adopt(folder.loaded);
+      write(folder, state, [
+        ['a', ['new']],
+        ['b', undefined],
+      ]);
+      for (let i = 0; i < 50; i++) write(folder, state, [[`other${i}`, ['x'.repeat(100)]]]);
+      expect([state.isNear(0, 0, 'a'), state.isNear(0, 0, 'b'), state.isNear(0, 0, 'other0')]).toEqual(
+        Array(3).fill(true),
+      );
+      const bytes = state.rows.bytes;
+      expect(state.rows.size).toBe(51);
+      await folder.fold(51);
+      state.adopt(folder.loaded);
+      for (let i = 0; i < 3; i++) write(folder, state, [['last', [i]]]);
+      expect([state.isNear(0, 0, 'a'), state.isNear(0, 0, 'b'), state.isNear(0, 0, 'other0')]).toEqual(
+        Array(3).fill(false),
+      );
+      expect(state.rows.bytes).toBeLessThan(bytes / 20);
+    });
+
+    it('stays known where memory had all rows when it was deleted, and has not any more', async () => {
+      const folder = new Folder();
+      const state = make(folder, 2000);
+      const filler = Array.from({ length: 4 }, (_, i) => [`filler${i}`, ['x'.repeat(20)]] as const);
+      write(folder, state, [['a', ['old']], ...filler]);
+      await folder.fold(1);
+      state.adopt(folder.loaded);
+      expect(state.rows.complete).toBe(true);
+      write(folder, state, [['a', undefined]]);
+      for (let i = 0; i < 10; i++) write(folder, state, [[`other${i}`, ['x'.repeat(100)]]]);
+      expect([state.rows.complete, state.isNear(0, 0, 'filler0')]).toEqual([false, false]);
+      await state.bringNear(KeyColumn.of([`${addressPrefix(0, 'keyed', 0)}a`]), noCost());
+      const batch = state.begin();
+      const [keyed] = batch.tables(SPECS, 0);
+      await keyed!.load(['a', 'filler0']);
+      expect([keyed!.get('a', 0), keyed!.get('filler0', 0)]).toEqual([undefined, filler[0]![1]]);
+      batch.end();
+    });
+  });
+
+  it('what a batch reads that is over by then does not come to lie in the place of another row', async () => {
+    const folder = new Folder();
+    const asleep = sleepAt((call) => call.op === 'get', 'after effect');
+    const state = new PartitionState({
+      ...{ store: hookedStore(folder.store, asleep.hooks), names: NAMES, path: PATH, cache: undefined },
+      ...{ kinds: KINDS, rowBytes: 1 << 20 },
+    });
+    folder.log(
+      1,
+      'h1',
+      ['k', 'l'].map((key) => ({ key: addressPrefix(0, 'keyed', 0) + key, value: packValue([`of ${key}`]) })),
+    );
+    await folder.fold(1);
+    state.adopt(folder.loaded);
+    const over = state.begin();
+    const loading = over.tables(SPECS, 0)[0]!.load(['k']);
+    await asleep.asleep;
+    over.end();
+    const batch = state.begin();
+    const [keyed] = batch.tables(SPECS, 0);
+    // It gets the place that the other one had.
+    const other = keyed!.load(['l']);
+    asleep.wake();
+    await Promise.all([loading, other]);
+    expect(keyed!.get('l', 0)).toEqual(['of l']);
+    await keyed!.load(['k']);
+    expect(keyed!.get('k', 0)).toEqual(['of k']);
+    batch.end();
+  });
+
+  it('⚑ one-manifest: what a batch has found in memory is there until it has ended, though a fold lets it go', async () => {
+    const folder = new Folder();
+    const state = new PartitionState({
+      ...{ store: folder.store, names: NAMES, path: PATH, cache: undefined, kinds: KINDS, rowBytes: 1 },
+    });
+    const entries = ['k', 'l'].map((key) => ({ key: addressPrefix(0, 'keyed', 0) + key, value: packValue([key]) }));
+    state.adoptEntry(1, 'h1', entries);
+    folder.log(1, 'h1', entries);
+    expect(state.rows.complete).toBe(true);
+    await folder.fold(1);
+    await state.pinnedFor(async () => {
+      const [keyed] = state.begin().tables(SPECS, 0);
+      expect(keyed!.load(['k'])).toBeUndefined();
+      state.adopt(folder.loaded);
+      expect(keyed!.get('k', 0)).toEqual(['k']);
+    });
+    expect([state.manifest.through, state.rows.complete, state.isNear(0, 0, 'l')]).toEqual([1, false, false]);
   });
 
   it('a discarded attempt leaves no trace', async () => {

@@ -44,7 +44,7 @@ function check(steps: readonly Step[], timed: boolean): void {
       .sort((a, b) => a.time - b.time || (a.key < b.key ? -1 : 1));
   for (const s of steps) {
     if (s.do === 'end') {
-      rows.endBatch();
+      rows.endBatch((id) => rows.release(id));
       touched = [];
       continue;
     }
@@ -68,7 +68,7 @@ function check(steps: readonly Step[], timed: boolean): void {
       rows.release(id);
       model.delete(name);
       // A batch does so only when it ends.
-      rows.endBatch();
+      rows.endBatch((id) => rows.release(id));
       touched = [];
     } else {
       const at = rows.intern(column, 0, s.time);
@@ -81,7 +81,7 @@ function check(steps: readonly Step[], timed: boolean): void {
     }
     expect(rows.size).toBe(model.size);
   }
-  rows.endBatch();
+  rows.endBatch((id) => rows.release(id));
   expect(all(-Infinity, Infinity)).toEqual(expected(-Infinity, Infinity));
   // Places that got no row are nobody's.
   expect(rows.within(-Infinity, Infinity)).toHaveLength(model.size);
