@@ -1,5 +1,4 @@
 /** Opens what a deployed function works with: clients of S3 and SQS, the user's job, a block cache under `/tmp`. */
-import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { errorText } from '../errors.ts';
@@ -59,8 +58,6 @@ function openCache(bytes: number, clock: Clock, random: Random, report: Report):
       clock,
       random,
     });
-    // A cache left by an earlier environment was not closed in order, and cannot be trusted.
-    rmSync(directory, { recursive: true, force: true });
     return LmdbBlockCache.open(directory, bytes, (what, error) => report.trouble?.(what, error));
   } catch (error) {
     report.warn('there is no local cache: state is read from the object store', { error: errorText(error) });

@@ -1,4 +1,4 @@
-/** The local block cache of an embedded run: where it is, how large, and closed in order so that the next run finds it whole. */
+/** The local block cache of an embedded run: where it is, how large, and for whom. */
 import path from 'node:path';
 import { holdCacheDirectory } from '../job/cache-directory.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
@@ -40,8 +40,7 @@ export function openLocalCache(options: LocalCacheOptions, services: Services): 
     release = held.release;
     const blocks = LmdbBlockCache.open(held.directory, cacheBytes, onTrouble);
     const close = async (): Promise<void> => {
-      // A cache that is not closed in order is wiped and filled anew by the next run.
-      await blocks.close().catch((error: unknown) => onTrouble('the local cache could not be kept', error));
+      await blocks.close().catch((error: unknown) => onTrouble('the local cache could not be closed', error));
       held.release();
     };
     return { blocks, close };

@@ -1,78 +1,168 @@
 /**
- * The local tier: SST blocks, and their indexes with filters, in LMDB under a directory of this environment alone. It is a
- * cache of immutable objects and never the truth: budgeted in bytes, least recently used out first, and wiped when in doubt.
+ * The local tier: blocks of SSTs, their indexes and filters, in LMDB under a directory of this environment alone. It is a cache of
+ * immutable objects and never the truth: budgeted in bytes, what was not read for longest out first, and wiped when in doubt.
  *
- * In doubt means: it was not closed in order (the seal is missing) or the file is not the one that was sealed, byte for
- * byte by CRC. So a damaged file is never mapped; and every block read is checked again by its own CRC in the SST reader.
+ * LMDB's keys are numbers of slots. What lies in a slot stands at the head of its value, with a checksum over both, so that opening the
+ * cache finds out what is there, and a value that is not what was put is noticed at its first read: the cache outlives a process that is
+ * killed. Names of SSTs, by the numbers that heads use, are values as well. A slot whose SST has no name is free.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { MisaError } from '../errors.ts';
+import { readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
+import { bootOf, findKept, keep } from './cache-file.ts';
+import { CacheSlots, type Worth } from './cache-slots.ts';
+import { type FoundValues, HEAD_WORDS, PAGE_BYTES, PAGE_HEAD_BYTES } from './lmdb-file.ts';
 
-/** Which part of an SST: a block by number, or its index, filter and footer. */
-export type Part = number | 'meta';
+/** Which part of an SST: a block by number, its index, its filter, or (`meta`) both with the footer. */
+export type Part = number | 'index' | 'filter' | 'meta';
+
+/** What the cache has of one SST. Held by who reads the SST: it saves looking for the name each time. */
+export interface CachedSst {
+  readonly id: string;
+  has(part: Part): boolean;
+  /** The bytes that were put, or `undefined`. A view, valid until the next call on the cache. */
+  get(part: Part): Uint8Array | undefined;
+  /** Forgets a part that turned out to be damaged. */
+  drop(part: Part): void;
+}
+
+export interface CachedPart {
+  readonly sst: CachedSst;
+  readonly part: Part;
+  readonly bytes: Uint8Array;
+}
 
 export interface BlockCache {
-  /** The bytes, or `undefined`; unchecked, the caller verifies the checksum in them. */
-  get(sst: string, part: Part): Uint8Array | undefined;
-  has(sst: string, part: Part): boolean;
-  /** Takes the parts in one transaction; errors only lose the cache. */
-  put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): void;
-  /** Forgets a part that turned out to be damaged. */
-  drop(sst: string, part: Part): void;
+  /** What there is of that SST, now and later. */
+  sst(id: string): CachedSst;
+  /**
+   * Takes the parts in one transaction; those that are here already, or too large, are left out, and errors only lose the cache.
+   * @param worth `preloaded`: only where there is room, or something that was not read lately
+   */
+  put(parts: readonly CachedPart[], worth?: Worth): void;
+  /** No manifest names that SST any more: its room is free. */
+  forget(id: string): void;
+  /** Of the file, for the parts that are here. */
   readonly bytes: number;
   close(): Promise<void>;
 }
 
-const keyOf = (sst: string, part: Part): string => `${sst}/${part}`;
-
 type OnTrouble = (what: string, error: unknown) => void;
+type Database = RootDatabase<Buffer, number>;
 
 const DATA = 'blocks.mdb';
-const SEAL = 'seal';
+const MARK = 'kept';
+
+/** At the head of each value: magic with version, CRC-32 of all that follows, number of the SST, part. */
+const HEAD_BYTES = 4 * HEAD_WORDS;
+const MAGIC = 0x3142_4c4d; // 'MLB1'
+/** Key of the name of SST number n: this plus n. Slots are below. */
+const NAMES = 0x8000_0000;
+/** In place of a part in the head of a name. */
+const NAME_PART = 0xffff_ffff;
+
+/** A number of a part beyond this is damage: SSTs have less. */
+const MAX_PARTS = 2 ** 24;
+
+const OTHER_PARTS = { meta: 0, index: 1, filter: 2 } as const;
+const FIRST_BLOCK = 3;
+
+function numberOf(part: Part): number {
+  return typeof part === 'number' ? part + FIRST_BLOCK : OTHER_PARTS[part];
+}
+
+class SstSlots implements CachedSst {
+  readonly id: string;
+  /** What the heads of its parts call it; 0: it has no name in the file. */
+  number = 0;
+  readonly #cache: LmdbBlockCache;
+  /** Slot + 1 by number of the part. */
+  #slots = new Int32Array(0);
+
+  constructor(cache: LmdbBlockCache, id: string) {
+    this.#cache = cache;
+    this.id = id;
+  }
+
+  has(part: Part): boolean {
+    return this.slotOf(numberOf(part)) >= 0;
+  }
+
+  get(part: Part): Uint8Array | undefined {
+    const number = numberOf(part);
+    const slot = this.slotOf(number);
+    return slot < 0 ? undefined : this.#cache.read(this, number, slot);
+  }
+
+  drop(part: Part): void {
+    const slot = this.slotOf(numberOf(part));
+    if (slot >= 0) this.#cache.release(slot);
+  }
+
+  slotOf(part: number): number {
+    return part < this.#slots.length ? this.#slots[part]! - 1 : -1;
+  }
+
+  /** @param slot -1: it is not here */
+  setSlot(part: number, slot: number): void {
+    if (part >= this.#slots.length) {
+      const grown = new Int32Array(Math.max(part + 1, Math.ceil(this.#slots.length * 1.5)));
+      grown.set(this.#slots);
+      this.#slots = grown;
+    }
+    this.#slots[part] = slot + 1;
+  }
+
+  *slots(): Generator<number> {
+    for (const next of this.#slots) if (next > 0) yield next - 1;
+  }
+}
 
 export class LmdbBlockCache implements BlockCache {
-  readonly #directory: string;
+  readonly #mark: string;
   readonly #budgetBytes: number;
-  readonly #db: RootDatabase<Buffer, string>;
+  readonly #db: Database;
   readonly #onTrouble: OnTrouble | undefined;
-  /** Sizes in order of use, the least recent first. */
-  readonly #sizes = new Map<string, number>();
-  #bytes = 0;
+  readonly #slots = new CacheSlots();
+  readonly #byId = new Map<string, SstSlots>();
+  /** Those that have a name in the file. */
+  readonly #byNumber = new Map<number, SstSlots>();
+  #lastNumber = 0;
+  /** Numbers whose names leave the file with the next transaction. */
+  #nameless: number[] = [];
   #closed = false;
-  /** A write failed: nothing more is put there. */
+  /** The file cannot be used: everything is read from the object store. */
   #failed = false;
 
-  private constructor(
-    directory: string,
-    budgetBytes: number,
-    db: RootDatabase<Buffer, string>,
-    onTrouble: OnTrouble | undefined,
-  ) {
-    this.#onTrouble = onTrouble;
-    this.#directory = directory;
+  private constructor(directory: string, budgetBytes: number, onTrouble: OnTrouble | undefined) {
+    this.#mark = path.join(directory, MARK);
     this.#budgetBytes = budgetBytes;
-    this.#db = db;
-    for (const { key, value } of db.getRange()) {
-      this.#sizes.set(key, value.length);
-      this.#bytes += value.length;
-    }
+    this.#onTrouble = onTrouble;
+    this.#db = openDatabase(directory, budgetBytes);
   }
 
   /**
    * Opens the cache, empty if what is there cannot be trusted.
    * @param directory of this environment alone; not on a network file system
-   * @param onTrouble told when a write failed, once: after that the cache is not used
+   * @param onTrouble told when the file turned out to be unusable, once: after that the cache is empty and stays so
    * @throws {MisaError} `CACHE_UNUSABLE`: the directory cannot be written
    */
-  static open(directory: string, budgetBytes: number, onTrouble?: OnTrouble): LmdbBlockCache {
+  static open(directory: string, budgetBytes: number, onTrouble?: OnTrouble, boot = bootOf()): LmdbBlockCache {
+    const data = path.join(directory, DATA);
+    const mark = path.join(directory, MARK);
     try {
-      if (!sealed(directory)) rmSync(directory, { recursive: true, force: true });
+      const found = findKept(data, mark, boot, mapBytes(budgetBytes));
+      if (found === undefined) rmSync(directory, { recursive: true, force: true });
       mkdirSync(directory, { recursive: true });
-      rmSync(path.join(directory, SEAL), { force: true });
-      return new LmdbBlockCache(directory, budgetBytes, openDatabase(directory, budgetBytes), onTrouble);
+      // Of LMDB, about the processes that use the file: there is none.
+      rmSync(`${data}-lock`, { force: true });
+      const cache = new LmdbBlockCache(directory, budgetBytes, onTrouble);
+      if (found === undefined) keep(data, mark, boot);
+      else cache.#restore(found);
+      return cache;
     } catch (error) {
       throw new MisaError(
         'CACHE_UNUSABLE',
@@ -83,91 +173,186 @@ export class LmdbBlockCache implements BlockCache {
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#slots.pagesTaken * PAGE_BYTES;
   }
 
-  has(sst: string, part: Part): boolean {
-    return this.#sizes.has(keyOf(sst, part));
+  sst(id: string): CachedSst {
+    return this.#sst(id);
   }
 
-  get(sst: string, part: Part): Uint8Array | undefined {
-    const key = keyOf(sst, part);
-    const size = this.#sizes.get(key);
-    if (size === undefined) return undefined;
-    this.#sizes.delete(key);
-    this.#sizes.set(key, size);
-    return this.#db.getBinary(key);
-  }
-
-  put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): void {
+  put(parts: readonly CachedPart[], worth: Worth = 'read'): void {
     if (this.#closed || this.#failed || parts.length === 0) return;
     this.#write(() => {
-      for (const { sst, part, bytes } of parts) {
-        if (bytes.length * 4 > this.#budgetBytes) continue;
-        const key = keyOf(sst, part);
-        this.#db.putSync(key, Buffer.from(bytes));
-        this.#bytes += bytes.length - (this.#sizes.get(key) ?? 0);
-        this.#sizes.delete(key);
-        this.#sizes.set(key, bytes.length);
-      }
-      for (const key of this.#sizes.keys()) {
-        if (this.#bytes <= this.#budgetBytes) break;
-        this.#forget(key);
-      }
+      for (const { sst, part, bytes } of parts) this.#put(this.#sst(sst.id), numberOf(part), bytes, worth);
+      for (const number of this.#nameless) this.#db.removeSync(NAMES + number);
+      this.#nameless = [];
     });
   }
 
-  drop(sst: string, part: Part): void {
-    const key = keyOf(sst, part);
-    if (this.#sizes.has(key)) this.#write(() => this.#forget(key));
+  forget(id: string): void {
+    const sst = this.#byId.get(id);
+    if (sst === undefined) return;
+    for (const slot of sst.slots()) this.release(slot);
+    this.#byId.delete(id);
+    if (sst.number === 0) return;
+    this.#byNumber.delete(sst.number);
+    this.#nameless.push(sst.number);
+    sst.number = 0;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#db.close();
-    // Without a seal the next one starts empty.
-    if (this.#failed) return;
-    writeFileSync(path.join(this.#directory, SEAL), String(crc32(readFileSync(path.join(this.#directory, DATA)))));
   }
 
-  /** One transaction. After one that failed (a full disk or map) everything is read from the object store. */
-  #write(change: () => void): void {
+  /** The part in that slot, as a view of LMDB's buffer; `undefined`, and gone, if it is not what was put. */
+  read(sst: SstSlots, part: number, slot: number): Uint8Array | undefined {
+    if (this.#closed) return undefined;
+    const value = this.#value(slot);
+    const isRight =
+      value !== undefined &&
+      value.length > HEAD_BYTES &&
+      readU32(value, 8) === sst.number &&
+      readU32(value, 12) === part &&
+      (!this.#slots.isUnchecked(slot) || isSound(value));
+    if (!isRight) {
+      // Unless the whole file has failed, and nothing is in any slot.
+      if (!this.#failed) this.release(slot);
+      return undefined;
+    }
+    this.#slots.touch(slot);
+    // Not a subarray of it: the buffer that LMDB copies to is longer than it says.
+    return new Uint8Array(value.buffer, value.byteOffset + HEAD_BYTES, value.length - HEAD_BYTES);
+  }
+
+  /** Nothing is in that slot any more. */
+  release(slot: number): void {
+    this.#byNumber.get(this.#slots.sstOf(slot))?.setSlot(this.#slots.partOf(slot), -1);
+    this.#slots.release(slot);
+  }
+
+  #sst(id: string): SstSlots {
+    let sst = this.#byId.get(id);
+    if (sst === undefined) {
+      sst = new SstSlots(this, id);
+      this.#byId.set(id, sst);
+    }
+    return sst;
+  }
+
+  /** Within a transaction. */
+  #put(sst: SstSlots, part: number, bytes: Uint8Array, worth: Worth): void {
+    const pages = pagesOf(HEAD_BYTES + bytes.length);
+    if (sst.slotOf(part) >= 0 || pages * PAGE_BYTES * 4 > this.#budgetBytes) return;
+    while ((this.#slots.pagesTaken + pages) * PAGE_BYTES > this.#budgetBytes) {
+      const leaving = this.#slots.leaving(worth);
+      if (leaving < 0) return;
+      this.release(leaving);
+    }
+    if (sst.number === 0) this.#name(sst);
+    const value = headed(sst.number, part, bytes);
+    const slot = this.#slots.take(sst.number, part, pages);
+    this.#db.putSync(slot, value);
+    sst.setSlot(part, slot);
+  }
+
+  #name(sst: SstSlots): void {
+    sst.number = ++this.#lastNumber;
+    this.#byNumber.set(sst.number, sst);
+    this.#db.putSync(NAMES + sst.number, headed(sst.number, NAME_PART, Buffer.from(sst.id, 'latin1')));
+  }
+
+  /** Takes over what an earlier process put. */
+  #restore({ keys, lengths, heads }: FoundValues): void {
+    for (const key of keys) if (key >= NAMES) this.#restoreName(key - NAMES);
+    const mostSlots = mapBytes(this.#budgetBytes) / PAGE_BYTES;
+    for (const [i, slot] of keys.entries()) {
+      const sst = this.#byNumber.get(heads[i * HEAD_WORDS + 2]!);
+      const part = heads[i * HEAD_WORDS + 3]!;
+      if (slot >= mostSlots || sst === undefined || part >= MAX_PARTS || sst.slotOf(part) >= 0) continue;
+      this.#slots.restore(slot, sst.number, part, pagesOf(lengths[i]!));
+      sst.setSlot(part, slot);
+    }
+    for (const sst of [...this.#byNumber.values()]) if (sst.slots().next().done === true) this.forget(sst.id);
+  }
+
+  #restoreName(number: number): void {
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+    const value = this.#value(NAMES + number);
+    if (value === undefined || !isSound(value) || readU32(value, 8) !== number) return;
+    const sst = this.#sst(
+      Buffer.from(value.buffer, value.byteOffset + HEAD_BYTES, value.length - HEAD_BYTES).toString('latin1'),
+    );
+    sst.number = number;
+    this.#byNumber.set(number, sst);
+  }
+
+  #value(key: number): Buffer | undefined {
     try {
-      this.#db.transactionSync(change);
+      return this.#db.getBinaryFast(key);
     } catch (error) {
-      this.#failed = true;
-      for (const key of [...this.#sizes.keys()]) this.#uncount(key);
-      this.#onTrouble?.('the local cache cannot be written: state is read from the object store', error);
+      this.#fail(error);
+      return undefined;
     }
   }
 
-  #forget(key: string): void {
-    this.#uncount(key);
-    this.#db.removeSync(key);
+  #write(change: () => void): void {
+    try {
+      this.#db.transactionSync(change);
+      // Reads in this turn of the event loop would see what was in the slots before.
+      this.#db.resetReadTxn();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
-  #uncount(key: string): void {
-    this.#bytes -= this.#sizes.get(key) ?? 0;
-    this.#sizes.delete(key);
+  /** A full disk or map, or a damaged file: nothing is read from it or put there from now on, by the next process neither. */
+  #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    for (const id of [...this.#byId.keys()]) this.forget(id);
+    rmSync(this.#mark, { force: true });
+    this.#onTrouble?.('the local cache cannot be used: state is read from the object store', error);
   }
 }
 
-function sealed(directory: string): boolean {
-  const data = path.join(directory, DATA);
-  const seal = path.join(directory, SEAL);
-  return existsSync(seal) && existsSync(data) && readFileSync(seal, 'utf8') === String(crc32(readFileSync(data)));
-}
-
-function openDatabase(directory: string, budgetBytes: number): RootDatabase<Buffer, string> {
-  return open<Buffer, string>({
+function openDatabase(directory: string, budgetBytes: number): Database {
+  return open<Buffer, number>({
     path: path.join(directory, DATA),
     encoding: 'binary',
+    keyEncoding: 'uint32',
     noSubdir: true,
-    // Twice the budget: LMDB frees pages of a transaction only after it.
-    mapSize: Math.max(2 * budgetBytes, 16 << 20),
-    // Losing the cache in a crash costs time, not data; waiting for the disk would cost time always.
+    pageSize: PAGE_BYTES,
+    mapSize: mapBytes(budgetBytes),
+    // Losing the cache in a crash of the machine costs time, not data; waiting for the disk would cost time always.
     noSync: true,
     overlappingSync: false,
   });
+}
+
+/** Twice the budget: LMDB frees pages of a transaction only after it. */
+function mapBytes(budgetBytes: number): number {
+  return Math.max(2 * budgetBytes, 16 << 20);
+}
+
+function pagesOf(valueBytes: number): number {
+  return Math.ceil((valueBytes + PAGE_HEAD_BYTES) / PAGE_BYTES);
+}
+
+function headed(sst: number, part: number, bytes: Uint8Array): Buffer {
+  const value = Buffer.allocUnsafe(HEAD_BYTES + bytes.length);
+  value.writeUInt32LE(MAGIC, 0);
+  value.writeUInt32LE(sst, 8);
+  value.writeUInt32LE(part, 12);
+  value.set(bytes, HEAD_BYTES);
+  value.writeUInt32LE(crc32(value.subarray(8)), 4);
+  return value;
+}
+
+function isSound(value: Uint8Array): boolean {
+  return (
+    readU32(value, 0) === MAGIC &&
+    readU32(value, 4) === crc32(new Uint8Array(value.buffer, value.byteOffset + 8, value.length - 8))
+  );
 }

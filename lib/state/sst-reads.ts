@@ -77,9 +77,14 @@ export class SstReads {
 
   /** Reads from now on see this manifest's SSTs. */
   pin(manifest: Manifest): void {
+    const before = this.#ssts;
     this.#ssts = sstsOf(manifest);
     const named = new Set(this.#ssts.map((s) => s.id));
-    for (const id of this.#indexes.keys()) if (!named.has(id)) this.#indexes.delete(id);
+    for (const { id } of before) {
+      if (named.has(id)) continue;
+      this.#indexes.delete(id);
+      this.#options.cache?.forget(id);
+    }
   }
 
   get ssts(): readonly SstRef[] {
@@ -165,7 +170,7 @@ export class SstReads {
     const ssts = this.#ssts;
     const missing: BlockSets = new Map();
     const want = (sst: SstRef, block: number): void => {
-      if (!this.#options.cache?.has(sst.id, block)) wanted(missing, sst).add(block);
+      if (!this.#options.cache?.sst(sst.id).has(block)) wanted(missing, sst).add(block);
     };
     const candidates = await this.#candidates(keys, KeyColumn.of(keys), cost);
     for (const places of candidates) for (const p of places ?? []) want(p.sst, p.block);
@@ -182,7 +187,7 @@ export class SstReads {
   /** Blocks of an SST that the local tier holds. */
   localBlocks(sst: SstRef, blockCount: number): Set<number> {
     const local = new Set<number>();
-    for (let b = 0; b < blockCount; b++) if (this.#options.cache?.has(sst.id, b)) local.add(b);
+    for (let b = 0; b < blockCount; b++) if (this.#options.cache?.sst(sst.id).has(b)) local.add(b);
     return local;
   }
 
@@ -230,7 +235,7 @@ export class SstReads {
     const key = `${sst.id}/${block}`;
     const known = decoded.get(key);
     if (known !== undefined) return known;
-    const raw = this.#options.cache?.get(sst.id, block);
+    const raw = this.#options.cache?.sst(sst.id).get(block)?.slice();
     if (raw === undefined) return undefined;
     try {
       const fresh = new Block().open(plainBlock(raw, key), key);
@@ -269,11 +274,11 @@ export class SstReads {
 
   /** The stored blocks of a span: from the local tier if all are there, else by one ranged request, which fills it. */
   async #fetchSpan(sst: SstRef, index: SstIndex, span: BlockSpan, cost: ReadCost): Promise<Uint8Array[]> {
-    const { cache } = this.#options;
-    if (cache !== undefined) {
+    const cached = this.#options.cache?.sst(sst.id);
+    if (cached !== undefined) {
       const local: Uint8Array[] = [];
-      for (let b = span.first; b < span.last && cache.has(sst.id, b); b++) {
-        const raw = cache.get(sst.id, b);
+      for (let b = span.first; b < span.last && cached.has(b); b++) {
+        const raw = cached.get(b)?.slice();
         if (raw === undefined) break;
         try {
           plainBlock(raw, '');
@@ -307,7 +312,10 @@ export class SstReads {
     const reading = (async () => {
       const raws = splitSpan(index, span, await this.#read(sst, span, cost));
       for (const [k, raw] of raws.entries()) plainBlock(raw, this.#where(sst, span.first + k));
-      this.#options.cache?.put(raws.map((bytes, k) => ({ sst: sst.id, part: span.first + k, bytes })));
+      const cached = this.#options.cache?.sst(sst.id);
+      if (cached !== undefined) {
+        this.#options.cache?.put(raws.map((bytes, k) => ({ sst: cached, part: span.first + k, bytes })));
+      }
       return raws;
     })();
     return Array.from({ length: span.last - span.first }, (_, k) => {
@@ -336,7 +344,7 @@ export class SstReads {
 
   async #open(sst: SstRef, cost: ReadCost): Promise<OpenSst> {
     const { cache } = this.#options;
-    const local = cache?.get(sst.id, 'meta');
+    const local = cache?.sst(sst.id).get('meta')?.slice();
     if (local !== undefined) {
       try {
         return this.#keep(opened(sst, local));
@@ -347,7 +355,7 @@ export class SstReads {
     const meta = await this.#read(sst, { offset: sst.metaOffset, length: sst.size - sst.metaOffset }, cost);
     const { names, path } = this.#options;
     const open = opened(sst, meta, names.sst(path, sst.id));
-    cache?.put([{ sst: sst.id, part: 'meta', bytes: meta }]);
+    cache?.put([{ sst: cache.sst(sst.id), part: 'meta', bytes: meta }]);
     return this.#keep(open);
   }
 
@@ -368,7 +376,7 @@ export class SstReads {
   }
 
   #damaged(sst: SstRef, part: Part, error: unknown): void {
-    this.#options.cache?.drop(sst.id, part);
+    this.#options.cache?.sst(sst.id).drop(part);
     this.#options.onTrouble?.('a damaged part of the local cache is read again from the store', error);
   }
 

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runEmbedded } from '../../lib/embedded/embedded.ts';
 import { count, job, source, tumbling } from '../../lib/index.ts';
 import { expandInputs } from '../../lib/source/index.ts';
-import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 
 let folder: string;
@@ -68,23 +67,5 @@ describe('a store that was tampered with', () => {
   it('refuses a job whose source has another name, which would read its files again', async () => {
     await run('out');
     await expect(run('out', counts('renamed'))).rejects.toThrow(/only in the store: source events/);
-  });
-});
-
-describe('the block cache', () => {
-  it('keeps to its budget, the least recently used out first, and what was sealed is there again', async () => {
-    const budget = 16 << 20;
-    const cache = LmdbBlockCache.open(path.join(folder, 'cache'), budget);
-    const block = (n: number) => ({ sst: 'a', part: n, bytes: new Uint8Array(2 << 20).fill(n) });
-    cache.put([0, 1, 2, 3, 4, 5, 6, 7].map(block));
-    expect(cache.get('a', 0)?.[0]).toBe(0);
-    cache.put([block(8), block(9)]);
-    expect(cache.bytes).toBeLessThanOrEqual(budget);
-    expect([0, 1, 2, 3].map((n) => cache.has('a', n))).toEqual([true, false, false, true]);
-    await cache.close();
-    const next = LmdbBlockCache.open(path.join(folder, 'cache'), budget);
-    expect(next.get('a', 9)?.every((byte) => byte === 9)).toBe(true);
-    expect(next.has('a', 1)).toBe(false);
-    await next.close();
   });
 });

@@ -2,7 +2,17 @@
  * Damaged objects: noticed, named, and nothing overwritten. A damaged or lost block cache: noticed, and only time is lost.
  */
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,7 +23,13 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { decodePlan } from '../../lib/plan/plan.ts';
 import { StoredSource } from '../../lib/plan/stored-source.ts';
-import { type BlockCache, LmdbBlockCache, type Part } from '../../lib/state/block-cache.ts';
+import {
+  type BlockCache,
+  type CachedPart,
+  type CachedSst,
+  LmdbBlockCache,
+  type Part,
+} from '../../lib/state/block-cache.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FastClock, gather, openEngine, outcomeOf, physical, runScript } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
@@ -287,28 +303,34 @@ describe('damaged objects', () => {
 
 /** A cache that gives damaged bytes now and then, and loses some. */
 class LyingCache implements BlockCache {
-  readonly #blocks = new Map<string, Uint8Array>();
+  readonly #parts = new Map<string, Map<Part, Uint8Array>>();
   #reads = 0;
-  get bytes(): number {
-    return 0;
+  readonly bytes = 0;
+  sst(id: string): CachedSst {
+    const parts = this.#parts.get(id) ?? new Map<Part, Uint8Array>();
+    this.#parts.set(id, parts);
+    return {
+      id,
+      has: (part) => parts.has(part),
+      get: (part) => {
+        const bytes = parts.get(part);
+        if (bytes === undefined) return undefined;
+        const lie = ++this.#reads % 3;
+        if (lie === 1) return undefined;
+        const copy = Uint8Array.from(bytes);
+        if (lie === 2) copy[this.#reads % copy.length]! ^= 1;
+        return copy;
+      },
+      drop: (part) => {
+        parts.delete(part);
+      },
+    };
   }
-  has(sst: string, part: Part): boolean {
-    return this.#blocks.has(`${sst}/${part}`);
+  put(parts: readonly CachedPart[]): void {
+    for (const { sst, part, bytes } of parts) this.#parts.get(sst.id)!.set(part, bytes);
   }
-  get(sst: string, part: Part): Uint8Array | undefined {
-    const bytes = this.#blocks.get(`${sst}/${part}`);
-    if (bytes === undefined) return undefined;
-    const lie = ++this.#reads % 3;
-    if (lie === 1) return undefined;
-    const copy = Uint8Array.from(bytes);
-    if (lie === 2) copy[this.#reads % copy.length]! ^= 1;
-    return copy;
-  }
-  async put(parts: readonly { sst: string; part: Part; bytes: Uint8Array }[]): Promise<void> {
-    for (const { sst, part, bytes } of parts) this.#blocks.set(`${sst}/${part}`, bytes);
-  }
-  drop(sst: string, part: Part): void {
-    this.#blocks.delete(`${sst}/${part}`);
+  forget(id: string): void {
+    this.#parts.get(id)?.clear();
   }
   async close(): Promise<void> {}
 }
@@ -335,8 +357,14 @@ describe('the block cache', () => {
     emptied: (_, data) => truncateSync(data, 0),
     'filled with garbage': (_, data) => writeFileSync(data, Buffer.alloc(200_000, 'garbage')),
     deleted: (directory) => rmSync(directory, { recursive: true }),
-    'not sealed (killed)': (directory) => rmSync(path.join(directory, 'seal')),
-    'sealed wrongly': (directory) => writeFileSync(path.join(directory, 'seal'), '123'),
+    'replaced by a copy': (_, data) => {
+      copyFileSync(data, `${data}-copy`);
+      renameSync(`${data}-copy`, data);
+    },
+    'written before the machine was restarted': (directory) => {
+      const mark = path.join(directory, 'kept');
+      writeFileSync(mark, readFileSync(mark, 'utf8').replace(/[0-9a-f]{4}/, 'ffff'));
+    },
   };
 
   for (const [what, damage] of Object.entries(DAMAGE)) {
