@@ -104,7 +104,7 @@ export class LogFollower {
     return this.#state.manifest.halted !== null && this.#context.triesHalted !== true;
   }
 
-  /** The manifest, then log entries behind it up to n, side by side with the warm pack. Stays cold where these say nothing. */
+  /** The manifest, then log entries behind it up to n, side by side with the warm pack and what opens SSTs. Stays cold where these say nothing. */
   async #read(n: number): Promise<void> {
     const { store, names, job, retentionMs, triesHalted } = this.#context;
     const state = this.#state;
@@ -116,6 +116,7 @@ export class LogFollower {
     }
     this.#onPublished(publishedThrough);
     this.#pack = { n, version, rows: this.#warmPack(n, version) };
+    this.#openSsts();
     const end = await readTail(
       {
         next: () => state.position + 1,
@@ -131,6 +132,16 @@ export class LogFollower {
       },
     );
     this.#cold = end === 'stale';
+  }
+
+  /**
+   * Indexes of SSTs come beside the log, so that the batch's first reads of state are blocks. A warm pack saves it most of these. What
+   * fails is asked for again by whoever needs it.
+   */
+  #openSsts(): void {
+    const { rows, reads } = this.#state;
+    if (rows.complete || this.#context.warmPacks === true) return;
+    reads.openAll().catch(() => {});
   }
 
   /** What a preload function has left for batch n. Advisory: whatever is wrong with it, the batch reads for itself. */

@@ -5,32 +5,11 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { writeWarmPack } from '../../lib/preload/write-warm-pack.ts';
 import { FastClock, gather, openEngine, physical, stateOf } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
-import { type CountingStore, countingStore, hookedStore } from '../helpers/stores.ts';
+import { inRounds, roundsOf } from '../helpers/rounds.ts';
 
 const rows = (i: number, count = 40) => ({
   events: Array.from({ length: count }, (_, r) => ({ t: i * 1000, k: `key-${(i * 7 + r * 13) % 500}`, v: r })),
 });
-
-/** Rounds of requests that were under way together: how many request times a run takes, whatever one takes. */
-function roundsOf(store: CountingStore): number[] {
-  const rounds: number[] = [];
-  for (const { besides } of store.calls) {
-    if (besides === 0) rounds.push(1);
-    else rounds[rounds.length - 1]!++;
-  }
-  return rounds;
-}
-
-/** Answers every request only when all that could be sent beside it is sent. */
-function inRounds(store: MemoryStore): CountingStore {
-  return countingStore(
-    hookedStore(store, {
-      async before() {
-        for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-      },
-    }),
-  );
-}
 
 describe('requests of a warm batch', () => {
   for (const partitions of [1, 4]) {
@@ -50,7 +29,7 @@ describe('requests of a warm batch', () => {
       expect([store.count('create', '/plan/'), store.count('create', '/log/'), store.count('create', '/out/')]).toEqual(
         [1, partitions, partitions],
       );
-      if (partitions === 1) expect(roundsOf(store)).toEqual([1, 1, 1]);
+      if (partitions === 1) expect(roundsOf(store.calls)).toEqual([1, 1, 1]);
       expect(store.count('get')).toBe(0);
     });
   }
@@ -77,7 +56,7 @@ describe('requests of a warm batch', () => {
     const done = await engine.batch(gathered);
     expect(done.reads.requests).toBe(0);
     expect(done.reads.store).toBe(0);
-    expect(roundsOf(store)).toHaveLength(3);
+    expect(roundsOf(store.calls)).toHaveLength(3);
   });
 });
 
@@ -108,7 +87,7 @@ describe('requests of a cold environment', () => {
     await done.published;
     expect(store.count('get', '/sst/'), store.report()).toBe(0);
     // Reading in two, the log entry, the results; results of the batch before are published by whoever comes next.
-    const rounds = roundsOf(store);
+    const rounds = roundsOf(store.calls);
     expect(rounds.length, store.report()).toBeLessThanOrEqual(6);
     const logAt = store.calls.findIndex((call) => call.op === 'create' && call.name.includes('/log/'));
     const before = store.calls.slice(0, logAt).filter((call) => call.besides === 0).length;
