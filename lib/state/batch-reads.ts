@@ -107,10 +107,7 @@ export class BatchReads {
       if (id >= 0 && own.isKnown(id)) return own.row(id);
     }
     const id = near.findText(key, time);
-    if (id >= 0 && near.isKnown(id)) {
-      if (near.has(id)) memory.used(near, id);
-      return near.row(id);
-    }
+    if (id >= 0 && near.isKnown(id)) return near.row(id);
     if (memory.complete) return undefined;
     throw new Error(`table ${table}: row ${JSON.stringify(key)} was not loaded`);
   }

@@ -34,6 +34,8 @@ export class BatchTable implements StateTable, NumberColumns {
   /** Of these keys, those before the number are in the processor's cache, or were. */
   #prefetchedOf: KeyColumn | undefined;
   #prefetched = 0;
+  /** It has asked for all that it has touched. */
+  #asksForAll = false;
   /** It has put rows that are not in {@link #numbers}. */
   #hasPlain = false;
   /** This batch has forgotten up to here. */
@@ -140,15 +142,13 @@ export class BatchTable implements StateTable, NumberColumns {
     const { width } = this;
     const memory = this.#memory;
     const rows = this.#rows;
-    const inMemory = memory.table(this.table) === rows;
-    const allInMemory = inMemory && memory.complete;
+    const allInMemory = memory.complete && memory.table(this.table) === rows;
     const { touched } = rows;
     for (let i = 0; i < isNew.length; i++) {
       if (i % PREFETCH_KEYS === 0) rows.prefetchTouched(i);
       const id = this.#changed[i] === undefined ? touched[i]! : -1;
       if (id >= 0 && rows.inSlab(id)) {
         rows.copyTo(id, to, i * width);
-        if (inMemory) memory.used(rows, id);
         continue;
       }
       if (id >= 0 && (rows.isAbsent(id) || (allInMemory && !rows.has(id)))) {
@@ -205,6 +205,7 @@ export class BatchTable implements StateTable, NumberColumns {
       else to.set(id, row);
       to.setChangedBy(id, n);
       memory.held(to, id, keyBytes, valueBytes[i]!);
+      if (own && !this.#asksForAll && row !== NUMBERS && !to.isLoaded(id)) memory.unasked(to, id, n);
     }
   }
 
@@ -225,6 +226,7 @@ export class BatchTable implements StateTable, NumberColumns {
   }
 
   #loadTouched(): Promise<void> | undefined {
+    this.#asksForAll = true;
     if (this.#memory.complete) {
       this.#reads.found(this.count);
       return undefined;

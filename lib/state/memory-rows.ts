@@ -7,8 +7,8 @@
 import type { ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK } from '../util/chunks.ts';
 import type { TableKind } from './address.ts';
-import { Generations } from './generations.ts';
 import { byTimeAndKey } from './row-order.ts';
+import { SecondChance } from './second-chance.ts';
 import { PREFETCH_KEYS, TableRows } from './table-rows.ts';
 
 /** Rough memory of one row beside the bytes of key and row: slot, record, what is known of it. */
@@ -24,8 +24,8 @@ export interface TableShapes {
   readonly widths?: readonly number[] | undefined;
 }
 
-/** Places of rows that batch n has deleted. */
-interface Deleted {
+/** Places that go when batch n is folded: of rows that it has deleted, or put without asking. */
+interface Leaving {
   readonly n: number;
   readonly rows: TableRows[];
   readonly ids: number[];
@@ -34,10 +34,10 @@ interface Deleted {
 export class MemoryRows {
   readonly budgetBytes: number;
   readonly #shapes: TableShapes;
-  readonly #generations: Generations;
+  readonly #eviction: SecondChance;
   #tables: TableRows[] = [];
-  /** By batch, those that no SST may have yet. */
-  #deleted: Deleted[] = [];
+  /** By batch, those that are not folded yet. */
+  #leaving: Leaving[] = [];
   /** SSTs hold what batches up to here have changed. */
   #through = 0;
   #complete: boolean;
@@ -49,7 +49,7 @@ export class MemoryRows {
    */
   constructor(budgetBytes: number, complete: boolean, shapes: TableShapes = {}) {
     this.budgetBytes = budgetBytes;
-    this.#generations = new Generations(budgetBytes);
+    this.#eviction = new SecondChance(budgetBytes);
     this.#complete = complete;
     this.#shapes = shapes;
   }
@@ -60,7 +60,7 @@ export class MemoryRows {
 
   /** Estimated bytes held. */
   get bytes(): number {
-    return this.#generations.bytes;
+    return this.#eviction.bytes;
   }
 
   /** How often rows were evicted. */
@@ -101,7 +101,7 @@ export class MemoryRows {
       });
     }
     this.#owner = undefined;
-    this.#generations.settle();
+    this.#eviction.settle();
     this.#evictIfDue();
   }
 
@@ -188,10 +188,10 @@ export class MemoryRows {
   /** SSTs hold what batches up to here have changed. */
   folded(through: number): void {
     this.#through = through;
-    const folded = this.#deleted.filter((one) => one.n <= through);
-    this.#deleted = this.#deleted.slice(folded.length);
+    const folded = this.#leaving.filter((one) => one.n <= through);
+    this.#leaving = this.#leaving.slice(folded.length);
     for (const one of folded) this.#release(one);
-    this.#generations.settle();
+    this.#eviction.settle();
     this.#evictIfDue();
   }
 
@@ -202,14 +202,14 @@ export class MemoryRows {
 
   clear(complete: boolean): void {
     this.#tables = [];
-    this.#deleted = [];
-    this.#generations.clear();
+    this.#leaving = [];
+    this.#eviction.clear();
     this.#complete = complete;
   }
 
-  /** A row was read. Nothing is forgotten by that: a batch must find again what it has found. */
+  /** A row was read. */
   used(rows: TableRows, id: number): void {
-    this.#generations.used(rows, id);
+    rows.setUsed(id);
   }
 
   /** A row was written. @param keyBytes and @param valueBytes: bytes of the encoded key and row */
@@ -224,42 +224,56 @@ export class MemoryRows {
     if (rows.isAbsent(id) || (this.#complete && !rows.has(id))) return;
     rows.setAbsent(id);
     rows.setChangedBy(id, n);
-    let last = this.#deleted.at(-1);
-    if (last?.n !== n) {
-      last = { n, rows: [], ids: [] };
-      this.#deleted.push(last);
-    }
-    last.rows.push(rows);
-    last.ids.push(id);
+    this.#leaves(rows, id, n);
     this.#account(rows, id, OVERHEAD_BYTES + keyBytes);
+  }
+
+  /**
+   * Batch n has put a row without asking for it: a timer, an entry of a list. Mostly nobody asks for it before a scan does, which reads
+   * SSTs anyway, so it goes when one has it, unless somebody did ask.
+   */
+  unasked(rows: TableRows, id: number, n: number): void {
+    if (!this.#complete) this.#leaves(rows, id, n);
   }
 
   /** A row is not to be known here any more. */
   forget(rows: TableRows, id: number): void {
-    this.#generations.leave(rows, id);
+    this.#eviction.leave(rows, id);
     if (rows.isInUse(id)) rows.empty(id);
     else rows.release(id);
   }
 
+  #leaves(rows: TableRows, id: number, n: number): void {
+    let last = this.#leaving.at(-1);
+    if (last?.n !== n) {
+      last = { n, rows: [], ids: [] };
+      this.#leaving.push(last);
+    }
+    last.rows.push(rows);
+    last.ids.push(id);
+  }
+
   #account(rows: TableRows, id: number, bytes: number): void {
-    this.#generations.enter(rows, id, bytes);
+    this.#eviction.enter(rows, id, bytes);
     this.#evictIfDue();
   }
 
   #evictIfDue(): void {
-    if (!this.#generations.isDue) return;
-    const evicted = this.#generations.evict(this.#tables, (rows, id) => rows.isInUse(id) || this.isUnfolded(rows, id));
+    if (!this.#eviction.isDue) return;
+    const evicted = this.#eviction.evict(this.#tables, (rows, id) => rows.isInUse(id) || this.isUnfolded(rows, id));
     if (evicted === 0) return;
     this.#complete = false;
     this.#evictions++;
   }
 
-  #release({ n, rows, ids }: Deleted): void {
+  #release({ n, rows, ids }: Leaving): void {
     for (let i = 0; i < ids.length; i++) {
       const of = rows[i]!;
       const id = ids[i]!;
-      // A batch that is at work may have seen that it is absent: it goes when that one ends.
-      if (of.isAbsent(id) && of.changedBy(id) === n && !of.isInUse(id)) this.forget(of, id);
+      // A batch that is at work may have seen it: then it goes when that one ends, or later.
+      if (of.changedBy(id) !== n || of.isInUse(id)) continue;
+      const isPassed = of.has(id) && !of.isUsed(id) && !this.#complete;
+      if (of.isAbsent(id) || isPassed) this.forget(of, id);
     }
   }
 }

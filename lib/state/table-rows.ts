@@ -11,8 +11,8 @@ import { AddressTable, type SortedAddresses } from './address-table.ts';
 import { RowSlab } from './row-slab.ts';
 
 /**
- * What is known of a row, in one word: what there is (three bits), its generation (one bit), whether the present batch has loaded it (one
- * bit), and the memory that it is taken to need, in units of 8 bytes.
+ * What is known of a row, in one word: what there is (three bits), whether it was used of late (one bit), whether the present batch has
+ * loaded it (one bit), and the memory that it is taken to need, in units of 8 bytes.
  */
 const KIND = 7;
 const NO_ROW = 0;
@@ -22,7 +22,7 @@ const PLAIN = 2;
 const ABSENT = 3;
 /** Nobody's id. */
 const FREE = 4;
-const GENERATION_BIT = 3;
+const USED = 8;
 const LOADED = 16;
 const MEMORY_BITS = 5;
 
@@ -209,14 +209,28 @@ export class TableRows {
     return (this.#slab.about(id) >>> MEMORY_BITS) * 8;
   }
 
-  /** 0 or 1: whether the row was used since the generation before. */
-  generation(id: number): number {
-    return (this.#slab.about(id) >>> GENERATION_BIT) & 1;
+  /** What is known else stays. */
+  setMemory(id: number, bytes: number): void {
+    const known = this.#slab.about(id) & ((1 << MEMORY_BITS) - 1);
+    this.#slab.setAbout(id, known | (Math.ceil(bytes / 8) << MEMORY_BITS));
   }
 
-  setAge(id: number, generation: number, memory: number): void {
-    const units = Math.ceil(memory / 8) << MEMORY_BITS;
-    this.#slab.setAbout(id, (this.#slab.about(id) & (KIND | LOADED)) | (generation << GENERATION_BIT) | units);
+  /** The row was read. */
+  setUsed(id: number): void {
+    const about = this.#slab.about(id);
+    if ((about & USED) === 0) this.#slab.setAbout(id, about | USED);
+  }
+
+  isUsed(id: number): boolean {
+    return (this.#slab.about(id) & USED) !== 0;
+  }
+
+  /** Whether the row was used since this was asked. */
+  takeUsed(id: number): boolean {
+    const about = this.#slab.about(id);
+    if ((about & USED) === 0) return false;
+    this.#slab.setAbout(id, about & ~USED);
+    return true;
   }
 
   /** Ids of rows and places with times in (after, upTo], by time, then key. */
@@ -266,9 +280,14 @@ export class TableRows {
     this.#loaded.push(id);
   }
 
+  /** Whether the present batch has asked for it. */
+  isLoaded(id: number): boolean {
+    return (this.#slab.about(id) & LOADED) !== 0;
+  }
+
   /** Whether the present batch has touched or loaded it, and may count on it. */
   isInUse(id: number): boolean {
-    return (this.#slab.about(id) & LOADED) !== 0 || this.isTouched(id);
+    return this.isLoaded(id) || this.isTouched(id);
   }
 
   /** The batch is over. @param leave told each id that it has used and that has no row */

@@ -76,8 +76,10 @@ function check(steps: readonly Step[], timed: boolean): void {
       else rows.setNumbers(at, new Float64Array([7, ...s.row]), 1);
       expect(rows.inSlab(at)).toBe(isNumbers(s.row, 2));
       model.set(name, { time: timed ? s.time : 0, key: s.key, row: s.row });
-      rows.setAge(at, at & 1, at * 8);
-      expect([rows.generation(at), rows.memory(at)]).toEqual([at & 1, at * 8]);
+      rows.setMemory(at, at * 8);
+      if (at % 2 === 1) rows.setUsed(at);
+      expect([rows.isUsed(at), rows.memory(at)]).toEqual([at % 2 === 1, at * 8]);
+      expect([rows.takeUsed(at), rows.takeUsed(at), rows.memory(at)]).toEqual([at % 2 === 1, false, at * 8]);
     }
     expect(rows.size).toBe(model.size);
   }
