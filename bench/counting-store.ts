@@ -1,4 +1,7 @@
-/** Counts what passes to a store: requests and bytes of objects read and written. */
+/**
+ * Counts what passes to a store: requests, bytes of objects read and written, and how many reads of SSTs came one after the other:
+ * one that begins when another has ended may have waited for it.
+ */
 import type {
   ByteRange,
   GetResult,
@@ -12,11 +15,13 @@ export interface RequestCounts {
   puts: number;
   bytesRead: number;
   bytesWritten: number;
+  /** Longest chain of reads of SSTs, each begun after the one before it in the chain had ended; an upper bound of round trips. */
+  readTrips: number;
 }
 
 export class CountingStore implements ObjectStore {
   readonly #store: ObjectStore;
-  readonly #counts: RequestCounts = { gets: 0, puts: 0, bytesRead: 0, bytesWritten: 0 };
+  readonly #counts: RequestCounts = { gets: 0, puts: 0, bytesRead: 0, bytesWritten: 0, readTrips: 0 };
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -29,7 +34,9 @@ export class CountingStore implements ObjectStore {
 
   async get(name: string, options?: RequestOptions & { range?: ByteRange | undefined }): Promise<GetResult> {
     this.#counts.gets++;
+    const trip = this.#counts.readTrips + 1;
     const answer = await this.#store.get(name, options);
+    if (name.includes('/s0/p0/sst/')) this.#counts.readTrips = Math.max(this.#counts.readTrips, trip);
     if (answer.found) this.#counts.bytesRead += answer.body.length;
     return answer;
   }

@@ -5,7 +5,7 @@
  * A batch's latency counts from when its last row is due until its results are published: a batch that waits because the one before
  * was slow counts as slow.
  */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -13,14 +13,14 @@ import { openLocalCache } from '../lib/embedded/local-cache.ts';
 import { runJob } from '../lib/embedded/run-job.ts';
 import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import type { ReadCounts } from '../lib/log/entry.ts';
-import type { LatencyModel } from '../lib/object-store/latency-store.ts';
+import { type LatencyModel, newLink } from '../lib/object-store/latency-store.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import { systemRandom as random, seededRandom } from '../lib/util/random.ts';
 import type { Span } from '../lib/util/trace.ts';
 import { CountingStore, type RequestCounts } from './counting-store.ts';
 import { type KeyOrder, largeJob, Rows, SOURCE } from './large-state-job.ts';
-import { copyState, dropState, prepareState } from './large-state-state.ts';
+import { copyState, prepareState } from './large-state-state.ts';
 
 export interface LargeArgs {
   /** Of the state's lowest level. */
@@ -43,6 +43,10 @@ export interface LargeArgs {
   readonly warmTo: 'memory' | 'lmdb' | 'none';
   readonly latency: LatencyModel;
   readonly seed: number;
+  /** A store and a block cache that are there, and stay; default: new ones. */
+  readonly directory?: string | undefined;
+  /** Ends without an end: by SIGKILL, after the last batch. */
+  readonly killed?: boolean | undefined;
 }
 
 /** Sums over the batches that count; times in ms. */
@@ -74,7 +78,7 @@ export interface LargeRun {
   readonly residentMb: number;
   readonly anonymousMb: number;
   /** From opening the job to the first batch's results, with what was asked of the store for it. */
-  readonly first: { readonly ms: number; readonly requests: RequestCounts };
+  readonly first: { readonly ms: number; readonly requests: RequestCounts; readonly reads: ReadCounts };
 }
 
 /** Pieces that a batch comes in. */
@@ -84,15 +88,19 @@ const RETENTION_MS = 15 * 60_000;
 
 export async function measureLarge(args: LargeArgs): Promise<LargeRun> {
   const state = await prepareState(args.stateBytes);
+  if (args.directory !== undefined) return new Cell(args, state.keys, args.directory).run();
   const directory = mkdtempSync(path.join(tmpdir(), 'misa-bench-'));
   try {
-    const root = path.join(directory, 'store');
-    await copyState(state, root, args.mode);
-    return await new Cell(args, state.keys, directory, root).run();
+    await copyState(state, storeIn(directory), args.mode);
+    return await new Cell(args, state.keys, directory).run();
   } finally {
-    dropState(directory);
+    rmSync(directory, { recursive: true, force: true });
   }
 }
+
+/** Where a cell's directory has its store, and its block cache. */
+export const storeIn = (directory: string): string => path.join(directory, 'store');
+export const cacheIn = (directory: string): string => path.join(directory, 'cache');
 
 interface Books {
   readonly atMs: number;
@@ -126,21 +134,22 @@ class Cell {
   #from: Books | undefined;
   #to: Books | undefined;
 
-  constructor(args: LargeArgs, keys: number, directory: string, root: string) {
+  constructor(args: LargeArgs, keys: number, directory: string) {
     this.#args = args;
     this.#rows = new Rows(keys, args.order, args.seed);
-    this.#spec = { kind: 'directory', path: root, latency: args.latency };
-    this.#cacheRoot = path.join(directory, 'cache');
+    // The commit thread's bytes go over the same link.
+    this.#spec = { kind: 'directory', path: storeIn(directory), latency: { ...args.latency, link: newLink() } };
+    this.#cacheRoot = cacheIn(directory);
   }
 
   async run(): Promise<LargeRun> {
     const { args, trace, services } = this.#setUp();
+    this.#openedMs = clock.monotonic();
     const cache = openLocalCache(
       { store: this.#spec, cacheRoot: this.#cacheRoot, cacheBytes: args.blockBytes },
       services,
     );
     this.#store = new CountingStore(await openStore(this.#spec, { clock, random: seededRandom(args.seed) }));
-    this.#openedMs = clock.monotonic();
     let lag = (): number => 0;
     await runJob(largeJob(args), {
       store: this.#store,
@@ -194,7 +203,7 @@ class Cell {
     const { warmUp, intervalMs, seconds, batches } = this.#args;
     const nowMs = clock.monotonic();
     this.#done++;
-    this.#first ??= { ms: nowMs - this.#openedMs, requests: this.#store.counts };
+    this.#first ??= { ms: nowMs - this.#openedMs, requests: this.#store.counts, reads };
     if (this.#done < warmUp || this.#to !== undefined) return;
     if (this.#beganMs === undefined) {
       if (intervalMs === 0 && !this.#isWarm(reads) && this.#done < MOST_WARM_UP) return;
@@ -211,6 +220,7 @@ class Cell {
     this.#lookAtMemory();
     if (nowMs - this.#beganMs < seconds * 1000 || i < batches) return;
     this.#to = this.#books();
+    if (this.#args.killed) process.kill(process.pid, 'SIGKILL');
     this.#stop.abort();
   }
 
@@ -271,6 +281,7 @@ class Cell {
 
 function difference(a: RequestCounts, b: RequestCounts): RequestCounts {
   return {
+    readTrips: a.readTrips - b.readTrips,
     gets: a.gets - b.gets,
     puts: a.puts - b.puts,
     bytesRead: a.bytesRead - b.bytesRead,

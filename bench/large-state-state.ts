@@ -3,7 +3,7 @@
  * of some, each level three quarters full. It is kept under the system's directory for temporary files and used again; each run
  * works on a copy, in which SSTs are links. All that depends on how state is stored is in this file.
  */
-import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { StateSstBuilder } from '../lib/commit/expiry.ts';
@@ -151,9 +151,4 @@ function copyTree(from: string, to: string): void {
     else if (path.basename(from) === 'sst') linkSync(source, target);
     else copyFileSync(source, target);
   }
-}
-
-/** Deletes a copy. */
-export function dropState(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
 }

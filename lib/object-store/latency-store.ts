@@ -18,7 +18,7 @@ export interface RequestLatency {
   readonly tailFactor: number;
 }
 
-/** Plain data: goes through JSON and to worker threads. */
+/** Plain data (but for `link`): goes through JSON and to worker threads. */
 export interface LatencyModel {
   readonly get: RequestLatency;
   /** Also of create, compare-and-set, and of deletions (one request for 1,000 names). */
@@ -29,6 +29,13 @@ export interface LatencyModel {
   readonly bytesPerSecond: number | null;
   /** Whether all requests share `bytesPerSecond` (a function's network), or each has it (S3's side). */
   readonly shared: boolean;
+  /** Of {@link newLink}: the shared link is that of all stores, in all threads, that are given the same. Default: the store's own. */
+  readonly link?: SharedArrayBuffer | undefined;
+}
+
+/** A link that has carried nothing yet. */
+export function newLink(): SharedArrayBuffer {
+  return new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT);
 }
 
 /** Every request takes `ms`, however many bytes. */
@@ -64,15 +71,15 @@ export class LatencyStore implements ObjectStore {
   readonly #model: LatencyModel;
   readonly #clock: Clock;
   readonly #random: Random;
-  /** When the shared link, each way, has carried all that was given to it; monotonic ms. */
-  #upFreeAt = 0;
-  #downFreeAt = 0;
+  /** When the shared link, up and down, has carried all that was given to it; monotonic µs. */
+  readonly #freeAt: BigInt64Array;
 
   constructor(store: ObjectStore, model: LatencyModel, options: { clock: Clock; random: Random }) {
     this.#store = store;
     this.#model = model;
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#freeAt = new BigInt64Array(model.link ?? newLink());
   }
 
   get(name: string, options: RequestOptions & { range?: ByteRange | undefined } = {}): Promise<GetResult> {
@@ -147,12 +154,13 @@ export class LatencyStore implements ObjectStore {
     if (bytesPerSecond === null || bytes === 0) return start;
     const transferMs = (bytes / bytesPerSecond) * 1000;
     if (!shared) return start + transferMs;
-    if (way === 'up') {
-      this.#upFreeAt = Math.max(this.#upFreeAt, start) + transferMs;
-      return this.#upFreeAt;
+    const at = way === 'up' ? 0 : 1;
+    for (;;) {
+      const before = Atomics.load(this.#freeAt, at);
+      const free = Math.max(Number(before) / 1000, start) + transferMs;
+      const after = BigInt(Math.ceil(free * 1000));
+      if (Atomics.compareExchange(this.#freeAt, at, before, after) === before) return free;
     }
-    this.#downFreeAt = Math.max(this.#downFreeAt, start) + transferMs;
-    return this.#downFreeAt;
   }
 
   async #until(monotonicMs: number, signal: AbortSignal | undefined): Promise<void> {

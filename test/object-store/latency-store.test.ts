@@ -4,6 +4,7 @@ import {
   drawLatencyMs,
   type LatencyModel,
   LatencyStore,
+  newLink,
   s3Like,
 } from '../../lib/object-store/latency-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
@@ -82,6 +83,14 @@ describe('the latency store', () => {
       expect(await durations(clock, [() => store.get('a'), () => store.get('b')])).toEqual(expected);
       expect(await durations(clock, [() => store.get('a', { range: { offset: 0, length: 10_000 } })])).toEqual([20]);
     }
+  });
+
+  it('shares a link with other stores that are given the same', async () => {
+    const model = { ...constantLatency(10), bytesPerSecond: 1_000_000, shared: true, link: newLink() };
+    const { clock, memory, store } = setUp(model);
+    const other = new LatencyStore(memory, model, { clock, random: seededRandom(8) });
+    const body = new Uint8Array(50_000);
+    expect(await durations(clock, [() => store.create('a', body), () => other.create('b', body)])).toEqual([60, 110]);
   });
 
   it('asks for lists of more than 1,000 objects page by page', async () => {
