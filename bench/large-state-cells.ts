@@ -92,6 +92,11 @@ export function summary({ args, runs }: CellRuns) {
     residentMb: of((r) => r.residentMb),
     anonymousMb: of((r) => r.anonymousMb),
     lag: of((r) => r.lag),
+    folds: of((r) => r.commit.folds),
+    compactions: of((r) => r.commit.compactions),
+    compactionMs: of((r) => r.commit.compactMs / r.commit.compactions),
+    compactedMb: of((r) => r.commit.compactedBytes / MB),
+    l0: of((r) => r.commit.l0),
   };
 }
 

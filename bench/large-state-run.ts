@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import type { Engine } from '../lib/embedded/engine.ts';
 import { openLocalCache } from '../lib/embedded/local-cache.ts';
 import { runJob } from '../lib/embedded/run-job.ts';
 import { workerCommitter } from '../lib/embedded/worker-committer.ts';
@@ -64,12 +65,13 @@ export interface LargeRun {
   /** Of the thread that runs batches; the commit thread's are in `commit`. */
   readonly requests: RequestCounts;
   readonly lag: number;
-  /** Of the commit side: how many, how long in sum, and bytes that compactions have read. */
+  /** Of the commit side: how many, how long in sum, bytes that compactions have read, and L0 SSTs at the end. */
   readonly commit: {
     readonly folds: number;
     readonly compactions: number;
     readonly compactMs: number;
     readonly compactedBytes: number;
+    readonly l0: number;
   };
   /** Waits of batches for the commit side, and of what lies before batches for preloading. */
   readonly waitMs: number;
@@ -120,6 +122,7 @@ class Cell {
   readonly #reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
   readonly #stop = new AbortController();
   #store!: CountingStore;
+  #engine!: Engine;
   #openedMs = 0;
   #first: LargeRun['first'] | undefined;
   #done = 0;
@@ -150,7 +153,6 @@ class Cell {
       services,
     );
     this.#store = new CountingStore(await openStore(this.#spec, { clock, random: seededRandom(args.seed) }));
-    let lag = (): number => 0;
     await runJob(largeJob(args), {
       store: this.#store,
       clock,
@@ -165,9 +167,9 @@ class Cell {
         [SOURCE, { name: 'feed', from: this.#pieces(), format: 'ndjson' as const, compression: 'none' as const }],
       ]),
       onOpen: (engine) => {
-        lag = () => engine.commitLag;
+        this.#engine = engine;
       },
-      onBatch: (done) => this.#batchDone(done.reads, lag()),
+      onBatch: (done) => this.#batchDone(done.reads),
     });
     await cache?.close();
     return this.#result();
@@ -199,7 +201,7 @@ class Cell {
     }
   }
 
-  #batchDone(reads: ReadCounts, lag: number): void {
+  #batchDone(reads: ReadCounts): void {
     const { warmUp, intervalMs, seconds, batches } = this.#args;
     const nowMs = clock.monotonic();
     this.#done++;
@@ -215,7 +217,7 @@ class Cell {
     const i = this.#latencyMs.length + 1;
     this.#latencyMs.push(nowMs - (intervalMs === 0 ? this.#lastMs : this.#beganMs + i * intervalMs));
     this.#lastMs = nowMs;
-    this.#lag = Math.max(this.#lag, lag);
+    this.#lag = Math.max(this.#lag, this.#engine.commitLag);
     for (const tier of Object.keys(this.#reads) as (keyof ReadCounts)[]) this.#reads[tier] += reads[tier] ?? 0;
     this.#lookAtMemory();
     if (nowMs - this.#beganMs < seconds * 1000 || i < batches) return;
@@ -268,6 +270,7 @@ class Cell {
         folds: lane('fold').length,
         compactions: compactions.length,
         compactMs: msOf(compactions),
+        l0: this.#engine.stages[0]![0]!.state.manifest.l0.length,
         compactedBytes: compactions.reduce((sum, s) => sum + bytesOf(s), 0),
       },
       waitMs: msOf(lane('wait')),

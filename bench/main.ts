@@ -10,6 +10,7 @@ import { benchCommit } from './commit.ts';
 import { benchDeployed } from './deployed.ts';
 import { benchFiles } from './files.ts';
 import { benchLargeState } from './large-state.ts';
+import { benchSync } from './large-state-sync.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
 import type { BenchOptions } from './options.ts';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   small: benchSmall,
   memory: benchMemory,
   'large-state': benchLargeState,
+  sync: benchSync,
   deployed: benchDeployed,
 };
 const OUT = path.resolve('bench/out');

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { compact } from './compact.ts';
 import { type CommitPartition, manifestOf } from './partition.ts';
-import { pickCompaction } from './pick-compaction.ts';
+import { type CompactionOptions, pickCompaction } from './pick-compaction.ts';
 
 export interface Compacted {
   readonly loaded: LoadedManifest;
@@ -18,10 +18,11 @@ export interface Compacted {
 export async function compactOnce(
   partition: CommitPartition,
   from?: LoadedManifest | undefined,
+  policy: CompactionOptions = {},
 ): Promise<Compacted | undefined> {
   const known = from ?? (await manifestOf(partition));
-  if (pickCompaction(known.manifest) === undefined) return undefined;
-  const result = await compact(partition, { from: known, yieldNow: () => turn() });
+  if (pickCompaction(known.manifest, policy) === undefined) return undefined;
+  const result = await compact(partition, { ...policy, from: known, yieldNow: () => turn() });
   if (result.outcome === 'nothing') return undefined;
   if (result.outcome === 'overtaken') return { loaded: result.loaded, detail: {} };
   const { compaction, outputs, loaded } = result;

@@ -52,7 +52,7 @@ export class SyncCommit {
     let newest = from;
     for (;;) {
       const startMs = this.#clock.monotonic();
-      const compacted = await compactOnce(this.#partition, newest);
+      const compacted = await compactOnce(this.#partition, newest, JSON.parse(process.env.SYNC_TUNING ?? '{}'));
       if (compacted === undefined) return newest;
       newest = compacted.loaded;
       this.#trace.span({
