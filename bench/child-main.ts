@@ -2,6 +2,7 @@
 import { measureBatches } from './batch-run.ts';
 import { measureCommit } from './commit-run.ts';
 import { benchCompaction } from './compaction.ts';
+import { measurePrice } from './large-state-prices.ts';
 import { measureLarge } from './large-state-run.ts';
 import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
@@ -18,6 +19,7 @@ const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   sst: benchSst,
   compaction: benchCompaction,
   largeState: measureLarge,
+  price: measurePrice,
 };
 
 const [, , name = '', args = 'null'] = process.argv;
