@@ -39,6 +39,7 @@ export const BASE: LargeArgs = {
   batches: 20,
   warmUp: 10,
   warmTo: 'none',
+  warmBlocks: false,
   latency: steady,
   seed: 1,
 };

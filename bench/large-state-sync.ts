@@ -66,6 +66,7 @@ async function compare(
     latency: LATENCIES[latency],
     rowBytes: Math.min(stateBytes / 5, 128 * MB),
     blockBytes: 256 * MB,
+    warmBlocks: true,
     preload: 'keys',
     seconds: quick ? 4 : 12,
     batches: 30,

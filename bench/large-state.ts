@@ -16,7 +16,7 @@ export async function benchLargeState({ quick }: BenchOptions): Promise<Finding>
   const memory = await byTurns(
     {
       memory: { ...BASE, rows: 20_000, preload: 'keys', rowBytes: 2000 * MB, blockBytes: 1000 * MB, warmTo: 'memory' },
-      lmdb: { ...BASE, rows: 20_000, blockBytes: 1000 * MB, warmTo: 'lmdb' },
+      lmdb: { ...BASE, rows: 20_000, blockBytes: 1000 * MB, warmBlocks: true },
     },
     rounds,
   );

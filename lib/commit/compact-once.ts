@@ -13,6 +13,7 @@ export interface Compacted {
 
 /**
  * @param from a manifest in hand, to see without a request that nothing is due
+ * @param policy when what is due
  * @returns `undefined`: nothing is due
  */
 export async function compactOnce(
