@@ -24,10 +24,18 @@ const VARIANTS: readonly {
   changes?: Partial<PhysicalJob>;
   byReference?: boolean;
   stride?: number;
+  batches?: number;
 }[] = [
   ...JOB_KINDS.map((kind) => ({ name: kind, kind, stride: SAMPLE })),
   { name: 'two stages, files by reference', kind: 'twoStages', byReference: true, stride: SAMPLE },
-  { name: 'tumbling, mode sync', kind: 'tumbling', changes: { commit: { mode: 'sync', maxLag: 8 } }, stride: SAMPLE },
+  {
+    name: 'tumbling, mode sync',
+    kind: 'tumbling',
+    changes: { commit: { mode: 'sync', maxLag: 8 } },
+    stride: 4 * SAMPLE,
+    // So many that they come to a compaction.
+    batches: 16,
+  },
   {
     name: 'two stages, no rows kept in memory',
     kind: 'twoStages',
@@ -38,9 +46,13 @@ const VARIANTS: readonly {
 
 type Variant = (typeof VARIANTS)[number];
 
-function scriptOf({ kind, changes, byReference }: Variant, store: MemoryStore, clock: FastClock): ScriptOptions {
+function scriptOf(
+  { kind, changes, byReference, batches = 4 }: Variant,
+  store: MemoryStore,
+  clock: FastClock,
+): ScriptOptions {
   const job = physical(JOBS[kind](), changes);
-  const rows = sampleScript(kind, 4);
+  const rows = sampleScript(kind, batches);
   // Closed in the middle: what comes behind must know how far, whoever learned it died.
   const script = [...rows.slice(0, 2), FLUSH, ...rows.slice(2)];
   return { ...SMALL, job, store, clock, script, flush: true, byReference: byReference ?? false };
