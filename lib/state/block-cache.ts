@@ -340,8 +340,13 @@ function pagesOf(valueBytes: number): number {
   return Math.ceil((valueBytes + PAGE_HEAD_BYTES) / PAGE_BYTES);
 }
 
+/** LMDB copies what it is given: one buffer does for all but the largest values. */
+const scratch = Buffer.allocUnsafeSlow(2 * PAGE_BYTES);
+
+/** A value, until the next one is made. */
 function headed(sst: number, part: number, bytes: Uint8Array): Buffer {
-  const value = Buffer.allocUnsafe(HEAD_BYTES + bytes.length);
+  const length = HEAD_BYTES + bytes.length;
+  const value = length <= scratch.length ? scratch.subarray(0, length) : Buffer.allocUnsafe(length);
   value.writeUInt32LE(MAGIC, 0);
   value.writeUInt32LE(sst, 8);
   value.writeUInt32LE(part, 12);

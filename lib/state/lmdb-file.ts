@@ -132,18 +132,18 @@ class Walk {
       offsets: [],
       heads: new Uint32Array(values.entries * HEAD_WORDS),
     };
-    this.#tree(values, (node, key) => {
-      const { offset, length } = this.#value(node);
+    this.#tree(values, (leaf, at, key) => {
+      const { offset, length } = this.#value(leaf, at);
       const i = found.keys.push(key) - 1;
       found.lengths.push(length);
       found.offsets.push(offset);
-      this.#copyHead(node, offset, found.heads, i * HEAD_WORDS);
+      this.#copyHead(leaf, offset, found.heads, i * HEAD_WORDS);
     });
-    this.#tree(free, (node) => this.#freePages(this.#value(node)));
+    this.#tree(free, (leaf, at) => this.#freePages(this.#value(leaf, at)));
     return found;
   }
 
-  #tree(tree: Tree, visit: (node: Node, key: number) => void): void {
+  #tree(tree: Tree, visit: Visit): void {
     this.#counts = { branchPages: 0, leafPages: 0, overflowPages: 0, entries: 0 };
     if (tree.entries > 0) {
       demand(tree.depth > 0 && tree.depth < MAX_DEPTH, 'a tree has an impossible depth');
@@ -159,39 +159,35 @@ class Walk {
   }
 
   /** A page of a tree and those below it. @param range of its keys: [least, end) */
-  #page(
-    tree: Tree,
-    number: number,
-    depth: number,
-    [least, end]: readonly [number, number],
-    visit: (node: Node, key: number) => void,
-  ): void {
+  #page(tree: Tree, number: number, depth: number, [least, end]: readonly [number, number], visit: Visit): void {
     const isLeaf = depth === 1;
     this.#use(number, 1);
     const page = readPage(this.#file, number);
     demand(page.readUInt16LE(18) === (isLeaf ? LEAF : BRANCH), 'a page of a tree is of another kind');
     this.#checkHead(u64(page, 0), u64(page, 8), number);
     this.#counts[isLeaf ? 'leafPages' : 'branchPages']++;
-    const nodes = nodesOf(page, number, isLeaf, tree.keyBytes);
+    const leaf = { page, number, keyBytes: tree.keyBytes };
+    const nodes = nodesOf(page, isLeaf, tree.keyBytes);
     let before = Number.NEGATIVE_INFINITY;
-    for (const [i, node] of nodes.entries()) {
+    for (let i = 0; i < nodes.length; i++) {
+      const at = nodes[i]!;
       // The first node of a branch page needs no key: all before the second one is below it.
-      const key = i === 0 && !isLeaf ? least : keyOf(page, node.at, tree.keyBytes);
+      const key = i === 0 && !isLeaf ? least : keyOf(page, at, tree.keyBytes);
       demand(key >= least && key < end && key > before, 'keys are out of order');
       before = key;
       if (isLeaf) {
         this.#counts.entries++;
-        visit(node, key);
+        visit(leaf, at, key);
         continue;
       }
       const next = nodes[i + 1];
-      const stop = next === undefined ? end : keyOf(page, next.at, tree.keyBytes);
-      this.#page(tree, childOf(page, node.at), depth - 1, [key, stop], visit);
+      const stop = next === undefined ? end : keyOf(page, next, tree.keyBytes);
+      this.#page(tree, childOf(page, at), depth - 1, [key, stop], visit);
     }
   }
 
   /** Where the value of a node of a leaf lies. */
-  #value({ page, number, at, keyBytes }: Node): { offset: number; length: number } {
+  #value({ page, number, keyBytes }: Leaf, at: number): { offset: number; length: number } {
     const length = page.readUInt32LE(at);
     const flags = page.readUInt16LE(at + 4);
     const data = at + NODE_HEAD_BYTES + keyBytes;
@@ -213,7 +209,7 @@ class Walk {
   }
 
   /** The head of the value at that place of the file. */
-  #copyHead({ page, number }: Node, offset: number, to: Uint32Array, at: number): void {
+  #copyHead({ page, number }: Leaf, offset: number, to: Uint32Array, at: number): void {
     const of = Math.floor(offset / PAGE_BYTES);
     for (let i = 0; i < HEAD_WORDS; i++) {
       const inPage = offset - number * PAGE_BYTES + 4 * i;
@@ -251,29 +247,31 @@ class Walk {
   }
 }
 
-/** A node of a page that lies in the file at `number`: it begins at `at` in the page. */
-interface Node {
+interface Leaf {
   readonly page: Buffer;
   readonly number: number;
-  readonly at: number;
-  readonly keyBytes: number;
+  readonly keyBytes: 4 | 8;
 }
 
-function nodesOf(page: Buffer, number: number, isLeaf: boolean, keyBytes: 4 | 8): Node[] {
+/** Is told of each node of a tree's leaves, in order, and where in the page it begins. */
+type Visit = (leaf: Leaf, at: number, key: number) => void;
+
+/** Where the nodes of a page begin. */
+function nodesOf(page: Buffer, isLeaf: boolean, keyBytes: 4 | 8): number[] {
   const lower = page.readUInt16LE(20);
   const upper = page.readUInt16LE(22);
   demand(lower > 0 && lower % 2 === 0 && lower <= upper && upper <= PAGE_BYTES - PAGE_HEAD_BYTES, 'a page is torn');
-  return Array.from({ length: lower / 2 }, (_, i) => {
+  const nodes: number[] = [];
+  for (let i = 0; i < lower / 2; i++) {
     const place = page.readUInt16LE(PAGE_HEAD_BYTES + 2 * i);
     const at = place + PAGE_HEAD_BYTES;
     demand(place >= upper && at + NODE_HEAD_BYTES <= PAGE_BYTES, 'a node leaves its page');
     const length = page.readUInt16LE(at + 6);
-    demand(
-      (length === keyBytes || (length === 0 && i === 0 && !isLeaf)) && at + NODE_HEAD_BYTES + length <= PAGE_BYTES,
-      'a key is of another length',
-    );
-    return { page, number, at, keyBytes };
-  });
+    const isRight = length === keyBytes || (length === 0 && i === 0 && !isLeaf);
+    demand(isRight && at + NODE_HEAD_BYTES + length <= PAGE_BYTES, 'a key is of another length');
+    nodes.push(at);
+  }
+  return nodes;
 }
 
 function keyOf(page: Buffer, at: number, keyBytes: 4 | 8): number {
