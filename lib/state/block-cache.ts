@@ -300,8 +300,6 @@ export class LmdbBlockCache implements BlockCache {
   #write(change: () => void): void {
     try {
       this.#db.transactionSync(change);
-      // Reads in this turn of the event loop would see what was in the slots before.
-      this.#db.resetReadTxn();
     } catch (error) {
       this.#fail(error);
     }

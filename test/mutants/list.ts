@@ -24,6 +24,7 @@ const fold = at('test/commit/fold.test.ts');
 const compact = at('test/commit/compact.test.ts');
 const forgotten = at('test/commit/forgotten.test.ts');
 const memoryRows = at('test/state/memory-rows.test.ts');
+const blockCache = at('test/state/block-cache.test.ts');
 const law = at('test/state/table-law.test.ts');
 const expiry = at('test/commit/expiry.test.ts');
 const gc = at('test/commit/gc.test.ts');
@@ -61,6 +62,21 @@ const DISTINCT = 'lib/stream/operators/distinct.ts';
 const LATEST = 'lib/stream/operators/latest.ts';
 
 export const MUTANTS: readonly Mutant[] = [
+  // The block cache.
+  {
+    file: 'lib/state/block-cache.ts',
+    from: '(!this.#slots.isUnchecked(slot) || isSound(value))',
+    to: 'true',
+    rule: 'the first read of a value after an opening checks it',
+    tests: [blockCache('with bytes flipped anywhere')],
+  },
+  {
+    file: 'lib/state/cache-file.ts',
+    from: "boot === undefined || readFileSync(mark, 'utf8') !== markOf(data, boot)",
+    to: 'boot === undefined',
+    rule: 'nothing is believed that was written before the machine was restarted',
+    tests: [blockCache('is used as it was if nothing is damaged')],
+  },
   // State with an end.
   {
     file: 'lib/commit/expiry.ts',

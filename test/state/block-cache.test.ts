@@ -154,15 +154,10 @@ describe('the block cache', () => {
 
   it('sees in the same turn of the event loop what was put into a slot that it has just read', async () => {
     const cache = LmdbBlockCache.open(folder(), 4 * 4096);
-    for (let part = 0; part < 50; part++) {
-      cache.put(
-        parts(
-          cache,
-          'sst-1',
-          [part].filter((p) => bytesOfPart('sst-1', p).length < 4000),
-        ),
-      );
-      checkAll(cache);
+    const sst = cache.sst('sst-1');
+    for (const part of PARTS.filter((p) => bytesOfPart('sst-1', p).length < 4000)) {
+      cache.put(parts(cache, 'sst-1', [part]));
+      expect(sst.get(part), String(part)).toEqual(bytesOfPart('sst-1', part));
     }
     await cache.close();
   });
