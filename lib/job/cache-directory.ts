@@ -1,7 +1,7 @@
 /**
  * A directory for the block cache that is this process's alone: the first of `<root>/env-0` to `env-7` that nobody holds.
  * Held means: a lock file beside it names a process that lives. A lock whose process is dead, or on another machine and a
- * day old, is taken over. Should two processes ever share a directory all the same, they read blocks that fail their
+ * day old, is taken over. In a container the next process often has the number of the one before: so its start is named, too. Should two processes ever share a directory all the same, they read blocks that fail their
  * checksum and fetch them again: the cache is never the truth.
  */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ export interface HeldDirectory {
 
 /** @throws {MisaError} `CACHE_UNUSABLE`: all are held, or nothing can be written there */
 export function holdCacheDirectory(root: string, { clock, random }: { clock: Clock; random: Random }): HeldDirectory {
-  const owner = `${process.pid} ${hostname()}`;
+  const owner = `${process.pid} ${hostname()} ${startOf(process.pid)}`;
   const own = path.join(root, `${random.id()}.claim`);
   try {
     mkdirSync(root, { recursive: true });
@@ -87,12 +87,24 @@ function remove(file: string): void {
 }
 
 function isStale(text: string, modifiedMs: number, nowMs: number): boolean {
-  const [pid = '', host] = text.split(' ');
+  const [pid = '', host, start = ''] = text.split(' ');
   if (host !== hostname()) return nowMs - modifiedMs > FOREIGN_STALE_MS;
   try {
     process.kill(Number(pid), 0);
-    return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+  const found = startOf(Number(pid));
+  return start !== '' && found !== '' && start !== found;
+}
+
+/** When that process was started, in ticks since the machine was; '' where the system does not say. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the program's name, in brackets, with anything in it; the start is the 22nd.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
   }
 }

@@ -26,6 +26,17 @@ describe('holdCacheDirectory', () => {
     expect(() => hold('b')).toThrow('8 processes use those');
   });
 
+  it.runIf(process.platform === 'linux')(
+    'takes over the lock of an earlier process with the number of one that lives',
+    () => {
+      hold('d').release();
+      const lock = path.join(root, 'd', 'env-0.lock');
+      writeFileSync(lock, `${process.pid} ${hostname()} 1`);
+      expect(path.basename(hold('d').directory)).toBe('env-0');
+      expect(path.basename(hold('d').directory)).toBe('env-1');
+    },
+  );
+
   it('takes over the lock of a process that is dead, and of another machine only after a day', () => {
     hold('c').release();
     const lock = path.join(root, 'c', 'env-0.lock');
