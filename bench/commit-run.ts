@@ -10,6 +10,7 @@ import { Engine, type PlannedBatch } from '../lib/embedded/engine.ts';
 import { Inputs } from '../lib/embedded/inputs.ts';
 import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { openJob } from '../lib/job/job-context.ts';
+import { addReads, NO_READS } from '../lib/log/read-counts.ts';
 import { constantLatency, type LatencyModel } from '../lib/object-store/latency-store.ts';
 import { openStore } from '../lib/object-store/store-spec.ts';
 import { expandInputs } from '../lib/source/index.ts';
@@ -87,7 +88,7 @@ async function measure(args: CommitArgs, directory: string, files: readonly stri
   );
   const latencyMs: number[] = [];
   const lag: number[] = [];
-  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  let reads = NO_READS;
   let fromMs = 0;
   let toMs = 0;
   await runBatches(job, {
@@ -99,7 +100,7 @@ async function measure(args: CommitArgs, directory: string, files: readonly stri
       toMs = clock.monotonic();
       latencyMs.push(toMs - arrivedMs);
       lag.push(job.engine.commitLag);
-      for (const tier of Object.keys(reads) as (keyof typeof reads)[]) reads[tier] += done.reads[tier];
+      reads = addReads(reads, done.reads);
     },
   });
   await job.close();

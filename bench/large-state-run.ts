@@ -13,7 +13,7 @@ import type { Engine } from '../lib/embedded/engine.ts';
 import { openLocalCache } from '../lib/embedded/local-cache.ts';
 import { runJob } from '../lib/embedded/run-job.ts';
 import { workerCommitter } from '../lib/embedded/worker-committer.ts';
-import type { ReadCounts } from '../lib/log/entry.ts';
+import { addReads, NO_READS, type ReadCounts } from '../lib/log/read-counts.ts';
 import { type LatencyModel, newLink } from '../lib/object-store/latency-store.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { noCost } from '../lib/state/sst-reads.ts';
@@ -122,7 +122,7 @@ class Cell {
   readonly #cacheRoot: string;
   readonly #spans: Span[] = [];
   readonly #latencyMs: number[] = [];
-  readonly #reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  #reads = NO_READS;
   readonly #stop = new AbortController();
   #store!: CountingStore;
   #engine!: Engine;
@@ -224,7 +224,7 @@ class Cell {
     this.#latencyMs.push(nowMs - (intervalMs === 0 ? this.#lastMs : this.#beganMs + i * intervalMs));
     this.#lastMs = nowMs;
     this.#lag = Math.max(this.#lag, this.#engine.commitLag);
-    for (const tier of Object.keys(this.#reads) as (keyof ReadCounts)[]) this.#reads[tier] += reads[tier] ?? 0;
+    this.#reads = addReads(this.#reads, reads);
     this.#lookAtMemory();
     if (nowMs - this.#beganMs < seconds * 1000 || i < batches) return;
     this.#to = this.#books();

@@ -8,6 +8,7 @@ export type { OutputFormat, OutputLayout, OutputOptions } from './embedded/outpu
 export type { Output } from './embedded/result-places.ts';
 export { type Running, run } from './embedded/run.ts';
 export type {
+  PreloadedRows,
   RunEvent,
   RunIdle,
   RunProgress,

@@ -4,6 +4,7 @@
  */
 import { build, type Histogram } from 'hdr-histogram-js';
 import type { RunProgress, TierReads } from '../../lib/embedded/run-events.ts';
+import { addReads, NO_READS } from '../../lib/log/read-counts.ts';
 
 /** The rate is taken over this time. */
 const RATE_WINDOW_MS = 5000;
@@ -36,7 +37,7 @@ export class RunStats {
   position = 0;
   readBytes = 0;
   totalBytes = 0;
-  reads: TierReads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  reads: TierReads = NO_READS;
   /** In microseconds. */
   readonly #durations: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -64,9 +65,7 @@ export class RunStats {
     this.position = progress.batch;
     this.readBytes = progress.readBytes;
     this.totalBytes = progress.totalBytes;
-    for (const tier of ['memory', 'lmdb', 'warm', 'store', 'requests'] as const) {
-      this.reads = { ...this.reads, [tier]: this.reads[tier] + reads[tier] };
-    }
+    this.reads = addReads(this.reads, reads);
     this.#durations.recordValue(Math.max(1, Math.round(durationMs * MICROSECONDS)));
     this.lastMs = nowMs;
     this.#now(nowMs);

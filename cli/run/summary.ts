@@ -1,6 +1,6 @@
 /** The end of a run, for people: what became of every row, how fast, and where results and state are. */
 import path from 'node:path';
-import type { RunSummary } from '../../lib/embedded/run-events.ts';
+import type { RunSummary, TierReads } from '../../lib/embedded/run-events.ts';
 import { count, milliseconds, number, percent, type Style, time } from '../text.ts';
 import type { Places } from './presenter.ts';
 import { type RunStats, TIERS } from './run-stats.ts';
@@ -20,6 +20,7 @@ export function summaryText(end: RunSummary, stats: RunStats, elapsedMs: number,
     lines.push(['batches', `${number(stats.batches)}, each ${quantiles}`]);
     lines.push(['commit lag', `at most ${count(stats.commitLagMax, 'batch', 'batches')}`]);
     if (stats.allReads > 0) lines.push(['reads', readShares(stats)]);
+    if (stats.reads.preloaded !== undefined) lines.push(['preloaded', preloadedText(stats.reads)]);
     lines.push(['watermark', time(stats.watermark)]);
   }
   lines.push(['results', results(end, stats, places)]);
@@ -47,6 +48,13 @@ function fates(stats: RunStats, { good, bad }: Style): string {
 export function readShares(stats: RunStats, all = false): string {
   const shown = TIERS.filter(({ tier }) => all || stats.reads[tier] > 0);
   return shown.map(({ tier, title }) => `${title} ${percent(stats.reads[tier], stats.allReads)}`).join(' · ');
+}
+
+/** `12,000 rows, 98 % used; 95 % of those read from below memory`: what was brought near ahead of its batch, and what it spared. */
+function preloadedText({ preloaded, lmdb, warm, store }: TierReads): string {
+  const { rows, used } = preloaded!;
+  const below = used + lmdb + warm + store;
+  return `${count(rows, 'row')}, ${percent(used, rows)} used; ${percent(used, below)} of the rows from below memory`;
 }
 
 function results(end: RunSummary, stats: RunStats, { store, output }: Places): string {

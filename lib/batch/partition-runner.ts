@@ -12,6 +12,7 @@ import { createEntry } from '../log/create.ts';
 import { DataLog, decodeAt } from '../log/data-log.ts';
 import type { LogEntry } from '../log/entry.ts';
 import { mayConclude } from '../log/partition-log.ts';
+import { readsDetail } from '../log/read-counts.ts';
 import { type PartitionPlace, partitionPath } from '../object-store/names.ts';
 import type { BatchSource } from '../plan/batch-source.ts';
 import type { StoredPlan } from '../plan/plan.ts';
@@ -199,7 +200,7 @@ export class PartitionRunner {
     );
     if (computed === undefined) return undefined;
     const { n, counts, reads } = computed.header;
-    const detail = { rows: counts.rows, ...reads };
+    const detail = { rows: counts.rows, ...readsDetail(reads) };
     trace.span({ lane: 'batch', path: this.path, n, startMs, endMs: clock.monotonic(), detail });
     return computed;
   }

@@ -8,7 +8,8 @@ import type { Committed, Trigger } from '../batch/partition-runner.ts';
 import { ALWAYS_LIVE, PartitionRunner } from '../batch/partition-runner.ts';
 import { FencedError } from '../errors.ts';
 import type { RunContext } from '../job/job-context.ts';
-import type { BatchCounts, ReadCounts } from '../log/entry.ts';
+import type { BatchCounts } from '../log/entry.ts';
+import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
 import { sstsOf } from '../manifest/manifest.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Gathered } from '../plan/gathered.ts';
@@ -276,6 +277,11 @@ export class Engine {
     const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
     published.catch(() => {}); // reported to whoever awaits it
     const { counts, reads } = totals(committed);
+    for (const [p, preloader] of this.#preloaders.entries()) {
+      preloader.finished(
+        committed[0]![p]!.own === undefined ? undefined : committed[0]![p]!.entry?.header.reads.preloaded,
+      );
+    }
     const lateRow = counts.late > 0 ? this.#lateRow(stored.plan, known.inputs ?? []) : undefined;
     return { n, plan: stored, published, committed, counts, reads, lateRow };
   }
@@ -313,11 +319,11 @@ function handedOn(before: readonly Committed[], p: number): PartitionInput | und
 
 function totals(committed: readonly (readonly Committed[])[]): { counts: BatchCounts; reads: ReadCounts } {
   const counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 0 };
-  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  let reads = NO_READS;
   for (const { entry } of committed.flat()) {
     if (entry === undefined) continue;
     for (const key of Object.keys(counts) as (keyof typeof counts)[]) counts[key] += entry.header.counts[key] ?? 0;
-    for (const key of Object.keys(reads) as (keyof typeof reads)[]) reads[key] += entry.header.reads[key];
+    reads = addReads(reads, entry.header.reads);
   }
   return { counts, reads };
 }

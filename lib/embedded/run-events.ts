@@ -3,13 +3,28 @@
  * Plain data; fields are only ever added. Times are epoch ms, durations ms.
  */
 
-/** Rows of state that were read, by the tier that had them; `requests`: to the object store for them. */
+/** Rows of state that were read, by the tier that had them; `requests`: to the object store for them, which have read so many `bytes`. */
 export interface TierReads {
   readonly memory: number;
   readonly lmdb: number;
   readonly warm: number;
   readonly store: number;
   readonly requests: number;
+  readonly bytes?: number | undefined;
+  /** Left out: nothing was brought into memory ahead of its batch. */
+  readonly preloaded?: PreloadedRows | undefined;
+}
+
+/**
+ * Rows that were brought into memory before their batch asked for them; those of them that it `used`; the memory of the others; and the
+ * requests to the object store for all, with the bytes that they have read.
+ */
+export interface PreloadedRows {
+  readonly rows: number;
+  readonly used: number;
+  readonly wastedBytes: number;
+  readonly requests: number;
+  readonly bytes: number;
 }
 
 /**

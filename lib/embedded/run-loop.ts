@@ -3,7 +3,7 @@
  * a batch is reported while the next one runs.
  */
 
-import type { ReadCounts } from '../log/entry.ts';
+import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { noRows } from '../plan/gathered.ts';
 import type { BatchDone, Engine, PlannedBatch } from './engine.ts';
@@ -134,8 +134,7 @@ export class RunLoop {
 }
 
 function newTotals(): RunTotals {
-  const reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
-  return { batches: 0, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0, reads };
+  return { batches: 0, rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0, reads: NO_READS };
 }
 
 function addTotals(totals: RunTotals, { plan, counts, reads }: BatchDone): void {
@@ -145,11 +144,5 @@ function addTotals(totals: RunTotals, { plan, counts, reads }: BatchDone): void 
   totals.skipped += counts.skipped;
   totals.quarantined += counts.quarantined;
   totals.emitted += counts.emitted;
-  totals.reads = {
-    memory: totals.reads.memory + reads.memory,
-    lmdb: totals.reads.lmdb + reads.lmdb,
-    warm: totals.reads.warm + reads.warm,
-    store: totals.reads.store + reads.store,
-    requests: totals.reads.requests + reads.requests,
-  };
+  totals.reads = addReads(totals.reads, reads);
 }

@@ -3,6 +3,7 @@
  * user of it like any other.
  */
 import { errorText, JobError, MisaError } from '../errors.ts';
+import { addReads, NO_READS } from '../log/read-counts.ts';
 import { parseStoreUrl } from '../object-store/store-spec.ts';
 import { fileRef } from '../source/file-blocks.ts';
 import { isS3Url, S3Inputs } from '../source/s3-inputs.ts';
@@ -17,7 +18,7 @@ import { refuseOwnResults } from './own-results.ts';
 import type { Consume } from './result-consumer.ts';
 import type { Output } from './result-places.ts';
 import { RowWarnings } from './row-warnings.ts';
-import type { RunEvent, RunProgress, RunStarted, RunSummary } from './run-events.ts';
+import type { RunEvent, RunProgress, RunStarted, RunSummary, TierReads } from './run-events.ts';
 import type { RunOptions } from './run-options.ts';
 import { splitInputs } from './split-inputs.ts';
 
@@ -240,7 +241,7 @@ class Totals {
   readonly #rows: Record<string, number> = {};
   readonly #planned: Record<string, number> = {};
   readonly #counts = { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 };
-  readonly #reads = { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 };
+  #reads: TierReads = NO_READS;
 
   add(progress: RunProgress): void {
     this.#batches++;
@@ -252,9 +253,7 @@ class Totals {
     for (const name of ['rows', 'late', 'skipped', 'quarantined', 'emitted'] as const) {
       this.#counts[name] += progress[name];
     }
-    for (const tier of ['memory', 'lmdb', 'warm', 'store', 'requests'] as const) {
-      this.#reads[tier] += progress.reads[tier];
-    }
+    this.#reads = addReads(this.#reads, progress.reads);
   }
 
   summary({ file, reason, position, files }: EmbeddedEnd, warnings: readonly string[], elapsedMs: number): RunSummary {

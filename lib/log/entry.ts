@@ -10,6 +10,7 @@ import type { Entry } from '../sst/entry.ts';
 import { decodeContainer, decodeHead, encodeContainer } from '../util/container.ts';
 import { decodeChanges } from './changes.ts';
 import type { Forgotten } from './forgotten.ts';
+import type { ReadCounts } from './read-counts.ts';
 
 const MAGIC = 'MLOG';
 /** Version 3 had state changes row by row. */
@@ -26,16 +27,6 @@ export interface BatchCounts {
   readonly setAside?: number;
   /** Result rows, all outputs together. */
   readonly emitted: number;
-}
-
-/** Reads of the batch by the tier that answered. */
-export interface ReadCounts {
-  readonly memory: number;
-  readonly lmdb: number;
-  readonly warm: number;
-  readonly store: number;
-  /** Requests to the object store for them. */
-  readonly requests: number;
 }
 
 export interface LogHeader {

@@ -10,10 +10,11 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { KeyColumn } from '../columns/key-column.ts';
+import type { PreloadCounts } from '../log/read-counts.ts';
 import type { PartitionPath } from '../object-store/names.ts';
 import { type PartitionInput, rowsSince } from '../plan/rows.ts';
+import type { ExpectedRows } from '../state/expected-rows.ts';
 import type { PartitionState } from '../state/partition-state.ts';
-import { noCost, type ReadCost } from '../state/sst-reads.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Trace } from '../util/trace.ts';
@@ -44,18 +45,22 @@ export interface PreloaderOptions {
 
 /** What is brought near for one batch. */
 interface Coming {
-  readonly n: number;
+  readonly expected: ExpectedRows;
   readonly ends: AbortController;
-  readonly cost: ReadCost;
   /** Rows of the batch that are looked up, or about to be, by edge. */
   seen: number[];
-  rows: number;
+  /** Keys that were to be looked up, and were not in time. */
   dropped: number;
+  /** When the first of it began, and the last of it ended. */
+  startMs: number | undefined;
+  endMs: number;
 }
 
 export class Preloader {
   readonly #options: PreloaderOptions;
   #coming: Coming | undefined;
+  /** Of the batch that runs. */
+  #running: Coming | undefined;
   #leadMs = FIRST_LEAD_MS;
 
   constructor(options: PreloaderOptions) {
@@ -71,14 +76,14 @@ export class Preloader {
   expect(n: number, plan: PlanOf, input: PartitionInput, leftMs: number): Promise<void> {
     const { job, state, trace } = this.#options;
     if (job.preload === 'off' || state.rows.complete) return Promise.resolve();
-    if (this.#coming?.n !== n) {
-      this.end();
-      this.#coming = { n, ends: new AbortController(), cost: noCost(), seen: [], rows: 0, dropped: 0 };
+    if (this.#coming?.expected.n !== n) {
+      this.#coming?.ends.abort();
+      const expected = state.expect(n);
+      this.#coming = { expected, ends: new AbortController(), seen: [], dropped: 0, startMs: undefined, endMs: 0 };
     } else if (leftMs > this.#leadMs * MARGIN) {
       return Promise.resolve();
     }
-    const coming = this.#coming;
-    return this.#bring(coming, plan, input, leftMs).catch((error) =>
+    return this.#bring(this.#coming, plan, input, leftMs).catch((error) =>
       trace.trouble?.('what a batch will read was not read ahead', error),
     );
   }
@@ -86,36 +91,49 @@ export class Preloader {
   /** A batch begins: what has not come by now, it reads for itself. */
   end(): void {
     this.#coming?.ends.abort();
+    this.#running = this.#coming;
     this.#coming = undefined;
+  }
+
+  /** The batch has run. @param preloaded what its log entry says */
+  finished(preloaded: PreloadCounts | undefined): void {
+    const { path, trace } = this.#options;
+    const running = this.#running;
+    this.#running = undefined;
+    if (running?.startMs === undefined) return;
+    const { expected, startMs, endMs, dropped } = running;
+    const { rows = 0, used = 0, requests = 0, bytes = 0 } = preloaded ?? {};
+    const detail = { rows, used, dropped, requests, bytes };
+    trace.span({ lane: 'preload', path, n: expected.n, startMs, endMs, detail });
   }
 
   async #bring(coming: Coming, plan: PlanOf, input: PartitionInput, leftMs: number): Promise<void> {
     const { job, stage, state, clock } = this.#options;
+    const { expected, ends } = coming;
+    await state.reads.openAll(expected.cost);
+    if (job.preload === 'metadata' || ends.signal.aborted || leftMs > this.#leadMs * MARGIN) return;
     const startMs = clock.monotonic();
-    await state.reads.openAll(coming.cost);
-    if (job.preload === 'metadata' || coming.ends.signal.aborted || leftMs > this.#leadMs * MARGIN) return;
     const part = rowsSince(input, coming.seen);
     coming.seen = input.edges.map((rows) => rows?.count ?? 0);
     const keys = stateKeysOf(wantedBy(job, stage, plan, part), (table, time, of, i) =>
-      state.isNearAt(table, time, of, i),
+      state.keepNear(expected, table, time, of, i),
     );
     if (keys.count === 0) return;
+    coming.startMs ??= startMs;
     const { size, bytes, budgetBytes } = state.rows;
-    const bytesARow = size === 0 ? ROW_BYTES : bytes / size;
-    const slices = planPreload(keys.count, bytesARow, {
+    const slices = planPreload(keys.count, size === 0 ? ROW_BYTES : bytes / size, {
       sliceRows: SLICE_ROWS,
-      rowBytes: budgetBytes * ROWS_SHARE - coming.rows * bytesARow,
+      rowBytes: budgetBytes * ROWS_SHARE - expected.bytes,
     });
     await this.#bringSlices(coming, keys, slices);
-    const endMs = clock.monotonic();
-    if (!coming.ends.signal.aborted) this.#leadMs += (endMs - startMs - this.#leadMs) / 2;
-    this.#tell(coming, startMs, endMs);
+    coming.endMs = clock.monotonic();
+    if (!ends.signal.aborted) this.#leadMs += (coming.endMs - startMs - this.#leadMs) / 2;
   }
 
   /** Several at once, each next one when another has come. */
   async #bringSlices(coming: Coming, keys: KeyColumn, slices: readonly Slice[]): Promise<void> {
     const { state } = this.#options;
-    const { signal } = coming.ends;
+    const { expected, ends } = coming;
     let next = 0;
     const bringNext = async (): Promise<void> => {
       for (;;) {
@@ -124,21 +142,15 @@ export class Preloader {
         const slice = slices[next];
         if (slice === undefined) return;
         next++;
-        if (signal.aborted) coming.dropped += slice.to - slice.from;
-        else coming.rows += await state.bringNear(part(keys, slice), coming.cost, signal);
+        if (ends.signal.aborted) coming.dropped += slice.to - slice.from;
+        else await state.bringNear(partOf(keys, slice), expected, ends.signal);
       }
     };
     await Promise.all(Array.from({ length: Math.min(SLICES_AT_ONCE, slices.length) }, bringNext));
   }
-
-  #tell({ n, cost, rows, dropped }: Coming, startMs: number, endMs: number): void {
-    const { path, trace } = this.#options;
-    const { requests, bytes } = cost;
-    trace.span({ lane: 'preload', path, n, startMs, endMs, detail: { rows, requests, bytes, dropped } });
-  }
 }
 
-function part(keys: KeyColumn, { from, to }: Slice): KeyColumn {
+function partOf(keys: KeyColumn, { from, to }: Slice): KeyColumn {
   const slice = new KeyColumn(to - from);
   for (let i = from; i < to; i++) slice.pushFrom(keys, i);
   return slice;

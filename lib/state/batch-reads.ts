@@ -3,7 +3,7 @@
  * and stays there until the batch ends. Where another batch is at work in memory, this one has rows of its own, to which what it loads is
  * copied.
  */
-import type { ReadCounts } from '../log/entry.ts';
+import type { PreloadCounts, ReadCounts } from '../log/read-counts.ts';
 import type { Entry } from '../sst/entry.ts';
 import type { OrderedEntry, ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK, type Chunks } from '../util/chunks.ts';
@@ -29,6 +29,8 @@ export interface Tiers {
   readonly demand: Demand;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
+  /** What was brought near for this batch. */
+  readonly preloaded: () => PreloadCounts | undefined;
   /** @returns tells later whether what memory does not know now, and then, is still as SSTs had it now */
   readonly snapshot: () => () => boolean;
 }
@@ -65,8 +67,10 @@ export class BatchReads {
 
   /** Reads so far, by tier. */
   get counts(): ReadCounts {
-    const { lmdb, store, requests } = this.#cost;
-    return { memory: this.#memory, lmdb, warm: this.#warm, store, requests };
+    const { lmdb, store, requests, bytes } = this.#cost;
+    const preloaded = this.#tiers.preloaded();
+    const ahead = preloaded === undefined ? {} : { preloaded };
+    return { memory: this.#memory, lmdb, warm: this.#warm, store, requests, bytes, ...ahead };
   }
 
   kindOf(table: number): TableKind {

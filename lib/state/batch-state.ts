@@ -2,7 +2,7 @@
  * The state as one batch sees it, table by table. Nothing of the partition is changed before the batch is durable: an attempt
  * that is discarded leaves nothing but rows that it has read.
  */
-import type { ReadCounts } from '../log/entry.ts';
+import type { ReadCounts } from '../log/read-counts.ts';
 import type { OrderedTable, StateTable, TableSpec } from '../stream/graph/tables.ts';
 import { ByteWriter } from '../util/bytes.ts';
 import { BatchReads, type Tiers } from './batch-reads.ts';

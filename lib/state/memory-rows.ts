@@ -137,6 +137,18 @@ export class MemoryRows {
     this.held(rows, id, key.length, valueBytes);
   }
 
+  /** As {@link put}, of a row that an SST has and that batch n will ask for. @returns its id */
+  bring(table: number, time: number, key: string, row: unknown, valueBytes: number, n: number): number {
+    const rows = this.table(table);
+    const id = rows.internText(key, time);
+    rows.set(id, row);
+    rows.setChangedBy(id, 0);
+    // Before it counts, so that it does not go at once.
+    rows.setExpected(id, n);
+    this.held(rows, id, key.length, valueBytes);
+    return id;
+  }
+
   /** Batch n has deleted a row. */
   delete(table: number, time: number, key: string, n: number): void {
     const rows = this.table(table);
@@ -260,7 +272,10 @@ export class MemoryRows {
 
   #evictIfDue(): void {
     if (!this.#eviction.isDue) return;
-    const evicted = this.#eviction.evict(this.#tables, (rows, id) => rows.isInUse(id) || this.isUnfolded(rows, id));
+    const evicted = this.#eviction.evict(
+      this.#tables,
+      (rows, id) => rows.isExpected(id) || rows.isInUse(id) || this.isUnfolded(rows, id),
+    );
     if (evicted === 0) return;
     this.#complete = false;
     this.#evictions++;

@@ -11,6 +11,7 @@
 
 import type { KeyColumn } from '../columns/key-column.ts';
 import { type Forgotten, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
+import type { PreloadCounts } from '../log/read-counts.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
 import { unpackValue } from '../util/pack.ts';
@@ -18,6 +19,7 @@ import { parseAddress, type TableKind } from './address.ts';
 import { BatchState } from './batch-state.ts';
 import type { ChangedRow, Changes } from './changes.ts';
 import { Demand } from './demand.ts';
+import { ExpectedRows } from './expected-rows.ts';
 import { Floors } from './floors.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { OrderedIndex } from './ordered-index.ts';
@@ -44,6 +46,8 @@ export class PartitionState {
   readonly reads: SstReads;
   /** Of the batch under way. */
   readonly demand = new Demand();
+  /** By number of the batch that is coming, or runs. */
+  readonly #expected = new Map<number, ExpectedRows>();
   /** The last batch whose changes are applied. */
   #position = 0;
   /** Hash of log entry `position`; '' before the first. */
@@ -140,7 +144,9 @@ export class PartitionState {
     const warm = this.#warm?.n === this.#position + 1 ? this.#warm.pack : undefined;
     const { kinds, rows, floors, reads, demand } = this;
     const snapshot = (): (() => boolean) => this.#snapshot();
-    return new BatchState({ kinds, rows, floors, order: this.#order, reads, demand, warm, snapshot });
+    const n = this.#position + 1;
+    const preloaded = (): PreloadCounts | undefined => this.#expected.get(n)?.counts;
+    return new BatchState({ kinds, rows, floors, order: this.#order, reads, demand, warm, preloaded, snapshot });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
@@ -150,6 +156,17 @@ export class PartitionState {
     this.#forget(changes.forgotten);
     this.#order.push({ tables: changes.tables });
     batch.end();
+    this.#endExpected(n);
+  }
+
+  /** What a batch that is coming will ask for. */
+  expect(n: number): ExpectedRows {
+    let expected = this.#expected.get(n);
+    if (expected === undefined) {
+      expected = new ExpectedRows(n);
+      this.#expected.set(n, expected);
+    }
+    return expected;
   }
 
   /** Applies a log entry that someone else made, or that an earlier life of this environment made. */
@@ -179,40 +196,42 @@ export class PartitionState {
     return rows.knows(table, time, key);
   }
 
-  /** As {@link isNear}, of key i of a column. */
-  isNearAt(table: number, time: number, keys: KeyColumn, i: number): boolean {
+  /** As {@link isNear}, of key i of a column; then it stays until the batch that expects it has run. */
+  keepNear(expected: ExpectedRows, table: number, time: number, keys: KeyColumn, i: number): boolean {
     const { rows } = this;
     if (this.isForgotten(table, time) || rows.complete) return true;
     const columns = rows.table(table);
     const id = columns.find(keys, i, time);
     if (id < 0 || !columns.isKnown(id)) return false;
-    if (columns.has(id)) rows.used(columns, id);
+    if (columns.has(id)) expected.keep(columns, id);
+    rows.used(columns, id);
     return true;
   }
 
   /**
-   * Reads rows into memory ahead of their batch.
+   * Reads rows into memory ahead of the batch that expects them.
    * @param stateKeys ascending, each once
-   * @param signal its batch has begun: what comes now, it reads for itself
-   * @returns how many rows came
+   * @param signal that batch has begun: what comes now, it reads for itself
    */
-  async bringNear(stateKeys: KeyColumn, cost: ReadCost, signal?: AbortSignal): Promise<number> {
-    const { version } = this.#pinned.manifest;
-    const keys = stateKeys.texts();
-    const values = await this.reads.lookup(keys, cost);
-    if (signal?.aborted) return 0;
+  async bringNear(stateKeys: KeyColumn, expected: ExpectedRows, signal?: AbortSignal): Promise<void> {
+    const stillHolds = this.#snapshot();
+    // What is near now may be folded, evicted, and newer than what SSTs have at present.
+    const keys = stateKeys.texts().filter((stateKey) => {
+      const { table, time, key } = parseAddress(stateKey, this.kinds);
+      return !this.isNear(table, time, key);
+    });
+    const values = await this.reads.lookup(keys, expected.cost);
+    if (signal?.aborted) return;
     // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
-    if (this.#pinned.manifest.version !== version) return 0;
-    let rows = 0;
+    if (!stillHolds()) return;
     for (const [i, stateKey] of keys.entries()) {
       const value = values[i];
       if (value === undefined || value === null) continue;
       const { table, time, key } = parseAddress(stateKey, this.kinds);
       if (this.isNear(table, time, key)) continue;
-      this.rows.put(table, time, key, unpackValue(value), value.length);
-      rows++;
+      const id = this.rows.bring(table, time, key, unpackValue(value), value.length, expected.n);
+      expected.brought(this.rows.table(table), id);
     }
-    return rows;
   }
 
   /**
@@ -238,13 +257,20 @@ export class PartitionState {
   }
 
   /**
-   * What memory does not know now is as SSTs have it. That holds as long as no batch is applied; and as long as the manifest is the same, for
-   * what memory does not know then, since it lets go of nothing that is not folded.
+   * What memory does not know now is as SSTs have it now. That holds for what memory does not know later, as long as no batch is folded that
+   * is applied meanwhile: what it has changed is in memory until then.
    */
   #snapshot(): () => boolean {
     const position = this.#position;
-    const { version } = this.#pinned.manifest;
-    return () => this.#position === position || this.#pinned.manifest.version === version;
+    return () => this.#pinned.manifest.through <= position;
+  }
+
+  #endExpected(through: number): void {
+    for (const [n, expected] of this.#expected) {
+      if (n > through) continue;
+      expected.end();
+      this.#expected.delete(n);
+    }
   }
 
   #advance(n: number, hash: string): void {
@@ -260,6 +286,7 @@ export class PartitionState {
 
   #drop(manifest: Manifest): void {
     this.#order.clear();
+    this.#endExpected(Number.POSITIVE_INFINITY);
     // ⚑ floors: the position goes where the manifest is, and they go with it.
     this.floors.set(manifest.forgotten ?? NOTHING_FORGOTTEN);
     this.rows.clear(manifest.l0.length === 0 && manifest.levels.every((level) => level.length === 0));

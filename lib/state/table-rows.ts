@@ -12,7 +12,8 @@ import { RowSlab } from './row-slab.ts';
 
 /**
  * What is known of a row, in one word: what there is (three bits), whether it was used of late (one bit), whether the present batch has
- * loaded it (one bit), and the memory that it is taken to need, in units of 8 bytes.
+ * loaded it (one bit), whether it is expected to be asked for (one bit each for batches of even and of odd number: no more than two are
+ * coming), and the memory that it is taken to need, in units of 8 bytes.
  */
 const KIND = 7;
 const NO_ROW = 0;
@@ -24,7 +25,9 @@ const ABSENT = 3;
 const FREE = 4;
 const USED = 8;
 const LOADED = 16;
-const MEMORY_BITS = 5;
+const EXPECTED = 32;
+const EXPECTED_BY_ANY = EXPECTED | (EXPECTED << 1);
+const MEMORY_BITS = 7;
 
 /** Few enough that none is out of the processor's nearest caches again before it is touched. */
 export const PREFETCH_KEYS = 128;
@@ -129,7 +132,7 @@ export class TableRows {
   /** Forgets the row; its place stays. */
   empty(id: number): void {
     this.#setKind(id, NO_ROW);
-    this.#slab.setAbout(id, this.#slab.about(id) & LOADED);
+    this.#slab.setAbout(id, this.#slab.about(id) & (LOADED | EXPECTED_BY_ANY));
     this.#changedBy[id] = 0;
   }
 
@@ -285,6 +288,27 @@ export class TableRows {
     return (this.#slab.about(id) & LOADED) !== 0;
   }
 
+  /** Batch n, which is coming, will ask for it. @returns whether that was not known */
+  setExpected(id: number, n: number): boolean {
+    const about = this.#slab.about(id);
+    const bit = expectedBy(n);
+    this.#slab.setAbout(id, about | bit);
+    return (about & bit) === 0;
+  }
+
+  endExpected(id: number, n: number): void {
+    this.#slab.setAbout(id, this.#slab.about(id) & ~expectedBy(n));
+  }
+
+  isExpectedBy(id: number, n: number): boolean {
+    return (this.#slab.about(id) & expectedBy(n)) !== 0;
+  }
+
+  /** Whether a batch that is coming will ask for it. */
+  isExpected(id: number): boolean {
+    return (this.#slab.about(id) & EXPECTED_BY_ANY) !== 0;
+  }
+
   /** Whether the present batch has touched or loaded it, and may count on it. */
   isInUse(id: number): boolean {
     return this.isLoaded(id) || this.isTouched(id);
@@ -332,6 +356,10 @@ export class TableRows {
     if (id >= this.#changedBy.length) this.#changedBy = grown(this.#changedBy, new Uint32Array(2 * id));
     this.#changedBy[id] = 0;
   }
+}
+
+function expectedBy(n: number): number {
+  return n % 2 === 0 ? EXPECTED : EXPECTED << 1;
 }
 
 function isRow(kind: number): boolean {

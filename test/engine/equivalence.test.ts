@@ -8,13 +8,17 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { commitPaths } from '../../lib/commit/commit-work.ts';
+import { StoreTimeoutError } from '../../lib/errors.ts';
 import type { Job } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import type { GetResult, ObjectStore } from '../../lib/object-store/object-store.ts';
+import type { Gathered } from '../../lib/plan/gathered.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import {
   FastClock,
+  gather,
   isFlush,
   type OpenEngine,
   outcomeOf,
@@ -31,6 +35,12 @@ const folder = mkdtempSync(path.join(tmpdir(), 'misa-equivalence-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let caches = 0;
 
+/** What may go wrong with reads of SSTs while `on`. */
+interface Disturbance {
+  on: boolean;
+  readonly next: () => number;
+}
+
 interface Variant {
   readonly name: string;
   readonly changes?: (seed: number) => Partial<PhysicalJob>;
@@ -38,6 +48,16 @@ interface Variant {
   readonly between?: (opened: OpenEngine, next: () => number) => Promise<void> | void;
   readonly crashes?: boolean;
   readonly lmdb?: boolean;
+  /** Preloading, in place of all that the batch will read, in time. */
+  readonly preload?: (
+    opened: OpenEngine,
+    gathered: Gathered,
+    disturbance: Disturbance,
+    script: readonly ScriptBatch[],
+    i: number,
+  ) => Promise<void> | void;
+  /** What reads of SSTs meet while a disturbance is on. */
+  readonly disturbed?: (answer: () => Promise<GetResult>, disturbance: Disturbance) => Promise<GetResult>;
 }
 
 const memory = (cacheBytes: number): Partial<PhysicalJob> => ({ state: { ttlMs: undefined, cacheBytes } });
@@ -82,12 +102,111 @@ const VARIANTS: readonly Variant[] = [
   },
 ];
 
+/** Rows preloaded in all runs of a variant, by its name. */
+const preloadedRows = new Map<string, number>();
+
+/** Some rows in memory, of which few may be brought ahead. */
+const LITTLE = memory(4000);
+
+function oftenCold({ engine }: OpenEngine, next: () => number): void {
+  for (const { state } of engine.stages.flat()) if (next() < 0.7) state.reset();
+}
+
+/** The commit side reads nothing while preloading does: what that meets is not its. */
+const folding: Pick<Variant, 'options' | 'between'> = {
+  options: { commits: 'asked' },
+  async between(opened, next) {
+    for (const p of commitPaths(opened.file)) if (next() < 0.5) await opened.committer.loop.foldNow(p);
+    oftenCold(opened, next);
+  },
+};
+
+const PRELOADING: readonly Variant[] = [
+  { name: 'preloaded in time', changes: () => LITTLE, between: oftenCold },
+  { name: 'preloaded in time, an LMDB cache', changes: () => LITTLE, between: oftenCold, lmdb: true },
+  {
+    name: 'preloaded late: the batch begins at once',
+    changes: () => LITTLE,
+    between: oftenCold,
+    preload: async ({ engine }, gathered, { next }) => {
+      void engine.preload(gathered);
+      for (let turns = Math.floor(next() * 12); turns > 0; turns--) await new Promise((go) => setImmediate(go));
+    },
+    disturbed: async (answer, { next }) => {
+      for (let turns = Math.floor(next() * 6); turns > 0; turns--) await new Promise((go) => setImmediate(go));
+      return answer();
+    },
+  },
+  {
+    name: 'preloaded as rows come',
+    changes: () => LITTLE,
+    between: oftenCold,
+    preload: async ({ engine }, gathered, { next }, script, i) => {
+      const first = Object.entries(script[i]!).map(([source, rows]) => [source, rows.slice(0, rows.length / 2)]);
+      const { job } = engine.context;
+      engine.preloadSome(gather(job, Object.fromEntries(first), `rows-${i}`).inputs, next() < 0.5 ? 1e9 : 0);
+      await engine.preload(gathered);
+    },
+  },
+  {
+    name: 'preloaded wrong: the rows of another batch',
+    changes: () => LITTLE,
+    between: oftenCold,
+    preload: ({ engine }, _, { next }, script) => {
+      const other = script[Math.floor(next() * script.length)]!;
+      return engine.preload(gather(engine.context.job, isFlush(other) ? {} : other, 'other'));
+    },
+  },
+  {
+    name: 'preloaded from a store that fails',
+    changes: () => LITTLE,
+    ...folding,
+    preload: whileDisturbed,
+    disturbed: async (answer, { on, next }) => {
+      if (on && next() < 0.5) throw new StoreTimeoutError('as the test wants it');
+      return answer();
+    },
+  },
+  {
+    name: 'preloaded from a store that gives damaged bytes',
+    changes: () => LITTLE,
+    ...folding,
+    lmdb: true,
+    preload: whileDisturbed,
+    disturbed: async (answer, { on, next }) => {
+      const result = await answer();
+      if (!on || !result.found || next() < 0.5) return result;
+      const body = Uint8Array.from(result.body);
+      body[Math.floor(next() * body.length)]! ^= 1 << Math.floor(next() * 8);
+      return { ...result, body };
+    },
+  },
+];
+
+async function whileDisturbed({ engine }: OpenEngine, gathered: Gathered, disturbance: Disturbance): Promise<void> {
+  disturbance.on = true;
+  await engine.preload(gathered);
+  disturbance.on = false;
+}
+
+function disturbedStore(store: ObjectStore, { disturbed }: Variant, disturbance: Disturbance): ObjectStore {
+  if (disturbed === undefined) return store;
+  return {
+    ...hookedStore(store, {}),
+    get: (name, options) => {
+      const answer = (): Promise<GetResult> => store.get(name, options);
+      return name.includes('/sst/') ? disturbed(answer, disturbance) : answer();
+    },
+  };
+}
+
 async function runVariant(kind: JobKind, script: readonly ScriptBatch[], variant: Variant, seed: number) {
-  const { changes, options, between, crashes = false, lmdb = false } = variant;
+  const { changes, options, between, crashes = false, lmdb = false, preload } = variant;
   const clock = new FastClock();
   const store = new MemoryStore({ clock });
   const job = physical(JOBS[kind](), changes?.(seed));
   const random = seededRandom(seed);
+  const disturbance: Disturbance = { on: false, next: random.next };
   const directory = path.join(folder, `cache-${caches++}`);
   const cache = lmdb ? LmdbBlockCache.open(directory, 1 << 20) : undefined;
   const all: ScriptOptions = {
@@ -99,6 +218,7 @@ async function runVariant(kind: JobKind, script: readonly ScriptBatch[], variant
     flush: true,
     ...options,
     between: between === undefined ? undefined : (opened) => between(opened, random.next),
+    preload: preload && ((opened, gathered, i) => preload(opened, gathered, disturbance, script, i)),
   };
   for (let lives = 0; ; lives++) {
     // The first lives are short; the last one is let live.
@@ -107,7 +227,10 @@ async function runVariant(kind: JobKind, script: readonly ScriptBatch[], variant
         ? crashAfter(Math.floor(random.next() * 60 * 2 ** lives), random.next() < 0.5 ? 'before' : 'after effect')
         : {};
     try {
-      const done = await runScript({ ...all, store: hookedStore(store, hooks) });
+      const done = await runScript({ ...all, store: hookedStore(disturbedStore(store, variant, disturbance), hooks) });
+      for (const { reads } of done) {
+        preloadedRows.set(variant.name, (preloadedRows.get(variant.name) ?? 0) + (reads.preloaded?.rows ?? 0));
+      }
       await cache?.close();
       return { done, outcome: await outcomeOf(store, job) };
     } catch (error) {
@@ -189,18 +312,24 @@ describe('equivalence', () => {
     });
   }
 
-  for (const variant of VARIANTS) {
+  for (const variant of [...VARIANTS, ...PRELOADING]) {
     it(`invariants 3, 5 and 7: ${variant.name}: results and state are the same to the byte`, async () => {
+      const compare = async (kind: JobKind, seed: number): Promise<void> => {
+        const script = fc.sample(anyScript(kind), { numRuns: 1, seed })[0]!;
+        const plain = await runVariant(kind, script, { name: 'plain' }, seed);
+        const other = await runVariant(kind, script, variant, seed);
+        expect(other.outcome, `${kind}, script of seed ${seed}`).toEqual(plain.outcome);
+      };
       await fc.assert(
-        fc.asyncProperty(fc.constantFrom(...JOB_KINDS), fc.infiniteStream(fc.nat()), async (kind, stream) => {
-          const seed = stream.next().value;
-          const script = fc.sample(anyScript(kind), { numRuns: 1, seed })[0]!;
-          const plain = await runVariant(kind, script, { name: 'plain' }, seed);
-          const other = await runVariant(kind, script, variant, seed);
-          expect(other.outcome, `${kind}, script of seed ${seed}`).toEqual(plain.outcome);
-        }),
+        fc.asyncProperty(fc.constantFrom(...JOB_KINDS), fc.infiniteStream(fc.nat()), (kind, stream) =>
+          compare(kind, stream.next().value),
+        ),
         { numRuns: 6 },
       );
+      if (!PRELOADING.includes(variant)) return;
+      const happened = (): boolean => (preloadedRows.get(variant.name) ?? 0) > 0;
+      for (let seed = 1; !happened() && seed <= 30; seed++) await compare('running', seed);
+      expect(happened(), 'rows were preloaded').toBe(true);
     });
   }
 });

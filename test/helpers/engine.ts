@@ -192,7 +192,11 @@ export interface ScriptOptions extends EngineOptions {
   readonly byReference?: boolean;
   /** Before each batch of rows (with its place in the script), and at the end. */
   readonly between?: ((opened: OpenEngine, i: number) => Promise<void> | void) | undefined;
+  /** What is preloaded before a batch of rows. Default: all that it will read, and it waits until that is near. */
+  readonly preload?: ((opened: OpenEngine, gathered: Gathered, i: number) => Promise<void> | void) | undefined;
 }
+
+const preloadAll = ({ engine }: OpenEngine, gathered: Gathered): Promise<void> => engine.preload(gathered);
 
 /** How the rows of a script are found again by the name of their piece. */
 export function replayOf(job: PhysicalJob, script: readonly ScriptBatch[]): (plan: Plan) => Promise<PartitionInput[]> {
@@ -210,7 +214,7 @@ export function replayOf(job: PhysicalJob, script: readonly ScriptBatch[]): (pla
 export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
   const opened = await openEngine(options);
   const { engine, env } = opened;
-  const { script, flush = false, byReference = false, between } = options;
+  const { script, flush = false, byReference = false, between, preload } = options;
   const { job } = options;
   try {
     const done = [...(await engine.recover(replayOf(job, script)))];
@@ -224,7 +228,7 @@ export async function runScript(options: ScriptOptions): Promise<BatchDone[]> {
       await between?.(opened, i);
       if (env.clock instanceof FastClock) env.clock.advance(61_000);
       const gathered = gather(job, batch, name, byReference);
-      await engine.preload(gathered);
+      await (preload ?? preloadAll)(opened, gathered, i);
       done.push(await engine.batch(gathered));
       engine.fillMemory();
     }

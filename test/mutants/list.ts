@@ -279,7 +279,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: STATE,
-    from: 'if (this.#pinned.manifest.version !== version) return 0;',
+    from: 'if (!stillHolds()) return;',
     to: '',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],

@@ -187,7 +187,7 @@ async function bringNear(
   addresses: readonly { readonly table: number; readonly time: number; readonly key: string }[],
 ): Promise<void> {
   const stateKeys = addresses.map(({ table, time, key }) => addressPrefix(table, KINDS[table]!, time) + key);
-  await state.bringNear(KeyColumn.of([...new Set(stateKeys)].sort()), noCost());
+  await state.bringNear(KeyColumn.of([...new Set(stateKeys)].sort()), state.expect(state.position + 1));
 }
 
 function isBelow({ key: stateKey }: Entry, floors: readonly number[]): boolean {
@@ -405,7 +405,7 @@ describe('PartitionState', () => {
   for (const { what, read, rowBytes, filler } of [
     {
       what: 'rows that are brought near under one manifest are dropped under the next',
-      read: (state: PartitionState) => state.bringNear(KeyColumn.of([stateKey]), noCost()),
+      read: (state: PartitionState) => state.bringNear(KeyColumn.of([stateKey]), state.expect(state.position + 1)),
       rowBytes: 200,
       filler: 50,
     },
@@ -468,7 +468,7 @@ describe('PartitionState', () => {
       await table!.load(['k']);
       table!.delete('k', 0);
       const changes = batch.encode();
-      if (near) await state.bringNear(KeyColumn.of([stateKey]), noCost());
+      if (near) await state.bringNear(KeyColumn.of([stateKey]), state.expect(state.position + 1));
       state.apply(n, `h${n}`, changes, batch);
       const [after] = state.begin().tables(SPECS, 0);
       await after!.load(['k']);
@@ -528,7 +528,9 @@ describe('PartitionState', () => {
         const [before] = await two(folder);
         state.adopt(before!);
         const near =
-          read === 'bringNear' ? state.bringNear(KeyColumn.of([at(10), at(20)]), noCost()) : state.loadAll(noCost());
+          read === 'bringNear'
+            ? state.bringNear(KeyColumn.of([at(10), at(20)]), state.expect(1))
+            : state.loadAll(noCost());
         await asleep.asleep;
         const batch = state.begin();
         batch.tables(SPECS, 0)[1]!.forget(10);
@@ -637,7 +639,7 @@ describe('PartitionState', () => {
       write(folder, state, [['a', undefined]]);
       for (let i = 0; i < 10; i++) write(folder, state, [[`other${i}`, ['x'.repeat(100)]]]);
       expect([state.rows.complete, state.isNear(0, 0, 'filler0')]).toEqual([false, false]);
-      await state.bringNear(KeyColumn.of([`${addressPrefix(0, 'keyed', 0)}a`]), noCost());
+      await state.bringNear(KeyColumn.of([`${addressPrefix(0, 'keyed', 0)}a`]), state.expect(state.position + 1));
       const batch = state.begin();
       const [keyed] = batch.tables(SPECS, 0);
       await keyed!.load(['a', 'filler0']);

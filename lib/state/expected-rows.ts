@@ -1,0 +1,69 @@
+/**
+ * Rows in memory that a coming batch will ask for: brought near for it, or there already. They stay until it has run, so that nothing that
+ * comes meanwhile pushes them out again. When it has asked, they tell how much of what was brought it has used.
+ */
+import type { PreloadCounts } from '../log/read-counts.ts';
+import { noCost } from './sst-reads.ts';
+import type { TableRows } from './table-rows.ts';
+
+export class ExpectedRows {
+  /** Number of the batch. */
+  readonly n: number;
+  /** Of bringing rows near. */
+  readonly cost = noCost();
+  /** Rows and ids by place. */
+  readonly #rows: TableRows[] = [];
+  readonly #ids: number[] = [];
+  /** By place: whether it was brought for this batch. */
+  readonly #brought: boolean[] = [];
+  /** Memory of what was brought. */
+  #bytes = 0;
+
+  constructor(n: number) {
+    this.n = n;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The batch will ask for a row that is in memory. */
+  keep(rows: TableRows, id: number): void {
+    if (rows.setExpected(id, this.n)) this.#add(rows, id, false);
+  }
+
+  /** A row was put into memory for the batch. */
+  brought(rows: TableRows, id: number): void {
+    this.#add(rows, id, true);
+    this.#bytes += rows.memory(id);
+  }
+
+  /** As long as the batch runs: what it has used by now. `undefined`: there was nothing to do for it. */
+  get counts(): PreloadCounts | undefined {
+    let rows = 0;
+    let used = 0;
+    let usedBytes = 0;
+    for (const [i, id] of this.#ids.entries()) {
+      if (!this.#brought[i]) continue;
+      const of = this.#rows[i]!;
+      rows++;
+      if (!of.isExpectedBy(id, this.n) || !of.isInUse(id)) continue;
+      used++;
+      usedBytes += of.memory(id);
+    }
+    const { requests, bytes } = this.cost;
+    if (rows === 0 && requests === 0) return undefined;
+    return { rows, used, wastedBytes: Math.max(0, this.#bytes - usedBytes), requests, bytes };
+  }
+
+  /** The batch is over: its rows are as any others. */
+  end(): void {
+    for (const [i, id] of this.#ids.entries()) this.#rows[i]!.endExpected(id, this.n);
+  }
+
+  #add(rows: TableRows, id: number, brought: boolean): void {
+    this.#rows.push(rows);
+    this.#ids.push(id);
+    this.#brought.push(brought);
+  }
+}
