@@ -1,10 +1,11 @@
 /**
- * Decides what to bring near, within budgets, as data: slices of the keys that a coming batch will read, each so small that a batch which
- * begins meanwhile does not wait for it. Pure; `preloader.ts` executes it.
+ * Decides which of the rows that a coming batch will read are brought near, and in what steps, as data: slices of their keys in ascending order, so
+ * that those of a slice lie side by side in SSTs and share requests, and each so small that a batch which begins meanwhile does not wait for
+ * it. Pure; `preloader.ts` executes it.
  */
 
 export interface PreloadBudget {
-  /** Rows of a slice: what is looked up without a pause. */
+  /** Rows of a slice, which is looked up without a pause. At least 1. */
   readonly sliceRows: number;
   /** Bytes of memory that rows may take. */
   readonly rowBytes: number;
@@ -16,12 +17,14 @@ export interface Slice {
   readonly to: number;
 }
 
-/** @param bytesARow memory that a row takes, about */
-export function planPreload(keys: number, bytesARow: number, budget: PreloadBudget): Slice[] {
-  const most = Math.min(keys, Math.floor(budget.rowBytes / bytesARow));
+/**
+ * @param keys how many are wanted and not near
+ * @param bytesARow memory that a row takes, about
+ * @returns slices without gaps from the first key on; the keys behind the last one are over the budget
+ */
+export function planPreload(keys: number, bytesARow: number, { sliceRows, rowBytes }: PreloadBudget): Slice[] {
+  const most = Math.min(keys, Math.floor(rowBytes / bytesARow));
   const slices: Slice[] = [];
-  for (let from = 0; from < most; from += budget.sliceRows) {
-    slices.push({ from, to: Math.min(most, from + budget.sliceRows) });
-  }
+  for (let from = 0; from < most; from += sliceRows) slices.push({ from, to: Math.min(most, from + sliceRows) });
   return slices;
 }

@@ -4,7 +4,8 @@
  * on its way is shared with the batch's own reads, and what is not begun is dropped.
  *
  * Rows of a batch are looked up together as long as there is time, since rows that lie side by side share a request: so those that have come
- * wait for others, until what is left of the time is what bringing them will take.
+ * wait for others, until what is left of the time is what bringing them will take; those that come then, until a third of that is left.
+ * Where the others come sooner than that, they are waited for.
  *
  * Never needed: with it on, off, late or failing, results are the same.
  */
@@ -33,6 +34,9 @@ const ROWS_SHARE = 0.5;
 const FIRST_LEAD_MS = 100;
 /** What is to be ready in time begins so much earlier than it took before. */
 const MARGIN = 1.5;
+/** Part of the time left at which what has come meanwhile is brought; and of the time it takes to bring a batch's rows, at which it is too late. */
+const AGAIN = 1 / 3;
+const LATE = 1 / 4;
 
 export interface PreloaderOptions {
   readonly job: PhysicalJob;
@@ -49,6 +53,8 @@ interface Coming {
   readonly ends: AbortController;
   /** Rows of the batch that are looked up, or about to be, by edge. */
   seen: number[];
+  /** What has come is brought when no more than this is left of the time, ms. */
+  dueMs: number;
   /** Keys that were to be looked up, and were not in time. */
   dropped: number;
   /** When the first of it began, and the last of it ended. */
@@ -79,8 +85,10 @@ export class Preloader {
     if (this.#coming?.expected.n !== n) {
       this.#coming?.ends.abort();
       const expected = state.expect(n);
-      this.#coming = { expected, ends: new AbortController(), seen: [], dropped: 0, startMs: undefined, endMs: 0 };
-    } else if (leftMs > this.#leadMs * MARGIN) {
+      const dueMs = this.#leadMs * MARGIN;
+      const ends = new AbortController();
+      this.#coming = { expected, ends, seen: [], dueMs, dropped: 0, startMs: undefined, endMs: 0 };
+    } else if (!this.#isDue(this.#coming, leftMs)) {
       return Promise.resolve();
     }
     return this.#bring(this.#coming, plan, input, leftMs).catch((error) =>
@@ -107,12 +115,17 @@ export class Preloader {
     trace.span({ lane: 'preload', path, n: expected.n, startMs, endMs, detail });
   }
 
+  #isDue({ dueMs }: Coming, leftMs: number): boolean {
+    return leftMs === 0 || (leftMs <= dueMs && leftMs > this.#leadMs * LATE);
+  }
+
   async #bring(coming: Coming, plan: PlanOf, input: PartitionInput, leftMs: number): Promise<void> {
     const { job, stage, state, clock } = this.#options;
     const { expected, ends } = coming;
     await state.reads.openAll(expected.cost);
-    if (job.preload === 'metadata' || ends.signal.aborted || leftMs > this.#leadMs * MARGIN) return;
+    if (job.preload === 'metadata' || ends.signal.aborted || !this.#isDue(coming, leftMs)) return;
     const startMs = clock.monotonic();
+    coming.dueMs = leftMs * AGAIN;
     const part = rowsSince(input, coming.seen);
     coming.seen = input.edges.map((rows) => rows?.count ?? 0);
     const keys = stateKeysOf(wantedBy(job, stage, plan, part), (table, time, of, i) =>

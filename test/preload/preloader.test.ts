@@ -1,0 +1,115 @@
+/** Rows are brought near beside the batches: in time, as they come, and never in the way of a batch. */
+import { describe, expect, it } from 'vitest';
+import { MemoryStore } from '../../lib/object-store/memory-store.ts';
+import type { Gathered } from '../../lib/plan/gathered.ts';
+import type { Span } from '../../lib/util/trace.ts';
+import { FastClock, gather, openEngine, physical, type ScriptBatch } from '../helpers/engine.ts';
+import { JOBS } from '../helpers/engine-jobs.ts';
+import { countingStore, hookedStore, type StoreHooks } from '../helpers/stores.ts';
+
+const KEYS = 400;
+
+const rows = (keys: readonly number[]): ScriptBatch => ({
+  events: keys.map((k) => ({ t: 1000, k: `key-${k}`, v: k })),
+});
+const some = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
+
+/** A job with all its state in SSTs, little of it in memory, opened anew. */
+async function opened(hooks: StoreHooks = {}, cacheBytes = 60_000) {
+  const clock = new FastClock();
+  const memory = new MemoryStore({ clock });
+  const job = physical(JOBS.running(), {
+    ...{ partitions: 1, noDataBatches: false },
+    state: { ttlMs: undefined, cacheBytes },
+  });
+  const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
+  await first.engine.batch(gather(job, rows(some(0, KEYS)), 'rows-0', true));
+  await first.committer.close({ drain: true });
+  const store = countingStore(hookedStore(memory, hooks));
+  const spans: Span[] = [];
+  const trace = { span: (span: Span) => void spans.push(span) };
+  const { engine } = await openEngine({ job, store, clock, commits: 'asked', trace });
+  const gathered = (keys: readonly number[]): Gathered => gather(job, rows(keys), 'rows-1', true);
+  return { engine, store, spans, gathered };
+}
+
+describe('preloading', () => {
+  it('brings the rows that the batch asks for, and tells so', async () => {
+    const { engine, store, spans, gathered } = await opened();
+    const batch = gathered(some(100, 50));
+    await engine.preload(batch);
+    expect(store.count('get', '/sst/')).toBeGreaterThan(0);
+    store.reset();
+    const { reads } = await engine.batch(batch);
+    expect(store.count('get', '/sst/')).toBe(0);
+    expect(reads).toMatchObject({ memory: 50, store: 0, requests: 0, bytes: 0 });
+    expect(reads.preloaded).toMatchObject({ rows: 50, used: 50, wastedBytes: 0 });
+    const told = spans.filter(({ lane }) => lane === 'preload');
+    expect(told).toMatchObject([{ n: 2, path: 's0/p0', detail: { rows: 50, used: 50, dropped: 0 } }]);
+  });
+
+  it('counts what the batch did not ask for as wasted', async () => {
+    const { engine, gathered } = await opened();
+    await engine.preload(gathered(some(0, 30)));
+    const { reads } = await engine.batch(gathered(some(20, 20)));
+    expect(reads.preloaded).toMatchObject({ rows: 30, used: 10 });
+    expect(reads.preloaded!.wastedBytes).toBeGreaterThan(20 * 8);
+    expect(reads.memory + reads.store + reads.lmdb).toBe(20);
+  });
+
+  it('waits for more rows as long as there is time, and then brings those that have come, each once', async () => {
+    const { engine, store, gathered } = await opened();
+    const keys = some(0, 60);
+    const come = (count: number): Gathered => gathered(keys.slice(0, count));
+    engine.preloadSome(come(20).inputs, 1e9);
+    await engine.preload({ ...come(0), inputs: [] });
+    const opening = store.count('get', '/sst/');
+    engine.preloadSome(come(40).inputs, 1e9);
+    await turns();
+    expect(store.count('get', '/sst/')).toBe(opening);
+    engine.preloadSome(come(50).inputs, 100);
+    await turns();
+    const reads = store.count('get', '/sst/');
+    expect(reads).toBeGreaterThan(opening);
+    await engine.preload(come(60));
+    const done = await engine.batch(come(60));
+    expect(done.reads.preloaded).toMatchObject({ rows: 60, used: 60 });
+    expect(done.reads.store).toBe(0);
+  });
+
+  it('is not waited for: a batch runs while the store owes what was asked ahead', async () => {
+    let owed = 0;
+    let owes = false;
+    const { engine, spans, gathered } = await opened({
+      async before({ op, name }) {
+        if (!owes || op !== 'get' || !name.includes('/sst/')) return;
+        owed++;
+        await new Promise(() => {});
+      },
+    });
+    // Indexes and filters are open.
+    await engine.batch(gathered([399]));
+    owes = true;
+    const next = (keys: readonly number[]): Gathered => ({ ...gathered(keys), pieces: [] });
+    void engine.preload(next(some(0, 30)));
+    await turns();
+    expect(owed).toBeGreaterThan(0);
+    const done = await engine.batch(next([399]));
+    expect(done.reads).toMatchObject({ memory: 1, store: 0 });
+    expect(spans.filter(({ lane, n }) => lane === 'preload' && n === done.n)).toMatchObject([{ detail: { used: 0 } }]);
+  });
+
+  it('keeps to half of the budget of memory', async () => {
+    const { engine, gathered } = await opened({}, 20_000);
+    const batch = gathered(some(0, KEYS));
+    await engine.preload(batch);
+    const { size: near, bytes } = engine.stages[0]![0]!.state.rows;
+    expect(near).toBeGreaterThan(10);
+    expect(bytes).toBeLessThanOrEqual(1.3 * 10_000);
+    expect((await engine.batch(batch)).reads.preloaded).toMatchObject({ rows: near, used: near });
+  });
+});
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
+}
