@@ -62,7 +62,7 @@ describe('preloading', () => {
     const keys = some(0, 60);
     const come = (count: number): Gathered => gathered(keys.slice(0, count));
     engine.preloadSome(come(20).inputs, 1e9);
-    await engine.preload({ ...come(0), inputs: [] });
+    await turns();
     const opening = store.count('get', '/sst/');
     engine.preloadSome(come(40).inputs, 1e9);
     await turns();
