@@ -117,10 +117,11 @@ async function makeLevel(store: ObjectStore, keys: number, share: number, level:
   for (let i = 0; i < keys; i++) {
     const drawn = scattered(i, level);
     if (drawn >= share) continue;
-    builder ??= new StateSstBuilder(random.id(), undefined);
+    builder ??= new StateSstBuilder(random.id(), level, undefined);
     value.reset();
     packNumbers(value, rowOf(scattered(i, 7)), 0, ROW_NUMBERS);
-    builder.add(prefix + encodeKey(userOf(i)), value.view());
+    const key = Buffer.from(prefix + encodeKey(userOf(i)), 'latin1');
+    builder.addBytes(key, 0, key.length, value.view(), 0, value.length);
     if (builder.bytes >= COMPACTION.sstBytes) await finish();
   }
   await finish();

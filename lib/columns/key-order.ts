@@ -122,6 +122,10 @@ class RadixSort {
 
   /** Keys that have ended by `skip` differ from the others by zeros only: the shorter one is less. */
   #sortRun(order: Int32Array, skip: number): void {
+    if (order.length < FEW) {
+      insertionSort(order, this.#places, skip);
+      return;
+    }
     const { starts, ends } = this.#places;
     const length = (i: number): number => ends[i]! - starts[i]!;
     const ended = order.filter((i) => length(i) <= skip);

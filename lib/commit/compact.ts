@@ -7,16 +7,20 @@ import { type LoadedManifest, type SstRef, sstsOf } from '../manifest/manifest.t
 import { editManifest } from '../manifest/manifest-store.ts';
 import { createOnce } from '../object-store/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import { mergeRuns } from '../sst/merge.ts';
+import type { BlockCursor } from '../sst/block-cursor.ts';
+import { BlockMerge } from '../sst/block-merge.ts';
 import { forgottenKeys } from '../state/floors.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 import { expiredBy, StateSstBuilder } from './expiry.ts';
 import { OutputCuts } from './output-cuts.ts';
-import { mayHold } from './overlap.ts';
+import { OlderRanges } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { COMPACTION, type Compaction, type CompactionOptions, olderThan, pickCompaction } from './pick-compaction.ts';
 import { readRun } from './sst-runs.ts';
+
+/** After so many it asks whether it is to go on, and gives others their turn. */
+const TURN_ENTRIES = 2048;
 
 export interface CompactOptions extends CompactionOptions, RequestOptions {
   /** A manifest in hand, to save a read. */
@@ -92,48 +96,96 @@ async function merge(
   base: LoadedManifest,
   compaction: Compaction,
   options: CompactOptions,
-): Promise<SstRef[]> {
-  const { store, names, path, random, expiry } = partition;
-  const { inputs, level } = compaction;
-  const { sstBytes = COMPACTION.sstBytes, yieldNow, signal } = options;
-  const older = olderThan(base.manifest, compaction);
-  const from = smallest(inputs.map((sst) => sst.from));
-  const to = greatest(inputs.map((sst) => sst.to));
-  const forgotten = base.manifest.forgotten ?? [];
-  // One run in L0: an L0 SST counts as one more to look at, however small.
-  const cuts = new OutputCuts(level === 0 ? Number.POSITIVE_INFINITY : sstBytes, forgotten);
-
-  const outputs: SstRef[] = [];
-  let builder: StateSstBuilder | undefined;
-  let last = '';
-  const finish = async (): Promise<void> => {
-    if (builder === undefined) return;
-    const { info, body } = builder.finish();
-    builder = undefined;
-    await createOnce(store, names.sst(path, info.id), body, { signal });
-    outputs.push({ ...info, from, to });
-  };
-  const isExpired = expiredBy(base, expiry);
+): Promise<readonly SstRef[]> {
+  const { inputs } = compaction;
+  const { yieldNow, signal } = options;
+  const kept = keptOf(partition, base, compaction);
+  const outputs = new Outputs(partition, base, compaction, options);
   // ⚑ floors: as of the manifest of the inputs, which every manifest with the outputs is at or beyond.
-  const gone = forgottenKeys(forgotten);
+  const gone = forgottenKeys(base.manifest.forgotten ?? []);
   const read = inputs.filter(({ minKey, maxKey }) => !gone.hasAll(minKey, maxKey));
-  const runs = runsOf(base, read).map((ssts) => readRun(partition, ssts, { signal }));
-  for await (const chunk of mergeRuns(runs, { dropTombstones: older.length === 0 })) {
-    for (const { key, value } of chunk) {
-      if (gone.has(key) || (value === null ? !mayHold(older, key) : isExpired(key, value))) continue;
-      if (builder !== undefined && cuts.mayEnd(builder.bytes)) {
-        if (cuts.endsBetween(Buffer.from(last, 'latin1'), 0, Buffer.from(key, 'latin1'), 0, builder.bytes))
-          await finish();
+  const merging = await BlockMerge.open(runsOf(base, read).map((ssts) => readRun(partition, ssts, { signal })));
+  try {
+    for (let seen = 1; merging.entry !== undefined; seen++) {
+      const { entry } = merging;
+      if (!gone.hasBytes(entry.key, 0, entry.keyLength) && kept(entry)) {
+        if (outputs.endBefore(entry)) await outputs.finish();
+        outputs.add(entry);
       }
-      builder ??= new StateSstBuilder(random.id(), expiry);
-      builder.add(key, value);
-      last = key;
+      if (!merging.advance()) await merging.refill();
+      if (seen % TURN_ENTRIES !== 0) continue;
+      signal?.throwIfAborted();
+      await yieldNow?.();
     }
-    signal?.throwIfAborted();
-    await yieldNow?.();
+  } finally {
+    await merging.close();
   }
-  await finish();
-  return outputs;
+  await outputs.finish();
+  return outputs.refs;
+}
+
+/** Whether an entry still says something: of each key, the newest is asked, and keys ascend. */
+function keptOf(
+  { expiry }: CommitPartition,
+  base: LoadedManifest,
+  compaction: Compaction,
+): (entry: BlockCursor) => boolean {
+  const isExpired = expiredBy(base, expiry);
+  const older = new OlderRanges(olderThan(base.manifest, compaction));
+  return ({ key, keyLength, deleted, bytes, valueStart, valueEnd }) => {
+    if (deleted) return older.mayHold(key, 0, keyLength);
+    if (isExpired === undefined) return true;
+    return !isExpired(key.toString('latin1', 0, keyLength), bytes.subarray(valueStart, valueEnd));
+  };
+}
+
+/** The SSTs that a compaction writes, one after the other. */
+class Outputs {
+  readonly refs: SstRef[] = [];
+  readonly #partition: CommitPartition;
+  readonly #level: number;
+  readonly #cuts: OutputCuts;
+  readonly #batches: { readonly from: number; readonly to: number };
+  readonly #signal: AbortSignal | undefined;
+  #builder: StateSstBuilder | undefined;
+
+  constructor(
+    partition: CommitPartition,
+    { manifest }: LoadedManifest,
+    { inputs, level }: Compaction,
+    { sstBytes = COMPACTION.sstBytes, signal }: CompactOptions,
+  ) {
+    this.#partition = partition;
+    this.#level = level;
+    this.#signal = signal;
+    this.#batches = { from: smallest(inputs.map((sst) => sst.from)), to: greatest(inputs.map((sst) => sst.to)) };
+    // One run in L0: an L0 SST counts as one more to look at, however small.
+    this.#cuts = new OutputCuts(level === 0 ? Number.POSITIVE_INFINITY : sstBytes, manifest.forgotten ?? []);
+  }
+
+  /** Whether the SST at work ends before that entry. */
+  endBefore({ key }: BlockCursor): boolean {
+    const builder = this.#builder;
+    if (builder === undefined) return false;
+    const { bytes } = builder;
+    return this.#cuts.mayEnd(bytes) && this.#cuts.endsBetween(builder.lastKey, 0, key, 0, bytes);
+  }
+
+  add({ key, keyLength, deleted, bytes, valueStart, valueEnd }: BlockCursor): void {
+    const { random, expiry } = this.#partition;
+    this.#builder ??= new StateSstBuilder(random.id(), this.#level, expiry);
+    this.#builder.addBytes(key, 0, keyLength, deleted ? null : bytes, valueStart, valueEnd);
+  }
+
+  /** The SST at work, if there is one, is durable then. */
+  async finish(): Promise<void> {
+    if (this.#builder === undefined) return;
+    const { info, body } = this.#builder.finish();
+    this.#builder = undefined;
+    const { store, names, path } = this.#partition;
+    await createOnce(store, names.sst(path, info.id), body, { signal: this.#signal });
+    this.refs.push({ ...info, ...this.#batches });
+  }
 }
 
 /** The inputs as sorted runs, newest first: each L0 SST by itself, then those of each level one after the other. */

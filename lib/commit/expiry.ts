@@ -7,27 +7,29 @@
 import type { Expiry } from '../log/expiry.ts';
 import type { LoadedManifest } from '../manifest/manifest.ts';
 import { type BuiltSst, SstBuilder } from '../sst/builder.ts';
-import type { Key } from '../sst/entry.ts';
 
-/** Whether an entry has ended as of a manifest. */
+/** Whether an entry has ended as of a manifest; `undefined`: none ever does. */
 export function expiredBy(
   loaded: LoadedManifest,
   expiry: Expiry | undefined,
-): (...entry: Parameters<Expiry>) => boolean {
+): ((...entry: Parameters<Expiry>) => boolean) | undefined {
   const { timeMs } = loaded.manifest;
-  if (expiry === undefined || timeMs === undefined) return () => false;
+  if (expiry === undefined || timeMs === undefined) return undefined;
   return (key, value) => (expiry(key, value) ?? Number.POSITIVE_INFINITY) <= timeMs;
 }
 
-/** Builds an SST of state, and says when half of it will have ended. */
+/**
+ * Builds an SST of state, and says when half of it will have ended. In L0 blocks are stored as they are: what is there is read and
+ * rewritten soon, and compressing it would take a third of a fold's time.
+ */
 export class StateSstBuilder {
   readonly #builder: SstBuilder;
   readonly #expiry: Expiry | undefined;
   readonly #ends: number[] = [];
-  #entries = 0;
 
-  constructor(id: string, expiry: Expiry | undefined) {
-    this.#builder = new SstBuilder({ id, compression: 'lz4' });
+  /** @param level 0: L0, then 1: L1, … */
+  constructor(id: string, level: number, expiry: Expiry | undefined) {
+    this.#builder = new SstBuilder({ id, compression: level === 0 ? 'none' : 'lz4' });
     this.#expiry = expiry;
   }
 
@@ -36,17 +38,29 @@ export class StateSstBuilder {
     return this.#builder.bytes;
   }
 
-  /** In ascending order of keys. @param value `null`: a tombstone */
-  add(key: Key, value: Uint8Array | null): void {
-    this.#builder.add(key, value);
-    this.#entries++;
-    const end = value === null ? undefined : this.#expiry?.(key, value);
-    if (end !== undefined) this.#ends.push(end);
+  /** The key last added is its beginning. */
+  get lastKey(): Uint8Array {
+    return this.#builder.lastKey;
+  }
+
+  /** As {@link SstBuilder.addBytes}. */
+  addBytes(
+    keys: Buffer,
+    start: number,
+    end: number,
+    values: Uint8Array | null,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    this.#builder.addBytes(keys, start, end, values, valueStart, valueEnd);
+    if (this.#expiry === undefined || values === null) return;
+    const ends = this.#expiry(keys.toString('latin1', start, end), values.subarray(valueStart, valueEnd));
+    if (ends !== undefined) this.#ends.push(ends);
   }
 
   finish(): { readonly info: BuiltSst['info'] & { readonly halfExpiredMs?: number }; readonly body: Uint8Array } {
     const { info, body } = this.#builder.finish();
-    const half = Float64Array.from(this.#ends).sort()[Math.ceil(this.#entries / 2) - 1];
+    const half = Float64Array.from(this.#ends).sort()[Math.ceil(info.entries / 2) - 1];
     return { info: half === undefined ? info : { ...info, halfExpiredMs: half }, body };
   }
 }

@@ -3,7 +3,10 @@
  * fold may be repeated, raced or killed at any point. It comes in two halves, so that mode `sync` can send the SST while
  * the log entry itself is under way: `startFold` builds and sends, `publishFold` makes it count.
  */
+import { compareKeys } from '../columns/key-order.ts';
 import { CorruptionError, MisaError, StoreError } from '../errors.ts';
+import { ChangeColumns } from '../log/change-columns.ts';
+import { keyTwice } from '../log/changes.ts';
 import { type Forgotten, forgottenByBoth, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import type { FoldableEntry } from '../log/partition-log.ts';
 import type { LoadedManifest, RowTotals, SstRef } from '../manifest/manifest.ts';
@@ -12,13 +15,11 @@ import { type Decide, editManifest } from '../manifest/manifest-store.ts';
 import { totalsOf } from '../manifest/totals.ts';
 import { createOnce } from '../object-store/create-once.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import type { Entry } from '../sst/entry.ts';
-import { mergeSorted } from '../sst/merge.ts';
 import { forgottenKeys } from '../state/floors.ts';
 import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest } from '../util/numbers.ts';
 import { StateSstBuilder } from './expiry.ts';
-import { mayHold } from './overlap.ts';
+import { OlderRanges } from './overlap.ts';
 import { type CommitPartition, manifestOf, mayName } from './partition.ts';
 import { type PublishOptions, publishOutputs } from './publish-outputs.ts';
 import { type ReadLogOptions, readLog } from './read-log.ts';
@@ -97,11 +98,8 @@ export function startFold(
     checkChain(entry, hash, names.log(path, entry.n));
     hash = entry.hash;
   }
-  let builder: StateSstBuilder | undefined;
-  for (const { key, value } of foldedChanges(base, entries)) {
-    builder ??= new StateSstBuilder(random.id(), expiry);
-    builder.add(key, value);
-  }
+  const nameOf = (entry: FoldableEntry): string => names.log(path, entry.n);
+  const builder = foldChanges(base, entries, nameOf, () => new StateSstBuilder(random.id(), 0, expiry));
   if (builder === undefined) return { base, entries, sst: null, stored: Promise.resolve() };
   const { info, body } = builder.finish();
   const stored = createOnce(store, names.sst(path, info.id), body, options).then(() => {});
@@ -201,13 +199,55 @@ function countedBy(entries: readonly FoldableEntry[]): { readonly totals?: RowTo
 /**
  * The newest change of each key; tombstones only where an SST may hold something for them to hide. ⚑ floors: nothing of what these
  * entries forget, whichever of them put it there.
+ * @returns `undefined`: nothing is left @throws {CorruptionError} an entry's changes are not what they must be
  */
-function* foldedChanges(base: LoadedManifest, entries: readonly FoldableEntry[]): Generator<Entry, void, undefined> {
-  const older = sstsOf(base.manifest);
-  const runs = entries.map((entry) => entry.changes()).reverse();
+function foldChanges(
+  base: LoadedManifest,
+  entries: readonly FoldableEntry[],
+  nameOf: (entry: FoldableEntry) => string,
+  newBuilder: () => StateSstBuilder,
+): StateSstBuilder | undefined {
+  const { changes, order } = sortedChanges(entries, nameOf);
+  const { keyStarts, valueStarts, deleted } = changes;
+  const keys = changes.keys.view();
+  const values = changes.values.view();
   const gone = forgottenKeys(forgottenByBoth(base.manifest.forgotten ?? [], allForgotten(entries)));
-  for (const chunk of mergeSorted(runs, { dropTombstones: older.length === 0 }))
-    yield* chunk.filter(({ key, value }) => !gone.has(key) && (value !== null || mayHold(older, key)));
+  const older = new OlderRanges(sstsOf(base.manifest));
+  let builder: StateSstBuilder | undefined;
+  for (const i of order) {
+    const start = keyStarts[i]!;
+    const end = keyStarts[i + 1]!;
+    const isDeleted = deleted[i] === 1;
+    if (gone.hasBytes(keys, start, end) || (isDeleted && !older.mayHold(keys, start, end))) continue;
+    builder ??= newBuilder();
+    builder.addBytes(keys, start, end, isDeleted ? null : values, valueStarts[i]!, valueStarts[i + 1]!);
+  }
+  return builder;
+}
+
+/** Changes of all entries, and those of them in the order of their keys that are the newest of their key. */
+function sortedChanges(
+  entries: readonly FoldableEntry[],
+  nameOf: (entry: FoldableEntry) => string,
+): { readonly changes: ChangeColumns; readonly order: Int32Array } {
+  const changes = new ChangeColumns(2 * entries.reduce((sum, { bytes }) => sum + bytes, 0));
+  /** Where the changes of each entry end, the newest entry first. */
+  const ends: number[] = [];
+  const newestFirst = entries.toReversed();
+  for (const entry of newestFirst) {
+    entry.addChangesTo(changes);
+    ends.push(changes.count);
+  }
+  const entryOf = (change: number): number => ends.findIndex((end) => change < end);
+  const order = changes.sorted();
+  const { places } = changes;
+  let kept = 0;
+  for (let k = 0; k < order.length; k++) {
+    const same = k > 0 && compareKeys(places, order[k - 1]!, order[k]!) === 0;
+    if (!same) order[kept++] = order[k]!;
+    else if (entryOf(order[k - 1]!) === entryOf(order[k]!)) throw keyTwice(nameOf(newestFirst[entryOf(order[k]!)]!));
+  }
+  return { changes, order: order.subarray(0, kept) };
 }
 
 /** ⚑ chain. @throws {CorruptionError} */

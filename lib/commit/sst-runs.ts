@@ -6,10 +6,9 @@
 import { CorruptionError } from '../errors.ts';
 import type { SstRef } from '../manifest/manifest.ts';
 import type { RequestOptions } from '../object-store/object-store.ts';
-import type { Entry } from '../sst/entry.ts';
-import { type BlockSpan, scanBlocks, splitSpan } from '../sst/scan.ts';
+import { type BlockSpan, fetchBlocks, type PlainBlock, splitSpan } from '../sst/scan.ts';
 import { SstIndex } from '../sst/sst-index.ts';
-import { sstEntries } from '../sst/verify.ts';
+import { sstBlocks } from '../sst/verify.ts';
 import { MissingSstError } from '../state/sst-reads.ts';
 import type { CommitPartition } from './partition.ts';
 
@@ -17,14 +16,14 @@ import type { CommitPartition } from './partition.ts';
 const PIECE_BYTES = 4 << 20;
 
 /**
- * The entries of SSTs that do not overlap, in the order of their keys.
+ * The blocks of SSTs that do not overlap, in the order of their keys.
  * @throws {MissingSstError} one is not there @throws {CorruptionError} one is damaged
  */
 export async function* readRun(
   partition: CommitPartition,
   ssts: readonly SstRef[],
   options: RequestOptions = {},
-): AsyncGenerator<Entry[], void, undefined> {
+): AsyncGenerator<PlainBlock, void, undefined> {
   for (const sst of ssts) {
     const name = partition.names.sst(partition.path, sst.id);
     try {
@@ -42,18 +41,18 @@ async function* readSst(
   name: string,
   sst: SstRef,
   options: RequestOptions,
-): AsyncGenerator<Entry[], void, undefined> {
+): AsyncGenerator<PlainBlock, void, undefined> {
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
     const answer = await partition.store.get(name, { ...options, range: { offset, length } });
     if (!answer.found) throw new MissingSstError(name);
     return answer.body;
   };
   if (sst.size <= PIECE_BYTES) {
-    yield* sstEntries(sst, await read(0, sst.size));
+    yield* sstBlocks(sst, await read(0, sst.size));
     return;
   }
   const index = SstIndex.decode(sst, await read(sst.indexOffset, sst.size - sst.indexOffset));
   const fetch = async (span: BlockSpan): Promise<Uint8Array[]> =>
     splitSpan(index, span, await read(span.offset, span.length));
-  yield* scanBlocks(index, fetch, { spanBytes: PIECE_BYTES });
+  yield* fetchBlocks(index, fetch, { spanBytes: PIECE_BYTES });
 }

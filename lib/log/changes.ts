@@ -8,11 +8,12 @@
  * of numbers (form 2). Columns: `number-column.ts`.
  */
 import { KeyColumn } from '../columns/key-column.ts';
-import { compareKeys, type KeyPlaces, sortKeys } from '../columns/key-order.ts';
+import { compareKeys } from '../columns/key-order.ts';
 import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../sst/entry.ts';
 import { ByteReader, ByteWriter } from '../util/bytes.ts';
 import { packNumbers } from '../util/pack-numbers.ts';
+import { ChangeColumns } from './change-columns.ts';
 import { readNumberColumn, readPlaces, writeLengths, writeNumberColumn } from './number-column.ts';
 
 const DELETED = 0;
@@ -93,119 +94,97 @@ export function encodeChanges(entries: readonly Entry[]): Uint8Array {
 }
 
 /**
- * Sorted by key; each is made when its turn comes, so that a fold does not hold all of them. @throws {CorruptionError} before the
+ * Sorted by key; each is made when its turn comes, so that nobody holds all of them. @throws {CorruptionError} before the
  * first: the bytes do not hold `count` entries of different keys
  */
 export function* decodeChanges(bytes: Uint8Array, count: number, object: string): Generator<Entry, void, undefined> {
-  let changes: SortedChanges;
+  const changes = new ChangeColumns(2 * bytes.length);
+  readChanges(changes, bytes, count, object);
+  const { places, valueStarts, deleted } = changes;
+  const order = changes.sorted();
+  for (let i = 1; i < order.length; i++) {
+    if (compareKeys(places, order[i - 1]!, order[i]!) === 0) throw keyTwice(object);
+  }
+  const keys = changes.keys.view();
+  const values = plain(changes.values.view());
+  for (const i of order) {
+    const key = keys.toString('latin1', places.starts[i]!, places.ends[i]!);
+    yield { key, value: deleted[i] === 1 ? null : values.subarray(valueStarts[i]!, valueStarts[i + 1]!) };
+  }
+}
+
+/** Two changes of one entry are of one key: who sorts them finds that out. */
+export function keyTwice(object: string): CorruptionError {
+  return new CorruptionError(object, 'its state changes cannot be read (a key is there twice)');
+}
+
+/**
+ * Puts the changes of a log entry behind those that are there, as they stand in it. Whether their keys differ is not looked at.
+ * @throws {CorruptionError} the bytes do not hold `count` entries
+ */
+export function readChanges(to: ChangeColumns, bytes: Uint8Array, count: number, object: string): void {
   try {
-    changes = readChanges(bytes, count);
+    readBlocks(to, new ByteReader(bytes), count);
   } catch (error) {
     throw new CorruptionError(object, `its state changes cannot be read (${(error as Error).message})`);
   }
-  const { keys, blocks, blockOf, order } = changes;
-  for (const i of order) {
-    const { first, values } = blocks[blockOf[i]!]!;
-    const key = keys.bytes.toString('latin1', keys.starts[i]!, keys.ends[i]!);
-    const k = i - first;
-    yield { key, value: values?.bytes.subarray(values.places[k]!, values.places[k + 1]!) ?? null };
-  }
-}
-
-/** Rows of all blocks, one after the other, and their order by key. */
-interface SortedChanges {
-  /** Prefixes and all. */
-  readonly keys: KeyPlaces & { readonly bytes: Buffer };
-  readonly blocks: readonly Block[];
-  /** Of each row. */
-  readonly blockOf: Uint32Array;
-  readonly order: Int32Array;
-}
-
-interface Block {
-  /** Number of its first row. */
-  readonly first: number;
-  /** `undefined`: its rows are deleted. */
-  readonly values: Values | undefined;
-}
-
-/** Packed rows: row i of the block from place i up to the next. */
-interface Values {
-  readonly bytes: Uint8Array;
-  readonly places: Uint32Array;
 }
 
 /** @throws {RangeError} */
-function readChanges(bytes: Uint8Array, count: number): SortedChanges {
-  if (count > bytes.length) throw new RangeError(`${bytes.length} bytes are too few for ${count}`);
-  const reader = new ByteReader(bytes);
-  const texts = new ByteWriter(bytes.length);
-  const starts = new Uint32Array(count);
-  const ends = new Uint32Array(count);
-  const blockOf = new Uint32Array(count);
-  const blocks: Block[] = [];
-  let first = 0;
+function readBlocks(to: ChangeColumns, reader: ByteReader, count: number): void {
+  if (count > reader.left) throw new RangeError(`${reader.left} bytes are too few for ${count}`);
+  let left = count;
   while (reader.left > 0) {
     const rows = reader.varint();
     // Each row has a key of its own, of which one may be empty.
-    if (rows === 0 || rows > count - first || rows - 1 > reader.left) throw new RangeError(`a block of ${rows} rows`);
+    if (rows === 0 || rows > left || rows - 1 > reader.left) throw new RangeError(`a block of ${rows} rows`);
     const form = reader.u8();
     const prefix = reader.bytes(reader.u8());
     if (prefix.length > MAX_PREFIX) throw new RangeError(`a prefix of ${prefix.length} bytes`);
     const places = readPlaces(reader, rows);
-    const keys = reader.bytes(places[rows]!);
+    const texts = reader.bytes(places[rows]!);
+    const first = to.extend(rows);
+    const { keys, keyStarts } = to;
     for (let k = 0; k < rows; k++) {
-      starts[first + k] = texts.length;
-      texts.copy(prefix, 0, prefix.length);
-      texts.copy(keys, places[k]!, places[k + 1]!);
-      ends[first + k] = texts.length;
+      keys.copy(prefix, 0, prefix.length);
+      keys.copy(texts, places[k]!, places[k + 1]!);
+      keyStarts[first + k + 1] = keys.length;
     }
-    blockOf.fill(blocks.length, first, first + rows);
-    blocks.push({ first, values: readValues(reader, form, rows) });
-    first += rows;
+    to.deleted.fill(form === DELETED ? 1 : 0, first, first + rows);
+    readValues(to, first, reader, form, rows);
+    left -= rows;
   }
-  if (first !== count) throw new RangeError(`${first} of ${count} rows`);
-  const keys = { bytes: texts.view(), starts, ends };
-  return { keys, blocks, blockOf, order: sortDistinct(keys) };
+  if (left > 0) throw new RangeError(`${count - left} of ${count} rows`);
 }
 
-/** @throws {RangeError} two are of one key */
-function sortDistinct(keys: KeyPlaces): Int32Array {
-  const order = Int32Array.from(keys.starts, (_, i) => i);
-  let ascending = 1;
-  while (ascending < order.length && compareKeys(keys, ascending - 1, ascending) < 0) ascending++;
-  if (ascending >= order.length) return order;
-  sortKeys(order, keys);
-  for (let i = 1; i < order.length; i++) {
-    if (compareKeys(keys, order[i - 1]!, order[i]!) === 0) throw new RangeError('a key is there twice');
+function readValues(to: ChangeColumns, first: number, reader: ByteReader, form: number, rows: number): void {
+  const { values, valueStarts } = to;
+  if (form === DELETED) {
+    valueStarts.fill(values.length, first + 1, first + rows + 1);
+  } else if (form === NUMBERS) {
+    packRows(to, first, reader, rows);
+  } else if (form === PACKED) {
+    const places = readPlaces(reader, rows);
+    const base = values.length;
+    values.bytes(reader.bytes(places[rows]!));
+    for (let k = 1; k <= rows; k++) valueStarts[first + k] = base + places[k]!;
+  } else {
+    throw new RangeError(`rows of form ${form}`);
   }
-  return order;
-}
-
-/** @returns `undefined`: the rows are deleted */
-function readValues(reader: ByteReader, form: number, rows: number): Values | undefined {
-  if (form === DELETED) return undefined;
-  if (form === NUMBERS) return packRows(reader, rows);
-  if (form !== PACKED) throw new RangeError(`rows of form ${form}`);
-  const places = readPlaces(reader, rows);
-  return { bytes: plain(reader.bytes(places[rows]!)), places };
 }
 
 /** Rows of numbers, each packed as an array of them. */
-function packRows(reader: ByteReader, rows: number): Values {
+function packRows({ values, valueStarts }: ChangeColumns, first: number, reader: ByteReader, rows: number): void {
   const width = reader.varint();
   if (width === 0 || width > MAX_WIDTH) throw new RangeError(`rows of ${width} numbers`);
   const columns: Float64Array[] = [];
   for (let c = 0; c < width; c++) columns.push(readNumberColumn(reader, rows));
-  const packed = new ByteWriter(rows * (1 + 6 * width));
-  const places = new Uint32Array(rows + 1);
   const row = new Float64Array(width);
-  for (let i = 0; i < rows; i++) {
-    for (let c = 0; c < width; c++) row[c] = columns[c]![i]!;
-    packNumbers(packed, row, 0, width);
-    places[i + 1] = packed.length;
+  for (let k = 0; k < rows; k++) {
+    for (let c = 0; c < width; c++) row[c] = columns[c]![k]!;
+    packNumbers(values, row, 0, width);
+    valueStarts[first + k + 1] = values.length;
   }
-  return { bytes: plain(packed.view()), places };
 }
 
 /** A plain array: its subarrays are cheaper to make than Buffers. */

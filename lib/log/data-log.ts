@@ -56,6 +56,7 @@ export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
     closedTo,
     counts,
     changes: () => entry.changes(),
+    addChangesTo: (columns) => entry.addChangesTo(columns),
     forgotten,
     outputs,
     output: (i) => entry.output(i),

@@ -8,7 +8,8 @@
  */
 import type { Entry } from '../sst/entry.ts';
 import { decodeContainer, decodeHead, encodeContainer } from '../util/container.ts';
-import { decodeChanges } from './changes.ts';
+import type { ChangeColumns } from './change-columns.ts';
+import { decodeChanges, readChanges } from './changes.ts';
 import type { Forgotten } from './forgotten.ts';
 import type { ReadCounts } from './read-counts.ts';
 
@@ -57,6 +58,8 @@ export interface LogEntry {
   readonly hash: string;
   /** Sorted by key; verified when they are gone over. @throws {CorruptionError} before the first one */
   changes(): Iterable<Entry>;
+  /** Puts them behind those that are there, as they come: see {@link readChanges}. @throws {CorruptionError} */
+  addChangesTo(columns: ChangeColumns): void;
   /** Result rows of output i as NDJSON. */
   output(i: number): Uint8Array;
   /** Rows for partition q of the next stage. */
@@ -85,6 +88,7 @@ export function decodeLogEntry(bytes: Uint8Array, object: string): LogEntry {
     header,
     hash: container.hash,
     changes: () => decodeChanges(container.section(0), header.changes, object),
+    addChangesTo: (columns) => readChanges(columns, container.section(0), header.changes, object),
     output: (i) => container.section(1 + i),
     next: (q) => container.section(1 + header.outputs.length + q),
   };

@@ -4,6 +4,7 @@
  */
 import type { RequestOptions } from '../object-store/object-store.ts';
 import type { Entry } from '../sst/entry.ts';
+import type { ChangeColumns } from './change-columns.ts';
 import type { BatchCounts } from './entry.ts';
 import type { Forgotten } from './forgotten.ts';
 
@@ -22,6 +23,8 @@ export interface FoldableEntry {
   readonly counts?: BatchCounts | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} before the first one, as they are gone over */
   changes(): Iterable<Entry>;
+  /** Puts its state changes behind those that are there, in any order, each key once. @throws {CorruptionError} they cannot be read */
+  addChangesTo(columns: ChangeColumns): void;
   /** How far it has forgotten; `undefined`: nothing. */
   readonly forgotten?: Forgotten | undefined;
   /** Names of its outputs, and the result rows of output i as published. Empty for the planner. */

@@ -151,6 +151,9 @@ function foldablePlan({ plan, hash, bytes }: StoredPlan): FoldableEntry {
     timeMs: plan.processingTime,
     counts: { rows: plan.counts.rows, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
     changes: () => planChanges(plan),
+    addChangesTo: (columns) => {
+      for (const { key, value } of planChanges(plan)) columns.push(key, value);
+    },
     outputs: [],
     output: () => new Uint8Array(0),
   };

@@ -7,7 +7,7 @@ import { columnOf } from '../columns/key-column.ts';
 import { MisaError } from '../errors.ts';
 import { grown } from '../util/arrays.ts';
 import { bloomBytes, buildBloom } from '../util/bloom.ts';
-import { ByteWriter } from '../util/bytes.ts';
+import { asBuffer, ByteWriter } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
 import { finishHash, HASH_SEED, hashByte } from '../util/hash.ts';
 import { type Compression, sealBlock } from './compression.ts';
@@ -15,7 +15,6 @@ import type { Key, SstInfo } from './entry.ts';
 import {
   FILTER_TRAILER_BYTES,
   FOOTER_BYTES,
-  HEADER_BYTES,
   MAGIC,
   MAX_BLOCK_BYTES,
   MAX_SST_BYTES,
@@ -39,6 +38,9 @@ export interface SstOptions {
 export const BLOCK_BYTES = 4040;
 
 const RESTART_INTERVAL = 16;
+const MAX_VARINT_BYTES = 5;
+/** Room for a file to begin with. */
+const FIRST_BYTES = 64 << 10;
 
 export interface BuiltSst {
   readonly info: SstInfo;
@@ -53,8 +55,8 @@ export class SstBuilder {
   readonly #bitsPerKey: number;
   readonly #restartInterval: number;
 
-  readonly #stored: Uint8Array[] = [];
-  #storedBytes = HEADER_BYTES;
+  /** The file so far. */
+  readonly #file: ByteWriter;
   readonly #block: ByteWriter;
   /** Restart points of the block at work, but the first, which is 0. */
   readonly #restarts: number[] = [];
@@ -82,10 +84,9 @@ export class SstBuilder {
     this.#bitsPerKey = options.bitsPerKey ?? 10;
     this.#restartInterval = options.restartInterval ?? RESTART_INTERVAL;
     this.#block = new ByteWriter(this.#blockBytes + 1024);
-    const header = new ByteWriter(HEADER_BYTES);
-    header.u32(MAGIC);
-    header.u32(VERSION);
-    this.#stored.push(header.view());
+    this.#file = new ByteWriter(FIRST_BYTES);
+    this.#file.u32(MAGIC);
+    this.#file.u32(VERSION);
   }
 
   /** Entries so far, tombstones included. */
@@ -96,13 +97,18 @@ export class SstBuilder {
   /** The file's size in bytes if it were finished now: exact but for the block at work. */
   get bytes(): number {
     return (
-      this.#storedBytes +
+      this.#file.length +
       this.#block.length +
       this.#index.length +
       bloomBytes(this.#entries, this.#bitsPerKey) +
       FILTER_TRAILER_BYTES +
       FOOTER_BYTES
     );
+  }
+
+  /** The key last added is its beginning. */
+  get lastKey(): Uint8Array {
+    return this.#last;
   }
 
   /** Adds an entry; `null` is a tombstone. As {@link addBytes}. @throws {RangeError} a char code is above 255 */
@@ -124,27 +130,20 @@ export class SstBuilder {
     valueEnd: number,
   ): void {
     const length = end - start;
-    const shared = this.#sharedWithLast(keys, start, length);
-    const tag = value === null ? 0 : valueEnd - valueStart + 1;
-    const block = this.#block;
-    const restarts = this.#inBlock % this.#restartInterval === 0;
-    const kept = restarts ? 0 : shared;
-    const more = bytesOf(kept) + bytesOf(length - kept) + bytesOf(tag) + length - kept + (tag === 0 ? 0 : tag - 1);
-    const restartBytes = RESTART_BYTES * (this.#restarts.length + (restarts && this.#inBlock > 0 ? 2 : 1));
-    if (this.#inBlock > 0 && block.length + more + restartBytes > this.#blockBytes) this.#closeBlock();
-
+    const shared = this.#takeKey(keys, start, length);
+    const valueLength = value === null ? 0 : valueEnd - valueStart;
+    const kept = this.#placeFor(shared, length, valueLength);
     if (this.#inBlock === 0) this.#beginBlock(keys, start, shared);
-    else if (restarts) this.#restarts.push(block.length);
-    const from = this.#inBlock === 0 ? 0 : kept;
-    block.varint(from);
-    block.varint(length - from);
-    block.varint(tag);
-    block.copy(keys, start + from, end);
+    const block = this.#block;
+    const bytes = block.room(3 * MAX_VARINT_BYTES + length + valueLength);
+    let at = putVarint(bytes, block.length, kept);
+    at = putVarint(bytes, at, length - kept);
+    at = putVarint(bytes, at, value === null ? 0 : valueLength + 1);
+    at = put(bytes, at, keys, start + kept, end);
     if (value === null) this.#tombstones++;
-    else block.copy(value, valueStart, valueEnd);
-
+    else at = put(bytes, at, value, valueStart, valueEnd);
+    block.advance(at);
     this.#inBlock++;
-    this.#keepKey(keys, start, length, shared);
   }
 
   /**
@@ -155,13 +154,15 @@ export class SstBuilder {
     if (this.#entries === 0) throw new MisaError('SST_EMPTY', `SST ${this.#id} would hold no entries`);
     if (this.#inBlock > 0) this.#closeBlock();
     const maxKey = this.#last.toString('latin1', 0, this.#lastLength);
-    const metaOffset = this.#storedBytes;
-    const filter = this.#filter();
-    const indexOffset = metaOffset + filter.length;
-    const index = this.#finishIndex(maxKey, metaOffset, indexOffset);
-    const size = indexOffset + index.length;
+    const file = this.#file;
+    const metaOffset = file.length;
+    const filter = buildBloom(this.#hashes.subarray(0, this.#entries), this.#bitsPerKey);
+    file.bytes(filter);
+    file.u32(crc32(filter));
+    const indexOffset = file.length;
+    file.bytes(this.#finishIndex(maxKey, metaOffset, indexOffset));
+    const size = file.length;
     if (size > MAX_SST_BYTES) throw new MisaError('SST_SIZE', `SST ${this.#id} would hold ${size} bytes, over 4 GiB`);
-    this.#stored.push(filter, index);
     return {
       info: {
         id: this.#id,
@@ -173,42 +174,65 @@ export class SstBuilder {
         minKey: this.#minKey,
         maxKey,
       },
-      body: Buffer.concat(this.#stored, size),
+      body: file.view(),
     };
   }
 
-  /** How many bytes a key has in common with the last one. @throws {MisaError} it is not greater */
-  #sharedWithLast(keys: Uint8Array, start: number, length: number): number {
-    const last = this.#last;
-    const lastLength = this.#lastLength;
-    const limit = Math.min(length, lastLength);
-    let shared = 0;
-    while (shared < limit && last[shared] === keys[start + shared]) shared++;
-    if (this.#entries === 0) this.#minKey = Buffer.from(keys.subarray(start, start + length)).toString('latin1');
-    else if (shared === length || (shared < lastLength && keys[start + shared]! < last[shared]!)) {
-      const quoted = (bytes: Uint8Array): string => JSON.stringify(Buffer.from(bytes).toString('latin1', 0, 80));
-      const key = quoted(keys.subarray(start, start + length));
-      throw new MisaError('SST_KEY', `keys must ascend: ${key} came after ${quoted(last.subarray(0, lastLength))}`);
-    }
-    return shared;
-  }
-
-  /** The key becomes the last one; its hash goes into the filter. */
-  #keepKey(keys: Uint8Array, start: number, length: number, shared: number): void {
+  /**
+   * The key becomes the last one; its hash goes into the filter.
+   * @returns how many bytes it has in common with the one before @throws {MisaError} it is not greater
+   */
+  #takeKey(keys: Uint8Array, start: number, length: number): number {
     if (length > this.#last.length) this.#last = grown(this.#last, Buffer.allocUnsafeSlow(2 * length));
+    if (this.#entries === this.#hashes.length) {
+      this.#hashes = grown(this.#hashes, new Uint32Array(2 * this.#entries));
+    }
     const last = this.#last;
+    const limit = Math.min(length, this.#lastLength);
     let hash = HASH_SEED;
-    for (let i = 0; i < shared; i++) hash = hashByte(hash, last[i]!);
+    let shared = 0;
+    for (; shared < limit; shared++) {
+      const byte = keys[start + shared]!;
+      if (byte !== last[shared]) break;
+      hash = hashByte(hash, byte);
+    }
+    if (this.#entries === 0) this.#minKey = textOf(keys, start, start + length);
+    else if (shared === length || (shared < limit && keys[start + shared]! < last[shared]!)) {
+      const [key, before] = [textOf(keys, start, start + length), textOf(last, 0, this.#lastLength)];
+      throw new MisaError('SST_KEY', `keys must ascend: ${quoted(key)} came after ${quoted(before)}`);
+    }
     for (let i = shared; i < length; i++) {
       const byte = keys[start + i]!;
       last[i] = byte;
       hash = hashByte(hash, byte);
     }
     this.#lastLength = length;
-    if (this.#entries === this.#hashes.length) {
-      this.#hashes = grown(this.#hashes, new Uint32Array(2 * this.#entries));
-    }
     this.#hashes[this.#entries++] = finishHash(hash);
+    return shared;
+  }
+
+  /**
+   * Makes room for an entry in the block at work, or in a new one.
+   * @returns how many bytes of its key are left out, since the entry before it has them
+   */
+  #placeFor(shared: number, length: number, valueLength: number): number {
+    const inBlock = this.#inBlock;
+    if (inBlock === 0) return 0;
+    const restarts = inBlock % this.#restartInterval === 0;
+    const kept = restarts ? 0 : shared;
+    const restartBytes = RESTART_BYTES * (this.#restarts.length + (restarts ? 2 : 1));
+    const { length: before } = this.#block;
+    const most = before + 3 * MAX_VARINT_BYTES + length - kept + valueLength + restartBytes;
+    // The exact number only where it matters.
+    if (most > this.#blockBytes) {
+      const varints = bytesOf(kept) + bytesOf(length - kept) + bytesOf(valueLength + 1);
+      if (most - 3 * MAX_VARINT_BYTES + varints > this.#blockBytes) {
+        this.#closeBlock();
+        return 0;
+      }
+    }
+    if (restarts) this.#restarts.push(before);
+    return kept;
   }
 
   /** The separator of a block: as much of its first key as is greater than the key before. */
@@ -228,13 +252,11 @@ export class SstBuilder {
     const block = this.#block;
     for (const restart of this.#restarts) block.u16(restart);
     block.u16(this.#restarts.length);
-    const stored = sealBlock(block.view(), this.#compression);
-    this.#stored.push(stored);
-    this.#storedBytes += stored.length;
+    const stored = sealBlock(this.#file, block.view(), this.#compression);
 
     const shared = this.#separatorShared;
     const separator = this.#separator.view();
-    this.#index.varint(stored.length);
+    this.#index.varint(stored);
     this.#index.varint(shared);
     this.#index.varint(separator.length - shared);
     this.#index.copy(separator, shared, separator.length);
@@ -242,14 +264,6 @@ export class SstBuilder {
     this.#restarts.length = 0;
     this.#inBlock = 0;
     block.reset();
-  }
-
-  #filter(): Uint8Array {
-    const lines = buildBloom(this.#hashes.subarray(0, this.#entries), this.#bitsPerKey);
-    const filter = new ByteWriter(lines.length + FILTER_TRAILER_BYTES);
-    filter.bytes(lines);
-    filter.u32(crc32(lines));
-    return filter.view();
   }
 
   /** Index and footer, one after the other. */
@@ -272,4 +286,32 @@ function bytesOf(value: number): number {
   let bytes = 1;
   for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes++;
   return bytes;
+}
+
+/** @returns where it ends */
+function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  let rest = value;
+  while (rest > 127) {
+    bytes[at++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  bytes[at] = rest;
+  return at + 1;
+}
+
+/** @returns where it ends */
+function put(bytes: Uint8Array, at: number, from: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  // A call into native code takes longer than this for a short one.
+  if (length > 64) bytes.set(from.subarray(start, end), at);
+  else for (let i = 0; i < length; i++) bytes[at + i] = from[start + i]!;
+  return at + length;
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): Key {
+  return asBuffer(bytes).toString('latin1', start, end);
+}
+
+function quoted(key: Key): string {
+  return JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
 }

@@ -6,7 +6,7 @@
  */
 import { compressSync as lz4Compress, uncompressSync as lz4Uncompress } from 'lz4-napi';
 import { CorruptionError, errorText } from '../errors.ts';
-import { asBuffer, readU32 } from '../util/bytes.ts';
+import { asBuffer, type ByteWriter, readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
 import { BLOCK_HEADER_BYTES, BLOCK_TRAILER_BYTES } from './format.ts';
 
@@ -16,20 +16,24 @@ const NONE = 0;
 const LZ4 = 1;
 
 /**
- * The stored form of a block's bytes. lz4 is kept only if it saves an eighth, as in LevelDB: below that, reading costs
+ * Writes the stored form of a block's bytes. lz4 is kept only if it saves an eighth, as in LevelDB: below that, reading costs
  * more than the bytes do.
+ * @returns its length
  */
-export function sealBlock(plain: Buffer, compression: Compression): Buffer {
-  if (compression === 'lz4') {
-    // lz4-napi puts the uncompressed length (u32) before the LZ4 block, which is our header's second field.
-    const packed = lz4Compress(plain);
-    if (packed.length < plain.length - (plain.length >>> 3)) return sealed(LZ4, packed);
+export function sealBlock(to: ByteWriter, plain: Buffer, compression: Compression): number {
+  const start = to.length;
+  // lz4-napi puts the uncompressed length (u32) before the LZ4 block, which is our header's second field.
+  const packed = compression === 'lz4' ? lz4Compress(plain) : undefined;
+  if (packed !== undefined && packed.length < plain.length - (plain.length >>> 3)) {
+    to.u8(LZ4);
+    to.bytes(packed);
+  } else {
+    to.u8(NONE);
+    to.u32(plain.length);
+    to.bytes(plain);
   }
-  const stored = Buffer.allocUnsafeSlow(BLOCK_HEADER_BYTES + plain.length + BLOCK_TRAILER_BYTES);
-  stored[0] = NONE;
-  stored.writeUInt32LE(plain.length, 1);
-  stored.set(plain, BLOCK_HEADER_BYTES);
-  return withCrc(stored);
+  to.u32(crc32(to.view().subarray(start)));
+  return to.length - start;
 }
 
 /**
@@ -60,17 +64,4 @@ function decompress(bytes: Buffer, end: number, where: string): Buffer {
     throw new CorruptionError(where, `it does not decompress (${errorText(cause)})`, { cause });
   }
   throw new CorruptionError(where, `compression ${compression} is unknown to this Misa`);
-}
-
-function sealed(compression: number, lengthAndPayload: Uint8Array): Buffer {
-  const stored = Buffer.allocUnsafeSlow(1 + lengthAndPayload.length + BLOCK_TRAILER_BYTES);
-  stored[0] = compression;
-  stored.set(lengthAndPayload, 1);
-  return withCrc(stored);
-}
-
-function withCrc(stored: Buffer): Buffer {
-  const end = stored.length - BLOCK_TRAILER_BYTES;
-  stored.writeUInt32LE(crc32(stored.subarray(0, end)), end);
-  return stored;
 }

@@ -1,9 +1,8 @@
 /**
- * Merges sorted runs of entries, the newest first: each key once, with its newest change. A binary heap of cursors
- * ordered by (key, age) over arrays; only arrays are awaited, never entries, and values pass through as bytes. The
+ * Merges sorted runs of entries, the newest first: each key once, with its newest change; for readers, which want entries (compactions
+ * merge bytes: `block-merge.ts`). A binary heap of cursors ordered by (key, age) over arrays; only arrays are awaited, never entries, and values pass through as bytes. The
  * caller chooses the pace: between two chunks it may yield, and nothing is read ahead of what it takes.
  */
-import { chunked } from '../util/chunks.ts';
 import type { Entry, Key } from './entry.ts';
 
 export interface MergeOptions {
@@ -42,29 +41,6 @@ export async function* mergeRuns(
     }
   } finally {
     await Promise.all(sources.map((source) => source.return?.()));
-  }
-}
-
-/**
- * The same for what is in memory, at once.
- * @param runs newest first, each in ascending key order without duplicates
- */
-export function* mergeSorted(
-  runs: readonly Iterable<Entry>[],
-  { dropTombstones }: MergeOptions,
-): Generator<Entry[], void, undefined> {
-  const sources = runs.map((run) => chunked(run));
-  const cursors: Cursor[] = [];
-  for (const [age, source] of sources.entries()) {
-    const { value: entries } = source.next();
-    if (entries !== undefined) cursors.push({ age, entries, at: 0, key: entries[0]!.key });
-  }
-  const merger = new Merger(cursors, dropTombstones);
-  while (!merger.done) {
-    const out: Entry[] = [];
-    const dry = merger.drain(out, CHUNK_ENTRIES);
-    if (dry !== undefined) merger.refill(dry, sources[dry.age]!.next().value ?? undefined);
-    if (out.length > 0) yield out;
   }
 }
 

@@ -28,6 +28,12 @@ export interface ScanOptions {
   readonly spanBytes?: number | undefined;
 }
 
+/** A block's uncompressed bytes, checked, and what to call it in an error. */
+export interface PlainBlock {
+  readonly plain: Uint8Array;
+  readonly where: string;
+}
+
 const SPAN_BYTES = 1 << 20;
 
 /** The spans that cover the blocks which may hold keys in [from, to), in order. */
@@ -52,14 +58,14 @@ export function splitSpan(index: SstIndex, span: BlockSpan, bytes: Uint8Array): 
 }
 
 /**
- * The entries with keys in [from, to), one chunk a block; no chunk is empty.
- * @throws CorruptionError, and what `fetch` throws
+ * The blocks that may hold keys in [from, to), in order.
+ * @throws {CorruptionError} and what `fetch` throws
  */
-export async function* scanBlocks(
+export async function* fetchBlocks(
   index: SstIndex,
   fetch: FetchSpan,
   options: ScanOptions = {},
-): AsyncGenerator<Entry[], void, undefined> {
+): AsyncGenerator<PlainBlock, void, undefined> {
   const spans = planScan(index, options);
   let ahead = spans.length > 0 ? fetch(spans[0]!) : undefined;
   for (const [i, span] of spans.entries()) {
@@ -77,8 +83,22 @@ export async function* scanBlocks(
     }
     for (const [k, raw] of blocks.entries()) {
       const where = `SST ${index.info.id} block ${span.first + k}`;
-      const entries = entriesOf(plainBlock(raw, where), where, options.from, options.to);
-      if (entries.length > 0) yield entries;
+      yield { plain: plainBlock(raw, where), where };
     }
+  }
+}
+
+/**
+ * The entries with keys in [from, to), one chunk a block; no chunk is empty.
+ * @throws {CorruptionError} and what `fetch` throws
+ */
+export async function* scanBlocks(
+  index: SstIndex,
+  fetch: FetchSpan,
+  options: ScanOptions = {},
+): AsyncGenerator<Entry[], void, undefined> {
+  for await (const { plain, where } of fetchBlocks(index, fetch, options)) {
+    const entries = entriesOf(plain, where, options.from, options.to);
+    if (entries.length > 0) yield entries;
   }
 }

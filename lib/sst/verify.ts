@@ -10,17 +10,23 @@ import { entriesOf } from './block-cursor.ts';
 import { plainBlock } from './compression.ts';
 import type { Entry, Key, SstInfo } from './entry.ts';
 import { MAGIC, VERSION } from './format.ts';
+import type { PlainBlock } from './scan.ts';
 import { SstFilter } from './sst-filter.ts';
 import { SstIndex } from './sst-index.ts';
 
-/** Every entry of the file, one chunk a block. @throws CorruptionError as it meets damage */
-export function* sstEntries(info: SstInfo, body: Uint8Array): Generator<Entry[], void, undefined> {
+/** Every block of the file, in order. @throws CorruptionError as it meets damage */
+export function* sstBlocks(info: SstInfo, body: Uint8Array): Generator<PlainBlock, void, undefined> {
   const index = SstIndex.decode(info, body.subarray(info.indexOffset));
   for (let i = 0; i < index.blockCount; i++) {
     const { offset, length } = index.block(i);
     const where = `SST ${info.id} block ${i}`;
-    yield entriesOf(plainBlock(body.subarray(offset, offset + length), where), where);
+    yield { plain: plainBlock(body.subarray(offset, offset + length), where), where };
   }
+}
+
+/** Every entry of the file, one chunk a block. @throws CorruptionError as it meets damage */
+export function* sstEntries(info: SstInfo, body: Uint8Array): Generator<Entry[], void, undefined> {
+  for (const { plain, where } of sstBlocks(info, body)) yield entriesOf(plain, where);
 }
 
 /**

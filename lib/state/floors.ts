@@ -6,6 +6,7 @@
  * rows in memory.
  */
 import { type Forgotten, forgottenByBoth, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
+import { compareBytes } from '../util/bytes.ts';
 import { timeRange } from './address.ts';
 
 /** The floors of a partition in memory, at its position. */
@@ -37,21 +38,32 @@ export class Floors {
 /** What is forgotten, by state key. */
 export interface ForgottenKeys {
   has(stateKey: string): boolean;
+  /** As {@link has}, of the state key `bytes[start]` up to `bytes[end]`. */
+  hasBytes(bytes: Uint8Array, start: number, end: number): boolean;
   /** Whether all keys from the least to the greatest, both included, are forgotten. */
   hasAll(minKey: string, maxKey: string): boolean;
 }
 
-const NO_KEYS: ForgottenKeys = { has: () => false, hasAll: () => false };
+const NO_KEYS: ForgottenKeys = { has: () => false, hasBytes: () => false, hasAll: () => false };
 
 export function forgottenKeys(forgotten: Forgotten): ForgottenKeys {
   if (forgotten.length === 0) return NO_KEYS;
   /** By table: state keys of forgotten rows are less. */
   const ends: (string | undefined)[] = [];
-  for (const [table, upTo] of forgotten) ends[table] = timeRange(table, upTo, upTo).to;
+  const endBytes: (Buffer | undefined)[] = [];
+  for (const [table, upTo] of forgotten) {
+    const { to } = timeRange(table, upTo, upTo);
+    ends[table] = to;
+    endBytes[table] = Buffer.from(to, 'latin1');
+  }
+  const hasBytes = (bytes: Uint8Array, start: number, end: number): boolean => {
+    const bound = start === end ? undefined : endBytes[bytes[start]!];
+    return bound !== undefined && compareBytes(bytes, start, end, bound, 0, bound.length) < 0;
+  };
   const has = (stateKey: string): boolean => {
     const end = ends[stateKey.charCodeAt(0)];
     return end !== undefined && stateKey < end;
   };
   // The floor of one table says nothing of the next.
-  return { has, hasAll: (minKey, maxKey) => minKey.charCodeAt(0) === maxKey.charCodeAt(0) && has(maxKey) };
+  return { has, hasBytes, hasAll: (minKey, maxKey) => minKey.charCodeAt(0) === maxKey.charCodeAt(0) && has(maxKey) };
 }

@@ -32,6 +32,25 @@ describe('fold', () => {
     expect(await fold(world.partition())).toMatchObject({ outcome: 'nothing' });
   });
 
+  it('refuses a log entry that changes a key twice, by its name; two entries may change one', async () => {
+    const world = new World();
+    await world.append({ a: '1' });
+    await world.append({ a: '2', b: '2' });
+    const entries = await entriesOf(world, 1, 2);
+    const base = await manifestOf(world.partition());
+    expect(startFold(world.partition(), base, entries).sst).toMatchObject({ entries: 2 });
+    const [first, second] = entries as [FoldableEntry, FoldableEntry];
+    const twice: FoldableEntry = {
+      ...second,
+      addChangesTo: (columns) => {
+        for (const key of ['b', 'a', 'b']) columns.push(key, Buffer.from('2'));
+      },
+    };
+    expect(() => startFold(world.partition(), base, [first, twice])).toThrow(
+      expect.objectContaining({ code: 'CORRUPT', message: expect.stringContaining(NAMES.log(PATH, 2)) }),
+    );
+  });
+
   it('keeps a tombstone only where an older SST may hold its key (⚑ tombstones)', async () => {
     const world = new World();
     await world.append({ c: '1', f: '1' });

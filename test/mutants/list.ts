@@ -101,16 +101,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: '(value === null ? !mayHold(older, key) : isExpired(key, value))) continue;',
-    to: '(value === null && !mayHold(older, key))) continue;',
+    from: 'if (isExpired === undefined) return true;',
+    to: 'if (isExpired !== null) return true;',
     rule: 'what has ended goes',
     tests: [expiry('goes from a level that nothing else touches')],
   },
   // Forgotten ranges.
   {
     file: FOLD,
-    from: '!gone.has(key) && (value',
-    to: '(value',
+    from: 'gone.hasBytes(keys, start, end) || (isDeleted',
+    to: '(isDeleted',
     rule: '⚑ floors: a fold writes nothing of what is forgotten',
     tests: [forgotten('writes nothing of what its entries forget')],
   },
@@ -130,8 +130,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: 'if (gone.has(key) || (',
-    to: 'if ((',
+    from: '!gone.hasBytes(entry.key, 0, entry.keyLength) && kept(entry)',
+    to: 'kept(entry)',
     rule: '⚑ floors: a compaction leaves out what is forgotten',
     tests: [forgotten('leaves out what is forgotten')],
   },
@@ -201,8 +201,8 @@ export const MUTANTS: readonly Mutant[] = [
   // The table contract.
   {
     file: 'lib/log/data-log.ts',
-    from: 'changes: () => entry.changes(),\n    forgotten,',
-    to: 'changes: () => entry.changes(),',
+    from: 'addChangesTo: (columns) => entry.addChangesTo(columns),\n    forgotten,',
+    to: 'addChangesTo: (columns) => entry.addChangesTo(columns),',
     rule: '⚑ floors: a fold learns of them from the log entry',
     tests: [law('holds of the engine')],
   },
@@ -843,15 +843,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/commit/compact.ts',
-    from: '(value === null ? !mayHold(older, key) : isExpired(key, value))) continue;',
-    to: '(value === null || isExpired(key, value))) continue;',
+    from: 'if (deleted) return older.mayHold(key, 0, keyLength);',
+    to: 'if (deleted) return false;',
     rule: '⚑ tombstones: kept by a compaction',
     tests: [compact('keeps a tombstone as long as something older may hold its key')],
   },
   {
     file: FOLD,
-    from: '!gone.has(key) && (value !== null || mayHold(older, key))',
-    to: '!gone.has(key) && value !== null',
+    from: '(isDeleted && !older.mayHold(keys, start, end))',
+    to: 'isDeleted',
     rule: '⚑ tombstones: kept by a fold',
     tests: [fold('keeps a tombstone only where an older SST may hold its key')],
   },

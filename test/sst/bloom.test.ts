@@ -36,7 +36,7 @@ describe('the bloom filter', () => {
 
   test('is as good for the keys of one partition, whose hashes without table and time agree in the remainder', () => {
     for (const partitions of [3, 8, 64]) {
-      const keys = numbered('device-', 30_000 * partitions).filter((key) => partitionOf(key, partitions) === 2);
+      const keys = numbered('device-', 15_000 * partitions).filter((key) => partitionOf(key, partitions) === 2);
       // As state keys begin: the number of a table, and of a timed one the time of the row.
       for (const prefix of ['\0', '\x02', `\x01${'\xc2\x78\xbc\x4a\xd1\x40\0\0'}`]) {
         const stateKeys = keys.map((key) => prefix + key);

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
 import { CorruptionError, MisaError } from '../../lib/errors.ts';
+import { Block } from '../../lib/sst/block.ts';
+import { BlockCursor } from '../../lib/sst/block-cursor.ts';
 import { plainBlock } from '../../lib/sst/compression.ts';
 import type { SstInfo } from '../../lib/sst/entry.ts';
 import { SstFilter } from '../../lib/sst/sst-filter.ts';
@@ -64,6 +67,55 @@ describe.each(['none', 'lz4'] as const)('a damaged SST (%s)', (compression) => {
       expect(() => plainBlock(raw(1).subarray(0, length), 'block 1')).toThrow(CorruptionError);
     }
     expect(() => plainBlock(Buffer.concat([raw(1), Buffer.alloc(1)]), 'block 1')).toThrow(CorruptionError);
+  });
+
+  test('any other byte anywhere in index, filter and a block is found', () => {
+    const small = buildSst(entries.slice(0, 12), { ...fixedOptions, compression });
+    const { index, raw } = openSst(small);
+    const { metaOffset, indexOffset } = small.info;
+    const parts: [Uint8Array, (bytes: Uint8Array) => unknown][] = [
+      [small.body.subarray(indexOffset), (bytes) => SstIndex.decode(small.info, bytes)],
+      [small.body.subarray(metaOffset, indexOffset), (bytes) => SstFilter.decode(small.info, bytes)],
+      [raw(index.blockCount - 1), (bytes) => plainBlock(bytes, 'block')],
+    ];
+    for (const [sound, decode] of parts) {
+      for (let length = 0; length < sound.length; length++) {
+        expect(thrownBy(() => decode(sound.subarray(0, length)))).toBeInstanceOf(CorruptionError);
+      }
+      const damaged = new Uint8Array(sound);
+      for (let at = 0; at < sound.length; at++) {
+        for (let byte = 0; byte < 256; byte++) {
+          if (byte === sound[at]) continue;
+          damaged[at] = byte;
+          // Of another version it may be, too.
+          if (!(thrownBy(() => decode(damaged)) instanceof MisaError)) expect.fail(`byte ${at}: ${byte}`);
+        }
+        damaged[at] = sound[at]!;
+      }
+    }
+  });
+
+  test('a plain block that nobody has checked makes no search and no walk go on for ever', () => {
+    const { plain } = openSst({ info, body });
+    const keys = KeyColumn.of(entries.map(({ key }) => key));
+    const block = new Block();
+    const cursor = new BlockCursor();
+    for (const sound of [plain(0), plain(2)]) {
+      for (let at = 0; at < sound.length; at++) {
+        for (const flip of [1, 0x80, 0xff]) {
+          const damaged = new Uint8Array(sound);
+          damaged[at]! ^= flip;
+          const met = thrownBy(() => {
+            block.open(damaged);
+            for (let i = 0; i < keys.count; i += 7) block.find(keys, i);
+            cursor.open(damaged, 'block');
+            while (cursor.next());
+            cursor.open(damaged, 'block').seek(keys, 50);
+          });
+          expect(met === undefined || met instanceof CorruptionError).toBe(true);
+        }
+      }
+    }
   });
 
   test('a manifest that describes another file is found out', () => {

@@ -49,6 +49,13 @@ export function sorted(entries: readonly Entry[]): Entry[] {
   return [...entries].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
+/** What runs mean, newest first: of each key the change of the first run that has one. */
+export function newestOf(runs: readonly (readonly Entry[])[], dropTombstones: boolean): Entry[] {
+  const merged = new Map<Key, Entry>();
+  for (const run of runs) for (const entry of run) if (!merged.has(entry.key)) merged.set(entry.key, entry);
+  return sorted([...merged.values()].filter((e) => e.value !== null || !dropTombstones));
+}
+
 export function buildSst(entries: readonly Entry[], options: Partial<SstOptions> = {}): BuiltSst {
   const builder = new SstBuilder({ id: 't', ...options });
   for (const { key, value } of entries) builder.add(key, value);

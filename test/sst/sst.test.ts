@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
+import { Block, FOUND } from '../../lib/sst/block.ts';
 import { entriesOf } from '../../lib/sst/block-cursor.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import type { Entry } from '../../lib/sst/entry.ts';
@@ -50,6 +52,43 @@ describe('an SST against a sorted map', () => {
         }
       }),
     );
+  });
+
+  test('the block of a key is found from whichever block the search begins at', () => {
+    fc.assert(
+      fc.property(anyEntries(1, 60), fc.array(anyKey, { maxLength: 20 }), anyOptions, (entries, others, options) => {
+        const { index } = openSst(buildSst(entries, { ...options, blockBytes: 60 }));
+        const keys = KeyColumn.of([...entries.map(({ key }) => key), ...others]);
+        for (let i = 0; i < keys.count; i++) {
+          const block = index.findBlock(keys, i);
+          const last = entries.findLastIndex(({ key }) => key <= keys.text(i));
+          const outside = last < 0 || keys.text(i) > entries.at(-1)!.key;
+          expect(block < 0).toBe(outside);
+          for (let hint = -1; hint <= index.blockCount; hint++) expect(index.findBlock(keys, i, hint)).toBe(block);
+        }
+      }),
+    );
+  });
+
+  test('a search says where the value is, in bytes that others use later', () => {
+    const entries = Array.from({ length: 300 }, (_, i) => ({
+      key: `k${String(i).padStart(4, '0')}`,
+      value: bytes(`v${i}`),
+    }));
+    const { index, plain } = openSst(buildSst(entries, { blockBytes: 400 }));
+    const keys = KeyColumn.of(entries.map(({ key }) => key));
+    const shared = Buffer.alloc(1000);
+    const block = new Block();
+    for (let i = 0, at = 0, open = -1; i < keys.count; i++) {
+      at = index.findBlock(keys, i, at);
+      if (at !== open) {
+        open = at;
+        shared.set(plain(at), 16);
+        block.open(shared.subarray(16, 16 + plain(at).length));
+      }
+      expect(block.find(keys, i)).toBe(FOUND);
+      expect(block.bytes.toString('latin1', block.valueStart, block.valueEnd)).toBe(`v${i}`);
+    }
   });
 
   test('every range gives the entries in it, in order', async () => {
@@ -130,6 +169,27 @@ describe('building', () => {
     const foretold = builder.bytes;
     const { size } = builder.finish().info;
     expect(Math.abs(foretold - size)).toBeLessThan(16384);
+  });
+
+  test('a block is at most as long as it may be, but for an entry that is longer alone', () => {
+    fc.assert(
+      fc.property(anyEntries(1), anyOptions, (entries, options) => {
+        const { index, plain } = openSst(buildSst(entries, options));
+        for (let i = 0; i < index.blockCount; i++) {
+          if (plain(i).length > options.blockBytes!) expect(entriesOf(plain(i), `block ${i}`)).toHaveLength(1);
+        }
+      }),
+    );
+    expect(() => new SstBuilder({ id: 't', blockBytes: 65_536 })).toThrow(RangeError);
+  });
+
+  test('by default a block fits a page of the local cache, and fills most of it', () => {
+    const entries = Array.from({ length: 5000 }, (_, i) => ({ key: String(i).padStart(9, '0'), value: bytes(`${i}`) }));
+    const { index, plain } = openSst(buildSst(entries));
+    for (let i = 0; i < index.blockCount; i++) {
+      expect(plain(i).length + 16).toBeLessThanOrEqual(4060);
+      if (i < index.blockCount - 1) expect(plain(i).length).toBeGreaterThan(4000);
+    }
   });
 
   test('a block that does not shrink is stored as it is', () => {

@@ -15,7 +15,6 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import type { Entry } from '../../lib/sst/entry.ts';
-import { mergeSorted } from '../../lib/sst/merge.ts';
 import { addressPrefix, parseAddress, type TableKind } from '../../lib/state/address.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
@@ -26,6 +25,7 @@ import { ManualClock } from '../../lib/util/clock.ts';
 import { packValue } from '../../lib/util/pack.ts';
 import { allOf } from '../helpers/chunks.ts';
 import { hookedStore, sleepAt } from '../helpers/stores.ts';
+import { newestOf } from '../sst/make-sst.ts';
 
 const SPECS: readonly TableSpec[] = [
   { name: 'keyed', kind: 'keyed' },
@@ -79,13 +79,13 @@ class Folder {
     const last = taken[taken.length - 1];
     if (last === undefined) return;
     const newestFirst = taken.map((t) => t.entries).reverse();
-    this.#runs.unshift([...mergeSorted(newestFirst, { dropTombstones: false })].flat());
+    this.#runs.unshift(newestOf(newestFirst, false));
     const forgotten = taken.reduce((all, one) => forgottenByBoth(all, one.forgotten), this.manifest.forgotten ?? []);
     await this.#publish({ through: last.n, logHash: last.hash, forgotten });
   }
 
   async compact(): Promise<void> {
-    this.#runs = [[...mergeSorted(this.#runs, { dropTombstones: true })].flat()];
+    this.#runs = [newestOf(this.#runs, true)];
     await this.#publish({});
   }
 
