@@ -8,6 +8,7 @@ import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
 import { measureSmall } from './small-run.ts';
 import { benchSst } from './sst.ts';
+import { benchMatrix } from './sst-matrix.ts';
 import { measureState } from './state.ts';
 
 const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
@@ -17,6 +18,7 @@ const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   small: measureSmall,
   state: measureState,
   sst: benchSst,
+  sstMatrix: benchMatrix,
   compaction: benchCompaction,
   largeState: measureLarge,
   price: measurePrice,

@@ -28,6 +28,7 @@ const KEYED = 300_000;
 const WINDOWS = 10;
 const KEYS_A_WINDOW = 20_000;
 const BATCH = 20_000;
+const SPARSE_BATCH = 300;
 /** Of what a cache puts before a block. */
 const HEAD_BYTES = 16;
 const PAGE_BYTES = 4096;
@@ -84,6 +85,8 @@ function sortedColumn(keys: Iterable<string>): KeyColumn {
 /** Batches of keys: each of a batch once, as a batch asks. */
 interface Batches {
   readonly uniform: KeyColumn[];
+  /** So few that nearly each has a block to itself, as where state is large. */
+  readonly sparse: KeyColumn[];
   readonly zipf: KeyColumn[];
   readonly absent: KeyColumn[];
 }
@@ -92,13 +95,15 @@ function makeBatches(): Batches {
   const random = seededRandom(2);
   const prefix = addressPrefix(0, 'keyed', 0);
   const user = (i: number): string => prefix + encodeKey(`user-${i}`);
-  const batch = (draw: () => number): KeyColumn => sortedColumn(Array.from({ length: BATCH }, () => user(draw())));
+  const batch = (draw: () => number, length = BATCH): KeyColumn =>
+    sortedColumn(Array.from({ length }, () => user(draw())));
   // Exponent 1, by the inverse of its distribution.
   const rank = (): number => Math.floor(Math.exp(random.next() * Math.log(KEYED)));
   const scattered = (i: number): number => Math.imul(i, 0x9e3779b1) >>> 0;
   const rounds = <T>(make: () => T): T[] => Array.from({ length: ROUNDS + 2 }, make);
   return {
     uniform: rounds(() => batch(() => 2 * Math.floor(random.next() * KEYED))),
+    sparse: rounds(() => batch(() => 2 * Math.floor(random.next() * KEYED), SPARSE_BATCH)),
     zipf: rounds(() => batch(() => 2 * (scattered(rank()) % KEYED))),
     absent: rounds(() => batch(() => 2 * Math.floor(random.next() * KEYED) + 1)),
   };
@@ -279,6 +284,7 @@ async function measure(shape: Shape, rows: readonly Row[], batches: Batches): Pr
       });
     const window = (w: number): string => addressPrefix(1, 'timed', 1_700_000_000_000 + w * 60_000);
     const uniform = costOf(reader, batched(batches.uniform));
+    const sparse = costOf(reader, batched(batches.sparse));
     const zipf = costOf(reader, batched(batches.zipf));
     const absent = costOf(reader, batched(batches.absent));
     const range = costOf(
@@ -293,6 +299,7 @@ async function measure(shape: Shape, rows: readonly Row[], batches: Batches): Pr
       shape.stored + (shape.hashed === true ? ', hashes' : ''),
       Math.round((10 * built.info.size) / rows.length) / 10,
       Math.round(((user + system) * 1000) / rows.length),
+      ...cost(sparse),
       ...cost(uniform),
       ...cost(zipf),
       ...cost(range),
@@ -321,6 +328,7 @@ export function matrixTable(rows: (string | number)[][]): Table {
     title: `Shapes of blocks: batches of ${BATCH} of ${KEYED + WINDOWS * KEYS_A_WINDOW} rows through LMDB, a row`,
     columns: [
       ...['block', 'restart', 'filter', 'stored', 'file B', 'build ns'],
+      ...three(`${SPARSE_BATCH} uniform`),
       ...three('uniform'),
       ...three('Zipf'),
       ...three('window'),
