@@ -2,6 +2,7 @@
 
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { BatchCounts } from '../../lib/log/entry.ts';
+import { addReads, NO_READS, type ReadCounts } from '../../lib/log/read-counts.ts';
 import type { Manifest, RowTotals } from '../../lib/manifest/manifest.ts';
 import { greatest, smallest } from '../../lib/util/numbers.ts';
 import type { DeployedJob } from '../aws/deployed-job.ts';
@@ -11,7 +12,7 @@ import { type PlannedStatus, planned } from '../state/planned.ts';
 import type { StoredJob } from '../state/stored-job.ts';
 import { totalsOfJob } from '../state/totals.ts';
 import { type JobViews, openViews } from '../state/views.ts';
-import { bytes, count, number, styleOf, table, time } from '../text.ts';
+import { bytes, count, number, percent, styleOf, table, time } from '../text.ts';
 
 export interface StatusOptions extends StoreOptions {
   readonly json: boolean;
@@ -130,6 +131,7 @@ function levelText(level: Level | undefined): string {
 
 interface LastBatch extends BatchCounts {
   readonly n: number;
+  readonly reads: ReadCounts;
 }
 
 function objectsText({ objects, unfinished }: PlannedStatus): string {
@@ -141,17 +143,23 @@ function objectsText({ objects, unfinished }: PlannedStatus): string {
 async function lastBatch(job: StoredJob, { stages }: JobViews): Promise<LastBatch | undefined> {
   const n = smallest(stages.flat().map((view) => view.position));
   const counts = { n, rows: 0, late: 0, skipped: 0, quarantined: 0, setAside: 0, emitted: 0 };
+  let reads = NO_READS;
   for (const { path } of stages.flat()) {
     const { entry } = await new DataLog(job.store, job.names, path).readEntry(n);
     if (entry === undefined) return undefined;
     for (const key of ['rows', 'late', 'skipped', 'quarantined', 'setAside', 'emitted'] as const)
       counts[key] += entry.header.counts[key] ?? 0;
+    reads = addReads(reads, entry.header.reads);
   }
-  return counts;
+  return { ...counts, reads };
 }
 
-function lastText({ n, rows, late, skipped, quarantined, emitted }: LastBatch): string {
-  return `${n}: ${number(rows)} rows, ${number(late)} late, ${number(skipped)} skipped, ${number(quarantined)} quarantined; ${number(emitted)} rows out`;
+function lastText({ n, rows, late, skipped, quarantined, emitted, reads }: LastBatch): string {
+  const { memory, lmdb, warm, store, preloaded } = reads;
+  const all = memory + lmdb + warm + store;
+  const ahead = preloaded === undefined ? '' : `, ${number(preloaded.used)} of them preloaded`;
+  const state = all === 0 ? '' : `; ${count(all, 'row')} of state read, ${percent(memory, all)} from memory${ahead}`;
+  return `${n}: ${number(rows)} rows, ${number(late)} late, ${number(skipped)} skipped, ${number(quarantined)} quarantined; ${number(emitted)} rows out${state}`;
 }
 
 /** What lets a halted job go on. */
