@@ -268,7 +268,10 @@ export class LmdbBlockCache implements BlockCache {
     for (const key of keys) if (key >= NAMES) this.#restoreName(key - NAMES);
     const mostSlots = mapBytes(this.#budgetBytes) / PAGE_BYTES;
     for (const [i, slot] of keys.entries()) {
-      const sst = this.#byNumber.get(heads[i * HEAD_WORDS + 2]!);
+      const number = heads[i * HEAD_WORDS + 2]!;
+      // One that has no name any more, either: a part that still says so must not become another SST's.
+      if (number < NAMES) this.#lastNumber = Math.max(this.#lastNumber, number);
+      const sst = this.#byNumber.get(number);
       const part = heads[i * HEAD_WORDS + 3]!;
       if (slot >= mostSlots || sst === undefined || part >= MAX_PARTS || sst.slotOf(part) >= 0) continue;
       this.#slots.restore(slot, sst.number, part, pagesOf(lengths[i]!));
@@ -278,7 +281,6 @@ export class LmdbBlockCache implements BlockCache {
   }
 
   #restoreName(number: number): void {
-    this.#lastNumber = Math.max(this.#lastNumber, number);
     const value = this.#value(NAMES + number);
     if (value === undefined || !isSound(value) || readU32(value, 8) !== number) return;
     const sst = this.#sst(

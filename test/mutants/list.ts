@@ -65,6 +65,13 @@ export const MUTANTS: readonly Mutant[] = [
   // The block cache.
   {
     file: 'lib/state/block-cache.ts',
+    from: 'if (number < NAMES) this.#lastNumber = Math.max(this.#lastNumber, number);',
+    to: 'if (slot >= NAMES) this.#lastNumber = Math.max(this.#lastNumber, number);',
+    rule: 'a number of an SST is not given again while parts have it',
+    tests: [blockCache('never takes a part of an SST that was forgotten')],
+  },
+  {
+    file: 'lib/state/block-cache.ts',
     from: '(!this.#slots.isUnchecked(slot) || isSound(value))',
     to: 'true',
     rule: 'the first read of a value after an opening checks it',

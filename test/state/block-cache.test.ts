@@ -1,12 +1,14 @@
 /** The block cache: what it gives is what was put, whatever became of the process that put it, and of the file. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CachedPart, LmdbBlockCache } from '../../lib/state/block-cache.ts';
+import { findValues } from '../../lib/state/lmdb-file.ts';
+import { crc32 } from '../../lib/util/crc.ts';
 import { bytesOfPart, PARTS, SST_NAMES } from '../helpers/cache-process.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-block-cache-'));
@@ -152,6 +154,25 @@ describe('the block cache', () => {
     await cache.close();
   });
 
+  it('never takes a part of an SST that was forgotten for one of an SST that came later', async () => {
+    const directory = folder();
+    const reopened = async (cache?: LmdbBlockCache): Promise<LmdbBlockCache> => {
+      await cache?.close();
+      return LmdbBlockCache.open(directory, MIB);
+    };
+    let cache = await reopened();
+    cache.put(parts(cache, 'sst-0', [0]));
+    cache.put(parts(cache, 'sst-1', [1, 2, 3, 4]));
+    cache.forget('sst-1');
+    cache.put(parts(cache, 'sst-0', [1]));
+    cache = await reopened(cache);
+    cache.put(parts(cache, 'sst-2', [9]));
+    cache = await reopened(cache);
+    expect([1, 2, 3, 4].map((part) => cache.sst('sst-2').has(part))).toEqual([false, false, false, false]);
+    expect(checkAll(cache)).toBe(3);
+    await cache.close();
+  });
+
   it('sees in the same turn of the event loop what was put into a slot that it has just read', async () => {
     const cache = LmdbBlockCache.open(folder(), 4 * 4096);
     const sst = cache.sst('sst-1');
@@ -183,6 +204,29 @@ describe('the block cache', () => {
       cache = LmdbBlockCache.open(directory, 8 * MIB);
     }
     await cache.close();
+  });
+
+  it('has at the head of each value what docs/formats/block-cache.md says', async () => {
+    const directory = folder();
+    const cache = LmdbBlockCache.open(directory, MIB);
+    cache.put(parts(cache, 'sst-1', [7]));
+    cache.put([{ sst: cache.sst('sst-2'), part: 'filter', bytes: Buffer.from('bits') }]);
+    await cache.close();
+    const file = openSync(path.join(directory, 'blocks.mdb'), 'r');
+    const { keys, heads, offsets, lengths } = findValues(file)!;
+    const whole = readFileSync(file);
+    closeSync(file);
+    expect(keys).toEqual([0, 1, 2 ** 31 + 1, 2 ** 31 + 2]);
+    const values = keys.map((_, i) => whole.subarray(offsets[i], offsets[i]! + lengths[i]!));
+    const magic = Buffer.from('MLB1').readUInt32LE();
+    expect(values.map((v) => [0, 4, 8, 12].map((at) => v.readUInt32LE(at)))).toEqual([
+      [magic, crc32(values[0]!.subarray(8)), 1, 7 + 3],
+      [magic, crc32(values[1]!.subarray(8)), 2, 2],
+      [magic, crc32(values[2]!.subarray(8)), 1, 0xffffffff],
+      [magic, crc32(values[3]!.subarray(8)), 2, 0xffffffff],
+    ]);
+    expect([...heads]).toEqual(values.flatMap((v) => [0, 4, 8, 12].map((at) => v.readUInt32LE(at))));
+    expect(values.map((v) => v.subarray(16).toString('latin1')).slice(1)).toEqual(['bits', 'sst-1', 'sst-2']);
   });
 
   it('takes a budget of 3 GiB', async () => {
