@@ -13,7 +13,7 @@ import { DirectoryStore } from '../lib/object-store/directory-store.ts';
 import { MemoryStore } from '../lib/object-store/memory-store.ts';
 import { names } from '../lib/object-store/names.ts';
 import { PartitionState } from '../lib/state/partition-state.ts';
-import { noCost } from '../lib/state/sst-reads.ts';
+import { noCost } from '../lib/state/read-cost.ts';
 import { encodeKey } from '../lib/stream/operators/key.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import { systemRandom as random, seededRandom } from '../lib/util/random.ts';

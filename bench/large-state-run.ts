@@ -16,7 +16,7 @@ import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { addReads, NO_READS, type ReadCounts } from '../lib/log/read-counts.ts';
 import { type LatencyModel, newLink } from '../lib/object-store/latency-store.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
-import { noCost } from '../lib/state/sst-reads.ts';
+import { noCost } from '../lib/state/read-cost.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import { systemRandom as random, seededRandom } from '../lib/util/random.ts';
 import type { Span } from '../lib/util/trace.ts';

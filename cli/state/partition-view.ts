@@ -13,7 +13,8 @@ import type { Entry } from '../../lib/sst/entry.ts';
 import { mergeRuns } from '../../lib/sst/merge.ts';
 import { scanBlocks, splitSpan } from '../../lib/sst/scan.ts';
 import { type ForgottenKeys, forgottenKeys } from '../../lib/state/floors.ts';
-import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
+import { SstReads } from '../../lib/state/sst-reads.ts';
 
 /** Log entries that are read in parallel. */
 const AT_ONCE = 8;
@@ -77,7 +78,7 @@ export class PartitionView {
       const change = [...entry.changes()].find((c) => c.key === key);
       if (change !== undefined) return change.value;
     }
-    const [value] = await this.#reads.lookup([key], noCost());
+    const [value] = await this.#reads.values([key], noCost());
     return value;
   }
 

@@ -14,7 +14,7 @@ import type { PartitionInput } from '../plan/rows.ts';
 import { decodeSection } from '../plan/segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
 import { QueueError } from '../queue/queue-error.ts';
-import { noCost } from '../state/sst-reads.ts';
+import { noCost } from '../state/read-cost.ts';
 import { allOrFirstError } from '../util/all-or-first-error.ts';
 import type { FunctionEnvironment } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';

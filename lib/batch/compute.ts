@@ -9,7 +9,7 @@ import { encodeInput, type PartitionInput } from '../plan/rows.ts';
 import type { BatchState } from '../state/batch-state.ts';
 import type { Changes } from '../state/changes.ts';
 import type { PartitionState } from '../state/partition-state.ts';
-import { MissingSstError } from '../state/sst-reads.ts';
+import { MissingSstError } from '../state/sst-files.ts';
 import { type BatchResult, encodeState, runOperators } from './run-operators.ts';
 
 /** A batch to compute. */

@@ -11,6 +11,7 @@ import { readTail } from '../log/tail.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { assertSamePlan } from '../plan/same-plan.ts';
 import type { PartitionState } from '../state/partition-state.ts';
+import { noCost } from '../state/read-cost.ts';
 import { decodeWarmPack } from '../state/warm-pack.ts';
 
 /** `committed`: batch n is applied here; `next`: it is the next to run; `missing`: batches before it have no log entry. */
@@ -141,7 +142,7 @@ export class LogFollower {
   #openSsts(): void {
     const { rows, reads } = this.#state;
     if (rows.complete || this.#context.warmPacks === true) return;
-    reads.openAll().catch(() => {});
+    reads.open(noCost()).catch(() => {});
   }
 
   /** What a preload function has left for batch n. Advisory: whatever is wrong with it, the batch reads for itself. */

@@ -146,6 +146,14 @@ export class KeyRecords {
     to.pushHashed(bytes, from, from + words[at + LENGTH]!, words[at + HASH]!);
   }
 
+  /** Adds the key, with a prefix, to a column. */
+  pushPrefixed(to: KeyColumn, prefix: Uint8Array, record: number): void {
+    const { words, bytes } = this.#chunks[record >>> CHUNK_BITS]!;
+    const at = record & OFFSET;
+    const from = (at + HEADER) * 4;
+    to.pushPrefixed(prefix, bytes, from, from + words[at + LENGTH]!);
+  }
+
   /** Room for a record, in a chunk of its own where it is larger than one. */
   #take(count: number): number {
     let chunk = this.#chunks[this.#last];

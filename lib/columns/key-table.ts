@@ -124,6 +124,11 @@ export class KeyTable {
     this.#records.pushTo(to, this.#record(id));
   }
 
+  /** Adds the key, with a prefix, to a column. */
+  pushPrefixed(to: KeyColumn, prefix: Uint8Array, id: number): void {
+    this.#records.pushPrefixed(to, prefix, this.#record(id));
+  }
+
   /** Sorts ids by their keys. @returns the keys as they stood before, and the order in which they stand now */
   sort(ids: Int32Array): { readonly keys: KeyColumn; readonly order: Int32Array } {
     const keys = new KeyColumn(ids.length);

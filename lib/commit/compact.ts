@@ -10,7 +10,7 @@ import type { RequestOptions } from '../object-store/object-store.ts';
 import type { BlockCursor } from '../sst/block-cursor.ts';
 import { BlockMerge } from '../sst/block-merge.ts';
 import { forgottenKeys } from '../state/floors.ts';
-import { MissingSstError } from '../state/sst-reads.ts';
+import { MissingSstError } from '../state/sst-files.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 import { expiredBy, StateSstBuilder } from './expiry.ts';
 import { OutputCuts } from './output-cuts.ts';

@@ -9,7 +9,7 @@ import type { RequestOptions } from '../object-store/object-store.ts';
 import { type BlockSpan, fetchBlocks, type PlainBlock, splitSpan } from '../sst/scan.ts';
 import { SstIndex } from '../sst/sst-index.ts';
 import { sstBlocks } from '../sst/verify.ts';
-import { MissingSstError } from '../state/sst-reads.ts';
+import { MissingSstError } from '../state/sst-files.ts';
 import type { CommitPartition } from './partition.ts';
 
 /** Bytes of one request, about. */

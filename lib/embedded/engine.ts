@@ -18,7 +18,7 @@ import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../plan/rows.ts';
 import { type Replay, StoredSource } from '../plan/stored-source.ts';
 import { Preloader } from '../preload/preloader.ts';
-import { noCost } from '../state/sst-reads.ts';
+import { noCost } from '../state/read-cost.ts';
 import { allOrFirstError } from '../util/all-or-first-error.ts';
 import { greatest, smallest } from '../util/numbers.ts';
 

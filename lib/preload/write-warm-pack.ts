@@ -6,7 +6,7 @@ import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import type { PartitionState } from '../state/partition-state.ts';
-import { noCost } from '../state/sst-reads.ts';
+import { noCost } from '../state/read-cost.ts';
 import { encodeWarmPack } from '../state/warm-pack.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { type PlanOf, stateKeysOf, wantedBy } from './wanted.ts';
@@ -37,7 +37,7 @@ export async function writeWarmPack(
   const keys = stateKeysOf(wanted, (table, time) => state.isForgotten(table, time)).texts();
   if (keys.length === 0 || state.manifest.through === 0) return false;
   const { version } = state.manifest;
-  const values = await state.reads.lookup(keys, noCost());
+  const values = await state.reads.values(keys, noCost());
   const pack = encodeWarmPack(
     n,
     version,

@@ -16,7 +16,7 @@ export interface BlockSpan {
   readonly length: number;
 }
 
-/** Gets the stored bytes of every block of a span, in order: from caches, or by one ranged GET and {@link splitSpan}. */
+/** Gets the plain bytes of every block of a span, in order: from caches, or by one ranged GET and {@link splitSpan}. */
 export type FetchSpan = (span: BlockSpan) => Promise<readonly Uint8Array[]>;
 
 export interface ScanOptions {
@@ -47,12 +47,13 @@ export function planScan(index: SstIndex, { from = '', to, spanBytes = SPAN_BYTE
   return spans;
 }
 
-/** The stored bytes of each block of `span`, as views of the span's bytes. */
+/** The plain bytes of each block of `span`, checked; they may be views of the span's bytes. @throws {CorruptionError} */
 export function splitSpan(index: SstIndex, span: BlockSpan, bytes: Uint8Array): Uint8Array[] {
   const blocks: Uint8Array[] = [];
   for (let i = span.first; i < span.last; i++) {
     const { offset, length } = index.block(i);
-    blocks.push(bytes.subarray(offset - span.offset, offset - span.offset + length));
+    const stored = bytes.subarray(offset - span.offset, offset - span.offset + length);
+    blocks.push(plainBlock(stored, `SST ${index.info.id} block ${i}`));
   }
   return blocks;
 }
@@ -81,9 +82,9 @@ export async function* fetchBlocks(
       ahead = fetch(next);
       ahead.catch(() => {}); // reported when it is awaited; unobserved if the consumer stops before
     }
-    for (const [k, raw] of blocks.entries()) {
+    for (const [k, plain] of blocks.entries()) {
       const where = `SST ${index.info.id} block ${span.first + k}`;
-      yield { plain: plainBlock(raw, where), where };
+      yield { plain, where };
     }
   }
 }

@@ -92,6 +92,11 @@ export class AddressTable {
     return this.#keys.text(id);
   }
 
+  /** Adds the key, with a prefix, to a column. */
+  pushKey(to: KeyColumn, prefix: Uint8Array, id: number): void {
+    this.#keys.pushPrefixed(to, prefix, id);
+  }
+
   /** Bytes of the key. */
   keyLength(id: number): number {
     return this.#keys.length(id);

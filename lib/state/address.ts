@@ -7,7 +7,7 @@
  * in an ordered table lie in the order of their positions. Of these, key and position together are what is called key here.
  */
 import type { TableSpec } from '../stream/graph/tables.ts';
-import { orderedNumber, parseOrderedNumber } from '../util/ordered.ts';
+import { orderedNumber, parseOrderedNumber, putOrderedNumber, readOrderedNumber } from '../util/ordered.ts';
 
 export type TableKind = TableSpec['kind'];
 
@@ -18,6 +18,12 @@ const AFTER_ALL_KEYS = '\xff';
 export function addressPrefix(table: number, kind: TableKind, time: number): string {
   const number = String.fromCharCode(table);
   return kind === 'timed' ? number + orderedNumber(time) : number;
+}
+
+/** As {@link addressPrefix}, as bytes: 9 of timed tables, else 1. */
+export function putAddressPrefix(to: Uint8Array, table: number, kind: TableKind, time: number): void {
+  to[0] = table;
+  if (kind === 'timed') putOrderedNumber(to, 1, time);
 }
 
 export interface Address {
@@ -34,6 +40,20 @@ export function parseAddress(stateKey: string, kinds: readonly TableKind[]): Add
   return kind === 'timed'
     ? { table, time: parseOrderedNumber(stateKey, 1), key: stateKey.slice(9) }
     : { table, time: 0, key: stateKey.slice(1) };
+}
+
+/** As {@link parseAddress}, of a state key that begins at `bytes[start]`, but for the key: it begins at `bytes[keyStart]`. */
+export function stateKeyPlace(
+  bytes: Uint8Array,
+  start: number,
+  kinds: readonly TableKind[],
+): { readonly table: number; readonly time: number; readonly keyStart: number } {
+  const table = bytes[start]!;
+  const kind = kinds[table];
+  if (kind === undefined) throw new RangeError(`state of a table number ${table} that the job does not have`);
+  return kind === 'timed'
+    ? { table, time: readOrderedNumber(bytes, start + 1), keyStart: start + 9 }
+    : { table, time: 0, keyStart: start + 1 };
 }
 
 /** State keys of rows with `after < time ≤ upTo` are in [from, to), along with some of time `after`. */

@@ -15,8 +15,10 @@ import type { MemoryRows } from './memory-rows.ts';
 import type { OrderedIndex } from './ordered-index.ts';
 import { byPosition } from './ordered-key.ts';
 import { overlaid } from './overlaid.ts';
+import { PlaceAnswers } from './place-answers.ts';
+import { noCost } from './read-cost.ts';
 import { byTimeAndKey } from './row-order.ts';
-import { noCost, type SstReads } from './sst-reads.ts';
+import type { SstReads } from './sst-reads.ts';
 import type { TableRows } from './table-rows.ts';
 
 /** Owned by `PartitionState`. */
@@ -35,17 +37,9 @@ export interface Tiers {
   readonly snapshot: () => () => boolean;
 }
 
-/** A place that waits for its row. */
-interface Place {
-  readonly table: number;
-  readonly rows: TableRows;
-  readonly id: number;
-}
-
 /** Rows to be looked up at the end of the present turn. */
 interface Round {
-  /** By state key. */
-  readonly places: Map<string, Place>;
+  readonly places: PlaceAnswers;
   readonly done: Promise<void>;
 }
 
@@ -60,6 +54,7 @@ export class BatchReads {
   #warm = 0;
   #answeredBelow = 0;
   #round: Round | undefined;
+  #isOver = false;
 
   constructor(tiers: Tiers) {
     this.#tiers = tiers;
@@ -98,6 +93,7 @@ export class BatchReads {
     this.#tiers.rows.endBatch(this);
     this.#rows = [];
     this.#isApart = true;
+    this.#isOver = true;
   }
 
   get(table: number, time: number, key: string): unknown {
@@ -231,61 +227,64 @@ export class BatchReads {
 
   /** Rows that are asked for in one turn, of whatever tables, are looked up in one round. */
   #fetch(table: number, rows: TableRows, ids: readonly number[]): Promise<void> {
-    if (this.#round === undefined) {
-      const places: Round['places'] = new Map();
-      const stillHolds = this.#tiers.snapshot();
-      const lookUp = (): Promise<void> => {
-        this.#round = undefined;
-        return this.#lookUp(places, stillHolds);
-      };
-      this.#round = { places, done: Promise.resolve().then(lookUp) };
-    }
     const { kinds, warm } = this.#tiers;
+    this.#round ??= this.#newRound();
     const { places, done } = this.#round;
-    const prefixes = new Map<number, string>();
+    const kind = kinds[table]!;
     for (const id of ids) {
-      const time = rows.time(id);
-      let prefix = prefixes.get(time);
-      if (prefix === undefined) {
-        prefix = addressPrefix(table, kinds[table]!, time);
-        prefixes.set(time, prefix);
-      }
-      const stateKey = prefix + rows.key(id);
-      const packed = warm?.get(stateKey);
-      if (packed !== undefined) {
-        this.#warm++;
-        this.#fill({ table, rows, id }, packed);
-      } else {
-        places.set(stateKey, { table, rows, id });
-      }
+      const packed = warm?.get(addressPrefix(table, kind, rows.time(id)) + rows.key(id));
+      if (packed === undefined) places.push(table, kind, rows, id);
+      else this.#fillWarm(table, rows, id, packed);
     }
     return done;
   }
 
-  async #lookUp(places: Round['places'], stillHolds: () => boolean): Promise<void> {
-    const stateKeys = [...places.keys()].sort();
-    const { reads, demand } = this.#tiers;
-    const values = await demand.during(() => reads.lookup(stateKeys, this.#cost));
-    // A key that the filters of all SSTs deny was answered from memory.
-    const below = this.#cost.lmdb + this.#cost.store;
-    this.#memory += Math.max(0, stateKeys.length - (below - this.#answeredBelow));
-    this.#answeredBelow = below;
-    // ⚑ one-manifest: else the batch comes to nothing, and memory must not learn what is old.
-    if (!stillHolds()) return;
-    for (const [i, stateKey] of stateKeys.entries()) this.#fill(places.get(stateKey)!, values[i]);
+  #newRound(): Round {
+    const stillHolds = this.#tiers.snapshot();
+    const places = new PlaceAnswers({
+      // ⚑ one-manifest: else the batch comes to nothing, and memory must not learn what is old. Nor does it of a batch that is over.
+      holds: () => !this.#isOver && stillHolds(),
+      fill: (table, rows, id, bytes, start, end) => this.#fill(table, rows, id, bytes, start, end),
+      fillAbsent: (table, rows, id) => this.#fillAbsent(table, rows, id),
+    });
+    const lookUp = (): Promise<void> => {
+      this.#round = undefined;
+      return this.#lookUp(places);
+    };
+    return { places, done: Promise.resolve().then(lookUp) };
   }
 
-  /** @param value as SSTs have it: bytes, or `null` or `undefined`: none */
-  #fill({ table, rows, id }: Place, value: Uint8Array | null | undefined): void {
-    // The batch is over, and the place is another's; or somebody has brought the row near meanwhile, or changed it.
-    if (this.#rows[table] !== rows || rows.isKnown(id) || rows.time(id) <= this.floorOf(table)) return;
-    if (value === null || value === undefined) {
-      rows.setAbsent(id);
-      return;
-    }
-    rows.set(id, unpackValue(value));
+  async #lookUp(places: PlaceAnswers): Promise<void> {
+    const stateKeys = places.sort();
+    const { reads, demand } = this.#tiers;
+    await demand.during(() => reads.lookup(stateKeys, places, this.#cost));
+    places.end();
+    // A key that the filters of all SSTs deny was answered from memory.
+    const below = this.#cost.lmdb + this.#cost.store;
+    this.#memory += Math.max(0, stateKeys.count - (below - this.#answeredBelow));
+    this.#answeredBelow = below;
+  }
+
+  #fill(table: number, rows: TableRows, id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (!this.#isToCome(table, rows, id)) return;
     const memory = this.#tiers.rows;
-    if (memory.table(table) === rows) memory.held(rows, id, rows.keyLength(id), value.length);
+    if (memory.table(table) === rows) memory.setStored(rows, id, bytes, start, end);
+    else rows.setPacked(id, bytes, start, end);
+  }
+
+  #fillAbsent(table: number, rows: TableRows, id: number): void {
+    if (this.#isToCome(table, rows, id)) rows.setAbsent(id);
+  }
+
+  #fillWarm(table: number, rows: TableRows, id: number, packed: Uint8Array | null): void {
+    this.#warm++;
+    if (packed === null) this.#fillAbsent(table, rows, id);
+    else this.#fill(table, rows, id, packed, 0, packed.length);
+  }
+
+  /** Else somebody has brought the row near meanwhile, or it has been changed or forgotten. */
+  #isToCome(table: number, rows: TableRows, id: number): boolean {
+    return !rows.isKnown(id) && rows.time(id) > this.floorOf(table);
   }
 
   /** Rows of SSTs alone. */

@@ -3,7 +3,7 @@
  * comes meanwhile pushes them out again. When it has asked, they tell how much of what was brought it has used.
  */
 import type { PreloadCounts } from '../log/read-counts.ts';
-import { noCost } from './sst-reads.ts';
+import { noCost } from './read-cost.ts';
 import type { TableRows } from './table-rows.ts';
 
 export class ExpectedRows {

@@ -137,18 +137,6 @@ export class MemoryRows {
     this.held(rows, id, key.length, valueBytes);
   }
 
-  /** As {@link put}, of a row that an SST has and that batch n will ask for. @returns its id */
-  bring(table: number, time: number, key: string, row: unknown, valueBytes: number, n: number): number {
-    const rows = this.table(table);
-    const id = rows.internText(key, time);
-    rows.set(id, row);
-    rows.setChangedBy(id, 0);
-    // Before it counts, so that it does not go at once.
-    rows.setExpected(id, n);
-    this.held(rows, id, key.length, valueBytes);
-    return id;
-  }
-
   /** Batch n has deleted a row. */
   delete(table: number, time: number, key: string, n: number): void {
     const rows = this.table(table);
@@ -228,6 +216,12 @@ export class MemoryRows {
   held(rows: TableRows, id: number, keyBytes: number, valueBytes: number): void {
     const own = rows.inSlab(id) ? 8 * rows.width : PLAIN_BYTES + PLAIN_FACTOR * valueBytes;
     this.#account(rows, id, OVERHEAD_BYTES + keyBytes + own);
+  }
+
+  /** A row of which nothing is known here, as an SST has it: `bytes[start]` up to `bytes[end]`. */
+  setStored(rows: TableRows, id: number, bytes: Uint8Array, start: number, end: number): void {
+    rows.setPacked(id, bytes, start, end);
+    this.held(rows, id, rows.keyLength(id), end - start);
   }
 
   /** Batch n has deleted a row: that it is gone is known here until n is folded, since an SST may have it. */

@@ -9,7 +9,7 @@
  * synchronous step, at position n − 1 only); what is lost or damaged here changes only time.
  */
 
-import type { KeyColumn } from '../columns/key-column.ts';
+import { KeyColumn } from '../columns/key-column.ts';
 import { type Forgotten, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
 import type { PreloadCounts } from '../log/read-counts.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
@@ -22,8 +22,10 @@ import { Demand } from './demand.ts';
 import { ExpectedRows } from './expected-rows.ts';
 import { Floors } from './floors.ts';
 import { MemoryRows } from './memory-rows.ts';
+import { NearAnswers, StateKeyPlaces } from './near-answers.ts';
 import { OrderedIndex } from './ordered-index.ts';
-import { type ReadCost, SstReads, type SstReadsOptions } from './sst-reads.ts';
+import type { ReadCost } from './read-cost.ts';
+import { SstReads, type SstReadsOptions } from './sst-reads.ts';
 
 export interface PartitionStateOptions extends SstReadsOptions {
   readonly kinds: readonly TableKind[];
@@ -216,22 +218,25 @@ export class PartitionState {
   async bringNear(stateKeys: KeyColumn, expected: ExpectedRows, signal?: AbortSignal): Promise<void> {
     const stillHolds = this.#snapshot();
     // What is near now may be folded, evicted, and newer than what SSTs have at present.
-    const keys = stateKeys.texts().filter((stateKey) => {
-      const { table, time, key } = parseAddress(stateKey, this.kinds);
-      return !this.isNear(table, time, key);
-    });
-    const values = await this.reads.lookup(keys, expected.cost);
-    if (signal?.aborted) return;
-    // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
-    if (!stillHolds()) return;
-    for (const [i, stateKey] of keys.entries()) {
-      const value = values[i];
-      if (value === undefined || value === null) continue;
-      const { table, time, key } = parseAddress(stateKey, this.kinds);
-      if (this.isNear(table, time, key)) continue;
-      const id = this.rows.bring(table, time, key, unpackValue(value), value.length, expected.n);
-      expected.brought(this.rows.table(table), id);
+    const keys = this.#notNear(stateKeys);
+    const isWanted = (table: number, time: number): boolean =>
+      // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
+      stillHolds() && signal?.aborted !== true && !this.rows.complete && !this.isForgotten(table, time);
+    const answers = new NearAnswers(new StateKeyPlaces(keys, this.kinds), this.rows, expected, isWanted);
+    await this.reads.lookup(keys, answers, expected.cost, 'preloaded');
+  }
+
+  #notNear(stateKeys: KeyColumn): KeyColumn {
+    const { rows } = this;
+    const places = new StateKeyPlaces(stateKeys, this.kinds);
+    const unknown = new KeyColumn(stateKeys.count);
+    for (let i = 0; i < stateKeys.count; i++) {
+      const { table, time, key } = places.open(i);
+      const of = rows.table(table);
+      const id = of.find(key, 0, time);
+      if (!this.isForgotten(table, time) && (id < 0 || !of.isKnown(id))) unknown.pushFrom(stateKeys, i);
     }
+    return unknown;
   }
 
   /**

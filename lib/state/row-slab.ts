@@ -2,6 +2,7 @@
  * Rows of so many numbers each, by id, each with two words of 32 bits that its owner makes something of. A row lies in one piece: one
  * cache miss. Memory comes in chunks, which neither grow nor are copied (but for the first, while it is small).
  */
+import { unpackNumbers } from '../util/pack-numbers.ts';
 
 const CHUNK_BITS = 12;
 const CHUNK_ROWS = 1 << CHUNK_BITS;
@@ -94,6 +95,13 @@ export class RowSlab {
     const { numbers } = this.#chunks[id >>> CHUNK_BITS]!;
     const to = (id & IN_CHUNK) * this.#stride + HEADER_NUMBERS;
     for (let i = 0; i < width; i++) numbers[to + i] = from[at + i]!;
+  }
+
+  /** Takes the numbers of a packed row. @returns false: they are something else; the row is lost */
+  unpack(id: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const width = this.#width;
+    const { numbers } = this.#chunks[id >>> CHUNK_BITS]!;
+    return unpackNumbers(bytes, start, end, numbers, (id & IN_CHUNK) * this.#stride + HEADER_NUMBERS, width);
   }
 
   #chunk(rows: number): Chunk {

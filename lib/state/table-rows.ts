@@ -7,6 +7,7 @@
  */
 import type { KeyColumn } from '../columns/key-column.ts';
 import { grown } from '../util/arrays.ts';
+import { unpackValue } from '../util/pack.ts';
 import { AddressTable, type SortedAddresses } from './address-table.ts';
 import { RowSlab } from './row-slab.ts';
 
@@ -205,6 +206,17 @@ export class TableRows {
   setNumbers(id: number, from: ArrayLike<number>, at: number): void {
     this.#slab.set(id, from, at);
     this.#setKind(id, IN_SLAB);
+  }
+
+  /** As {@link set}, with a packed row: `bytes[start]` up to `bytes[end]`, where there is none. */
+  setPacked(id: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.width > 0 && this.#slab.unpack(id, bytes, start, end)) this.#setKind(id, IN_SLAB);
+    else this.set(id, unpackValue(bytes.subarray(start, end)));
+  }
+
+  /** Adds the key, with a prefix, to a column. */
+  pushKey(to: KeyColumn, prefix: Uint8Array, id: number): void {
+    this.#addresses.pushKey(to, prefix, id);
   }
 
   /** Memory that the row is taken to need. */

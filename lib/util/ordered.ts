@@ -33,6 +33,31 @@ export function orderedNumber(value: number): string {
   );
 }
 
+/** Writes the 8 bytes of {@link orderedNumber}. */
+export function putOrderedNumber(to: Uint8Array, at: number, value: number): void {
+  const text = orderedNumber(value);
+  for (let i = 0; i < 8; i++) to[at + i] = text.charCodeAt(i);
+}
+
+/** As {@link parseOrderedNumber}, from bytes. */
+export function readOrderedNumber(bytes: Uint8Array, from: number): number {
+  let high = 0;
+  let low = 0;
+  for (let i = 0; i < 4; i++) {
+    high = (high << 8) | bytes[from + i]!;
+    low = (low << 8) | bytes[from + 4 + i]!;
+  }
+  if (high >>> 31 === 0) {
+    high = ~high;
+    low = ~low;
+  } else {
+    high ^= 0x80000000;
+  }
+  words[HIGH] = high;
+  words[LOW] = low;
+  return floats[0]!;
+}
+
 /** Reads what {@link orderedNumber} wrote, at `from`. */
 export function parseOrderedNumber(text: string, from = 0): number {
   let high = 0;

@@ -31,6 +31,73 @@ export function packNumbers(to: ByteWriter, numbers: Float64Array, from: number,
   to.advance(at);
 }
 
+/**
+ * Reads what {@link packNumbers} wrote.
+ * @param width how many numbers there must be
+ * @returns false: it is something else, or not from here (another writer's forms of numbers; `NaN`); then `to` holds anything
+ */
+export function unpackNumbers(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  to: Float64Array,
+  at: number,
+  width: number,
+): boolean {
+  let from = start;
+  if (width < 0x10) {
+    if (bytes[from++] !== (0x90 | width)) return false;
+  } else {
+    if (bytes[from] !== 0xdc || ((bytes[from + 1]! << 8) | bytes[from + 2]!) !== width) return false;
+    from += 3;
+  }
+  for (let i = 0; i < width; i++) {
+    if (from >= end) return false;
+    const tag = bytes[from]!;
+    const length = lengthByTag[tag]!;
+    if (length === 0 || from + length > end) return false;
+    const value = length === 1 ? (tag << 24) >> 24 : numberAt(bytes, from, tag);
+    if (Number.isNaN(value)) return false;
+    to[at + i] = value;
+    from += length;
+  }
+  return from === end;
+}
+
+/** Bytes of a number that begins with such a byte; 0: none does. */
+const lengthByTag = Uint8Array.from({ length: 256 }, (_, tag) => {
+  if (tag < 0x80 || tag >= 0xe0) return 1;
+  return { 203: 9, 204: 2, 205: 3, 206: 5, 208: 2, 209: 3, 210: 5, 212: 3 }[tag] ?? 0;
+});
+
+/** The number at `at`, of more than one byte. */
+function numberAt(bytes: Uint8Array, at: number, tag: number): number {
+  switch (tag) {
+    case 0xcb:
+      words[HIGH] = read32(bytes, at + 1);
+      words[LOW] = read32(bytes, at + 5);
+      return float[0]!;
+    case 0xcc:
+      return bytes[at + 1]!;
+    case 0xcd:
+      return (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    case 0xce:
+      return read32(bytes, at + 1) >>> 0;
+    case 0xd0:
+      return (bytes[at + 1]! << 24) >> 24;
+    case 0xd1:
+      return (((bytes[at + 1]! << 8) | bytes[at + 2]!) << 16) >> 16;
+    case 0xd2:
+      return read32(bytes, at + 1);
+    default:
+      return bytes[at + 1] === EXT_NEGATIVE_ZERO ? -0 : Number.NaN;
+  }
+}
+
+function read32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
 function lengthOf(value: number): number {
   if (value >>> 0 === value) {
     if (value === 0) return Object.is(value, -0) ? 3 : 1;

@@ -10,10 +10,12 @@ import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import { type BlockCache, LmdbBlockCache } from '../../lib/state/block-cache.ts';
-import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
+import { SstReads } from '../../lib/state/sst-reads.ts';
 import { FastClock, gather, type OpenEngine, openEngine, physical } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
 import { inRounds, roundsOf } from '../helpers/rounds.ts';
+import type { LoggedCall } from '../helpers/stores.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-cold-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -99,7 +101,14 @@ async function firstBatch(cache?: BlockCache) {
   const bytes = ofSsts.reduce((sum, call) => sum + (call.result as { body: Uint8Array }).body.length, 0);
   // So that another one can run it again.
   await inner.delete([env.names.log(PATH, n)]);
-  return { rounds: roundsOf(before), ofSsts, bytes, report: store.report() };
+  const ssts = sstsOf((await state).manifest);
+  // Large filters of the deepest level come behind the blocks, and nobody waits for them.
+  const isLater = ({ name, range }: LoggedCall): boolean =>
+    ssts.some(
+      ({ id, metaOffset, indexOffset }) =>
+        name.endsWith(id) && range?.offset === metaOffset && range.length === indexOffset - metaOffset,
+    );
+  return { rounds: roundsOf(before.filter((call) => !isLater(call))), ofSsts, bytes, report: store.report() };
 }
 
 it('of 40 SSTs: three round trips (manifest; log and indexes; blocks), and few bytes of the state', async () => {

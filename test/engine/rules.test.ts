@@ -777,8 +777,8 @@ describe('reads of a batch', () => {
 
   it('a batch finds again what it has found in memory, though it is more than the budget', () => {
     const rows = new MemoryRows(600, true);
-    rows.put(0, 0, 'small', ['s'], 4);
-    rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000);
+    rows.put(0, 0, 'small', ['s'], 4, 1);
+    rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000, 1);
     // The batch asked whether all rows are here, and need not load any of them.
     expect(rows.complete).toBe(true);
     for (const key of ['small', 'large', 'small', 'large']) expect(rows.get(0, 0, key), key).toBeDefined();

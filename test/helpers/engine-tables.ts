@@ -12,7 +12,7 @@ import { names } from '../../lib/object-store/names.ts';
 import type { BatchState } from '../../lib/state/batch-state.ts';
 import type { BlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
-import { noCost } from '../../lib/state/sst-reads.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
 import type { OrderedTable, StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { seededRandom } from '../../lib/util/random.ts';

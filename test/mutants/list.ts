@@ -46,7 +46,7 @@ const COMMIT_MODE = 'lib/batch/commit-mode.ts';
 const TAIL = 'lib/log/tail.ts';
 const PLANNER = 'lib/plan/planner.ts';
 const STATE = 'lib/state/partition-state.ts';
-const SST_READS = 'lib/state/sst-reads.ts';
+const SST_LOOKUP = 'lib/state/sst-lookup.ts';
 const INGEST = 'lib/aws/ingest.ts';
 const MAINTAIN = 'lib/aws/maintain.ts';
 const LOST_RESULTS = 'lib/aws/lost-results.ts';
@@ -264,8 +264,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/state/batch-reads.ts',
-    from: 'this.#rows[table] !== rows || ',
-    to: '',
+    from: '!this.#isOver && stillHolds()',
+    to: 'stillHolds()',
     rule: 'a batch that is over brings no rows into memory',
     tests: [state('what a batch reads that is over by then')],
   },
@@ -278,16 +278,16 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [engineRules('a warm pack is not used if a fold is published while it is read')],
   },
   {
-    file: SST_READS,
-    from: 'if (value !== undefined) {\n          found[i] = value;\n          cost.lmdb++;',
-    to: 'if (value !== undefined && value !== null) {\n          found[i] = value;\n          cost.lmdb++;',
+    file: SST_LOOKUP,
+    from: 'if (found !== ABSENT) {\n      if (this.#waits',
+    to: 'if (found !== ABSENT && found !== DELETED) {\n      if (this.#waits',
     rule: '⚑ tombstones: one that is near ends the look-up',
     tests: [state('a row that is deleted stays deleted')],
   },
   {
     file: STATE,
-    from: 'if (!stillHolds()) return;',
-    to: '',
+    from: 'stillHolds() && signal',
+    to: 'signal',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],
   },

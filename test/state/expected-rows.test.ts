@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ExpectedRows } from '../../lib/state/expected-rows.ts';
 import { MemoryRows } from '../../lib/state/memory-rows.ts';
+import { packValue } from '../../lib/util/pack.ts';
 
 const ROW = ['x'.repeat(20)];
 const BUDGET = 4000;
@@ -17,7 +18,12 @@ function crowd(memory: MemoryRows): void {
 }
 
 function bring(memory: MemoryRows, expected: ExpectedRows, key: string): void {
-  expected.brought(memory.table(0), memory.bring(0, 0, key, ROW, 24, expected.n));
+  const rows = memory.table(0);
+  const id = rows.internText(key, 0);
+  rows.setExpected(id, expected.n);
+  const packed = packValue(ROW);
+  memory.setStored(rows, id, packed, 0, packed.length);
+  expected.brought(rows, id);
 }
 
 describe('rows that a coming batch will ask for', () => {

@@ -18,7 +18,7 @@ import type { Entry } from '../../lib/sst/entry.ts';
 import { addressPrefix, parseAddress, type TableKind } from '../../lib/state/address.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
-import { noCost } from '../../lib/state/sst-reads.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
 import type { StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
@@ -392,7 +392,7 @@ describe('PartitionState', () => {
     state.adopt(folder.loaded);
     const cost = noCost();
     for (const from of ['the store', 'the cache', 'the cache again']) {
-      expect(await state.reads.lookup([stateKey], cost), from).toEqual([null]);
+      expect(await state.reads.values([stateKey], cost), from).toEqual([null]);
       const [table] = state.begin().tables(SPECS, 0);
       await table!.load(['k']);
       expect(table!.get('k', 0), from).toBeUndefined();

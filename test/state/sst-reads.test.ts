@@ -5,7 +5,8 @@ import { EMPTY_MANIFEST } from '../../lib/manifest/manifest.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
-import { noCost, SstReads } from '../../lib/state/sst-reads.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
+import { SstReads } from '../../lib/state/sst-reads.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
 import { type CountingStore, countingStore, hookedStore, type StoreHooks } from '../helpers/stores.ts';
 
@@ -35,8 +36,8 @@ describe('reads of SSTs', () => {
     await reads.openAll();
     store.reset();
     const [first, second, scanned] = await Promise.all([
-      reads.lookup([keyOf(7), keyOf(300)], noCost()),
-      reads.lookup([keyOf(7), keyOf(480)], noCost()),
+      reads.values([keyOf(7), keyOf(300)], noCost()),
+      reads.values([keyOf(7), keyOf(480)], noCost()),
       reads.scanAll(keyOf(5), keyOf(9), noCost()),
     ]);
     expect(text(first)).toEqual(['value 7', 'value 300']);
@@ -58,8 +59,8 @@ describe('reads of SSTs', () => {
     expect(opened.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
     refused = 0;
     const [failed, found] = await Promise.allSettled([
-      reads.lookup([keyOf(7)], noCost()),
-      reads.lookup([keyOf(7)], noCost()),
+      reads.values([keyOf(7)], noCost()),
+      reads.values([keyOf(7)], noCost()),
     ]);
     expect(failed).toMatchObject({ status: 'rejected', reason: { message: 'the deadline of another' } });
     expect(found.status === 'fulfilled' && text(found.value)).toEqual(['value 7']);

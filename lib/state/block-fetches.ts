@@ -1,0 +1,102 @@
+/**
+ * Blocks from the store: in as few ranged requests as are worth it, all side by side, each block asked for once however many want it. They
+ * are checked, decompressed, and put into the local tier as they will be searched.
+ */
+import { plainBlock } from '../sst/compression.ts';
+import type { BlockSpan } from '../sst/scan.ts';
+import type { BlockCache } from './block-cache.ts';
+import type { Worth } from './cache-slots.ts';
+import type { FetchedSpan, OpenSst } from './open-sst.ts';
+import { planSpans } from './plan-spans.ts';
+import type { ReadCost } from './read-cost.ts';
+import type { SstFiles } from './sst-files.ts';
+
+/** Who asks, and what for. */
+export interface Asked {
+  readonly cost: ReadCost;
+  readonly worth: Worth;
+}
+
+type Take = (block: number, plain: Uint8Array) => void;
+
+export class BlockFetches {
+  readonly #files: SstFiles;
+  readonly #cache: BlockCache | undefined;
+
+  constructor(files: SstFiles, cache: BlockCache | undefined) {
+    this.#files = files;
+    this.#cache = cache;
+  }
+
+  /**
+   * @param blocks ascending, each once
+   * @param take gets each of them as it comes, in no order
+   * @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
+   */
+  async fetch(open: OpenSst, blocks: readonly number[], asked: Asked, take: Take): Promise<void> {
+    const shared: number[] = [];
+    const own: number[] = [];
+    for (const block of blocks) (open.underWay.has(block) ? shared : own).push(block);
+    const waits: Promise<void>[] = shared.map((block) => this.#share(open, block, asked, take));
+    let at = 0;
+    for (const span of planSpans(open.index, own)) {
+      const from = at;
+      while (at < own.length && own[at]! < span.last) at++;
+      waits.push(this.#begin(open, span, own.slice(from, at), asked).then((found) => takeAll(found, take)));
+    }
+    await Promise.all(waits);
+  }
+
+  /** A block that somebody else has asked for. */
+  async #share(open: OpenSst, block: number, asked: Asked, take: Take): Promise<void> {
+    let plain: Uint8Array;
+    try {
+      plain = (await open.underWay.get(block)!.blocks).get(block)!;
+    } catch {
+      // He may have failed of something that is his alone, his deadline say.
+      return this.fetch(open, [block], asked, take);
+    }
+    take(block, plain);
+  }
+
+  #begin(
+    open: OpenSst,
+    span: BlockSpan,
+    wanted: readonly number[],
+    asked: Asked,
+  ): Promise<ReadonlyMap<number, Uint8Array>> {
+    const fetched: FetchedSpan = {
+      blocks: this.#read(open, span, wanted, asked).finally(() => {
+        for (const block of wanted) open.underWay.delete(block);
+      }),
+    };
+    for (const block of wanted) open.underWay.set(block, fetched);
+    return fetched.blocks;
+  }
+
+  async #read(
+    open: OpenSst,
+    span: BlockSpan,
+    wanted: readonly number[],
+    { cost, worth }: Asked,
+  ): Promise<ReadonlyMap<number, Uint8Array>> {
+    const { sst, index, cached } = open;
+    const bytes = await this.#files.read(sst, span, cost);
+    const name = this.#files.nameOf(sst);
+    const found = new Map<number, Uint8Array>();
+    for (const block of wanted) {
+      const { offset, length } = index.block(block);
+      const stored = bytes.subarray(offset - span.offset, offset - span.offset + length);
+      found.set(block, plainBlock(stored, `${name} block ${block}`));
+    }
+    if (cached !== undefined && this.#cache !== undefined) {
+      const parts = Array.from(found, ([part, plain]) => ({ sst: cached, part, bytes: plain }));
+      this.#cache.put(parts, worth);
+    }
+    return found;
+  }
+}
+
+function takeAll(found: ReadonlyMap<number, Uint8Array>, take: Take): void {
+  for (const [block, plain] of found) take(block, plain);
+}

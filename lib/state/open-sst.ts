@@ -1,0 +1,21 @@
+/** An SST as far as it is open here. */
+import type { SstRef } from '../manifest/manifest.ts';
+import type { SstFilter } from '../sst/sst-filter.ts';
+import type { SstIndex } from '../sst/sst-index.ts';
+import type { CachedSst } from './block-cache.ts';
+
+export interface OpenSst {
+  readonly sst: SstRef;
+  readonly index: SstIndex;
+  /** `undefined`: it is not here yet, and any key may be in the SST. */
+  filter: SstFilter | undefined;
+  readonly cached: CachedSst | undefined;
+  /** Blocks that are on their way, by number. */
+  readonly underWay: Map<number, FetchedSpan>;
+}
+
+/** One request for blocks. */
+export interface FetchedSpan {
+  /** Plain bytes of the blocks that were wanted of it, by number. */
+  readonly blocks: Promise<ReadonlyMap<number, Uint8Array>>;
+}

@@ -1,0 +1,43 @@
+/** Ranges of a partition's SSTs, from the store. */
+import { CorruptionError } from '../errors.ts';
+import type { SstRef } from '../manifest/manifest.ts';
+import type { Names, PartitionPath } from '../object-store/names.ts';
+import type { ByteRange, ObjectStore } from '../object-store/object-store.ts';
+import type { ReadCost } from './read-cost.ts';
+
+/** ⚑ missing-sst: one that the manifest names is not in the store. The manifest is old (read it again), or the store is damaged. */
+export class MissingSstError extends CorruptionError {
+  constructor(object: string) {
+    super(object, 'it is missing although the manifest names it');
+  }
+}
+
+export interface SstPlace {
+  readonly store: ObjectStore;
+  readonly names: Names;
+  readonly path: PartitionPath;
+}
+
+export class SstFiles {
+  readonly #place: SstPlace;
+
+  constructor(place: SstPlace) {
+    this.#place = place;
+  }
+
+  nameOf(sst: SstRef): string {
+    const { names, path } = this.#place;
+    return names.sst(path, sst.id);
+  }
+
+  /** @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError} */
+  async read(sst: SstRef, { offset, length }: ByteRange, cost: ReadCost): Promise<Uint8Array> {
+    const name = this.nameOf(sst);
+    cost.requests++;
+    const answer = await this.#place.store.get(name, { range: { offset, length } });
+    if (!answer.found) throw new MissingSstError(name);
+    if (answer.body.length !== length) throw new CorruptionError(name, 'it is shorter than the manifest says');
+    cost.bytes += length;
+    return answer.body;
+  }
+}
