@@ -1,54 +1,118 @@
-/** `large-state`: state larger than memory: what reads below memory cost, and what preloading is worth. */
-import { BASE, byTurns, type CellRuns, MB, type Summary, summary } from './large-state-cells.ts';
+/** `large-state`: state larger than memory: what reads below memory cost, what preloading is worth, and how soon a job with much state starts. */
+import { inChild } from './child.ts';
+import { BASE, byTurns, type CellRuns, heavy, MB, type Summary, summary } from './large-state-cells.ts';
+import type { Price, PriceArgs, PricedTier } from './large-state-prices.ts';
+import { TIERS } from './large-state-prices.ts';
+import { ENDS, measureRestart, type Restart } from './large-state-restart.ts';
 import type { LargeArgs } from './large-state-run.ts';
 import type { BenchOptions } from './options.ts';
+import { stackedBars } from './plot.ts';
 import type { Budget, Finding, Table } from './report.ts';
 
 /** Shares of what preloading off can carry at which both are compared. */
 const LOADS = [0.5, 0.7, 0.9] as const;
-const PRELOADS = ['off', 'keys'] as const;
+const LARGE: LargeArgs = { ...BASE, stateBytes: 1000 * MB, rowBytes: 32 * MB, blockBytes: 32 * MB };
 
-type Named = readonly [name: string, CellRuns];
+/** Preloading off and on with one state, budget, batch size and latency. */
+interface Pairs {
+  readonly title: string;
+  /** By share of what off can carry; 0: as fast as it goes. */
+  readonly loads: readonly { readonly load: number; readonly off: CellRuns; readonly keys: CellRuns }[];
+}
+
+interface Setting {
+  readonly title: string;
+  readonly args: LargeArgs;
+  readonly loads: readonly number[];
+}
 
 export async function benchLargeState({ quick }: BenchOptions): Promise<Finding> {
-  const rounds = quick ? 1 : 3;
-  const tenth = await preloadCells(quick ? { ...BASE, seconds: 4 } : BASE, rounds, quick ? [0.7] : LOADS);
-  const memory = await byTurns(
-    {
-      memory: { ...BASE, rows: 20_000, preload: 'keys', rowBytes: 2000 * MB, blockBytes: 1000 * MB, warmTo: 'memory' },
-      lmdb: { ...BASE, rows: 20_000, blockBytes: 1000 * MB, warmBlocks: true },
-    },
-    rounds,
-  );
-  const large = await byTurns(
-    { 'large state': { ...BASE, stateBytes: 1000 * MB, rowBytes: 32 * MB, blockBytes: 32 * MB } },
-    1,
-  );
+  const rounds = quick ? 1 : 2;
+  const pairs: Pairs[] = [];
+  for (const setting of quick ? [quickSetting] : settings) pairs.push(await preloadPairs(setting, rounds));
+  const tiers = quick ? undefined : await byTurns(TIER_CELLS, rounds);
+  const sizes = quick ? undefined : await bySize(pairs[0]!, rounds);
+  const prices = await pricesOf(quick ? [] : TIERS);
+  const restarts: Restart[] = [];
+  for (const end of quick ? [] : ENDS) restarts.push(await measureRestart({ ...LARGE, seconds: 0, warmUp: 5, batches: 5 }, end));
   return {
     name: 'large-state',
     tables: [
-      cellsTable('1 M keys, rows and blocks of a tenth of the state', tenth),
-      cellsTable('Batches of 20,000: all rows in memory; all blocks on the disk', Object.entries(memory)),
-      cellsTable('1 GB of state, 64 MB for rows and blocks', Object.entries(large)),
+      ...pairs.map(pairsTable),
+      ...(tiers === undefined ? [] : [cellsTable('Batches of 20,000: rows in memory; blocks on the disk', tiers)]),
+      ...(sizes === undefined ? [] : [cellsTable('The same rate, keys preloaded, by the size of the state', sizes)]),
+      ...(prices.length === 0 ? [] : [pricesTable(prices)]),
+      ...(restarts.length === 0 ? [] : [restartsTable(restarts)]),
     ],
-    budgets: [...preloadBudgets(tenth), lmdbBudget(memory), residentBudget(large['large state'])],
-    plots: {},
-    data: [...tenth, ...Object.entries(memory), ...Object.entries(large)],
+    budgets: [
+      ...pairs.flatMap(pairBudgets),
+      ...(tiers === undefined ? [] : [lmdbBudget(tiers)]),
+      ...(sizes === undefined ? [] : sizeBudgets(sizes)),
+      ...priceBudgets(prices),
+      ...(restarts.length === 0 ? [] : restartBudgets(restarts)),
+    ],
+    plots: { 'large-state-reads.svg': readsPlot(pairs[0]!) },
+    data: { pairs, tiers, sizes, prices, restarts },
   };
 }
 
-/** Preloading off and on, as fast as it goes, and at shares of what off can carry. */
-async function preloadCells(base: LargeArgs, rounds: number, loads: readonly number[]): Promise<Named[]> {
-  const pair = (intervalMs: number) => ({
-    off: { ...base, intervalMs, preload: 'off' as const },
-    keys: { ...base, intervalMs, preload: 'keys' as const },
+const settings: readonly Setting[] = [
+  { title: '1 M keys, uniform; rows and blocks a tenth of the state; 20 ms', args: BASE, loads: LOADS },
+  {
+    title: '1 M keys, Zipf; rows and blocks a tenth; lognormal latency',
+    args: { ...BASE, order: 'zipf', latency: heavy },
+    loads: [0.7],
+  },
+  {
+    title: '1 M keys, uniform; all blocks local, rows a tenth; batches of 20,000; 20 ms',
+    args: { ...BASE, rows: 20_000, blockBytes: 1000 * MB, warmBlocks: true },
+    loads: [0.7],
+  },
+  {
+    title: '1 M keys, uniform; rows a twentieth, blocks a tenth; batches of 20,000; lognormal latency',
+    args: { ...BASE, rows: 20_000, rowBytes: 3 * MB, latency: heavy },
+    loads: [0.9],
+  },
+];
+const quickSetting: Setting = { ...settings[0]!, args: { ...BASE, seconds: 4 }, loads: [0.7] };
+
+const TIER_CELLS: Readonly<Record<'memory' | 'blocks', LargeArgs>> = {
+  memory: { ...BASE, rows: 20_000, preload: 'keys', rowBytes: 2000 * MB, blockBytes: 0, warmTo: 'memory' },
+  blocks: { ...BASE, rows: 20_000, blockBytes: 1000 * MB, warmBlocks: true },
+};
+
+async function preloadPairs({ title, args, loads }: Setting, rounds: number): Promise<Pairs> {
+  const pair = (intervalMs: number): Readonly<Record<'off' | 'keys', LargeArgs>> => ({
+    off: { ...args, intervalMs, preload: 'off' },
+    keys: { ...args, intervalMs, preload: 'keys' },
   });
   const closed = await byTurns(pair(0), rounds);
   const capacity = summary(closed.off).batchesPerSecond;
-  const found: Named[] = PRELOADS.map((p) => [`${p}, as fast as it goes`, closed[p]]);
-  for (const load of loads) {
-    const open = await byTurns(pair(1000 / (capacity * load)), rounds);
-    found.push(...PRELOADS.map((p): Named => [`${p}, ${load * 100} %`, open[p]]));
+  const found = [{ load: 0, ...closed }];
+  for (const load of loads) found.push({ load, ...(await byTurns(pair(1000 / (capacity * load)), rounds)) });
+  return { title, loads: found };
+}
+
+/** Small and large state at a rate that preloading off can carry with a tenth of a million keys in memory. */
+function bySize({ loads }: Pairs, rounds: number): Promise<Record<'20 MB' | '1 GB', CellRuns>> {
+  const { intervalMs } = loads.find(({ load }) => load === 0.7)!.keys.args;
+  const small: LargeArgs = { ...BASE, stateBytes: 20 * MB, rowBytes: 2 * MB, blockBytes: 2 * MB };
+  return byTurns(
+    {
+      '20 MB': { ...small, preload: 'keys', intervalMs },
+      '1 GB': { ...LARGE, preload: 'keys', intervalMs },
+    },
+    rounds,
+  );
+}
+
+async function pricesOf(tiers: readonly PricedTier[]): Promise<[PricedTier, Price][]> {
+  const found: [PricedTier, Price][] = [];
+  for (const tier of tiers) {
+    const args: PriceArgs = { tier, stateBytes: BASE.stateBytes, rows: 5000, batches: 40 };
+    const { value } = await inChild<Price>('price', args);
+    const heap = await inChild<Price>('price', args, ['--expose-gc', '--max-semi-space-size=256']);
+    found.push([tier, { ...value, garbageBytes: heap.value.garbageBytes }]);
   }
   return found;
 }
@@ -70,49 +134,109 @@ const COLUMNS: readonly (readonly [string, (s: Summary) => number])[] = [
   ['lag', (s) => s.lag],
 ];
 
-function cellsTable(title: string, cells: readonly Named[]): Table {
+function pairsTable({ title, loads }: Pairs): Table {
+  const cells: [string, CellRuns][] = loads.flatMap(({ load, off, keys }) => [
+    [`off, ${nameOf(load)}`, off],
+    [`keys, ${nameOf(load)}`, keys],
+  ]);
+  return cellsTable(title, Object.fromEntries(cells));
+}
+
+function nameOf(load: number): string {
+  return load === 0 ? 'as fast as it goes' : `${Math.round(load * 100)} %`;
+}
+
+function cellsTable(title: string, cells: Readonly<Record<string, CellRuns>>): Table {
   return {
     title,
     columns: ['', ...COLUMNS.map(([name]) => name)],
-    rows: cells.map(([name, runs]) => {
+    rows: Object.entries(cells).map(([name, runs]) => {
       const s = summary(runs);
       return [name, ...COLUMNS.map(([, get]) => get(s))];
     }),
   };
 }
 
-function preloadBudgets(cells: readonly Named[]): Budget[] {
-  const budgets: Budget[] = [];
-  for (let i = 0; i < cells.length; i += 2) {
-    const [[, off], [name, keys]] = [cells[i]!, cells[i + 1]!];
-    const ratio = summary(keys).p99 / summary(off).p99;
-    const most = i === 0 ? 1.05 : 0.5;
-    budgets.push({
-      what: `p99 preloaded / off: ${name.slice(6)}`,
-      aim: `≤ ${most}`,
-      found: ratio.toFixed(2),
-      met: ratio <= most,
-    });
-  }
-  return budgets;
-}
-
-function lmdbBudget({ memory, lmdb }: { readonly memory: CellRuns; readonly lmdb: CellRuns }): Budget {
-  const ratio = summary(lmdb).mainCpuMs / summary(memory).mainCpuMs;
+function pricesTable(prices: readonly (readonly [PricedTier, Price])[]): Table {
   return {
-    what: 'batch with all blocks on the disk / all in memory, processor time',
-    aim: '≤ 2.5',
-    found: ratio.toFixed(2),
-    met: ratio <= 2.5,
+    title: 'What a row costs, by where it is answered (5,000 uniform rows of a million)',
+    columns: ['', 'µs of the thread', 'µs of all', 'B of garbage', 'B from the store'],
+    rows: prices.map(([tier, p]) => [tier, p.mainCpuUs, p.cpuUs, p.garbageBytes, p.storeBytes]),
   };
 }
 
-function residentBudget(runs: CellRuns): Budget {
-  const { residentMb } = summary(runs);
+function restartsTable(restarts: readonly Restart[]): Table {
   return {
-    what: '1 GB of state, 64 MB budget: resident',
-    aim: '≤ 350 MB',
-    found: `${residentMb.toFixed(0)} MB`,
-    met: residentMb <= 350,
+    title: '1 GB of state: from opening the job to the first batch’s results (5,000 uniform rows, 20 ms)',
+    columns: ['the process before', 'ms', 'reads one after the other', 'GETs', 'MB read', 'LMDB rows', 'store rows'],
+    rows: restarts.map(({ end, first: { ms, requests, reads } }) => [
+      end,
+      ms,
+      requests.readTrips,
+      requests.gets,
+      requests.bytesRead / MB,
+      reads.lmdb,
+      reads.store,
+    ]),
   };
+}
+
+function readsPlot({ title, loads }: Pairs): string {
+  const bars = loads.flatMap(({ load, off, keys }) =>
+    Object.entries({ off, keys }).map(([name, runs]) => {
+      const { memory, lmdb, store, p99 } = summary(runs);
+      const parts = { memory: memory * 100, LMDB: lmdb * 100, store: store * 100 };
+      return { name: `${name}, ${nameOf(load)}`, parts, note: `p99 ${p99.toFixed(0)} ms` };
+    }),
+  );
+  return stackedBars(`Where rows were answered, %: ${title}`, '', bars);
+}
+
+function atMost(what: string, found: number, most: number, unit = ''): Budget {
+  const shown = found >= 100 ? found.toFixed(0) : found.toFixed(2);
+  return { what, aim: `≤ ${most}${unit}`, found: `${shown}${unit}`, met: found <= most };
+}
+
+/** Only where blocks do not fit is preloading to halve the latency; it is to lengthen none anywhere. */
+function pairBudgets({ title, loads }: Pairs): Budget[] {
+  return loads.flatMap(({ load, off, keys }) => {
+    const [without, ahead] = [summary(off), summary(keys)];
+    const most = load > 0 && !off.args.warmBlocks ? 0.5 : 1.05;
+    const what = `${title}, ${nameOf(load)}`;
+    const p99 = atMost(`p99 of keys / off: ${what}`, ahead.p99 / without.p99, most);
+    if (load > 0) return [p99];
+    return [
+      p99,
+      atMost(`time a batch of keys / off: ${what}`, without.batchesPerSecond / ahead.batchesPerSecond, 1.05),
+    ];
+  });
+}
+
+function lmdbBudget({ memory, blocks }: Readonly<Record<'memory' | 'blocks', CellRuns>>): Budget {
+  const ratio = summary(blocks).mainCpuMs / summary(memory).mainCpuMs;
+  return atMost('20,000 rows from local blocks / all in memory, processor time', ratio, 2.5);
+}
+
+function sizeBudgets(sizes: Readonly<Record<'20 MB' | '1 GB', CellRuns>>): Budget[] {
+  const [small, large] = [summary(sizes['20 MB']), summary(sizes['1 GB'])];
+  return [
+    atMost('p99 with 1 GB of state / 20 MB', large.p99 / small.p99, 1.3),
+    atMost('1 GB of state, 64 MB for rows and blocks: resident', large.residentMb, 350, ' MB'),
+  ];
+}
+
+function priceBudgets(prices: readonly (readonly [PricedTier, Price])[]): Budget[] {
+  const most: Partial<Record<PricedTier, number>> = { memory: 0.4, 'local block': 4 };
+  return prices.flatMap(([tier, { mainCpuUs }]) => {
+    const aim = most[tier];
+    return aim === undefined ? [] : [atMost(`a row: ${tier}`, mainCpuUs, aim, ' µs')];
+  });
+}
+
+function restartBudgets(restarts: readonly Restart[]): Budget[] {
+  const { requests } = restarts.find(({ end }) => end === 'no cache')!.first;
+  return [
+    atMost('first batch at 1 GB, no cache: reads one after the other', requests.readTrips, 3),
+    atMost('the same: share of the state read', (requests.bytesRead / LARGE.stateBytes) * 100, 5, ' %'),
+  ];
 }
