@@ -23,7 +23,7 @@ export async function measureRestart(args: LargeArgs, end: End): Promise<Restart
     const before = inChild('largeState', { ...args, directory, killed: end === 'killed' });
     await (end === 'killed' ? before.catch(() => {}) : before);
     if (end === 'no cache') rmSync(cacheIn(directory), { recursive: true, force: true });
-    const again = { ...args, directory, warmUp: 1, batches: 1, seconds: 0, seed: args.seed + 100 };
+    const again = { ...args, directory, given: 1, seed: args.seed + 100 };
     const { value } = await inChild<LargeRun>('largeState', again);
     return { end, first: value.first };
   } finally {

@@ -47,6 +47,8 @@ export interface LargeArgs {
   readonly warmBlocks: boolean;
   readonly latency: LatencyModel;
   readonly seed: number;
+  /** Batches that are given in all; default: as many as it takes. */
+  readonly given?: number | undefined;
   /** A store and a block cache that are there, and stay; default: new ones. */
   readonly directory?: string | undefined;
   /** Ends without an end: by SIGKILL, after the last batch. */
@@ -178,6 +180,8 @@ class Cell {
       onBatch: (done) => this.#batchDone(done.reads),
     });
     await cache?.close();
+    this.#from ??= this.#books();
+    this.#to ??= this.#books();
     return this.#result();
   }
 
@@ -193,13 +197,14 @@ class Cell {
 
   /** While it warms up, and where it is to go as fast as it can, rows are there when they are asked for. */
   async *#pieces(): AsyncGenerator<Buffer> {
-    const { rows, warmUp, intervalMs } = this.#args;
+    const { rows, warmUp, intervalMs, given = Number.POSITIVE_INFINITY } = this.#args;
     const piece = rows / PIECES;
-    for (let i = 0; this.#beganMs === undefined && (intervalMs === 0 || i < warmUp * PIECES); i++) {
+    const first = intervalMs === 0 ? given : warmUp;
+    for (let i = 0; this.#beganMs === undefined && i < first * PIECES; i++) {
       yield this.#rows.piece(piece);
     }
     if (intervalMs > 0) await this.#warm;
-    for (let i = 1; !this.#stop.signal.aborted; i++) {
+    for (let i = 1; !this.#stop.signal.aborted && given === Number.POSITIVE_INFINITY; i++) {
       const bytes = this.#rows.piece(piece);
       const early = intervalMs === 0 ? 0 : this.#beganMs! + (i * intervalMs) / PIECES - clock.monotonic();
       if (early > 0) await clock.sleep(early, this.#stop.signal).catch(() => {});

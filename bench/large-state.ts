@@ -34,7 +34,8 @@ export async function benchLargeState({ quick }: BenchOptions): Promise<Finding>
   const sizes = quick ? undefined : await bySize(pairs[0]!, rounds);
   const prices = await pricesOf(quick ? [] : TIERS);
   const restarts: Restart[] = [];
-  for (const end of quick ? [] : ENDS) restarts.push(await measureRestart({ ...LARGE, seconds: 0, warmUp: 5, batches: 5 }, end));
+  for (const end of quick ? [] : ENDS)
+    restarts.push(await measureRestart({ ...LARGE, seconds: 0, warmUp: 5, batches: 5 }, end));
   return {
     name: 'large-state',
     tables: [
