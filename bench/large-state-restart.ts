@@ -13,6 +13,7 @@ export type End = (typeof ENDS)[number];
 export interface Restart {
   readonly end: End;
   readonly first: LargeRun['first'];
+  readonly storedBytes: number;
 }
 
 /** @param args of the run before; the one that is measured goes on with other rows */
@@ -25,7 +26,7 @@ export async function measureRestart(args: LargeArgs, end: End): Promise<Restart
     if (end === 'no cache') rmSync(cacheIn(directory), { recursive: true, force: true });
     const again = { ...args, directory, given: 1, seed: args.seed + 100 };
     const { value } = await inChild<LargeRun>('largeState', again);
-    return { end, first: value.first };
+    return { end, first: value.first, storedBytes: value.storedBytes };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

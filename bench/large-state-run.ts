@@ -84,6 +84,8 @@ export interface LargeRun {
   /** The most at the end of any batch, MB (10^6 bytes). */
   readonly residentMb: number;
   readonly anonymousMb: number;
+  /** Of all SSTs, at the end. */
+  readonly storedBytes: number;
   /** From opening the job to the first batch's results, with what was asked of the store for it. */
   readonly first: { readonly ms: number; readonly requests: RequestCounts; readonly reads: ReadCounts };
 }
@@ -169,7 +171,10 @@ class Cell {
       committer: (context) => workerCommitter(this.#spec, context),
       inputs: new Map(),
       streams: new Map([
-        [SOURCE, { name: 'feed', from: this.#pieces(), format: 'ndjson' as const, compression: 'none' as const }],
+        [
+          SOURCE,
+          { name: `feed ${args.seed}`, from: this.#pieces(), format: 'ndjson' as const, compression: 'none' as const },
+        ],
       ]),
       onOpen: async (engine) => {
         this.#engine = engine;
@@ -286,6 +291,7 @@ class Cell {
       preloadMs: msOf(lane('preload')),
       residentMb: this.#residentMb,
       anonymousMb: this.#anonymousMb,
+      storedBytes: this.#engine.stateSize.bytes,
       first: this.#first!,
     };
   }
