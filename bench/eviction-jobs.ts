@@ -27,7 +27,7 @@ interface Message {
 }
 
 export function recordings(quick: boolean): Recording[] {
-  const scale = quick ? 10 : 1;
+  const scale = quick ? 10 : 4;
   const users = 1_000_000 / scale;
   return [
     spending(`sum by user, Zipf 0.99 of ${users.toLocaleString('en')}`, users, 5000 / scale, zipf(users, 0.99, 5)),

@@ -32,26 +32,30 @@ export type MakePolicy = (rows: Rows, budgetBytes: number) => Policy;
 class IdList {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
-  readonly #end: number;
+  readonly #ids: number;
 
-  constructor(ids: number) {
-    this.#next = new Int32Array(ids + 1).fill(-1);
-    this.#previous = new Int32Array(ids + 1).fill(-1);
-    this.#end = ids;
-    this.#next[ids] = ids;
-    this.#previous[ids] = ids;
+  /** @param lists that an id may be in, one at a time */
+  constructor(ids: number, lists = 1) {
+    this.#ids = ids;
+    this.#next = new Int32Array(ids + lists).fill(-1);
+    this.#previous = new Int32Array(ids + lists).fill(-1);
+    for (let end = ids; end < ids + lists; end++) {
+      this.#next[end] = end;
+      this.#previous[end] = end;
+    }
   }
 
   has(id: number): boolean {
     return this.#next[id]! >= 0;
   }
 
-  push(id: number): void {
-    const last = this.#previous[this.#end]!;
+  push(id: number, list = 0): void {
+    const end = this.#ids + list;
+    const last = this.#previous[end]!;
     this.#next[last] = id;
     this.#previous[id] = last;
-    this.#next[id] = this.#end;
-    this.#previous[this.#end] = id;
+    this.#next[id] = end;
+    this.#previous[end] = id;
   }
 
   remove(id: number): void {
@@ -62,8 +66,9 @@ class IdList {
   }
 
   /** The first that may leave. */
-  firstFree(rows: Rows): number {
-    for (let id = this.#next[this.#end]!; id !== this.#end; id = this.#next[id]!) if (rows.free(id)) return id;
+  firstFree(rows: Rows, list = 0): number {
+    const end = this.#ids + list;
+    for (let id = this.#next[end]!; id !== end; id = this.#next[id]!) if (rows.free(id)) return id;
     return -1;
   }
 }
@@ -261,64 +266,54 @@ export const tinyLfu: MakePolicy = (rows, budgetBytes) => {
   };
 };
 
-/** By the time of the address, then by use: of a timed table those leave first that close last (`last`), or first. */
+/** By the time of the address, then by use: of a timed table those leave first that close last, or first; then those of other tables. */
 export function byTime(order: 'closes last' | 'closes first'): MakePolicy {
   return (rows) => {
     const { job } = rows;
     const sign = order === 'closes last' ? -1 : 1;
-    const keyed = new IdList(job.bytes.length);
-    const groups = new Map<number, IdListOfTime>();
-    const listOf = (id: number): IdListOfTime | IdList => {
-      if (job.timed[id] === 0) return keyed;
-      const time = job.times[id]!;
-      let list = groups.get(time);
-      if (list === undefined) {
-        list = new IdListOfTime();
-        groups.set(time, list);
+    const ids = job.bytes.length;
+    const keyed = new IdList(ids);
+    /** All groups share one pair of arrays: each has an end of its own in it. */
+    const times = [...new Set(job.times)].sort((a, b) => sign * (a - b));
+    const groups = new IdList(ids, times.length);
+    const numbers = new Map(times.map((time, i) => [time, i]));
+    const groupOf = Int32Array.from(job.times, (time) => numbers.get(time)!);
+    const sizes = new Int32Array(times.length);
+    let first = 0;
+    const push = (id: number): void => {
+      if (job.timed[id] === 0) {
+        keyed.push(id);
+        return;
       }
-      return list;
+      groups.push(id, groupOf[id]!);
+      sizes[groupOf[id]!]!++;
+      first = Math.min(first, groupOf[id]!);
+    };
+    const remove = (id: number): void => {
+      if (job.timed[id] === 0) {
+        keyed.remove(id);
+        return;
+      }
+      groups.remove(id);
+      sizes[groupOf[id]!]!--;
     };
     return {
-      add: (id) => listOf(id).push(id),
+      add: push,
       use(id) {
-        const list = listOf(id);
-        list.remove(id);
-        list.push(id);
+        remove(id);
+        push(id);
       },
-      remove: (id) => listOf(id).remove(id),
+      remove,
       victim() {
-        for (const time of [...groups.keys()].sort((a, b) => sign * (a - b))) {
-          const group = groups.get(time)!;
-          if (group.size === 0) groups.delete(time);
-          const id = group.firstFree(rows);
+        while (first < times.length && sizes[first] === 0) first++;
+        for (let group = first; group < times.length; group++) {
+          const id = sizes[group] === 0 ? -1 : groups.firstFree(rows, group);
           if (id >= 0) return id;
         }
         return keyed.firstFree(rows);
       },
     };
   };
-}
-
-/** As an {@link IdList}, for few. */
-class IdListOfTime {
-  readonly #ids = new Set<number>();
-
-  get size(): number {
-    return this.#ids.size;
-  }
-
-  push(id: number): void {
-    this.#ids.add(id);
-  }
-
-  remove(id: number): void {
-    this.#ids.delete(id);
-  }
-
-  firstFree(rows: Rows): number {
-    for (const id of this.#ids) if (rows.free(id)) return id;
-    return -1;
-  }
 }
 
 /** Bélády's: whoever is read furthest in the future leaves, or never again. Needs the whole record. */

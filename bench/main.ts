@@ -8,12 +8,14 @@ import path from 'node:path';
 import { benchBatch } from './batch.ts';
 import { benchCommit } from './commit.ts';
 import { benchDeployed } from './deployed.ts';
+import { benchEviction } from './eviction.ts';
 import { benchFiles } from './files.ts';
 import { benchLargeState } from './large-state.ts';
 import { benchSync } from './large-state-sync.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
 import type { BenchOptions } from './options.ts';
+import { benchPolicies } from './policies.ts';
 import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
 import { benchSmall } from './small.ts';
 import { benchState } from './state.ts';
@@ -28,6 +30,8 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   'large-state': benchLargeState,
   sync: benchSync,
   deployed: benchDeployed,
+  eviction: benchEviction,
+  policies: benchPolicies,
 };
 const OUT = path.resolve('bench/out');
 

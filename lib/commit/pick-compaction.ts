@@ -2,18 +2,18 @@
  * What to compact next, as data: leveled, with a trigger on the number of L0 SSTs and a size ratio between levels; then what has
  * ended for the greater part, so that state with an end stays small however little comes in. SSTs that hold only what is
  * forgotten are taken along, without being read. A pure function of the manifest, so that whoever runs it, wherever, comes to the same. The numbers and why:
- * `docs/decisions/0010-compaction.md`.
+ * `docs/decisions/0010-compaction.md`, and 0057.
  */
 import type { Manifest, SstRef } from '../manifest/manifest.ts';
 import { forgottenKeys } from '../state/floors.ts';
 import { hull, overlap } from './overlap.ts';
 
 export interface CompactionOptions {
-  /** L0 SSTs at which they are merged into L1. Default 4. */
+  /** L0 SSTs at which they are merged into L1. Default 8. */
   readonly l0Trigger?: number | undefined;
   /** Bytes that L1 may hold. Default 32 MiB. */
   readonly baseBytes?: number | undefined;
-  /** Each level may hold this many times the one above. Default 10. */
+  /** Each level may hold this many times the one above. Default 6. */
   readonly ratio?: number | undefined;
   /** Bytes at which an output SST ends. Default 8 MiB. */
   readonly sstBytes?: number | undefined;
@@ -24,7 +24,7 @@ export interface CompactionOptions {
   readonly boundBytes?: number | undefined;
 }
 
-export const COMPACTION = { l0Trigger: 4, baseBytes: 32 << 20, ratio: 10, sstBytes: 8 << 20 } as const;
+export const COMPACTION = { l0Trigger: 8, baseBytes: 32 << 20, ratio: 6, sstBytes: 8 << 20 } as const;
 
 /** Inputs become outputs in `level` (0: L0, then 1: L1, …). */
 export interface Compaction {
@@ -40,7 +40,7 @@ export function pickCompaction(manifest: Manifest, options: CompactionOptions = 
   if (options.boundBytes !== undefined) return pickBounded(manifest, options.boundBytes, options);
   const { l0Trigger = COMPACTION.l0Trigger, baseBytes = COMPACTION.baseBytes, ratio = COMPACTION.ratio } = options;
   let due = 0;
-  let highest = manifest.l0.length / l0Trigger;
+  let highest = scoreOfL0(manifest.l0, l0Trigger, baseBytes);
   for (const [i, ssts] of manifest.levels.entries()) {
     const score = bytesOf(ssts) / (baseBytes * ratio ** i);
     // Over its size only: a level that is full is as it should be.
@@ -59,6 +59,11 @@ export function olderThan(manifest: Manifest, { inputs, level }: Compaction): Ss
 
 export function bytesOf(ssts: readonly SstRef[]): number {
   return ssts.reduce((sum, sst) => sum + sst.size, 0);
+}
+
+/** 1 and more: L0 is due. Half as many SSTs are enough where they are large, so that no compaction reads several times as much as others. */
+function scoreOfL0(l0: readonly SstRef[], l0Trigger: number, baseBytes: number): number {
+  return l0.length / (bytesOf(l0) > 2 * baseBytes ? Math.ceil(l0Trigger / 2) : l0Trigger);
 }
 
 /** SSTs of a level of which nothing is left, where they have become many: what takes them along comes down too seldom there. */

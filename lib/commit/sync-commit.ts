@@ -15,10 +15,10 @@ import type { CommitPartition } from './partition.ts';
 import { COMPACTION, type CompactionOptions } from './pick-compaction.ts';
 
 /**
- * A batch's own SST is a quarter of what a fold behind the batches makes of four: so four times as many of them are merged at once, for
- * the same bytes written. See `docs/decisions/0054-where-asynchronous-commit-pays.md`.
+ * A batch's own SST is a quarter of what a fold behind the batches makes of four: so more of them are merged at once, and fewer batches
+ * wait for that. See `docs/decisions/0054-where-asynchronous-commit-pays.md`.
  */
-const SYNC_COMPACTION: CompactionOptions = { l0Trigger: 4 * COMPACTION.l0Trigger };
+const SYNC_COMPACTION: CompactionOptions = { l0Trigger: 2 * COMPACTION.l0Trigger };
 
 export class SyncCommit {
   readonly #partition: CommitPartition;

@@ -311,7 +311,7 @@ describe('races', () => {
     const store = countingStore(hookedStore(world.memory, hooks));
     const folding = fold(world.partition(store));
     await asleep;
-    expect(await compact(world.partition())).toMatchObject({ outcome: 'compacted' });
+    expect(await compact(world.partition(), { l0Trigger: 4 })).toMatchObject({ outcome: 'compacted' });
     wake();
     expect(await folding).toMatchObject({ outcome: 'folded' });
     expect(store.count('create', '/sst/')).toBe(1);

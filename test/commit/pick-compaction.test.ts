@@ -1,13 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { overlap } from '../../lib/commit/overlap.ts';
-import { bytesOf, olderThan, pickCompaction } from '../../lib/commit/pick-compaction.ts';
+import { bytesOf, COMPACTION, olderThan, pickCompaction } from '../../lib/commit/pick-compaction.ts';
 import { applyEdit } from '../../lib/manifest/apply-edit.ts';
 import { isConflict } from '../../lib/manifest/edit.ts';
 import { EMPTY_MANIFEST, type Manifest, type SstRef, sstsOf } from '../../lib/manifest/manifest.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 
 const MIB = 1 << 20;
+const FOUR = { l0Trigger: 4 };
 
 let ids = 0;
 function sst(minKey: number, maxKey: number, size: number, more: Partial<SstRef> = {}): SstRef {
@@ -32,25 +33,33 @@ function manifest(l0: SstRef[], ...levels: SstRef[][]): Manifest {
 }
 
 describe('pickCompaction', () => {
-  it('waits for four L0 SSTs, then takes all of them and what they overlap', () => {
+  it('waits for so many L0 SSTs, then takes all of them and what they overlap', () => {
     const l0 = [sst(0, 50, MIB), sst(20, 60, MIB), sst(10, 30, MIB)];
     const l1 = [sst(0, 40, 8 * MIB), sst(50, 55, 8 * MIB), sst(70, 90, 8 * MIB)];
-    expect(pickCompaction(manifest(l0, l1))).toBeUndefined();
+    expect(pickCompaction(manifest(l0, l1), FOUR)).toBeUndefined();
     const all = [...l0, sst(60, 61, MIB)];
-    expect(pickCompaction(manifest(all, l1))).toEqual({ inputs: [...all, l1[0], l1[1]], level: 1, move: false });
+    expect(pickCompaction(manifest(all, l1), FOUR)).toEqual({ inputs: [...all, l1[0], l1[1]], level: 1, move: false });
+  });
+
+  it('waits for half as many where they are large', () => {
+    const l0 = (count: number, size: number): SstRef[] => Array.from({ length: count }, () => sst(0, 9, size));
+    expect(pickCompaction(manifest(l0(7, 9 * MIB)))).toBeUndefined();
+    expect(pickCompaction(manifest(l0(8, 9 * MIB)))).toMatchObject({ level: 1 });
+    expect(pickCompaction(manifest(l0(3, 30 * MIB)))).toBeUndefined();
+    expect(pickCompaction(manifest(l0(4, 30 * MIB)))).toMatchObject({ level: 1 });
   });
 
   it('takes what lies between L0 SSTs too, since outputs may reach over it', () => {
     const l0 = [sst(0, 1, MIB), sst(8, 9, MIB), sst(0, 1, MIB), sst(8, 9, MIB)];
     const between = sst(4, 5, 8 * MIB);
-    expect(pickCompaction(manifest(l0, [between]))?.inputs).toContain(between);
+    expect(pickCompaction(manifest(l0, [between]), FOUR)?.inputs).toContain(between);
   });
 
   it('takes a small neighbour along, so that small SSTs do not pile up', () => {
     const l0 = [1, 2, 3, 4].map((i) => sst(100 + i, 100 + i, MIB));
     const [large, small] = [sst(0, 50, 8 * MIB), sst(60, 70, MIB)];
-    expect(pickCompaction(manifest(l0, [large, small]))?.inputs).toEqual([...l0, small]);
-    expect(pickCompaction(manifest(l0, [small, sst(80, 90, 8 * MIB)]))?.inputs).toEqual(l0);
+    expect(pickCompaction(manifest(l0, [large, small]), FOUR)?.inputs).toEqual([...l0, small]);
+    expect(pickCompaction(manifest(l0, [small, sst(80, 90, 8 * MIB)]), FOUR)?.inputs).toEqual(l0);
   });
 
   it('moves down the SST that rewrites the least, when a level is over its size', () => {
@@ -104,9 +113,9 @@ describe('pickCompaction', () => {
       fc.property(fc.integer(), fc.integer({ min: 1, max: 60 }), (seed, batches) => {
         const { settled, steps } = run(seed, batches, 1_000_000, MIB);
         expect(steps).toBeLessThan(batches * 12 + 20);
-        expect(settled.l0.length).toBeLessThan(4);
+        expect(settled.l0.length).toBeLessThan(COMPACTION.l0Trigger);
         for (const [i, level] of settled.levels.entries()) {
-          expect(bytesOf(level)).toBeLessThanOrEqual(32 * MIB * 10 ** i);
+          expect(bytesOf(level)).toBeLessThanOrEqual(COMPACTION.baseBytes * COMPACTION.ratio ** i);
         }
       }),
       { numRuns: 50 },
@@ -115,7 +124,7 @@ describe('pickCompaction', () => {
 
   it('write amplification stays bounded as the state grows', () => {
     const { written, settled } = run(1, 800, 1_000_000, 4 * MIB);
-    expect(settled.levels.length).toBe(3);
+    expect(settled.levels.length).toBe(4);
     expect(written / (800 * 4 * MIB)).toBeLessThan(16);
   });
 });

@@ -510,7 +510,7 @@ describe('the planner beside others', () => {
       await run(first, i);
       await foldAll(first);
     }
-    await first.committer.loop.compactAll('planner');
+    await compact(commitPartition({ ...first.env, file: first.file }, 'planner'), { l0Trigger: 2 });
     await collectAll(first, at);
     expect(await planner.planned('events', 'rows-0')).toMatchObject({ next: 2, done: true });
     expect(await planner.planned('events', 'rows-7')).toMatchObject({ next: 2, done: true });
@@ -777,12 +777,18 @@ describe('reads of a batch', () => {
 
   it('a batch finds again what it has found in memory, though it is more than the budget', () => {
     const rows = new MemoryRows(600, true);
-    rows.put(0, 0, 'small', ['s'], 4, 1);
-    rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000, 1);
+    const batch = {};
+    rows.own(batch);
+    for (const key of ['small', 'large']) rows.table(0).touch(rows.table(0).internText(key, 0));
+    rows.put(0, 0, 'small', ['s'], 4);
+    rows.put(0, 0, 'large', ['l'.repeat(1000)], 1000);
     // The batch asked whether all rows are here, and need not load any of them.
     expect(rows.complete).toBe(true);
     for (const key of ['small', 'large', 'small', 'large']) expect(rows.get(0, 0, key), key).toBeDefined();
     expect(rows.complete).toBe(true);
+    rows.endBatch(batch);
+    expect(rows.bytes).toBeLessThanOrEqual(600);
+    expect(rows.complete).toBe(false);
   });
 
   it('⚑ one-manifest, invariant 3: a warm pack is not used under another manifest than the one it was made for', async () => {
