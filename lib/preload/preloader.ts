@@ -30,6 +30,8 @@ const SLICES_AT_ONCE = 8;
 const ROW_BYTES = 128;
 /** Share of the memory tier that may be filled ahead: the rest is the present batch's. */
 const ROWS_SHARE = 0.5;
+/** Blocks of a range are brought as far as this. */
+const RANGE_BYTES = 16 << 20;
 /** How long it takes to bring a batch's rows, ms, until it is known. */
 const FIRST_LEAD_MS = 100;
 /** What is to be ready in time begins so much earlier than it took before. */
@@ -55,7 +57,7 @@ interface Coming {
   seen: number[];
   /** What has come is brought when no more than this is left of the time, ms. */
   dueMs: number;
-  /** Keys that were to be looked up, and were not in time. */
+  /** Keys that were not looked up: there was no room, or no time. */
   dropped: number;
   /** When the first of it began, and the last of it ended. */
   startMs: number | undefined;
@@ -128,17 +130,20 @@ export class Preloader {
     coming.dueMs = leftMs * AGAIN;
     const part = rowsSince(input, coming.seen);
     coming.seen = input.edges.map((rows) => rows?.count ?? 0);
-    const keys = stateKeysOf(wantedBy(job, stage, plan, part), (table, time, of, i) =>
-      state.keepNear(expected, table, time, of, i),
-    );
-    if (keys.count === 0) return;
+    const wanted = wantedBy(job, stage, plan, part);
+    const keys = stateKeysOf(wanted, (table, time, of, i) => state.keepNear(expected, table, time, of, i));
+    // What closes is the same for all rows of the batch.
+    const ranges = coming.startMs === undefined ? wanted.ranges : [];
+    if (keys.count === 0 && ranges.length === 0) return;
     coming.startMs ??= startMs;
     const { size, bytes, budgetBytes } = state.rows;
     const slices = planPreload(keys.count, size === 0 ? ROW_BYTES : bytes / size, {
       sliceRows: SLICE_ROWS,
       rowBytes: budgetBytes * ROWS_SHARE - expected.bytes,
     });
+    coming.dropped += keys.count - (slices.at(-1)?.to ?? 0);
     await this.#bringSlices(coming, keys, slices);
+    for (const { from, to } of ranges) await this.#bringRange(coming, from, to);
     coming.endMs = clock.monotonic();
     if (!ends.signal.aborted) this.#leadMs += (coming.endMs - startMs - this.#leadMs) / 2;
   }
@@ -160,6 +165,17 @@ export class Preloader {
       }
     };
     await Promise.all(Array.from({ length: Math.min(SLICES_AT_ONCE, slices.length) }, bringNext));
+  }
+
+  /** Rows that a scan will show are not kept in memory: their blocks are brought into the local tier. */
+  async #bringRange({ expected, ends }: Coming, from: string, to: string): Promise<void> {
+    const { state } = this.#options;
+    const mostBytes = expected.cost.bytes + RANGE_BYTES;
+    await state.reads.bringRange(from, to, expected.cost, async () => {
+      await turn();
+      await state.demand.quiet();
+      return !ends.signal.aborted && expected.cost.bytes < mostBytes;
+    });
   }
 }
 

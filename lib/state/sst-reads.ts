@@ -6,7 +6,7 @@ import { KeyColumn } from '../columns/key-column.ts';
 import type { Manifest, SstRef } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
 import { mergeRuns } from '../sst/merge.ts';
-import { type BlockSpan, scanBlocks } from '../sst/scan.ts';
+import { type BlockSpan, planScan, scanBlocks } from '../sst/scan.ts';
 import type { SstIndex } from '../sst/sst-index.ts';
 import { pushAll } from '../util/numbers.ts';
 import type { BlockCache } from './block-cache.ts';
@@ -118,6 +118,25 @@ export class SstReads {
     const entries: Entry[] = [];
     for await (const chunk of this.scan(from, to, cost)) pushAll(entries, chunk);
     return entries;
+  }
+
+  /**
+   * Brings the blocks of a {@link scan} into the local tier, where that takes no room from what is read.
+   * @param goesOn asked before each request; false ends it
+   */
+  async bringRange(from: string, to: string, cost: ReadCost, goesOn: () => Promise<boolean>): Promise<void> {
+    const overlapping = this.ssts.filter((s) => s.maxKey >= from && s.minKey < to);
+    for (const open of await this.#opened(overlapping, cost)) {
+      const { cached } = open;
+      if (cached === undefined) return;
+      for (const { first, last } of planScan(open.index, { from, to })) {
+        const missing: number[] = [];
+        for (let block = first; block < last; block++) if (!cached.has(block)) missing.push(block);
+        if (missing.length === 0) continue;
+        if (!(await goesOn())) return;
+        await this.#fetches.fetch(open, missing, { cost, worth: 'preloaded' }, () => {});
+      }
+    }
   }
 
   async #opened(ssts: readonly SstRef[], cost: ReadCost): Promise<OpenSst[]> {

@@ -1,7 +1,11 @@
 /** Rows are brought near beside the batches: in time, as they come, and never in the way of a batch. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { Gathered } from '../../lib/plan/gathered.ts';
+import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
 import type { Span } from '../../lib/util/trace.ts';
 import { FastClock, gather, openEngine, physical, type ScriptBatch } from '../helpers/engine.ts';
 import { JOBS } from '../helpers/engine-jobs.ts';
@@ -97,6 +101,30 @@ describe('preloading', () => {
     const done = await engine.batch(next([399]));
     expect(done.reads).toMatchObject({ memory: 1, store: 0 });
     expect(spans.filter(({ lane, n }) => lane === 'preload' && n === done.n)).toMatchObject([{ detail: { used: 0 } }]);
+  });
+
+  it('brings the blocks of windows that close into the local tier', async () => {
+    const clock = new FastClock();
+    const memory = new MemoryStore({ clock });
+    const job = physical(JOBS.tumbling(), { partitions: 1, state: { ttlMs: undefined, cacheBytes: 1 } });
+    const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
+    const at = (t: number, count: number, name: string): Gathered =>
+      gather(job, { events: some(0, count).map((k) => ({ t, k: `key-${k}`, v: 1 })) }, name, true);
+    await first.engine.batch(at(1000, 300, 'rows-0'));
+    await first.engine.batch(at(60_000, 1, 'rows-1'));
+    await first.committer.close({ drain: true });
+    const directory = mkdtempSync(path.join(tmpdir(), 'misa-preloader-'));
+    const cache = LmdbBlockCache.open(directory, 1 << 20);
+    const store = countingStore(memory);
+    const { engine } = await openEngine({ job, store, clock, commits: 'asked', cache });
+    const closing = at(61_000, 1, 'rows-2');
+    await engine.preload(closing);
+    store.reset();
+    const done = await engine.batch(closing);
+    expect(done.counts.emitted).toBe(300);
+    expect(store.count('get', '/sst/')).toBe(0);
+    await cache.close();
+    rmSync(directory, { recursive: true });
   });
 
   it('keeps to half of the budget of memory', async () => {
