@@ -147,7 +147,7 @@ export class BatchFunction {
     const { state } = this.#runner;
     if (job.preload === 'off' || state.rows.complete) return;
     try {
-      await state.reads.openAll(noCost());
+      await state.reads.open(noCost());
       if (job.preload === 'keys') await state.loadAll(noCost());
     } catch (error) {
       this.#env.report.warn('preloading failed: the next batch reads for itself', { error: errorText(error) });

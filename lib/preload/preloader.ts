@@ -124,7 +124,7 @@ export class Preloader {
   async #bring(coming: Coming, plan: PlanOf, input: PartitionInput, leftMs: number): Promise<void> {
     const { job, stage, state, clock } = this.#options;
     const { expected, ends } = coming;
-    await state.reads.openAll(expected.cost);
+    await state.reads.open(expected.cost);
     if (job.preload === 'metadata' || ends.signal.aborted || !this.#isDue(coming, leftMs)) return;
     const startMs = clock.monotonic();
     coming.dueMs = leftMs * AGAIN;

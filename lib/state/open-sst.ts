@@ -9,6 +9,8 @@ export interface OpenSst {
   readonly index: SstIndex;
   /** `undefined`: it is not here yet, and any key may be in the SST. */
   filter: SstFilter | undefined;
+  /** Keys that were looked for in its blocks and are not in it. */
+  misses: number;
   readonly cached: CachedSst | undefined;
   /** Blocks that are on their way, by number. */
   readonly underWay: Map<number, FetchedSpan>;

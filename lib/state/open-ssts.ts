@@ -1,9 +1,10 @@
 /**
  * The SSTs of one manifest as far as they are open here: index, filter, and what the local tier has of each. Opened once however many
- * ask. A large filter of the deepest level is not waited for: it says little of keys that are nearly all there, and without it a
- * look-up is as right.
+ * ask. A large filter of the deepest level is not waited for, and not asked for until it would have paid: it says little of keys that are
+ * nearly all there, and without it a look-up is as right.
  */
 import { type Manifest, type SstRef, sstsOf } from '../manifest/manifest.ts';
+import { BLOCK_BYTES } from '../sst/builder.ts';
 import { SstFilter } from '../sst/sst-filter.ts';
 import { SstIndex } from '../sst/sst-index.ts';
 import type { BlockCache, CachedSst } from './block-cache.ts';
@@ -63,14 +64,16 @@ export class OpenSsts {
     return opening;
   }
 
-  /** Brings the filters of all that are open here. @throws as {@link open} */
-  async filterAll(opened: readonly OpenSst[], cost: ReadCost): Promise<void> {
-    await Promise.all(opened.map((open) => this.#filter(open, cost)));
-  }
-
-  /** As {@link filterAll}; nobody waits for it, and what fails is asked for again by the next look-up. */
+  /**
+   * Asks for filters without which as many bytes of blocks were read for nothing as they have themselves: so whether keys are nearly
+   * all there or nearly all new, twice the bytes of the better way are read at most. Nobody waits for them.
+   */
   filterBeside(opened: readonly OpenSst[]): void {
-    for (const open of opened) if (open.filter === undefined) this.#filter(open, noCost()).catch(() => {});
+    for (const open of opened) {
+      const { sst, filter, misses } = open;
+      if (filter !== undefined || misses * BLOCK_BYTES < sst.indexOffset - sst.metaOffset) continue;
+      this.#filter(open, noCost()).catch(() => {});
+    }
   }
 
   async #read(sst: SstRef, cost: ReadCost): Promise<OpenSst> {
@@ -84,7 +87,7 @@ export class OpenSsts {
       index = this.#keepIndex(sst, meta.subarray(sst.indexOffset - offset), cached);
       if (offset < sst.indexOffset) filter = this.#keepFilter(sst, meta.subarray(0, sst.indexOffset - offset), cached);
     }
-    const open: OpenSst = { sst, index, filter, cached, underWay: new Map() };
+    const open: OpenSst = { sst, index, filter, misses: 0, cached, underWay: new Map() };
     if (filter === undefined && !later) await this.#filter(open, cost);
     // The manifest may be another one by now.
     if (this.#all.some(({ id }) => id === sst.id)) this.#open.set(sst.id, open);

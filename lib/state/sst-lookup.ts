@@ -82,16 +82,21 @@ export class SstLookup {
   }
 
   /** Searches a block that has come. @throws {CorruptionError} */
-  take({ rank, blocks, firsts, keys }: MissingBlocks, block: number, plain: Uint8Array): void {
+  take({ rank, open, blocks, firsts, keys }: MissingBlocks, block: number, plain: Uint8Array): void {
     const at = placeOf(blocks, block);
     const end = firsts[at + 1] ?? keys.length;
     this.#block.open(plain);
     for (let k = firsts[at]!; k < end; k++) {
       const i = keys[k]!;
       this.#waits[i]!--;
-      const found = this.#ranks[i]! < rank ? ABSENT : this.#block.find(this.#keys, i);
-      if (found !== ABSENT) this.#answer(i, rank, found === DELETED);
-      else if (this.#waits[i] === 0) this.#release(i);
+      const isAnswered = this.#ranks[i]! < rank;
+      const found = isAnswered ? ABSENT : this.#block.find(this.#keys, i);
+      if (found !== ABSENT) {
+        this.#answer(i, rank, found === DELETED);
+        continue;
+      }
+      if (!isAnswered) open.misses++;
+      if (this.#waits[i] === 0) this.#release(i);
     }
   }
 
@@ -104,7 +109,9 @@ export class SstLookup {
       this.#damaged(open, block, error);
       return false;
     }
-    if (found !== ABSENT) {
+    if (found === ABSENT) {
+      open.misses++;
+    } else {
       if (this.#waits[i] === 0) this.local++;
       this.#answer(i, rank, found === DELETED);
     }

@@ -14,7 +14,7 @@ import { BlockFetches } from './block-fetches.ts';
 import type { Worth } from './cache-slots.ts';
 import type { OpenSst } from './open-sst.ts';
 import { OpenSsts } from './open-ssts.ts';
-import { noCost, type ReadCost } from './read-cost.ts';
+import type { ReadCost } from './read-cost.ts';
 import { SstFiles, type SstPlace } from './sst-files.ts';
 import { type Answers, keysWithin, SstLookup } from './sst-lookup.ts';
 
@@ -49,11 +49,6 @@ export class SstReads {
   /** Opens all SSTs, side by side, as far as look-ups and scans wait for it. */
   async open(cost: ReadCost): Promise<void> {
     await this.#opened(this.ssts, cost);
-  }
-
-  /** As {@link open}, with all filters. */
-  async openAll(cost: ReadCost = noCost()): Promise<void> {
-    await this.#open.filterAll(await this.#opened(this.ssts, cost), cost);
   }
 
   async indexOf(sst: SstRef, cost: ReadCost): Promise<SstIndex> {

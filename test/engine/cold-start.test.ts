@@ -117,7 +117,7 @@ it('of 40 SSTs: three round trips (manifest; log and indexes; blocks), and few b
   const { rounds, bytes, report } = await firstBatch();
   expect(rounds.length, report).toBe(3);
   const all = ssts.reduce((sum, sst) => sum + sst.size, 0);
-  expect(bytes / all).toBeLessThan(0.1);
+  expect(bytes / all).toBeLessThan(0.05);
 });
 
 it('with a block cache that another process has left: two round trips, and nothing of any SST', async () => {

@@ -6,6 +6,7 @@ import { names } from '../../lib/object-store/names.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import { addressPrefix } from '../../lib/state/address.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
 import type { TableSpec } from '../../lib/stream/graph/tables.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
@@ -36,7 +37,7 @@ it('loads of one turn share a round, whatever their tables: one request for bloc
   });
   const manifest = { ...EMPTY_MANIFEST, version: 1, through: 1, l0: [{ ...info, from: 1, to: 1 }] };
   state.adopt({ manifest, etag: '1', dateMs: 0 });
-  await state.reads.openAll();
+  await state.reads.open(noCost());
   const opened = store.calls.length;
 
   const batch = state.begin();

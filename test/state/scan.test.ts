@@ -8,6 +8,7 @@ import { SstBuilder } from '../../lib/sst/builder.ts';
 import { addressPrefix } from '../../lib/state/address.ts';
 import { PartitionState } from '../../lib/state/partition-state.ts';
 import { Positions } from '../../lib/state/positions.ts';
+import { noCost } from '../../lib/state/read-cost.ts';
 import type { StateTable, TableSpec } from '../../lib/stream/graph/tables.ts';
 import { decodeKey, encodeKey } from '../../lib/stream/operators/key.ts';
 import { CHUNK, isAtOnce } from '../../lib/util/chunks.ts';
@@ -63,7 +64,7 @@ describe('a scan', () => {
     const state = cold(store, loaded);
     const [table] = state.begin().tables(SPECS, 0) as [StateTable<string>];
     table.put('k', ROWS + 0.5, 'of this batch');
-    await state.reads.openAll();
+    await state.reads.open(noCost());
     let from = store.calls.length;
     const asked = (): number => store.calls.slice(from).reduce((sum, { range }) => sum + range!.length, 0);
     let shown = 0;
@@ -106,7 +107,7 @@ describe('a range of a key', () => {
     const { loaded, store } = await folded(element);
     const state = cold(store, loaded);
     const list = state.begin().ordered(1);
-    await state.reads.openAll();
+    await state.reads.open(noCost());
     let from = store.calls.length;
     const asked = (): number => store.calls.slice(from).reduce((sum, { range }) => sum + range!.length, 0);
     list.put(KEY, encodeKey(700_000.5), 'of this batch');

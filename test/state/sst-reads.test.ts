@@ -33,7 +33,7 @@ const text = (values: readonly (Uint8Array | null | undefined)[]): string[] =>
 describe('reads of SSTs', () => {
   it('a block that several readers want at once is fetched once, whatever else they want', async () => {
     const { reads, store } = await setUp();
-    await reads.openAll();
+    await reads.open(noCost());
     store.reset();
     const [first, second, scanned] = await Promise.all([
       reads.values([keyOf(7), keyOf(300)], noCost()),
@@ -55,7 +55,7 @@ describe('reads of SSTs', () => {
         if (call.op === 'get' && refused++ < 1) throw new Error('the deadline of another');
       },
     });
-    const opened = await Promise.allSettled([reads.openAll(), reads.openAll()]);
+    const opened = await Promise.allSettled([reads.open(noCost()), reads.open(noCost())]);
     expect(opened.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
     refused = 0;
     const [failed, found] = await Promise.allSettled([
