@@ -6,7 +6,7 @@
 
 import { firstTables } from '../batch/run-operators.ts';
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
-import { sortKeys } from '../columns/key-order.ts';
+import { sortedKeys } from '../columns/sorted-keys.ts';
 import type { Plan } from '../plan/plan.ts';
 import { watermarksOf } from '../plan/plan.ts';
 import { type PartitionInput, portBatch } from '../plan/rows.ts';
@@ -58,7 +58,7 @@ export function wantedBy(job: PhysicalJob, stage: number, plan: PlanOf, input: P
 export function stateKeysOf(wanted: Wanted, isNear: IsNear): KeyColumn {
   const all = new KeyColumn();
   for (const addresses of wanted.addresses) addStateKeys(all, addresses, isNear);
-  return sortedOnce(all);
+  return sortedKeys(all).keys;
 }
 
 function addStateKeys(to: KeyColumn, addresses: WantedAddresses, isNear: IsNear): void {
@@ -80,21 +80,4 @@ function addStateKeys(to: KeyColumn, addresses: WantedAddresses, isNear: IsNear)
       to.pushPrefixed(prefix, keys.bytes, keys.starts[i]!, keys.starts[i + 1]!);
     }
   }
-}
-
-function sortedOnce(keys: KeyColumn): KeyColumn {
-  const { bytes, starts } = keys;
-  const order = new Int32Array(keys.count);
-  for (let i = 0; i < order.length; i++) order[i] = i;
-  sortKeys(order, { bytes, starts, ends: starts.subarray(1) });
-  const sorted = new KeyColumn(keys.count, keys.count === 0 ? 0 : Math.ceil(starts[keys.count]! / keys.count));
-  let last = -1;
-  for (const i of order) {
-    const start = starts[i]!;
-    const end = starts[i + 1]!;
-    if (last >= 0 && bytes.compare(bytes, start, end, starts[last]!, starts[last + 1]!) === 0) continue;
-    sorted.pushFrom(keys, i);
-    last = i;
-  }
-  return sorted;
 }
