@@ -279,8 +279,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: SST_LOOKUP,
-    from: 'if (found !== ABSENT) {\n      if (this.#waits',
-    to: 'if (found !== ABSENT && found !== DELETED) {\n      if (this.#waits',
+    from: 'if (found === ABSENT) {\n      open.misses++;',
+    to: 'if (found === ABSENT || found === DELETED) {\n      open.misses++;',
     rule: '⚑ tombstones: one that is near ends the look-up',
     tests: [state('a row that is deleted stays deleted')],
   },
