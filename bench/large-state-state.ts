@@ -44,7 +44,7 @@ export interface PreparedState {
 export async function prepareState(bytes: number): Promise<PreparedState> {
   const keys = Math.round(bytes / STORED_ROW_BYTES);
   const root = path.join(tmpdir(), 'misa-bench-states');
-  const directory = path.join(root, `sst${VERSION}-${RECIPE}-${keys}`);
+  const directory = path.join(root, `sst${VERSION}-${RECIPE}-${COMPACTION.baseBytes}-${COMPACTION.ratio}-${keys}`);
   if (existsSync(directory)) return { directory, keys };
   mkdirSync(root, { recursive: true });
   const making = mkdtempSync(`${directory}-`);

@@ -32,9 +32,9 @@ const VARIANTS: readonly {
     name: 'tumbling, mode sync',
     kind: 'tumbling',
     changes: { commit: { mode: 'sync', maxLag: 8 } },
-    stride: 4 * SAMPLE,
+    stride: 16 * SAMPLE,
     // So many that they come to a compaction.
-    batches: 16,
+    batches: 32,
   },
   {
     name: 'two stages, no rows kept in memory',
@@ -125,7 +125,8 @@ describe('crash points', () => {
       });
       await runScript({ ...scriptOf(variant, store, clock), store: recorded });
       expect(states.length).toBeGreaterThan(100);
-      for (const { where, nowMs, objects: left } of states) {
+      // Of many batches, those that a compaction follows: what comes before is as in a short run.
+      for (const { where, nowMs, objects: left } of variant.batches === undefined ? states : states.slice(-200)) {
         const later = new FastClock(nowMs);
         const copy = new MemoryStore({ clock: later });
         for (const [object, bytes] of left) {
