@@ -22,7 +22,7 @@ export interface Policy {
   victim(): number;
   /** Whether more must leave, though there is room. */
   leavesMore?(): boolean;
-  /** Another batch begins: what could not leave may do so now. */
+  /** Batch n begins or ends: what could not leave may do so now. */
   begin?(n: number): void;
 }
 
@@ -133,6 +133,7 @@ export const generations: MakePolicy = (rows, budgetBytes) => {
     remove: (id) => to(id, -1),
     leavesMore: () => leaving.length > 0,
     victim() {
+      if (leaving.length === 0) turn();
       for (let id = leaving.pop(); id !== undefined; id = leaving.pop()) if (generation[id] === -1) return id;
       leaving = [];
       return -1;
@@ -280,6 +281,8 @@ export function byTime(order: 'closes last' | 'closes first'): MakePolicy {
     const groupOf = Int32Array.from(job.times, (time) => numbers.get(time)!);
     const sizes = new Int32Array(times.length);
     let first = 0;
+    /** Groups before this have nobody that may leave in this batch. */
+    let from = 0;
     const push = (id: number): void => {
       if (job.timed[id] === 0) {
         keyed.push(id);
@@ -298,6 +301,10 @@ export function byTime(order: 'closes last' | 'closes first'): MakePolicy {
       sizes[groupOf[id]!]!--;
     };
     return {
+      begin() {
+        while (first < times.length && sizes[first] === 0) first++;
+        from = first;
+      },
       add: push,
       use(id) {
         remove(id);
@@ -305,9 +312,8 @@ export function byTime(order: 'closes last' | 'closes first'): MakePolicy {
       },
       remove,
       victim() {
-        while (first < times.length && sizes[first] === 0) first++;
-        for (let group = first; group < times.length; group++) {
-          const id = sizes[group] === 0 ? -1 : groups.firstFree(rows, group);
+        for (; from < times.length; from++) {
+          const id = sizes[from] === 0 ? -1 : groups.firstFree(rows, from);
           if (id >= 0) return id;
         }
         return keyed.firstFree(rows);

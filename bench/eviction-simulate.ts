@@ -114,6 +114,7 @@ class SimulatedMemory implements Rows {
     c.blocks += blocks.size;
     this.#n = n + 1;
     this.#isFull = false;
+    this.#policy.begin?.(n);
     this.#makeRoom();
     if (counts) this.#most = Math.max(this.#most, this.#bytes);
   }
