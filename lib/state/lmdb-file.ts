@@ -25,6 +25,10 @@ const NODE_HEAD_BYTES = 8;
 /** In a node with a big value: first page, transaction, number of pages. */
 const BIG_BYTES = 24;
 const MAX_DEPTH = 32;
+/** Of a tree: its keys are numbers. */
+const INTEGER_KEYS = 8;
+/** Those of the tree of free pages, with what LMDB notes of the whole file. */
+const FREE_FLAGS = { at: 52, value: 0x4008 } as const;
 
 /** So many words of 32 bits of each value are given. */
 export const HEAD_WORDS = 4;
@@ -93,7 +97,12 @@ function readMeta(page: Buffer, number: number): Meta {
   demand(u64(page, 0) === number && page.readUInt16LE(18) === META_FLAG, 'a meta page is none');
   demand(page.readUInt32LE(24) === MAGIC && page.readUInt32LE(28) === DATA_VERSION, 'it is not of this LMDB');
   demand(page.readUInt32LE(48) === PAGE_BYTES, 'its pages are of another size');
-  demand(u64(page, 32) === 0 && (page.readUInt16LE(100) & ~8) === 0, 'it is used in another way');
+  const isOurs =
+    u64(page, 32) === 0 &&
+    page.readUInt16LE(FREE_FLAGS.at) === FREE_FLAGS.value &&
+    page.readUInt32LE(96) === 0 &&
+    (page.readUInt16LE(100) === INTEGER_KEYS || (page.readUInt16LE(100) === 0 && u64(page, 128) === 0));
+  demand(isOurs, 'it is used in another way');
   const tree = (at: number, keyBytes: 4 | 8): Tree => ({
     keyBytes,
     depth: page.readUInt16LE(at + 6),
@@ -256,12 +265,16 @@ interface Leaf {
 /** Is told of each node of a tree's leaves, in order, and where in the page it begins. */
 type Visit = (leaf: Leaf, at: number, key: number) => void;
 
-/** Where the nodes of a page begin. */
+/** By where a node begins in a page: where it ends. */
+const ends = new Uint16Array(PAGE_BYTES);
+
+/** Where the nodes of a page begin. They lie one behind the other up to its end, in any order: LMDB moves them by their lengths. */
 function nodesOf(page: Buffer, isLeaf: boolean, keyBytes: 4 | 8): number[] {
   const lower = page.readUInt16LE(20);
   const upper = page.readUInt16LE(22);
   demand(lower > 0 && lower % 2 === 0 && lower <= upper && upper <= PAGE_BYTES - PAGE_HEAD_BYTES, 'a page is torn');
   const nodes: number[] = [];
+  ends.fill(0);
   for (let i = 0; i < lower / 2; i++) {
     const place = page.readUInt16LE(PAGE_HEAD_BYTES + 2 * i);
     const at = place + PAGE_HEAD_BYTES;
@@ -269,9 +282,19 @@ function nodesOf(page: Buffer, isLeaf: boolean, keyBytes: 4 | 8): number[] {
     const length = page.readUInt16LE(at + 6);
     const isRight = length === keyBytes || (length === 0 && i === 0 && !isLeaf);
     demand(isRight && at + NODE_HEAD_BYTES + length <= PAGE_BYTES, 'a key is of another length');
+    ends[at] = Math.min(at + NODE_HEAD_BYTES + length + (isLeaf ? dataBytes(page, at) : 0) + 1, PAGE_BYTES + 1) & ~1;
     nodes.push(at);
   }
+  let end = upper + PAGE_HEAD_BYTES;
+  let count = 0;
+  for (; end < PAGE_BYTES && ends[end]! > end; end = ends[end]!) count++;
+  demand(end === PAGE_BYTES && count === nodes.length, 'nodes of a page do not lie side by side');
   return nodes;
+}
+
+/** Bytes of the value of a leaf's node in its page. */
+function dataBytes(page: Buffer, at: number): number {
+  return page.readUInt16LE(at + 4) === 0 ? page.readUInt32LE(at) : BIG_BYTES;
 }
 
 function keyOf(page: Buffer, at: number, keyBytes: 4 | 8): number {
