@@ -67,6 +67,9 @@ const NAME_PART = 0xffff_ffff;
 /** A number of a part beyond this is damage: SSTs have less. */
 const MAX_PARTS = 2 ** 24;
 
+/** In one transaction: an SST that is forgotten may have thousands of slots, and a batch may wait. */
+const MOST_REMOVED = 256;
+
 const OTHER_PARTS = { meta: 0, index: 1, filter: 2 } as const;
 const FIRST_BLOCK = 3;
 
@@ -131,6 +134,8 @@ export class LmdbBlockCache implements BlockCache {
   /** Those that have a name in the file. */
   readonly #byNumber = new Map<number, SstSlots>();
   #lastNumber = 0;
+  /** Slots of which something may be in the file that is not there any more. */
+  readonly #stale: number[] = [];
   /** Numbers whose names leave the file with the next transaction. */
   #nameless: number[] = [];
   #closed = false;
@@ -184,8 +189,7 @@ export class LmdbBlockCache implements BlockCache {
     if (this.#closed || this.#failed || parts.length === 0) return;
     this.#write(() => {
       for (const { sst, part, bytes } of parts) this.#put(this.#sst(sst.id), numberOf(part), bytes, worth);
-      for (const number of this.#nameless) this.#db.removeSync(NAMES + number);
-      this.#nameless = [];
+      this.#removeStale();
     });
   }
 
@@ -230,6 +234,7 @@ export class LmdbBlockCache implements BlockCache {
   release(slot: number): void {
     this.#byNumber.get(this.#slots.sstOf(slot))?.setSlot(this.#slots.partOf(slot), -1);
     this.#slots.release(slot);
+    this.#stale.push(slot);
   }
 
   #sst(id: string): SstSlots {
@@ -257,6 +262,16 @@ export class LmdbBlockCache implements BlockCache {
     sst.setSlot(part, slot);
   }
 
+  /** Within a transaction: so that the file keeps to the budget, and the next process finds nothing that has left. */
+  #removeStale(): void {
+    for (const number of this.#nameless) this.#db.removeSync(NAMES + number);
+    this.#nameless = [];
+    for (let left = MOST_REMOVED; left > 0 && this.#stale.length > 0; left--) {
+      const slot = this.#stale.pop()!;
+      if (!this.#slots.isTaken(slot)) this.#db.removeSync(slot);
+    }
+  }
+
   #name(sst: SstSlots): void {
     sst.number = ++this.#lastNumber;
     this.#byNumber.set(sst.number, sst);
@@ -273,7 +288,10 @@ export class LmdbBlockCache implements BlockCache {
       if (number < NAMES) this.#lastNumber = Math.max(this.#lastNumber, number);
       const sst = this.#byNumber.get(number);
       const part = heads[i * HEAD_WORDS + 3]!;
-      if (slot >= mostSlots || sst === undefined || part >= MAX_PARTS || sst.slotOf(part) >= 0) continue;
+      if (slot >= mostSlots || sst === undefined || part >= MAX_PARTS || sst.slotOf(part) >= 0) {
+        if (slot < mostSlots) this.#stale.push(slot);
+        continue;
+      }
       this.#slots.restore(slot, sst.number, part, pagesOf(lengths[i]!));
       sst.setSlot(part, slot);
     }

@@ -48,6 +48,10 @@ export class CacheSlots {
     this.#free.push(slot);
   }
 
+  isTaken(slot: number): boolean {
+    return slot < this.#count && (this.#marks[slot]! & TAKEN) !== 0;
+  }
+
   sstOf(slot: number): number {
     return this.#sst[slot]!;
   }
