@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { blockReader } from '../lib/embedded/block-reader.ts';
 import type { Engine } from '../lib/embedded/engine.ts';
 import { openLocalCache } from '../lib/embedded/local-cache.ts';
 import { runJob } from '../lib/embedded/run-job.ts';
@@ -16,6 +17,7 @@ import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { addReads, NO_READS, type ReadCounts } from '../lib/log/read-counts.ts';
 import { type LatencyModel, newLink } from '../lib/object-store/latency-store.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
+import { blocksOf } from '../lib/state/block-source.ts';
 import { noCost } from '../lib/state/read-cost.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import { systemRandom as random, seededRandom } from '../lib/util/random.ts';
@@ -160,8 +162,10 @@ class Cell {
       services,
     );
     this.#store = new CountingStore(await openStore(this.#spec, { clock, random: seededRandom(args.seed) }));
+    const reader = blockReader(this.#spec, blocksOf(this.#store), services.onTrouble);
     await runJob(largeJob(args), {
       store: this.#store,
+      blocks: reader,
       clock,
       random,
       trace,
@@ -184,6 +188,7 @@ class Cell {
       },
       onBatch: (done) => this.#batchDone(done.reads),
     });
+    await reader.close();
     await cache?.close();
     this.#from ??= this.#books();
     this.#to ??= this.#books();

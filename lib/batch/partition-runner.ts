@@ -247,7 +247,7 @@ export class PartitionRunner {
 }
 
 function openState(
-  { job, store, names, cache, trace }: RunContext,
+  { job, store, names, cache, blocks, trace }: RunContext,
   { stage, partition }: PartitionPlace,
 ): PartitionState {
   const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
@@ -256,6 +256,7 @@ function openState(
     names,
     path: partitionPath(stage, partition),
     cache,
+    blocks,
     kinds: specs.map((s) => s.kind),
     widths: specs.map((s) => s.width ?? 0),
     rowBytes: Math.floor(job.state.cacheBytes / (job.partitions * job.stages.length)),

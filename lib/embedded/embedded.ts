@@ -10,11 +10,13 @@ import type { Committer } from '../job/committer.ts';
 import type { JobContext, JobServices } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
 import { openStore } from '../object-store/store-spec.ts';
+import { blocksOf } from '../state/block-source.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { TraceWriter } from '../timeline/trace-writer.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { type Random, systemRandom } from '../util/random.ts';
 import type { Span, Trace } from '../util/trace.ts';
+import { blockReader } from './block-reader.ts';
 import { inlineCommitter } from './committers.ts';
 import type { BatchDone, Engine } from './engine.ts';
 import type { InputStreams, Inputs } from './inputs.ts';
@@ -90,6 +92,8 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   const run = new EmbeddedRun(options, { store, clock, random });
   const { trace } = run;
   const cache = openLocalCache(options, { clock, random, onTrouble: run.trouble, onWarning: options.onWarning });
+  const own = blocksOf(store);
+  const reader = options.committer === 'inline' ? undefined : blockReader(options.store, own, run.trouble);
   try {
     const end = await runJob(job, {
       ...options,
@@ -98,6 +102,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
       random,
       trace,
       cache: cache?.blocks,
+      blocks: reader ?? own,
       retentionMs,
       committer: (context) => run.openCommitter(context),
       onOpen: (engine, inputs) => run.opened(engine, inputs),
@@ -110,6 +115,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
     throw error;
   } finally {
     await run.flushTrace();
+    await reader?.close();
     await cache?.close();
     run.warnings.tellLast();
   }

@@ -37,8 +37,8 @@ export interface RunEnd {
 
 /** @throws {MisaError} in all its kinds; what is durable by then stays, and the next run goes on from there */
 export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<RunEnd> {
-  const { store, clock, random, trace, cache, retentionMs, stop } = options;
-  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs, triesHalted: true });
+  const { store, clock, random, trace, cache, blocks, retentionMs, stop } = options;
+  const context = await openJob(job, { store, clock, random, trace, cache, blocks, retentionMs, triesHalted: true });
   const committer = options.committer(context);
   const over = new AbortController();
   let engine: Engine | undefined;

@@ -2,8 +2,6 @@
  * The commit side of the embedded engine in a worker thread that opens the same store for itself, so that building SSTs and
  * compacting never hold a batch up.
  */
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { errorText, MisaError } from '../errors.ts';
 import type { Committer } from '../job/committer.ts';
@@ -12,6 +10,7 @@ import type { PartitionPath } from '../object-store/names.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
 import type { ManifestListener } from './committers.ts';
+import { workerEntry } from './worker-entry.ts';
 
 /** Of what a fold or a compaction makes, little outlives a few thousand entries: more room would be filled with garbage, up to 48 MB. */
 const YOUNG_GENERATION_MB = 12;
@@ -35,7 +34,7 @@ class WorkerCommitter implements Committer {
   constructor(spec: StoreSpec, { file, retentionMs, trace, keepResultsMs }: WorkerContext) {
     const workerData: WorkerSettings = { spec, file, retentionMs, keepResultsMs };
     this.#trace = trace;
-    this.#worker = new Worker(workerEntry(), {
+    this.#worker = new Worker(workerEntry('commit-worker'), {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
@@ -128,19 +127,6 @@ class WorkerCommitter implements Committer {
       this.#post(make(id));
     });
   }
-}
-
-/** The worker's module. Tests run it from TypeScript sources, by the loader that they use themselves. */
-function workerEntry(): URL {
-  if (!import.meta.url.endsWith('.ts')) return new URL('./commit-worker.js', import.meta.url);
-  const loader = pathToFileURL(
-    createRequire(import.meta.url)
-      .resolve('tsx/esm/api')
-      .replace(/cjs$/, 'mjs'),
-  );
-  const entry = new URL('./commit-worker.ts', import.meta.url);
-  const code = `import { register } from '${loader}'; register(); await import('${entry}');`;
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
 }
 
 function toError({ code, message, retryable }: { code: string; message: string; retryable: boolean }): MisaError {

@@ -5,6 +5,7 @@
 import { type Names, names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { BlockCache } from '../state/block-cache.ts';
+import type { BlockSource } from '../state/block-source.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
@@ -21,6 +22,8 @@ export interface JobServices {
   /** R: how long folded log entries and replaced SSTs are kept, ms. The same for everyone who works on the job. */
   readonly retentionMs: number;
   readonly cache: BlockCache | undefined;
+  /** Where blocks of SSTs come from that are not local. Default: the store, in this thread. */
+  readonly blocks?: BlockSource | undefined;
   /** Whether cold partitions look for warm packs, which preload functions write. */
   readonly warmPacks?: boolean | undefined;
   /** Embedded: a halted partition is tried again by the next run; the halt only records the failure. */

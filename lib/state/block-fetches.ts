@@ -2,14 +2,14 @@
  * Blocks from the store: in as few ranged requests as are worth it, all side by side, each block asked for once however many want it. They
  * are checked, decompressed, and put into the local tier as they will be searched.
  */
-import { plainBlock } from '../sst/compression.ts';
+import type { SstRef } from '../manifest/manifest.ts';
 import type { BlockSpan } from '../sst/scan.ts';
 import type { BlockCache } from './block-cache.ts';
+import type { BlockSource } from './block-source.ts';
 import type { Worth } from './cache-slots.ts';
 import type { FetchedSpan, OpenSst } from './open-sst.ts';
 import { planSpans } from './plan-spans.ts';
 import type { ReadCost } from './read-cost.ts';
-import type { SstFiles } from './sst-files.ts';
 
 /** Who asks, and what for. */
 export interface Asked {
@@ -20,11 +20,13 @@ export interface Asked {
 type Take = (block: number, plain: Uint8Array) => void;
 
 export class BlockFetches {
-  readonly #files: SstFiles;
+  readonly #nameOf: (sst: SstRef) => string;
+  readonly #source: BlockSource;
   readonly #cache: BlockCache | undefined;
 
-  constructor(files: SstFiles, cache: BlockCache | undefined) {
-    this.#files = files;
+  constructor(nameOf: (sst: SstRef) => string, source: BlockSource, cache: BlockCache | undefined) {
+    this.#nameOf = nameOf;
+    this.#source = source;
     this.#cache = cache;
   }
 
@@ -81,14 +83,12 @@ export class BlockFetches {
     { cost, worth }: Asked,
   ): Promise<ReadonlyMap<number, Uint8Array>> {
     const { sst, index, cached } = open;
-    const bytes = await this.#files.read(sst, span, cost);
-    const name = this.#files.nameOf(sst);
-    const found = new Map<number, Uint8Array>();
-    for (const block of wanted) {
-      const { offset, length } = index.block(block);
-      const stored = bytes.subarray(offset - span.offset, offset - span.offset + length);
-      found.set(block, plainBlock(stored, `${name} block ${block}`));
-    }
+    cost.requests++;
+    const { offset, length } = span;
+    const blocks = wanted.map((number) => ({ number, ...index.block(number) }));
+    const plain = await this.#source.read({ object: this.#nameOf(sst), offset, length, blocks });
+    cost.bytes += length;
+    const found = new Map(wanted.map((block, i) => [block, plain[i]!]));
     if (cached !== undefined && this.#cache !== undefined) {
       const parts = Array.from(found, ([part, plain]) => ({ sst: cached, part, bytes: plain }));
       this.#cache.put(parts, worth);

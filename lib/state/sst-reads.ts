@@ -11,6 +11,7 @@ import type { SstIndex } from '../sst/sst-index.ts';
 import { pushAll } from '../util/numbers.ts';
 import type { BlockCache } from './block-cache.ts';
 import { BlockFetches } from './block-fetches.ts';
+import { type BlockSource, blocksOf } from './block-source.ts';
 import type { Worth } from './cache-slots.ts';
 import type { OpenSst } from './open-sst.ts';
 import { OpenSsts } from './open-ssts.ts';
@@ -20,6 +21,8 @@ import { type Answers, keysWithin, SstLookup } from './sst-lookup.ts';
 
 export interface SstReadsOptions extends SstPlace {
   readonly cache: BlockCache | undefined;
+  /** Default: the store, in this thread. */
+  readonly blocks?: BlockSource | undefined;
   /** Told what cost time and no results: a damaged block of the cache, say. */
   readonly onTrouble?: ((what: string, error: unknown) => void) | undefined;
 }
@@ -29,11 +32,11 @@ export class SstReads {
   readonly #open: OpenSsts;
   readonly #fetches: BlockFetches;
 
-  constructor({ cache, onTrouble, ...place }: SstReadsOptions) {
+  constructor({ cache, onTrouble, blocks, ...place }: SstReadsOptions) {
     const files = new SstFiles(place);
     this.#onDamage = (error) => onTrouble?.('a damaged part of the local cache is read again from the store', error);
     this.#open = new OpenSsts({ files, cache, onDamage: this.#onDamage });
-    this.#fetches = new BlockFetches(files, cache);
+    this.#fetches = new BlockFetches((sst) => files.nameOf(sst), blocks ?? blocksOf(place.store), cache);
   }
 
   /** Reads from now on see this manifest's SSTs. */

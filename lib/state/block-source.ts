@@ -1,0 +1,39 @@
+/**
+ * Where blocks come from that are not local: one ranged request for blocks that lie near each other, each checked and decompressed. By the
+ * store, in this thread, or by whoever does the same elsewhere.
+ */
+import { CorruptionError } from '../errors.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import { plainBlock } from '../sst/compression.ts';
+import { MissingSstError } from './sst-files.ts';
+
+/** A part of an object, and blocks in it: offsets are the object's. Plain data. */
+export interface BlocksWanted {
+  readonly object: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly blocks: readonly { readonly number: number; readonly offset: number; readonly length: number }[];
+}
+
+export interface BlockSource {
+  /**
+   * @returns plain bytes of each block, in the order of `wanted.blocks`
+   * @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
+   */
+  read(wanted: BlocksWanted): Promise<readonly Uint8Array[]>;
+}
+
+export function blocksOf(store: ObjectStore): BlockSource {
+  return {
+    async read({ object, offset, length, blocks }) {
+      const answer = await store.get(object, { range: { offset, length } });
+      if (!answer.found) throw new MissingSstError(object);
+      const { body } = answer;
+      if (body.length !== length) throw new CorruptionError(object, 'it is shorter than the manifest says');
+      return blocks.map((block) => {
+        const start = block.offset - offset;
+        return plainBlock(body.subarray(start, start + block.length), `${object} block ${block.number}`);
+      });
+    },
+  };
+}
