@@ -1,0 +1,112 @@
+/** The thread that reads blocks gives what the store gives, or leaves it to the batch thread. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BlockReader, blockReader } from '../../lib/embedded/block-reader.ts';
+import { CorruptionError } from '../../lib/errors.ts';
+import { openStore, type StoreSpec } from '../../lib/object-store/store-spec.ts';
+import { SstBuilder } from '../../lib/sst/builder.ts';
+import { SstIndex } from '../../lib/sst/sst-index.ts';
+import { type BlockSource, type BlocksWanted, blocksOf } from '../../lib/state/block-source.ts';
+import { MissingSstError } from '../../lib/state/sst-files.ts';
+import { systemClock as clock } from '../../lib/util/clock.ts';
+import { systemRandom as random } from '../../lib/util/random.ts';
+
+const OBJECT = 'job/s0/sst/one';
+
+let directory: string;
+let spec: StoreSpec;
+let own: BlockSource & { reads: number };
+let all: BlocksWanted[];
+let reader: BlockReader;
+let troubles: string[];
+
+beforeEach(async () => {
+  directory = mkdtempSync(path.join(tmpdir(), 'misa-reader-'));
+  spec = { kind: 'directory', path: directory };
+  const store = await openStore(spec, { clock, random });
+  const builder = new SstBuilder({ id: 'one', compression: 'lz4' });
+  for (let i = 0; i < 20_000; i++) builder.add(`key ${String(i).padStart(8, '0')}`, Buffer.from(`value ${i * 7}`));
+  const { info, body } = builder.finish();
+  await store.create(OBJECT, body);
+  const index = SstIndex.decode(info, body.subarray(info.indexOffset));
+  all = Array.from({ length: index.blockCount - 1 }, (_, number) => ({
+    object: OBJECT,
+    ...index.span(number, number + 2),
+    blocks: [number, number + 1].map((block) => ({ number: block, ...index.block(block) })),
+  }));
+  const inner = blocksOf(store);
+  own = {
+    reads: 0,
+    read(wanted) {
+      own.reads++;
+      return inner.read(wanted);
+    },
+  };
+  troubles = [];
+});
+
+afterEach(async () => {
+  await reader.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** Reads until the thread has taken over. */
+async function untilThreaded(): Promise<void> {
+  for (let before = -1; before !== own.reads; await clock.sleep(5)) {
+    before = own.reads;
+    await reader.read(all[0]!);
+    if (own.reads < 70) before = -1;
+  }
+}
+
+describe('blocks that are read in a thread', () => {
+  it('are those of the store, whoever reads them', async () => {
+    reader = blockReader(spec, own, (what) => troubles.push(what));
+    const expected = await Promise.all(all.map((wanted) => own.read(wanted)));
+    await untilThreaded();
+    const before = own.reads;
+    const found = await Promise.all(all.map((wanted) => reader.read(wanted)));
+    expect(own.reads).toBe(before);
+    expect(found.map((blocks) => blocks.map((block) => Buffer.from(block)))).toEqual(
+      expected.map((blocks) => blocks.map((block) => Buffer.from(block))),
+    );
+    expect(troubles).toEqual([]);
+  });
+
+  it('what the thread cannot read fails as it does without it, and the rest goes on', async () => {
+    reader = blockReader(spec, own, (what) => troubles.push(what));
+    await untilThreaded();
+    const first = all[0]!;
+    const [missing, damaged, right] = await Promise.allSettled([
+      reader.read({ ...first, object: 'job/s0/sst/none' }),
+      reader.read({ ...first, blocks: first.blocks.map((block) => ({ ...block, length: block.length - 1 })) }),
+      reader.read(first),
+    ]);
+    expect(missing).toMatchObject({ status: 'rejected', reason: expect.any(MissingSstError) });
+    expect(damaged).toMatchObject({ status: 'rejected', reason: expect.any(CorruptionError) });
+    expect(right.status).toBe('fulfilled');
+  });
+
+  it('a thread that cannot begin is done without, and that is told once', async () => {
+    const broken: StoreSpec = { kind: 'directory', path: path.join(directory, OBJECT) };
+    reader = blockReader(broken, own, (what) => troubles.push(what));
+    while (troubles.length === 0) {
+      await reader.read(all[0]!);
+      await clock.sleep(5);
+    }
+    const found = await reader.read(all[1]!);
+    expect(found).toHaveLength(2);
+    expect(troubles).toHaveLength(1);
+  });
+
+  it('what is under way when it is closed comes all the same', async () => {
+    reader = blockReader(spec, own, (what) => troubles.push(what));
+    await untilThreaded();
+    const reading = all.slice(0, 50).map((wanted) => reader.read(wanted));
+    await reader.close();
+    expect((await Promise.all(reading)).every((blocks) => blocks.length === 2)).toBe(true);
+    expect(troubles).toEqual([]);
+  });
+});
