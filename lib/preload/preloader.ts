@@ -4,7 +4,7 @@
  * on its way is shared with the batch's own reads, and what is not begun is dropped.
  *
  * Rows of a batch are looked up together as long as there is time, since rows that lie side by side share a request: so those that have come
- * wait for others, until what is left of the time is what bringing them will take; those that come then, until a third of that is left.
+ * wait for others, until what is left of the time is what bringing them will take; those that come then, until half of that is left.
  * Where the others come sooner than that, they are waited for.
  *
  * Never needed: with it on, off, late or failing, results are the same.
@@ -37,7 +37,7 @@ const FIRST_LEAD_MS = 100;
 /** What is to be ready in time begins so much earlier than it took before. */
 const MARGIN = 1.5;
 /** Part of the time left at which what has come meanwhile is brought; and of the time it takes to bring a batch's rows, at which it is too late. */
-const AGAIN = 1 / 3;
+const AGAIN = 1 / 2;
 const LATE = 1 / 4;
 
 export interface PreloaderOptions {
