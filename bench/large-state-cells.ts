@@ -88,8 +88,9 @@ export function summary({ args, runs }: CellRuns) {
     store: of((r) => r.reads.store / asked(r)),
     /** Of the batches themselves, by batch. */
     batchRequests: of((r) => r.reads.requests / count(r)),
-    gets: of((r) => r.requests.gets / count(r)),
-    bytesReadPerRow: of((r) => r.requests.bytesRead / rows(r)),
+    /** Of preloading and of batches, whichever thread makes them. */
+    gets: of((r) => (r.reads.requests + (r.reads.preloaded?.requests ?? 0)) / count(r)),
+    bytesReadPerRow: of((r) => ((r.reads.bytes ?? 0) + (r.reads.preloaded?.bytes ?? 0)) / rows(r)),
     residentMb: of((r) => r.residentMb),
     anonymousMb: of((r) => r.anonymousMb),
     lag: of((r) => r.lag),

@@ -29,7 +29,9 @@ interface Setting {
 export async function benchLargeState({ quick }: BenchOptions): Promise<Finding> {
   const rounds = quick ? 1 : 2;
   const pairs: Pairs[] = [];
-  for (const setting of quick ? [quickSetting] : settings) pairs.push(await preloadPairs(setting, rounds));
+  // The first is what the others are compared with.
+  for (const [i, setting] of (quick ? [quickSetting] : settings).entries())
+    pairs.push(await preloadPairs(setting, i === 0 ? rounds : 1));
   const tiers = quick ? undefined : await byTurns(TIER_CELLS, rounds);
   const sizes = quick ? undefined : await bySize(pairs[0]!, rounds);
   const prices = await pricesOf(quick ? [] : TIERS);
@@ -205,7 +207,14 @@ function pairBudgets({ title, loads }: Pairs): Budget[] {
     const most = load > 0 && !off.args.warmBlocks ? 0.5 : 1.05;
     const what = `${title}, ${nameOf(load)}`;
     const p99 = atMost(`p99 of keys / off: ${what}`, ahead.p99 / without.p99, most);
-    if (load > 0) return [p99];
+    const near = (1 - ahead.store) * 100;
+    const own = {
+      what: `rows without a request of their own: ${what}`,
+      aim: '≥ 95 %',
+      found: `${near.toFixed(0)} %`,
+      met: near >= 95,
+    };
+    if (load > 0) return off.args.warmBlocks ? [p99] : [p99, own];
     return [
       p99,
       atMost(`time a batch of keys / off: ${what}`, without.batchesPerSecond / ahead.batchesPerSecond, 1.05),
