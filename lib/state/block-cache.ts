@@ -1,6 +1,7 @@
 /**
  * The local tier: blocks of SSTs, their indexes and filters, in LMDB under a directory of this environment alone. It is a cache of
- * immutable objects and never the truth: budgeted in bytes, what was not read for longest out first, and wiped when in doubt.
+ * immutable objects and never the truth: budgeted in bytes, what was not read for longest out first, and wiped when in doubt. Once it is
+ * full, a block takes another's place when it is read a second time of late.
  *
  * LMDB's keys are numbers of slots. What lies in a slot stands at the head of its value, with a checksum over both, so that opening the
  * cache finds out what is there, and a value that is not what was put is noticed at its first read: the cache outlives a process that is
@@ -12,8 +13,10 @@ import { open, type RootDatabase } from 'lmdb';
 import { MisaError } from '../errors.ts';
 import { readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
+import { hashText } from '../util/hash.ts';
 import { bootOf, findKept, keep } from './cache-file.ts';
 import { CacheSlots, type Worth } from './cache-slots.ts';
+import { Doorkeeper } from './doorkeeper.ts';
 import { type FoundValues, HEAD_WORDS, PAGE_BYTES, PAGE_HEAD_BYTES } from './lmdb-file.ts';
 
 /** Which part of an SST: a block by number, its index, its filter, or (`meta`) both with the footer. */
@@ -39,8 +42,9 @@ export interface BlockCache {
   /** What there is of that SST, now and later. */
   sst(id: string): CachedSst;
   /**
-   * Takes the parts in one transaction; those that are here already, or too large, are left out, and errors only lose the cache.
-   * @param worth `preloaded`: only where there is room, or something that was not read lately
+   * Takes the parts in one transaction; those that are here already, too large, or not worth another's room, are left out, and errors only
+   * lose the cache.
+   * @param worth `read`: a block takes another's room only if it was turned away lately; `preloaded`: only what was not read lately makes room
    */
   put(parts: readonly CachedPart[], worth?: Worth): void;
   /** No manifest names that SST any more: its room is free. */
@@ -79,6 +83,7 @@ function numberOf(part: Part): number {
 
 class SstSlots implements CachedSst {
   readonly id: string;
+  readonly hash: number;
   /** What the heads of its parts call it; 0: it has no name in the file. */
   number = 0;
   readonly #cache: LmdbBlockCache;
@@ -88,6 +93,7 @@ class SstSlots implements CachedSst {
   constructor(cache: LmdbBlockCache, id: string) {
     this.#cache = cache;
     this.id = id;
+    this.hash = hashText(id);
   }
 
   has(part: Part): boolean {
@@ -130,6 +136,7 @@ export class LmdbBlockCache implements BlockCache {
   readonly #db: Database;
   readonly #onTrouble: OnTrouble | undefined;
   readonly #slots = new CacheSlots();
+  readonly #doorkeeper: Doorkeeper;
   readonly #byId = new Map<string, SstSlots>();
   /** Those that have a name in the file. */
   readonly #byNumber = new Map<number, SstSlots>();
@@ -146,6 +153,7 @@ export class LmdbBlockCache implements BlockCache {
     this.#mark = path.join(directory, MARK);
     this.#budgetBytes = budgetBytes;
     this.#onTrouble = onTrouble;
+    this.#doorkeeper = new Doorkeeper(Math.floor(budgetBytes / PAGE_BYTES));
     this.#db = openDatabase(directory, budgetBytes);
   }
 
@@ -186,9 +194,11 @@ export class LmdbBlockCache implements BlockCache {
   }
 
   put(parts: readonly CachedPart[], worth: Worth = 'read'): void {
-    if (this.#closed || this.#failed || parts.length === 0) return;
+    if (this.#closed || this.#failed) return;
+    const admitted = worth === 'read' ? this.#admitted(parts) : parts;
+    if (admitted.length === 0) return;
     this.#write(() => {
-      for (const { sst, part, bytes } of parts) this.#put(this.#sst(sst.id), numberOf(part), bytes, worth);
+      for (const { sst, part, bytes } of admitted) this.#put(this.#sst(sst.id), numberOf(part), bytes, worth);
       this.#removeStale();
     });
   }
@@ -244,6 +254,17 @@ export class LmdbBlockCache implements BlockCache {
       this.#byId.set(id, sst);
     }
     return sst;
+  }
+
+  /** Those for which there is room, and those for which some should be made. */
+  #admitted(parts: readonly CachedPart[]): CachedPart[] {
+    let room = this.#budgetBytes - this.bytes;
+    return parts.filter(({ sst: { id }, part, bytes }) => {
+      const sst = this.#sst(id);
+      if (sst.has(part)) return false;
+      room -= pagesOf(HEAD_BYTES + bytes.length) * PAGE_BYTES;
+      return room >= 0 || typeof part !== 'number' || this.#doorkeeper.letsIn(sst.hash, part);
+    });
   }
 
   /** Within a transaction. */

@@ -4,7 +4,7 @@
  * 13 bytes a slot, and a hit writes one byte. Nothing here knows of files.
  */
 
-/** How much a part's being here is worth: it was read, or it may be read. */
+/** How much a part's being here is worth: it was looked into for rows, or a scan reads it, or may. */
 export type Worth = 'read' | 'preloaded';
 
 /** Marks of a slot. */

@@ -223,7 +223,7 @@ export class PartitionState {
       // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
       stillHolds() && signal?.aborted !== true && !this.rows.complete && !this.isForgotten(table, time);
     const answers = new NearAnswers(new StateKeyPlaces(keys, this.kinds), this.rows, expected, isWanted);
-    await this.reads.lookup(keys, answers, expected.cost, 'preloaded');
+    await this.reads.lookup(keys, answers, expected.cost);
   }
 
   #notNear(stateKeys: KeyColumn): KeyColumn {

@@ -12,7 +12,6 @@ import { pushAll } from '../util/numbers.ts';
 import type { BlockCache } from './block-cache.ts';
 import { BlockFetches } from './block-fetches.ts';
 import { type BlockSource, blocksOf } from './block-source.ts';
-import type { Worth } from './cache-slots.ts';
 import type { OpenSst } from './open-sst.ts';
 import { OpenSsts } from './open-ssts.ts';
 import type { ReadCost } from './read-cost.ts';
@@ -61,9 +60,9 @@ export class SstReads {
   /**
    * Tells the newest change of each key; nothing of a key that no SST has.
    * @param keys state keys, ascending, each once
-   * @param worth of blocks that are read for it @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
+   * @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
    */
-  async lookup(keys: KeyColumn, answers: Answers, cost: ReadCost, worth: Worth = 'read'): Promise<void> {
+  async lookup(keys: KeyColumn, answers: Answers, cost: ReadCost): Promise<void> {
     const ssts = this.ssts.filter((sst) => {
       const [first, end] = keysWithin(keys, sst);
       return first < end;
@@ -75,7 +74,7 @@ export class SstReads {
     cost.store += lookup.waited;
     await Promise.all(
       lookup.missing.map((missing) =>
-        this.#fetches.fetch(missing.open, missing.blocks, { cost, worth }, (block, plain) =>
+        this.#fetches.fetch(missing.open, missing.blocks, { cost, worth: 'read' }, (block, plain) =>
           lookup.take(missing, block, plain),
         ),
       ),
