@@ -10,6 +10,7 @@
 import { errorText } from '../errors.ts';
 import { decodeLogHeader, type LogHeader } from '../log/entry.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
+import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { partitionPath } from '../object-store/names.ts';
 import { decodeSegment, type Segment } from '../plan/segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
@@ -73,13 +74,14 @@ export class PreloadFunction {
   }
 
   async #writePack(partition: number, plan: PlanOf & { n: number }, segment: Segment) {
-    const { job, store, names, cache, report } = this.#env;
+    const { job, store, names, clock, cache, report } = this.#env;
     const path = partitionPath(0, partition);
     let state = this.#states.get(partition);
     if (state === undefined) {
       const kinds = job.stages[0]!.operators.flatMap(({ operator }) => operator.tables).map((table) => table.kind);
       const onTrouble = (what: string, error: unknown): void => report.trouble?.(what, error);
-      state = new PartitionState({ store, names, path, cache, kinds, rowBytes: STATE_BYTES, onTrouble });
+      const reads = HedgedReads.of(store, clock);
+      state = new PartitionState({ store: reads, names, path, cache, kinds, rowBytes: STATE_BYTES, onTrouble });
       this.#states.set(partition, state);
     }
     state.adopt(await loadManifest(store, names.manifest(path)));

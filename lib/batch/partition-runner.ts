@@ -13,6 +13,7 @@ import { DataLog, decodeAt } from '../log/data-log.ts';
 import type { LogEntry } from '../log/entry.ts';
 import { mayConclude } from '../log/partition-log.ts';
 import { readsDetail } from '../log/read-counts.ts';
+import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { type PartitionPlace, partitionPath } from '../object-store/names.ts';
 import type { BatchSource } from '../plan/batch-source.ts';
 import type { StoredPlan } from '../plan/plan.ts';
@@ -247,12 +248,12 @@ export class PartitionRunner {
 }
 
 function openState(
-  { job, store, names, cache, blocks, trace }: RunContext,
+  { job, store, names, clock, cache, blocks, trace }: RunContext,
   { stage, partition }: PartitionPlace,
 ): PartitionState {
   const specs = job.stages[stage]!.operators.flatMap(({ operator }) => operator.tables);
   return new PartitionState({
-    store,
+    store: HedgedReads.of(store, clock),
     names,
     path: partitionPath(stage, partition),
     cache,

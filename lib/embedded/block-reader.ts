@@ -16,6 +16,7 @@ const YOUNG_GENERATION_MB = 12;
 
 interface Waiting {
   readonly wanted: BlocksWanted;
+  readonly onHedge: (() => void) | undefined;
   readonly resolve: (blocks: readonly Uint8Array[] | Promise<readonly Uint8Array[]>) => void;
 }
 
@@ -53,12 +54,12 @@ class ThreadReader implements BlockReader {
     this.#onTrouble = onTrouble;
   }
 
-  read(wanted: BlocksWanted): Promise<readonly Uint8Array[]> {
+  read(wanted: BlocksWanted, onHedge?: () => void): Promise<readonly Uint8Array[]> {
     const id = ++this.#reads;
     if (id === HABIT && !this.#isOver) this.#begin();
-    if (!this.#isReady) return this.#own.read(wanted);
+    if (!this.#isReady) return this.#own.read(wanted, onHedge);
     return new Promise((resolve) => {
-      this.#waiting.set(id, { wanted, resolve });
+      this.#waiting.set(id, { wanted, onHedge, resolve });
       if (this.#calls.push({ id, wanted }) === 1) queueMicrotask(() => this.#send());
     });
   }
@@ -92,16 +93,17 @@ class ThreadReader implements BlockReader {
     if (this.#isReady) this.#worker!.postMessage(calls);
   }
 
-  #take({ ids, lengths, bytes }: BlocksCame): void {
+  #take({ ids, lengths, hedged, bytes }: BlocksCame): void {
     let at = 0;
     for (const [i, id] of ids.entries()) {
-      const { wanted, resolve } = this.#waiting.get(id)!;
+      const { wanted, onHedge, resolve } = this.#waiting.get(id)!;
       this.#waiting.delete(id);
+      if (hedged[i]) onHedge?.();
       const blocks = lengths[i]?.map((length) => {
         at += length;
         return bytes.subarray(at - length, at);
       });
-      resolve(blocks ?? this.#own.read(wanted));
+      resolve(blocks ?? this.#own.read(wanted, onHedge));
     }
   }
 
@@ -111,6 +113,6 @@ class ThreadReader implements BlockReader {
     this.#isOver = true;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { wanted, resolve } of waiting) resolve(this.#own.read(wanted));
+    for (const { wanted, onHedge, resolve } of waiting) resolve(this.#own.read(wanted, onHedge));
   }
 }

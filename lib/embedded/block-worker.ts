@@ -3,6 +3,7 @@
  * turn of the event loop goes back in one message, in one piece of memory that is handed over.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { openStore } from '../object-store/store-spec.ts';
 import { type BlockSource, blocksOf } from '../state/block-source.ts';
 import { systemClock } from '../util/clock.ts';
@@ -15,6 +16,7 @@ const { spec } = workerData as ReaderSettings;
 interface Come {
   readonly id: number;
   readonly blocks: readonly Uint8Array[] | undefined;
+  readonly hedged: boolean;
 }
 
 let come: Come[] = [];
@@ -38,16 +40,23 @@ function send(): void {
   }
   const ids = all.map(({ id }) => id);
   const lengths = all.map(({ blocks }) => blocks?.map((block) => block.length));
-  const message: FromReader = { kind: 'blocks', ids, lengths, bytes };
+  const hedged = all.map((one) => one.hedged);
+  const message: FromReader = { kind: 'blocks', ids, lengths, hedged, bytes };
   port.postMessage(message, [bytes.buffer]);
 }
 
 async function read(source: BlockSource, { id, wanted }: ReadCall): Promise<void> {
   // The batch thread asks again for itself, and so learns what is wrong.
-  add({ id, blocks: await source.read(wanted).catch(() => undefined) });
+  let hedged = false;
+  const onHedge = (): void => {
+    hedged = true;
+  };
+  const blocks = await source.read(wanted, onHedge).catch(() => undefined);
+  add({ id, blocks, hedged });
 }
 
-const source = blocksOf(await openStore(spec, { clock: systemClock, random: systemRandom }));
+const store = await openStore(spec, { clock: systemClock, random: systemRandom });
+const source = blocksOf(HedgedReads.of(store, systemClock));
 port.on('message', (calls: ReadCalls) => {
   for (const call of calls) void read(source, call);
 });

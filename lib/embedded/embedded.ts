@@ -9,6 +9,7 @@ import { JobError } from '../errors.ts';
 import type { Committer } from '../job/committer.ts';
 import type { JobContext, JobServices } from '../job/job-context.ts';
 import type { JobFile } from '../job/job-file.ts';
+import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { openStore } from '../object-store/store-spec.ts';
 import { blocksOf } from '../state/block-source.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
@@ -92,7 +93,7 @@ export async function runEmbedded(job: PhysicalJob, options: EmbeddedOptions): P
   const run = new EmbeddedRun(options, { store, clock, random });
   const { trace } = run;
   const cache = openLocalCache(options, { clock, random, onTrouble: run.trouble, onWarning: options.onWarning });
-  const own = blocksOf(store);
+  const own = blocksOf(HedgedReads.of(store, clock));
   const reader = options.committer === 'inline' ? undefined : blockReader(options.store, own, run.trouble);
   try {
     const end = await runJob(job, {

@@ -12,6 +12,7 @@ import { readTail } from '../log/tail.ts';
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { createOnce } from '../object-store/create-once.ts';
+import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { addressPrefix } from '../state/address.ts';
 import { PartitionState } from '../state/partition-state.ts';
@@ -85,11 +86,11 @@ export class Planner {
   #flush: { readonly n: number; readonly closedTo: number | null } | undefined;
 
   constructor(context: RunContext) {
-    const { store, names, cache, trace } = context;
+    const { store, names, clock, cache, trace } = context;
     this.#context = context;
     this.log = new PlannerLog(store, names);
     this.state = new PartitionState({
-      store,
+      store: HedgedReads.of(store, clock),
       names,
       path: PLANNER,
       cache,

@@ -9,7 +9,7 @@ import type { BlockSource } from './block-source.ts';
 import type { Worth } from './cache-slots.ts';
 import type { FetchedSpan, OpenSst } from './open-sst.ts';
 import { planSpans } from './plan-spans.ts';
-import type { ReadCost } from './read-cost.ts';
+import { addHedge, type ReadCost } from './read-cost.ts';
 
 /** Who asks, and what for. */
 export interface Asked {
@@ -86,7 +86,9 @@ export class BlockFetches {
     cost.requests++;
     const { offset, length } = span;
     const blocks = wanted.map((number) => ({ number, ...index.block(number) }));
-    const plain = await this.#source.read({ object: this.#nameOf(sst), offset, length, blocks });
+    const plain = await this.#source.read({ object: this.#nameOf(sst), offset, length, blocks }, () =>
+      addHedge(cost, length),
+    );
     cost.bytes += length;
     const found = new Map(wanted.map((block, i) => [block, plain[i]!]));
     if (cached !== undefined && this.#cache !== undefined) {

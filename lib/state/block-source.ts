@@ -3,7 +3,7 @@
  * store, in this thread, or by whoever does the same elsewhere.
  */
 import { CorruptionError } from '../errors.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
+import type { RangeReads } from '../object-store/hedged-reads.ts';
 import { plainBlock } from '../sst/compression.ts';
 import { MissingSstError } from './sst-files.ts';
 
@@ -17,16 +17,17 @@ export interface BlocksWanted {
 
 export interface BlockSource {
   /**
+   * @param onHedge called when the store is asked once more for the same
    * @returns plain bytes of each block, in the order of `wanted.blocks`
    * @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
    */
-  read(wanted: BlocksWanted): Promise<readonly Uint8Array[]>;
+  read(wanted: BlocksWanted, onHedge?: () => void): Promise<readonly Uint8Array[]>;
 }
 
-export function blocksOf(store: ObjectStore): BlockSource {
+export function blocksOf(store: RangeReads): BlockSource {
   return {
-    async read({ object, offset, length, blocks }) {
-      const answer = await store.get(object, { range: { offset, length } });
+    async read({ object, offset, length, blocks }, onHedge) {
+      const answer = await store.get(object, { range: { offset, length }, onHedge });
       if (!answer.found) throw new MissingSstError(object);
       const { body } = answer;
       if (body.length !== length) throw new CorruptionError(object, 'it is shorter than the manifest says');

@@ -9,3 +9,9 @@ export interface ReadCost {
 }
 
 export const noCost = (): ReadCost => ({ lmdb: 0, store: 0, requests: 0, bytes: 0 });
+
+/** The same was asked for once more: its answer may be under way when the first one comes, so its bytes count, too. */
+export function addHedge(cost: ReadCost, bytes: number): void {
+  cost.requests++;
+  cost.bytes += bytes;
+}

@@ -1,9 +1,10 @@
 /** Ranges of a partition's SSTs, from the store. */
 import { CorruptionError } from '../errors.ts';
 import type { SstRef } from '../manifest/manifest.ts';
+import type { RangeReads } from '../object-store/hedged-reads.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
-import type { ByteRange, ObjectStore } from '../object-store/object-store.ts';
-import type { ReadCost } from './read-cost.ts';
+import type { ByteRange } from '../object-store/object-store.ts';
+import { addHedge, type ReadCost } from './read-cost.ts';
 
 /** ⚑ missing-sst: one that the manifest names is not in the store. The manifest is old (read it again), or the store is damaged. */
 export class MissingSstError extends CorruptionError {
@@ -13,7 +14,7 @@ export class MissingSstError extends CorruptionError {
 }
 
 export interface SstPlace {
-  readonly store: ObjectStore;
+  readonly store: RangeReads;
   readonly names: Names;
   readonly path: PartitionPath;
 }
@@ -34,7 +35,8 @@ export class SstFiles {
   async read(sst: SstRef, { offset, length }: ByteRange, cost: ReadCost): Promise<Uint8Array> {
     const name = this.nameOf(sst);
     cost.requests++;
-    const answer = await this.#place.store.get(name, { range: { offset, length } });
+    const onHedge = (): void => addHedge(cost, length);
+    const answer = await this.#place.store.get(name, { range: { offset, length }, onHedge });
     if (!answer.found) throw new MissingSstError(name);
     if (answer.body.length !== length) throw new CorruptionError(name, 'it is shorter than the manifest says');
     cost.bytes += length;
