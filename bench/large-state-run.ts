@@ -15,6 +15,7 @@ import { openLocalCache } from '../lib/embedded/local-cache.ts';
 import { runJob } from '../lib/embedded/run-job.ts';
 import { workerCommitter } from '../lib/embedded/worker-committer.ts';
 import { addReads, NO_READS, type ReadCounts } from '../lib/log/read-counts.ts';
+import { HedgedReads } from '../lib/object-store/hedged-reads.ts';
 import { type LatencyModel, newLink } from '../lib/object-store/latency-store.ts';
 import { openStore, type StoreSpec } from '../lib/object-store/store-spec.ts';
 import { blocksOf } from '../lib/state/block-source.ts';
@@ -162,7 +163,7 @@ class Cell {
       services,
     );
     this.#store = new CountingStore(await openStore(this.#spec, { clock, random: seededRandom(args.seed) }));
-    const reader = blockReader(this.#spec, blocksOf(this.#store), services.onTrouble);
+    const reader = blockReader(this.#spec, blocksOf(HedgedReads.of(this.#store, clock)), services.onTrouble);
     await runJob(largeJob(args), {
       store: this.#store,
       blocks: reader,
