@@ -12,7 +12,7 @@ import { workerEntry } from './worker-entry.ts';
 /** So many requests are made before there is a thread for them. */
 const HABIT = 64;
 /** What it makes is garbage at once. */
-const YOUNG_GENERATION_MB = 12;
+const YOUNG_GENERATION_MB = 48;
 
 interface Waiting {
   readonly wanted: BlocksWanted;

@@ -55,7 +55,7 @@ async function read(source: BlockSource, { id, wanted }: ReadCall): Promise<void
   add({ id, blocks, hedged });
 }
 
-const store = await openStore(spec, { clock: systemClock, random: systemRandom });
+const store = await openStore(spec, { clock: systemClock, random: systemRandom, blockingReads: true });
 const source = blocksOf(HedgedReads.of(store, systemClock));
 port.on('message', (calls: ReadCalls) => {
   for (const call of calls) void read(source, call);

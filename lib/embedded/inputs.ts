@@ -136,7 +136,8 @@ export class Inputs {
     let bytes = 0;
     let byReference = true;
     let dueMs = clock.monotonic() + maxWaitMs;
-    let sinceMs = clock.monotonic();
+    // Rows that were there already say nothing of how fast others come.
+    let waited: { readonly sinceMs: number; readonly rows: number } | undefined;
     while (builder.rows < maxRows && bytes < maxBytes) {
       const { rings } = this.#bell;
       const source = await this.#next(builder, builder.rows > 0);
@@ -145,6 +146,7 @@ export class Inputs {
         if (!this.#isOpen()) break;
         const leftMs = dueMs - clock.monotonic();
         if (leftMs <= 0) break;
+        waited ??= { sinceMs: clock.monotonic(), rows: builder.rows };
         await this.#wait(rings, leftMs);
         signal?.throwIfAborted();
         continue;
@@ -152,7 +154,6 @@ export class Inputs {
       // The wait counts from the first waiting row: later rows must not prolong it.
       const { waitingSinceMs } = source;
       if (builder.rows === 0 && waitingSinceMs !== undefined) dueMs = waitingSinceMs + maxWaitMs;
-      if (builder.rows === 0) sinceMs = waitingSinceMs ?? clock.monotonic();
       const taken = await source.take(builder, maxRows - builder.rows);
       bytes += taken.bytes;
       byReference &&= source.byReference;
@@ -160,9 +161,9 @@ export class Inputs {
       await turn();
       signal?.throwIfAborted();
       addPiece(pieces, taken.piece);
-      if (onRows === undefined || builder.rows >= maxRows) continue;
+      if (onRows === undefined || waited === undefined || builder.rows >= maxRows) continue;
       const nowMs = clock.monotonic();
-      const fullMs = ((nowMs - sinceMs) / builder.rows) * (maxRows - builder.rows);
+      const fullMs = ((nowMs - waited.sinceMs) / (builder.rows - waited.rows)) * (maxRows - builder.rows);
       onRows(builder.finish(), Math.min(fullMs, dueMs - nowMs));
     }
     if (pieces.length === 0) return undefined;

@@ -35,6 +35,8 @@ export interface S3Spec {
 export interface OpenStoreOptions {
   readonly clock: Clock;
   readonly random: Random;
+  /** Of a directory: see {@link DirectoryStore.open}. */
+  readonly blockingReads?: boolean | undefined;
   /** Told each request to S3, by its name. */
   readonly onRequest?: ((operation: string) => void) | undefined;
 }

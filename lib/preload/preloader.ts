@@ -87,7 +87,8 @@ export class Preloader {
     if (this.#coming?.expected.n !== n) {
       this.#coming?.ends.abort();
       const expected = state.expect(n);
-      const dueMs = this.#leadMs * MARGIN;
+      // Where rows come faster than they are brought, most are asked for in fewer requests when all have come.
+      const dueMs = leftMs < this.#leadMs ? 0 : this.#leadMs * MARGIN;
       const ends = new AbortController();
       this.#coming = { expected, ends, seen: [], dueMs, dropped: 0, startMs: undefined, endMs: 0 };
     } else if (!this.#isDue(this.#coming, leftMs)) {
@@ -145,7 +146,10 @@ export class Preloader {
     await this.#bringSlices(coming, keys, slices);
     for (const { from, to } of ranges) await this.#bringRange(coming, from, to);
     coming.endMs = clock.monotonic();
-    if (!ends.signal.aborted) this.#leadMs += (coming.endMs - startMs - this.#leadMs) / 2;
+    const tookMs = coming.endMs - startMs;
+    // What its batch has cut short would have taken as long at least.
+    if (!ends.signal.aborted) this.#leadMs += (tookMs - this.#leadMs) / 2;
+    else if (tookMs > this.#leadMs) this.#leadMs = tookMs;
   }
 
   /** Several at once, each next one when another has come. */
