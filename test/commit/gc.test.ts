@@ -125,6 +125,9 @@ describe('log entries', () => {
   });
 });
 
+/** Four SSTs of L0 are enough here. */
+const AT_FOUR = { l0Trigger: 4 };
+
 /** An SST of this age is condemned where the manifest does not name it. */
 const CONDEMNED = R / 2 + R / 8;
 
@@ -140,7 +143,7 @@ describe('SSTs (invariant 6)', () => {
     // However old they are by then.
     world.clock.advance(10 * R);
     await collect(world.partition(), noReaders);
-    await compact(world.partition());
+    await compact(world.partition(), AT_FOUR);
     await collect(world.partition(), noReaders);
     expect(await waiting(world)).toEqual(replaced.map((id) => [id, world.clock.now()]));
     world.clock.advance(R);
@@ -157,7 +160,7 @@ describe('SSTs (invariant 6)', () => {
     const world = await folded(4);
     world.clock.advance(10 * R);
     const { hooks, asleep, wake } = sleepAt((call) => call.op === 'compareAndSet', 'before');
-    const compacting = compact(world.partition(hookedStore(world.memory, hooks)));
+    const compacting = compact(world.partition(hookedStore(world.memory, hooks)), AT_FOUR);
     await asleep;
     await collect(world.partition(), noReaders);
     world.clock.advance(R / 4);
@@ -189,7 +192,7 @@ describe('SSTs (invariant 6)', () => {
     wake();
     expect(await folding).toMatchObject({ outcome: 'folded' });
     world.clock.advance(2 * R);
-    await compact(world.partition());
+    await compact(world.partition(), AT_FOUR);
     await collect(world.partition(), noReaders);
     expect((await waiting(world)).map(([, atMs]) => atMs)).toEqual([1, 2, 3, 4].map(() => world.clock.now()));
     expect(await world.stored()).toHaveLength(5);
@@ -325,7 +328,7 @@ describe('SSTs (invariant 6)', () => {
     const world = await folded(4);
     const kept = (await world.manifest()).l0[1]!.id;
     await edit(world, { type: 'setRoot', name: 'checkpoint', ssts: [kept] });
-    await compact(world.partition());
+    await compact(world.partition(), AT_FOUR);
     for (let i = 0; i < 3; i++) {
       await collect(world.partition(), noReaders);
       world.clock.advance(R + 1);
@@ -362,7 +365,7 @@ describe('SSTs (invariant 6)', () => {
 
   it('an idle partition comes to rest: nothing to do, no edit', async () => {
     const world = await folded(6);
-    await compact(world.partition());
+    await compact(world.partition(), AT_FOUR);
     for (let i = 0; i < 5; i++) {
       world.clock.advance(R + 1);
       await collect(world.partition(), noReaders);
