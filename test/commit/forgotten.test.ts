@@ -109,8 +109,9 @@ describe('a compaction', () => {
     };
     const ssts = [1, 2, 3, 4, 5].map(sst);
     const manifest: Manifest = { ...EMPTY_MANIFEST, through: 1, levels: [[], ssts] };
-    expect(pickCompaction({ ...manifest, forgotten: [[1, 3]] })).toBeUndefined();
-    const picked = pickCompaction({ ...manifest, forgotten: [[1, 4]] });
+    const many = { l0Trigger: 4 };
+    expect(pickCompaction({ ...manifest, forgotten: [[1, 3]] }, many)).toBeUndefined();
+    const picked = pickCompaction({ ...manifest, forgotten: [[1, 4]] }, many);
     expect(picked).toEqual({ inputs: ssts.slice(0, 4), level: 2, move: false });
   });
 
