@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { compact } from '../../lib/commit/compact.ts';
+import { type CompactOptions, compact as compactBy } from '../../lib/commit/compact.ts';
 import { fold } from '../../lib/commit/fold.ts';
 import { collect } from '../../lib/commit/gc.ts';
+import type { CommitPartition } from '../../lib/commit/partition.ts';
 import { manifestOf } from '../../lib/commit/partition.ts';
 import { sstsOf } from '../../lib/manifest/manifest.ts';
 import { countingStore, hookedStore, sleepAt } from '../helpers/stores.ts';
@@ -18,6 +19,10 @@ async function folded(...batches: Record<string, string | null>[]): Promise<Worl
 }
 
 const four = (): Promise<World> => folded({ a: '1', b: '1' }, { b: '2', c: '2' }, { a: null }, { d: '4' });
+
+/** Four SSTs of L0 are enough here. */
+const compact = (partition: CommitPartition, options: CompactOptions = {}) =>
+  compactBy(partition, { l0Trigger: 4, ...options });
 
 describe('compact', () => {
   it('merges L0 into L1 and leaves the state as it is (invariant 5)', async () => {
