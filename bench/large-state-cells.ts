@@ -103,3 +103,16 @@ export function summary({ args, runs }: CellRuns) {
 }
 
 export type Summary = ReturnType<typeof summary>;
+
+/** Of a table of cells: its name, and what stands in it. */
+export type Column = readonly [string, (s: Summary) => number];
+
+/** How fast a cell went, and what it took. */
+export const PACE: readonly Column[] = [
+  ['batches/s', (s) => s.batchesPerSecond],
+  ['p50 ms', (s) => s.p50],
+  ['p99 ms', (s) => s.p99],
+  ['most', (s) => s.most],
+  ['cpu ms: main', (s) => s.mainCpuMs],
+  ['all', (s) => s.cpuMs],
+];

@@ -2,7 +2,7 @@
  * `sync`: where asynchronous commit pays: beside synchronous commit, which waits for the manifest and for every compaction that is due, with
  * state of several sizes, as fast as both go and at shares of what sync can carry.
  */
-import { BASE, byTurns, type CellRuns, heavy, MB, type Summary, steady, summary } from './large-state-cells.ts';
+import { BASE, byTurns, type CellRuns, type Column, heavy, MB, PACE, steady, summary } from './large-state-cells.ts';
 import type { LargeArgs } from './large-state-run.ts';
 import type { BenchOptions } from './options.ts';
 import { lines } from './plot.ts';
@@ -75,13 +75,8 @@ async function compare(at: Point & { readonly quick: boolean }): Promise<Compari
   return { stateMb, rows, latency, loads: found };
 }
 
-const COLUMNS: readonly (readonly [string, (s: Summary) => number])[] = [
-  ['batches/s', (s) => s.batchesPerSecond],
-  ['p50 ms', (s) => s.p50],
-  ['p99 ms', (s) => s.p99],
-  ['most', (s) => s.most],
-  ['cpu ms: main', (s) => s.mainCpuMs],
-  ['all', (s) => s.cpuMs],
+const COLUMNS: readonly Column[] = [
+  ...PACE,
   ['lag', (s) => s.lag],
   ['folds', (s) => s.folds],
   ['compactions', (s) => s.compactions],

@@ -1,6 +1,6 @@
 /** `large-state`: state larger than memory: what reads below memory cost, what preloading is worth, and how soon a job with much state starts. */
 import { inChild } from './child.ts';
-import { BASE, byTurns, type CellRuns, heavy, MB, type Summary, summary } from './large-state-cells.ts';
+import { BASE, byTurns, type CellRuns, type Column, heavy, MB, PACE, summary } from './large-state-cells.ts';
 import type { Price, PriceArgs, PricedTier } from './large-state-prices.ts';
 import { TIERS } from './large-state-prices.ts';
 import { ENDS, measureRestart, type Restart } from './large-state-restart.ts';
@@ -120,13 +120,8 @@ async function pricesOf(tiers: readonly PricedTier[]): Promise<[PricedTier, Pric
   return found;
 }
 
-const COLUMNS: readonly (readonly [string, (s: Summary) => number])[] = [
-  ['batches/s', (s) => s.batchesPerSecond],
-  ['p50 ms', (s) => s.p50],
-  ['p99 ms', (s) => s.p99],
-  ['most', (s) => s.most],
-  ['cpu ms: main', (s) => s.mainCpuMs],
-  ['all', (s) => s.cpuMs],
+const COLUMNS: readonly Column[] = [
+  ...PACE,
   ['memory %', (s) => s.memory * 100],
   ['LMDB %', (s) => s.lmdb * 100],
   ['store %', (s) => s.store * 100],

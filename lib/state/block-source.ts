@@ -2,10 +2,9 @@
  * Where blocks come from that are not local: one ranged request for blocks that lie near each other, each checked and decompressed. By the
  * store, in this thread, or by whoever does the same elsewhere.
  */
-import { CorruptionError } from '../errors.ts';
 import type { RangeReads } from '../object-store/hedged-reads.ts';
 import { plainBlock } from '../sst/compression.ts';
-import { MissingSstError } from './sst-files.ts';
+import { readSstRange } from './sst-files.ts';
 
 /** A part of an object, and blocks in it: offsets are the object's. Plain data. */
 export interface BlocksWanted {
@@ -27,10 +26,7 @@ export interface BlockSource {
 export function blocksOf(store: RangeReads): BlockSource {
   return {
     async read({ object, offset, length, blocks }, onHedge) {
-      const answer = await store.get(object, { range: { offset, length }, onHedge });
-      if (!answer.found) throw new MissingSstError(object);
-      const { body } = answer;
-      if (body.length !== length) throw new CorruptionError(object, 'it is shorter than the manifest says');
+      const body = await readSstRange(store, object, { range: { offset, length }, onHedge });
       return blocks.map((block) => {
         const start = block.offset - offset;
         return plainBlock(body.subarray(start, start + block.length), `${object} block ${block.number}`);

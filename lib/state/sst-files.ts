@@ -1,7 +1,7 @@
 /** Ranges of a partition's SSTs, from the store. */
 import { CorruptionError } from '../errors.ts';
 import type { SstRef } from '../manifest/manifest.ts';
-import type { RangeReads } from '../object-store/hedged-reads.ts';
+import type { RangeOptions, RangeReads } from '../object-store/hedged-reads.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
 import type { ByteRange } from '../object-store/object-store.ts';
 import { addHedge, type ReadCost } from './read-cost.ts';
@@ -33,13 +33,19 @@ export class SstFiles {
 
   /** @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError} */
   async read(sst: SstRef, { offset, length }: ByteRange, cost: ReadCost): Promise<Uint8Array> {
-    const name = this.nameOf(sst);
     cost.requests++;
     const onHedge = (): void => addHedge(cost, length);
-    const answer = await this.#place.store.get(name, { range: { offset, length }, onHedge });
-    if (!answer.found) throw new MissingSstError(name);
-    if (answer.body.length !== length) throw new CorruptionError(name, 'it is shorter than the manifest says');
+    const bytes = await readSstRange(this.#place.store, this.nameOf(sst), { range: { offset, length }, onHedge });
     cost.bytes += length;
-    return answer.body;
+    return bytes;
   }
+}
+
+/** A range of an SST, whole. @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError} */
+export async function readSstRange(store: RangeReads, object: string, options: RangeOptions): Promise<Uint8Array> {
+  const answer = await store.get(object, options);
+  if (!answer.found) throw new MissingSstError(object);
+  const { body } = answer;
+  if (body.length !== options.range.length) throw new CorruptionError(object, 'it is shorter than the manifest says');
+  return body;
 }

@@ -47,15 +47,7 @@ export function readOrderedNumber(bytes: Uint8Array, from: number): number {
     high = (high << 8) | bytes[from + i]!;
     low = (low << 8) | bytes[from + 4 + i]!;
   }
-  if (high >>> 31 === 0) {
-    high = ~high;
-    low = ~low;
-  } else {
-    high ^= 0x80000000;
-  }
-  words[HIGH] = high;
-  words[LOW] = low;
-  return floats[0]!;
+  return numberOf(high, low);
 }
 
 /** Reads what {@link orderedNumber} wrote, at `from`. */
@@ -66,13 +58,13 @@ export function parseOrderedNumber(text: string, from = 0): number {
     high = (high << 8) | text.charCodeAt(from + i);
     low = (low << 8) | text.charCodeAt(from + 4 + i);
   }
-  if (high >>> 31 === 0) {
-    high = ~high;
-    low = ~low;
-  } else {
-    high ^= 0x80000000;
-  }
-  words[HIGH] = high;
-  words[LOW] = low;
+  return numberOf(high, low);
+}
+
+/** The number of these eight bytes, four and four. */
+function numberOf(high: number, low: number): number {
+  const isNegative = high >>> 31 === 0;
+  words[HIGH] = isNegative ? ~high : high ^ 0x80000000;
+  words[LOW] = isNegative ? ~low : low;
   return floats[0]!;
 }
