@@ -191,19 +191,19 @@ export class Engine {
     return this.#preload(kind, inputs, 0);
   }
 
-  /** As {@link preload}, where some rows of the next batch have come and more will. @param leftMs until they are planned, about */
-  preloadSome(inputs: readonly PartitionInput[], leftMs: number): void {
-    void this.#preload('data', inputs, leftMs);
+  /** As {@link preload}, where some rows of the next batch have come. @param left rows that are to come, about, for each that has come */
+  preloadSome(inputs: readonly PartitionInput[], left: number): void {
+    void this.#preload('data', inputs, left);
   }
 
-  #preload(kind: Gathered['kind'], inputs: readonly PartitionInput[], leftMs: number): Promise<void> {
+  #preload(kind: Gathered['kind'], inputs: readonly PartitionInput[], left: number): Promise<void> {
     const { job, clock } = this.context;
     if (job.preload === 'off') return Promise.resolve();
     const processingTime = clock.now();
     const watermark = this.planner.watermark(processingTime);
     const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null, processingTime };
     const n = this.planner.position + 1;
-    const begun = this.#preloaders.map((preloader, p) => preloader.expect(n, plan, inputs[p] ?? NO_INPUT, leftMs));
+    const begun = this.#preloaders.map((preloader, p) => preloader.expect(n, plan, inputs[p] ?? NO_INPUT, left));
     const all = Promise.all([this.#preloading, ...begun]).then(() => {});
     this.#preloading = all;
     return all;

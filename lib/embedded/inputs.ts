@@ -57,8 +57,8 @@ export interface InputsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @param inputs by partition @param leftMs until a batch has its rows, if they go on coming as before */
-export type OnRows = (inputs: readonly PartitionInput[], leftMs: number) => void;
+/** @param inputs by partition @param left rows that a batch will have besides, for each that it has, if they go on coming as before */
+export type OnRows = (inputs: readonly PartitionInput[], left: number) => void;
 
 export class Inputs {
   readonly #job: PhysicalJob;
@@ -163,8 +163,8 @@ export class Inputs {
       addPiece(pieces, taken.piece);
       if (onRows === undefined || waited === undefined || builder.rows >= maxRows) continue;
       const nowMs = clock.monotonic();
-      const fullMs = ((nowMs - waited.sinceMs) / (builder.rows - waited.rows)) * (maxRows - builder.rows);
-      onRows(builder.finish(), Math.min(fullMs, dueMs - nowMs));
+      const inTime = ((builder.rows - waited.rows) / (nowMs - waited.sinceMs)) * Math.max(0, dueMs - nowMs);
+      onRows(builder.finish(), Math.min(maxRows - builder.rows, inTime) / builder.rows);
     }
     if (pieces.length === 0) return undefined;
     return gatheredFrom(builder, pieces, byReference);

@@ -7,7 +7,7 @@ import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
 import { PLANNER } from '../object-store/names.ts';
 import { noRows } from '../plan/gathered.ts';
 import type { BatchDone, Engine, PlannedBatch } from './engine.ts';
-import type { Inputs, Watch } from './inputs.ts';
+import type { Inputs, OnRows, Watch } from './inputs.ts';
 import { KeyTypes } from './key-types.ts';
 
 export interface RunLoopOptions {
@@ -45,6 +45,7 @@ export class RunLoop {
   /** Rows that are gathered and planned behind the batch that runs. */
   #ahead: Promise<PlannedBatch | undefined> | undefined;
   #reported: Promise<void> = Promise.resolve();
+  readonly #onRows: OnRows | undefined;
 
   /** @param over aborted when the run has ended: then work beside a batch is not continued */
   constructor(engine: Engine, inputs: Inputs, options: RunLoopOptions, over: AbortSignal) {
@@ -53,6 +54,7 @@ export class RunLoop {
     this.#options = options;
     this.#over = over;
     this.#keyTypes = new KeyTypes(engine.context);
+    if (engine.context.job.preload !== 'off') this.#onRows = (some, left) => engine.preloadSome(some, left);
   }
 
   /** @returns `read`: all input is read; `stopped`: the signal came */
@@ -101,7 +103,7 @@ export class RunLoop {
   async #prepare(): Promise<PlannedBatch | undefined> {
     const { clock, trace } = this.#engine.context;
     const startMs = clock.monotonic();
-    const gathered = await this.#inputs.gather((some, leftMs) => this.#engine.preloadSome(some, leftMs));
+    const gathered = await this.#inputs.gather(this.#onRows);
     if (gathered === undefined) return undefined;
     const { rows } = gathered.counts;
     const n = this.#engine.planner.position + 1;

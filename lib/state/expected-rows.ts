@@ -18,6 +18,7 @@ export class ExpectedRows {
   readonly #brought: boolean[] = [];
   /** Memory of what was brought. */
   #bytes = 0;
+  #isBegun = false;
 
   constructor(n: number) {
     this.n = n;
@@ -25,6 +26,15 @@ export class ExpectedRows {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** The batch has begun: what comes now, it reads for itself. */
+  get isBegun(): boolean {
+    return this.#isBegun;
+  }
+
+  begin(): void {
+    this.#isBegun = true;
   }
 
   /** The batch will ask for a row that is in memory. */

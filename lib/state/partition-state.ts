@@ -213,15 +213,14 @@ export class PartitionState {
   /**
    * Reads rows into memory ahead of the batch that expects them.
    * @param stateKeys ascending, each once
-   * @param signal that batch has begun: what comes now, it reads for itself
    */
-  async bringNear(stateKeys: KeyColumn, expected: ExpectedRows, signal?: AbortSignal): Promise<void> {
+  async bringNear(stateKeys: KeyColumn, expected: ExpectedRows): Promise<void> {
     const stillHolds = this.#snapshot();
     // What is near now may be folded, evicted, and newer than what SSTs have at present.
     const keys = this.#notNear(stateKeys);
     const isWanted = (table: number, time: number): boolean =>
       // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
-      stillHolds() && signal?.aborted !== true && !this.rows.complete && !this.isForgotten(table, time);
+      stillHolds() && !expected.isBegun && !this.rows.complete && !this.isForgotten(table, time);
     const answers = new NearAnswers(new StateKeyPlaces(keys, this.kinds), this.rows, expected, isWanted);
     await this.reads.lookup(keys, answers, expected.cost);
   }

@@ -286,7 +286,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: STATE,
-    from: 'stillHolds() && signal',
+    from: 'stillHolds() && !expected.isBegun',
     to: 'signal',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],

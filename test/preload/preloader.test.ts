@@ -19,7 +19,7 @@ const rows = (keys: readonly number[]): ScriptBatch => ({
 const some = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
 
 /** A job with all its state in SSTs, little of it in memory, opened anew. */
-async function opened(hooks: StoreHooks = {}, cacheBytes = 60_000) {
+async function opened(hooks: StoreHooks = {}, { cacheBytes = 60_000, keys = KEYS } = {}) {
   const clock = new FastClock();
   const memory = new MemoryStore({ clock });
   const job = physical(JOBS.running(), {
@@ -27,7 +27,7 @@ async function opened(hooks: StoreHooks = {}, cacheBytes = 60_000) {
     state: { ttlMs: undefined, cacheBytes },
   });
   const first = await openEngine({ job, store: memory, clock, commits: 'asked' });
-  await first.engine.batch(gather(job, rows(some(0, KEYS)), 'rows-0', true));
+  await first.engine.batch(gather(job, rows(some(0, keys)), 'rows-0', true));
   await first.committer.close({ drain: true });
   const store = countingStore(hookedStore(memory, hooks));
   const spans: Span[] = [];
@@ -61,24 +61,61 @@ describe('preloading', () => {
     expect(reads.memory + reads.store + reads.lmdb).toBe(20);
   });
 
-  it('waits for more rows as long as there is time, and then brings those that have come, each once', async () => {
+  it('waits until no more rows are to come than have come, and then brings these, each once', async () => {
     const { engine, store, gathered } = await opened();
     const keys = some(0, 60);
     const come = (count: number): Gathered => gathered(keys.slice(0, count));
-    engine.preloadSome(come(20).inputs, 1e9);
-    await turns();
-    const opening = store.count('get', '/sst/');
-    engine.preloadSome(come(40).inputs, 1e9);
-    await turns();
-    expect(store.count('get', '/sst/')).toBe(opening);
-    engine.preloadSome(come(50).inputs, 100);
-    await turns();
-    const reads = store.count('get', '/sst/');
-    expect(reads).toBeGreaterThan(opening);
+    /** @returns requests for SSTs that are made when so many of the 60 have come */
+    const asks = async (count: number): Promise<number> => {
+      const before = store.count('get', '/sst/');
+      engine.preloadSome(come(count).inputs, (60 - count) / count);
+      await turns();
+      return store.count('get', '/sst/') - before;
+    };
+    // Indexes and filters.
+    await asks(20);
+    expect(await asks(29)).toBe(0);
+    expect(await asks(30)).toBeGreaterThan(0);
+    expect(await asks(44)).toBe(0);
+    expect(await asks(45)).toBeGreaterThan(0);
     await engine.preload(come(60));
     const done = await engine.batch(come(60));
     expect(done.reads.preloaded).toMatchObject({ rows: 60, used: 60 });
     expect(done.reads.store).toBe(0);
+  });
+
+  it('lets rows wait while those before them are not all asked for', async () => {
+    let owes = false;
+    let owed: (() => void)[] = [];
+    const answer = (): void => {
+      owes = false;
+      for (const go of owed.splice(0)) go();
+    };
+    const { engine, store, gathered } = await opened(
+      {
+        async before({ op, name }) {
+          if (owes && op === 'get' && name.includes('/sst/')) await new Promise<void>((go) => owed.push(go));
+        },
+      },
+      { cacheBytes: 1_000_000, keys: 8000 },
+    );
+    await engine.batch(gathered([0]));
+    owes = true;
+    // More than may be under way at once.
+    const keys = some(0, 6000);
+    engine.preloadSome(gathered(keys.slice(0, 4000)).inputs, 0.5);
+    await turns();
+    const first = store.count('get', '/sst/');
+    expect(first).toBeGreaterThan(0);
+    engine.preloadSome(gathered(keys.slice(0, 5900)).inputs, 0.01);
+    await turns();
+    expect(store.count('get', '/sst/')).toBe(first);
+    answer();
+    const batch = { ...gathered(keys), pieces: [] };
+    await engine.preload(batch);
+    const done = await engine.batch(batch);
+    // The first batch has brought one.
+    expect(done.reads).toMatchObject({ memory: 6000, store: 0, preloaded: { rows: 5999, used: 5999 } });
   });
 
   it('is not waited for: a batch runs while the store owes what was asked ahead', async () => {
@@ -128,7 +165,7 @@ describe('preloading', () => {
   });
 
   it('keeps to half of the budget of memory', async () => {
-    const { engine, gathered } = await opened({}, 20_000);
+    const { engine, gathered } = await opened({}, { cacheBytes: 20_000 });
     const batch = gathered(some(0, KEYS));
     await engine.preload(batch);
     const { size: near, bytes } = engine.stages[0]![0]!.state.rows;
