@@ -25,8 +25,8 @@ export interface BlocksCame {
   readonly ids: readonly number[];
   /** By call: lengths of its blocks; `undefined`: it failed, for whatever reason. */
   readonly lengths: readonly (readonly number[] | undefined)[];
-  /** By call: whether the store was asked twice. */
-  readonly hedged: readonly boolean[];
+  /** By call: how often the store was asked once more. */
+  readonly hedges: readonly number[];
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 

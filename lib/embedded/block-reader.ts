@@ -93,12 +93,12 @@ class ThreadReader implements BlockReader {
     if (this.#isReady) this.#worker!.postMessage(calls);
   }
 
-  #take({ ids, lengths, hedged, bytes }: BlocksCame): void {
+  #take({ ids, lengths, hedges, bytes }: BlocksCame): void {
     let at = 0;
     for (const [i, id] of ids.entries()) {
       const { wanted, onHedge, resolve } = this.#waiting.get(id)!;
       this.#waiting.delete(id);
-      if (hedged[i]) onHedge?.();
+      for (let h = hedges[i]!; h > 0; h--) onHedge?.();
       const blocks = lengths[i]?.map((length) => {
         at += length;
         return bytes.subarray(at - length, at);

@@ -16,7 +16,7 @@ const { spec } = workerData as ReaderSettings;
 interface Come {
   readonly id: number;
   readonly blocks: readonly Uint8Array[] | undefined;
-  readonly hedged: boolean;
+  readonly hedges: number;
 }
 
 let come: Come[] = [];
@@ -40,19 +40,17 @@ function send(): void {
   }
   const ids = all.map(({ id }) => id);
   const lengths = all.map(({ blocks }) => blocks?.map((block) => block.length));
-  const hedged = all.map((one) => one.hedged);
-  const message: FromReader = { kind: 'blocks', ids, lengths, hedged, bytes };
+  const hedges = all.map((one) => one.hedges);
+  const message: FromReader = { kind: 'blocks', ids, lengths, hedges, bytes };
   port.postMessage(message, [bytes.buffer]);
 }
 
 async function read(source: BlockSource, { id, wanted }: ReadCall): Promise<void> {
   // The batch thread asks again for itself, and so learns what is wrong.
-  let hedged = false;
-  const onHedge = (): void => {
-    hedged = true;
-  };
+  let hedges = 0;
+  const onHedge = (): void => void hedges++;
   const blocks = await source.read(wanted, onHedge).catch(() => undefined);
-  add({ id, blocks, hedged });
+  add({ id, blocks, hedges });
 }
 
 const store = await openStore(spec, { clock: systemClock, random: systemRandom, blockingReads: true });

@@ -52,15 +52,17 @@ export class LateWatch {
       const isOver = await this.#sleptUntil(untilMs, sleep.control.signal);
       // Somebody else sleeps, or nobody has to.
       if (this.#sleep !== sleep) return;
-      this.#sleep = undefined;
-      if (!isOver) return;
+      if (!isOver) break;
       const nowMs = this.#clock.monotonic();
       for (const one of this.#watched) {
         if (one.dueMs > nowMs) continue;
         this.#watched.delete(one);
         one.late();
       }
+      // What `late` has begun to watch is due after this sleep, and waits for the next one. Unless nothing was watched in between.
+      if (this.#sleep !== sleep) return;
     }
+    this.#sleep = undefined;
   }
 
   /** @returns false: the sleep was ended, by us or by the end of the invocation it is in */

@@ -14,6 +14,9 @@ export const LOGNORMAL: LatencyModel = {
   shared: true,
 };
 
+/** The same, and what many read side by side does not hold up any of them. */
+export const FREE_LOGNORMAL: LatencyModel = { ...LOGNORMAL, bytesPerSecond: null, shared: false };
+
 export interface Slowest {
   /** Percentiles over the rounds, ms. */
   readonly p50: number;
@@ -21,6 +24,9 @@ export interface Slowest {
   /** Requests beyond the reads, for each read. */
   readonly more: number;
 }
+
+/** Rounds before those that count, in which hedging learns what is usual, and saves up. */
+const WARM_UP = 4;
 
 /** @param side reads that begin together @param bytes of each */
 export async function slowestOf(
@@ -35,7 +41,8 @@ export async function slowestOf(
   const times: number[] = [];
   let more = 0;
   const options = { range: { offset: 0, length: bytes }, onHedge: () => void more++ };
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
+    if (round === 0) more = 0;
     const startMs = clock.monotonic();
     let left = side;
     const all = Promise.all(
@@ -46,7 +53,7 @@ export async function slowestOf(
     );
     await clock.run(() => left === 0);
     await all;
-    times.push(clock.monotonic() - startMs);
+    if (round >= 0) times.push(clock.monotonic() - startMs);
   }
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.ceil(share * rounds) - 1]!;
