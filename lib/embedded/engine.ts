@@ -60,8 +60,9 @@ export class Engine {
   #filling: Promise<unknown> | undefined;
   /** Partitions that need no more filling: all of their state is in memory, or it does not fit. */
   readonly #filled = new Set<PartitionRunner>();
-  /** The plan under way. */
+  /** The plan under way, and its number. */
   #planned: Promise<void> = Promise.resolve();
+  #lastPlan = 0;
   readonly #source: StoredSource;
   #failures: unknown[] = [];
 
@@ -97,6 +98,11 @@ export class Engine {
   /** The last batch that every partition of every stage has committed. */
   get position(): number {
     return smallest(this.stages.flat().map((r) => r.state.position));
+  }
+
+  /** Number of the next plan, behind one that is on its way. */
+  get nextPlan(): number {
+    return Math.max(this.#lastPlan, this.planner.position) + 1;
   }
 
   /** Errors of the partitions that could not run the last batch. The batch itself rejects with the first of them. */
@@ -141,14 +147,16 @@ export class Engine {
   }
 
   /**
-   * Plans the rows: the plan's PUT is under way. Waits for the plan before.
+   * Plans the rows: the plan's PUT is under way. Waits for the plan before, but sends the rows meanwhile.
    * @throws {FencedError} another process runs this job on this store
    */
   async plan(gathered: Gathered): Promise<PlannedBatch> {
+    const segment = this.planner.storeSegment(this.nextPlan, gathered);
     await this.#planned;
     await this.planner.learnFlush();
     try {
-      const { stored, durable } = this.planner.plan(gathered);
+      const { stored, durable } = this.planner.plan(gathered, segment);
+      this.#lastPlan = stored.plan.n;
       this.#planned = durable.catch(() => {}); // reported to whoever runs the batch
       return { stored, durable, inputs: gathered.inputs };
     } catch (error) {
@@ -202,7 +210,7 @@ export class Engine {
     const processingTime = clock.now();
     const watermark = this.planner.watermark(processingTime);
     const plan = { kind, watermark, previousWatermark: this.planner.progress?.watermark ?? null, processingTime };
-    const n = this.planner.position + 1;
+    const n = this.nextPlan;
     const begun = this.#preloaders.map((preloader, p) => preloader.expect(n, plan, inputs[p] ?? NO_INPUT, left));
     const all = Promise.all([this.#preloading, ...begun]).then(() => {});
     this.#preloading = all;

@@ -106,7 +106,7 @@ export class RunLoop {
     const gathered = await this.#inputs.gather(this.#onRows);
     if (gathered === undefined) return undefined;
     const { rows } = gathered.counts;
-    const n = this.#engine.planner.position + 1;
+    const n = this.#engine.nextPlan;
     trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
     this.#over.throwIfAborted();
     void this.#engine.preload(gathered);

@@ -55,6 +55,15 @@ export interface Planned {
   readonly durable: Promise<void>;
 }
 
+/** Rows of a plan to come, on their way to the store. */
+export interface StoredSegment {
+  /** Number of the plan. */
+  readonly n: number;
+  /** `null`: the plan has no rows, or names them by reference. */
+  readonly encoded: EncodedSegment | null;
+  readonly durable: Promise<unknown>;
+}
+
 /** Another planner has made this plan: what was gathered must be gathered again, after that plan. */
 export class PlanTakenError extends MisaError {
   readonly n: number;
@@ -217,19 +226,33 @@ export class Planner {
   }
 
   /**
+   * Sends the rows of plan n, which may be made a while later: while the one before is on its way. If it never is, garbage collection takes them
+   * with those of that number.
+   */
+  storeSegment(n: number, { byReference, counts, inputs }: Gathered): StoredSegment {
+    if (byReference || counts.rows === 0) return { n, encoded: null, durable: Promise.resolve() };
+    const encoded = encodeSegment(inputs);
+    const { store, names } = this.#context;
+    const durable = createOnce(store, names.segment(n, encoded.hash), encoded.bytes);
+    durable.catch(() => {}); // reported by the plan
+    return { n, encoded, durable };
+  }
+
+  /**
    * Makes the next plan. One at a time: the next may be asked for when `durable` has settled.
+   * @param early its rows, if they are on their way already
    * @throws {PlanTakenError} another planner has gone on from here: what was gathered may be planned already
    * @throws {FlushUnderWayError} the last plan is a flush, and {@link learnFlush} has not learned of it
    */
-  plan(gathered: Gathered): Planned {
+  plan(gathered: Gathered, early?: StoredSegment): Planned {
     // ⚑ planner-overtaken
     if (this.#overtaken) throw new PlanTakenError(this.state.position);
-    const { job, store, names, clock, random, trace } = this.#context;
+    const { job, store, clock, random, trace } = this.#context;
     const n = this.state.position + 1;
     if (this.#progress?.kind === 'flush' && this.#flush?.n !== n - 1) throw new FlushUnderWayError(n - 1);
     const closedTo = this.#closedTo();
     const nowMs = this.#nextMs();
-    const segment = gathered.byReference || gathered.counts.rows === 0 ? null : encodeSegment(gathered.inputs);
+    const { encoded: segment, durable: sent } = early?.n === n ? early : this.storeSegment(n, gathered);
     const stored = encodePlan({
       n,
       kind: gathered.kind,
@@ -250,7 +273,7 @@ export class Planner {
     const makePlan = async (): Promise<void> => {
       const name = this.log.nameOf(n);
       // ⚑ segment-first: a plan that names a segment nobody has stored could never run.
-      if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);
+      await sent;
       const creation = await createEntry(store, clock, name, stored.bytes, (found) => {
         return decodePlan(found, name, n).plan.attempt === stored.plan.attempt;
       });

@@ -205,6 +205,24 @@ describe('the log', () => {
     }
   });
 
+  it('⚑ segment-first: the rows of the next plan are sent while a plan is written, and that plan after both', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf('/plan/'), 'before');
+    const counted = countingStore(hookedStore(at.store, asleep.hooks));
+    const opened = await open(at, counted);
+    const first = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
+    const planning = opened.engine.plan(gather(at.job, SCRIPT[1]!, 'rows-1'));
+    await asleep.asleep;
+    await turns();
+    expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([2, 1]);
+    asleep.wake();
+    await opened.engine.run(first);
+    const done = await opened.engine.run(await planning);
+    await done.published;
+    expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([2, 2]);
+    expect(await outcomeOf(at.store, at.job)).toEqual(await expected(2));
+  });
+
   it('⚑ one-step: two triggers of one batch at once, in one environment: one of the two applies it', async () => {
     const at = place();
     const opened = await open(at);

@@ -590,8 +590,8 @@ export const MUTANTS: readonly Mutant[] = [
   // Planning.
   {
     file: PLANNER,
-    from: 'if (segment !== null) await createOnce(store, names.segment(n, segment.hash), segment.bytes);\n      const creation',
-    to: 'if (segment !== null) void createOnce(store, names.segment(n, segment.hash), segment.bytes);\n      const creation',
+    from: 'await sent;\n      const creation',
+    to: 'void sent;\n      const creation',
     rule: '⚑ segment-first',
     tests: [engineRules('the segment is durable before the plan')],
   },
