@@ -5,20 +5,22 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { StoreSpec } from '../object-store/store-spec.ts';
-import type { BlockSource, BlocksWanted } from '../state/block-source.ts';
-import type { BlocksCame, FromReader, ReadCall, ReaderSettings } from './block-messages.ts';
+import type { BlockSource, BlocksRequest } from '../state/block-source.ts';
+import {
+  type BlocksAsked,
+  type BlocksCame,
+  FAILED,
+  type FromReader,
+  MOST_PIECES,
+  PIECE_BYTES,
+  type ReaderSettings,
+} from './block-messages.ts';
 import { workerEntry } from './worker-entry.ts';
 
 /** So many requests are made before there is a thread for them. */
 const HABIT = 64;
 /** What it makes is garbage at once. */
-const YOUNG_GENERATION_MB = 48;
-
-interface Waiting {
-  readonly wanted: BlocksWanted;
-  readonly onHedge: (() => void) | undefined;
-  readonly resolve: (blocks: readonly Uint8Array[] | Promise<readonly Uint8Array[]>) => void;
-}
+const YOUNG_GENERATION_MB = 16;
 
 export interface BlockReader extends BlockSource {
   close(): Promise<void>;
@@ -40,13 +42,15 @@ class ThreadReader implements BlockReader {
   readonly #spec: StoreSpec;
   readonly #own: BlockSource;
   readonly #onTrouble: (what: string, error: unknown) => void;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, BlocksRequest>();
   #worker: Worker | undefined;
   #isReady = false;
   #isOver = false;
   #reads = 0;
-  /** Of this turn. */
-  #calls: ReadCall[] = [];
+  /** Of this turn: see {@link BlocksAsked}. */
+  #objects: string[] = [];
+  #numbers: number[] = [];
+  #emptied: ArrayBuffer[] = [];
 
   constructor(spec: StoreSpec, own: BlockSource, onTrouble: (what: string, error: unknown) => void) {
     this.#spec = spec;
@@ -54,14 +58,20 @@ class ThreadReader implements BlockReader {
     this.#onTrouble = onTrouble;
   }
 
-  read(wanted: BlocksWanted, onHedge?: () => void): Promise<readonly Uint8Array[]> {
+  read(request: BlocksRequest): void {
     const id = ++this.#reads;
     if (id === HABIT && !this.#isOver) this.#begin();
-    if (!this.#isReady) return this.#own.read(wanted, onHedge);
-    return new Promise((resolve) => {
-      this.#waiting.set(id, { wanted, onHedge, resolve });
-      if (this.#calls.push({ id, wanted }) === 1) queueMicrotask(() => this.#send());
-    });
+    if (!this.#isReady) {
+      this.#own.read(request);
+      return;
+    }
+    this.#waiting.set(id, request);
+    const { object, offset, length, blocks, first, last } = request;
+    if (this.#numbers.length === 0) queueMicrotask(() => this.#send());
+    // Requests for an object come one after the other, mostly.
+    if (this.#objects.at(-1) !== object) this.#objects.push(object);
+    this.#numbers.push(id, this.#objects.length - 1, offset, length, last - first);
+    for (let i = 2 * first; i < 2 * last; i++) this.#numbers.push(blocks.places[i]!);
   }
 
   async close(): Promise<void> {
@@ -88,23 +98,39 @@ class ThreadReader implements BlockReader {
   }
 
   #send(): void {
-    const calls = this.#calls;
-    this.#calls = [];
-    if (this.#isReady) this.#worker!.postMessage(calls);
+    const emptied = this.#emptied;
+    const asked: BlocksAsked = { objects: this.#objects, numbers: new Float64Array(this.#numbers), emptied };
+    this.#objects = [];
+    this.#numbers = [];
+    this.#emptied = [];
+    if (this.#isReady) this.#worker!.postMessage(asked, emptied);
   }
 
-  #take({ ids, lengths, hedges, bytes }: BlocksCame): void {
-    let at = 0;
-    for (const [i, id] of ids.entries()) {
-      const { wanted, onHedge, resolve } = this.#waiting.get(id)!;
+  #take({ numbers, memory }: BlocksCame): void {
+    const bytes = Buffer.from(memory);
+    let from = 0;
+    for (let at = 0; at < numbers.length; ) {
+      const id = numbers[at++]!;
+      const hedges = numbers[at++]!;
+      const count = numbers[at++]!;
+      const request = this.#waiting.get(id);
+      // Where the thread has come to its end meanwhile, it was read without.
+      if (request === undefined) return;
       this.#waiting.delete(id);
-      for (let h = hedges[i]!; h > 0; h--) onHedge?.();
-      const blocks = lengths[i]?.map((length) => {
-        at += length;
-        return bytes.subarray(at - length, at);
-      });
-      resolve(blocks ?? this.#own.read(wanted, onHedge));
+      for (let i = 0; i < hedges; i++) request.hedged();
+      if (count === FAILED) {
+        this.#own.read(request);
+        continue;
+      }
+      const plain = new Array<Buffer>(count);
+      for (let i = 0; i < count; i++) {
+        const end = from + numbers[at++]!;
+        plain[i] = bytes.subarray(from, end);
+        from = end;
+      }
+      request.came(plain);
     }
+    if (memory.byteLength === PIECE_BYTES && this.#emptied.length < MOST_PIECES) this.#emptied.push(memory);
   }
 
   /** What it was asked for is read in this thread. */
@@ -113,6 +139,6 @@ class ThreadReader implements BlockReader {
     this.#isOver = true;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { wanted, onHedge, resolve } of waiting) resolve(this.#own.read(wanted, onHedge));
+    for (const request of waiting) this.#own.read(request);
   }
 }

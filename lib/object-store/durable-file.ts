@@ -98,7 +98,6 @@ export async function writeNewFile(path: string, body: Uint8Array, durable: bool
 export async function readFileRange(
   path: string,
   range: { readonly offset: number; readonly length: number } | undefined,
-  blocking = false,
 ): Promise<{ body: Uint8Array; size: number; modifiedMs: number } | undefined> {
   let fd: number;
   try {
@@ -113,7 +112,7 @@ export async function readFileRange(
     const offset = Math.min(range?.offset ?? 0, stat.size);
     const length = Math.min(range?.length ?? stat.size, stat.size - offset);
     const body = Buffer.allocUnsafeSlow(length);
-    const small = (blocking || range === undefined) && length <= SMALL_BYTES;
+    const small = range === undefined && length <= SMALL_BYTES;
     let done = 0;
     while (done < length) {
       const left = length - done;

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
+import { SharedSleeps } from '../util/shared-sleeps.ts';
 import type { ByteRange, GetResult, ListedObject, ObjectStore, RequestOptions, WriteResult } from './object-store.ts';
 
 /** Time of one kind of request, its bytes aside: lognormal around a median, and sometimes a multiple of that. */
@@ -70,6 +71,7 @@ export class LatencyStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #model: LatencyModel;
   readonly #clock: Clock;
+  readonly #sleeps: SharedSleeps;
   readonly #random: Random;
   /** When the shared link, up and down, has carried all that was given to it; monotonic µs. */
   readonly #freeAt: BigInt64Array;
@@ -78,12 +80,12 @@ export class LatencyStore implements ObjectStore {
     this.#store = store;
     this.#model = model;
     this.#clock = options.clock;
+    this.#sleeps = new SharedSleeps(options.clock);
     this.#random = options.random;
     this.#freeAt = new BigInt64Array(model.link ?? newLink());
   }
 
   get(name: string, options: RequestOptions & { range?: ByteRange | undefined } = {}): Promise<GetResult> {
-    const bytesOf = (result: GetResult): number => (result.found ? result.body.length : 0);
     return this.#request(this.#model.get, 0, () => this.#store.get(name, options), bytesOf, options.signal);
   }
 
@@ -163,14 +165,16 @@ export class LatencyStore implements ObjectStore {
     }
   }
 
-  async #until(monotonicMs: number, signal: AbortSignal | undefined): Promise<void> {
+  #until(monotonicMs: number, signal: AbortSignal | undefined): Promise<void> | undefined {
     const left = monotonicMs - this.#clock.monotonic();
-    if (left > 0) await this.#clock.sleep(left, signal);
-    else signal?.throwIfAborted();
+    if (left > 0) return signal === undefined ? this.#sleeps.until(monotonicMs) : this.#clock.sleep(left, signal);
+    signal?.throwIfAborted();
+    return undefined;
   }
 }
 
 const none = (): number => 0;
+const bytesOf = (result: GetResult): number => (result.found ? result.body.length : 0);
 
 async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
   const taken: T[] = [];

@@ -43,23 +43,53 @@ export function sealBlock(to: ByteWriter, plain: Buffer, compression: Compressio
  */
 export function plainBlock(stored: Uint8Array, where: string): Buffer {
   const bytes = asBuffer(stored);
-  const end = bytes.length - BLOCK_TRAILER_BYTES;
-  if (end < BLOCK_HEADER_BYTES) throw new CorruptionError(where, `${bytes.length} bytes are too few for a block`);
-  if (crc32(bytes.subarray(0, end)) !== readU32(bytes, end)) {
-    throw new CorruptionError(where, `the checksum of its ${bytes.length} bytes does not match`);
+  checkStored(bytes, 0, bytes.length, where);
+  return decompress(bytes, 0, bytes.length, where);
+}
+
+/**
+ * Whether the stored form of a block is what was written.
+ * @param end where it ends, within `bytes`
+ * @returns how many bytes {@link plainInto} will write
+ * @throws CorruptionError if the CRC is not what it must be
+ */
+export function checkStored(bytes: Buffer, start: number, end: number, where: string): number {
+  const length = end - start;
+  if (length < BLOCK_HEADER_BYTES + BLOCK_TRAILER_BYTES) {
+    throw new CorruptionError(where, `${length} bytes are too few for a block`);
   }
-  const plain = decompress(bytes, end, where);
-  if (plain.length !== readU32(bytes, 1)) {
-    throw new CorruptionError(where, `it holds ${plain.length} bytes and says ${readU32(bytes, 1)}`);
+  const trailer = end - BLOCK_TRAILER_BYTES;
+  if (crc32(bytes.subarray(start, trailer)) !== readU32(bytes, trailer)) {
+    throw new CorruptionError(where, `the checksum of its ${length} bytes does not match`);
+  }
+  return readU32(bytes, start + 1);
+}
+
+/**
+ * Writes a block's bytes to another array, from the stored form, which has been checked.
+ * @returns how many
+ * @throws CorruptionError if the compression or the length is not what it must be
+ */
+export function plainInto(to: Buffer, at: number, bytes: Buffer, start: number, end: number, where: string): number {
+  const plain = decompress(bytes, start, end, where);
+  to.set(plain, at);
+  return plain.length;
+}
+
+function decompress(bytes: Buffer, start: number, end: number, where: string): Buffer {
+  const plain = payload(bytes, start, end - BLOCK_TRAILER_BYTES, where);
+  const length = readU32(bytes, start + 1);
+  if (plain.length !== length) {
+    throw new CorruptionError(where, `it holds ${plain.length} bytes and says ${length}`);
   }
   return plain;
 }
 
-function decompress(bytes: Buffer, end: number, where: string): Buffer {
-  const compression = bytes[0]!;
-  if (compression === NONE) return bytes.subarray(BLOCK_HEADER_BYTES, end);
+function payload(bytes: Buffer, start: number, end: number, where: string): Buffer {
+  const compression = bytes[start]!;
+  if (compression === NONE) return bytes.subarray(start + BLOCK_HEADER_BYTES, end);
   try {
-    if (compression === LZ4) return lz4Uncompress(bytes.subarray(1, end));
+    if (compression === LZ4) return lz4Uncompress(bytes.subarray(start + 1, end));
   } catch (cause) {
     throw new CorruptionError(where, `it does not decompress (${errorText(cause)})`, { cause });
   }

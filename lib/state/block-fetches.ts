@@ -3,21 +3,12 @@
  * are checked, decompressed, and put into the local tier as they will be searched.
  */
 import type { SstRef } from '../manifest/manifest.ts';
-import type { BlockSpan } from '../sst/scan.ts';
+import type { SstIndex } from '../sst/sst-index.ts';
 import type { BlockCache } from './block-cache.ts';
 import type { BlockSource } from './block-source.ts';
-import type { Worth } from './cache-slots.ts';
-import type { FetchedSpan, OpenSst } from './open-sst.ts';
+import { type Asked, BlockWaiter, FetchedSpan, type SpanPlace, type Take } from './fetched-span.ts';
+import type { OpenSst } from './open-sst.ts';
 import { planSpans } from './plan-spans.ts';
-import { addHedge, type ReadCost } from './read-cost.ts';
-
-/** Who asks, and what for. */
-export interface Asked {
-  readonly cost: ReadCost;
-  readonly worth: Worth;
-}
-
-type Take = (block: number, plain: Uint8Array) => void;
 
 export class BlockFetches {
   readonly #nameOf: (sst: SstRef) => string;
@@ -32,73 +23,50 @@ export class BlockFetches {
 
   /**
    * @param blocks ascending, each once
-   * @param take gets each of them as it comes, in no order
+   * @param take gets each of them as it comes, in no order; what it throws, this does
    * @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError}
    */
-  async fetch(open: OpenSst, blocks: readonly number[], asked: Asked, take: Take): Promise<void> {
-    const shared: number[] = [];
+  fetch(open: OpenSst, blocks: readonly number[], asked: Asked, take: Take): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiter = new BlockWaiter(asked, take, resolve, reject);
+      this.#ask(open, blocks, waiter);
+      waiter.end();
+    });
+  }
+
+  #ask(open: OpenSst, blocks: readonly number[], waiter: BlockWaiter): void {
     const own: number[] = [];
-    for (const block of blocks) (open.underWay.has(block) ? shared : own).push(block);
-    const waits: Promise<void>[] = shared.map((block) => this.#share(open, block, asked, take));
-    let at = 0;
-    for (const span of planSpans(open.index, own)) {
-      const from = at;
-      while (at < own.length && own[at]! < span.last) at++;
-      waits.push(this.#begin(open, span, own.slice(from, at), asked).then((found) => takeAll(found, take)));
+    for (const block of blocks) {
+      const underWay = open.underWay.get(block);
+      if (underWay === undefined) own.push(block);
+      else underWay.share({ block, waiter, again: () => this.#askAgain(open, block, waiter) });
     }
-    await Promise.all(waits);
+    const { index, cached, underWay } = open;
+    const place: SpanPlace = { object: this.#nameOf(open.sst), cached, cache: this.#cache, underWay };
+    const wanted = { numbers: own, places: placesOf(index, own) };
+    let first = 0;
+    for (const span of planSpans(index, own)) {
+      let last = first + 1;
+      while (last < own.length && own[last]! < span.last) last++;
+      waiter.begin();
+      waiter.asked.cost.requests++;
+      this.#source.read(new FetchedSpan(place, span, wanted, first, last, waiter));
+      first = last;
+    }
   }
 
-  /** A block that somebody else has asked for. */
-  async #share(open: OpenSst, block: number, asked: Asked, take: Take): Promise<void> {
-    let plain: Uint8Array;
-    try {
-      plain = (await open.underWay.get(block)!.blocks).get(block)!;
-    } catch {
-      // He may have failed of something that is his alone, his deadline say.
-      return this.fetch(open, [block], asked, take);
-    }
-    take(block, plain);
-  }
-
-  #begin(
-    open: OpenSst,
-    span: BlockSpan,
-    wanted: readonly number[],
-    asked: Asked,
-  ): Promise<ReadonlyMap<number, Uint8Array>> {
-    const fetched: FetchedSpan = {
-      blocks: this.#read(open, span, wanted, asked).finally(() => {
-        for (const block of wanted) open.underWay.delete(block);
-      }),
-    };
-    for (const block of wanted) open.underWay.set(block, fetched);
-    return fetched.blocks;
-  }
-
-  async #read(
-    open: OpenSst,
-    span: BlockSpan,
-    wanted: readonly number[],
-    { cost, worth }: Asked,
-  ): Promise<ReadonlyMap<number, Uint8Array>> {
-    const { sst, index, cached } = open;
-    cost.requests++;
-    const { offset, length } = span;
-    const blocks = wanted.map((number) => ({ number, ...index.block(number) }));
-    const plain = await this.#source.read({ object: this.#nameOf(sst), offset, length, blocks }, () =>
-      addHedge(cost, length),
-    );
-    cost.bytes += length;
-    const found = new Map(wanted.map((block, i) => [block, plain[i]!]));
-    if (cached !== undefined && this.#cache !== undefined) {
-      const parts = Array.from(found, ([part, plain]) => ({ sst: cached, part, bytes: plain }));
-      this.#cache.put(parts, worth);
-    }
-    return found;
+  #askAgain(open: OpenSst, block: number, waiter: BlockWaiter): void {
+    this.#ask(open, [block], waiter);
+    waiter.end();
   }
 }
 
-function takeAll(found: ReadonlyMap<number, Uint8Array>, take: Take): void {
-  for (const [block, plain] of found) take(block, plain);
+function placesOf(index: SstIndex, blocks: readonly number[]): Float64Array {
+  const places = new Float64Array(2 * blocks.length);
+  for (let i = 0; i < blocks.length; i++) {
+    const { offset, length } = index.block(blocks[i]!);
+    places[2 * i] = offset;
+    places[2 * i + 1] = length;
+  }
+  return places;
 }

@@ -3,6 +3,7 @@ import type { SstRef } from '../manifest/manifest.ts';
 import type { SstFilter } from '../sst/sst-filter.ts';
 import type { SstIndex } from '../sst/sst-index.ts';
 import type { CachedSst } from './block-cache.ts';
+import type { FetchedSpan } from './fetched-span.ts';
 
 export interface OpenSst {
   readonly sst: SstRef;
@@ -14,10 +15,4 @@ export interface OpenSst {
   readonly cached: CachedSst | undefined;
   /** Blocks that are on their way, by number. */
   readonly underWay: Map<number, FetchedSpan>;
-}
-
-/** One request for blocks. */
-export interface FetchedSpan {
-  /** Plain bytes of the blocks that were wanted of it, by number. */
-  readonly blocks: Promise<ReadonlyMap<number, Uint8Array>>;
 }

@@ -1,9 +1,9 @@
 /** Ranges of a partition's SSTs, from the store. */
 import { CorruptionError } from '../errors.ts';
 import type { SstRef } from '../manifest/manifest.ts';
-import type { RangeOptions, RangeReads } from '../object-store/hedged-reads.ts';
+import type { RangeReads } from '../object-store/hedged-reads.ts';
 import type { Names, PartitionPath } from '../object-store/names.ts';
-import type { ByteRange } from '../object-store/object-store.ts';
+import type { ByteRange, GetResult } from '../object-store/object-store.ts';
 import { addHedge, type ReadCost } from './read-cost.ts';
 
 /** ⚑ missing-sst: one that the manifest names is not in the store. The manifest is old (read it again), or the store is damaged. */
@@ -35,17 +35,17 @@ export class SstFiles {
   async read(sst: SstRef, { offset, length }: ByteRange, cost: ReadCost): Promise<Uint8Array> {
     cost.requests++;
     const onHedge = (): void => addHedge(cost, length);
-    const bytes = await readSstRange(this.#place.store, this.nameOf(sst), { range: { offset, length }, onHedge });
+    const name = this.nameOf(sst);
+    const answer = await this.#place.store.get(name, { range: { offset, length }, onHedge });
+    const bytes = wholeRange(name, answer, length);
     cost.bytes += length;
     return bytes;
   }
 }
 
-/** A range of an SST, whole. @throws {MissingSstError} @throws {CorruptionError} @throws {StoreError} */
-export async function readSstRange(store: RangeReads, object: string, options: RangeOptions): Promise<Uint8Array> {
-  const answer = await store.get(object, options);
+/** The bytes of a range of an SST, of the store's answer. @throws {MissingSstError} @throws {CorruptionError} */
+export function wholeRange(object: string, answer: GetResult, length: number): Uint8Array {
   if (!answer.found) throw new MissingSstError(object);
-  const { body } = answer;
-  if (body.length !== options.range.length) throw new CorruptionError(object, 'it is shorter than the manifest says');
-  return body;
+  if (answer.body.length !== length) throw new CorruptionError(object, 'it is shorter than the manifest says');
+  return answer.body;
 }

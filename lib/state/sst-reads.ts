@@ -151,7 +151,7 @@ export class SstReads {
     }
     // A scan reads what is read once, mostly: it takes no room from what is read again.
     await this.#fetches.fetch(open, missing, { cost, worth: 'preloaded' }, (block, bytes) => {
-      plain[block - first] = bytes;
+      plain[block - first] = Uint8Array.prototype.slice.call(bytes);
     });
     return plain;
   }

@@ -21,6 +21,9 @@ const open = (root: string): Promise<DirectoryStore> =>
   DirectoryStore.open({ root, clock: systemClock, random: systemRandom });
 
 objectStoreContract('directory', () => open(newRoot()));
+objectStoreContract('directory whose files are kept open', () =>
+  DirectoryStore.open({ root: newRoot(), clock: systemClock, random: systemRandom, blockingReads: true }),
+);
 
 /** A process that increments; `acknowledged` counts its answers so far. */
 function startIncrementing(root: string, name: string, times: number) {
