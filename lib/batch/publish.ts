@@ -5,12 +5,12 @@
 
 import type { LogEntry } from '../log/entry.ts';
 import { createOnce } from '../object-store/create-once.ts';
+import type { Creates } from '../object-store/hedged-creates.ts';
 import type { Names } from '../object-store/names.ts';
-import type { ObjectStore } from '../object-store/object-store.ts';
 
 /** Where a partition's results go. */
 export interface Publishing {
-  readonly store: ObjectStore;
+  readonly store: Creates;
   readonly names: Names;
   readonly partition: number;
 }

@@ -5,6 +5,7 @@
 import type { JobContext } from '../job/job-context.ts';
 import type { DataLog } from '../log/data-log.ts';
 import type { LogEntry } from '../log/entry.ts';
+import { HedgedCreates } from '../object-store/hedged-creates.ts';
 import { partitionPath } from '../object-store/names.ts';
 import { type Publishing, publishEntry } from './publish.ts';
 
@@ -24,10 +25,10 @@ export class Publisher {
     log: DataLog,
     onPublished: (n: number) => void,
   ) {
-    const { store, names } = context;
+    const { store, names, clock } = context;
     this.#context = context;
     this.#path = partitionPath(stage, partition);
-    this.#to = { store, names, partition };
+    this.#to = { store: HedgedCreates.of(store, clock), names, partition };
     this.#log = log;
     this.#onPublished = onPublished;
   }

@@ -11,6 +11,7 @@ import type { RunContext } from '../job/job-context.ts';
 import type { BatchCounts } from '../log/entry.ts';
 import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
 import { sstsOf } from '../manifest/manifest.ts';
+import { HedgedCreates } from '../object-store/hedged-creates.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Gathered } from '../plan/gathered.ts';
 import { type Plan, type StoredPlan, watermarksOf } from '../plan/plan.ts';
@@ -236,7 +237,10 @@ export class Engine {
     }
   }
 
-  /** Waits until nothing that was begun here is under way: a plan, results being published, state read ahead. Never rejects. */
+  /**
+   * Waits until nothing that was begun here is under way: a plan, results being published, state read ahead, and creates that were
+   * sent twice. Never rejects.
+   */
   async settled(): Promise<void> {
     for (const preloader of this.#preloaders) preloader.end();
     await Promise.all([
@@ -245,6 +249,7 @@ export class Engine {
       this.#preloading,
       ...this.stages.flat().map((runner) => runner.settled()),
     ]);
+    await HedgedCreates.of(this.context.store, this.context.clock).settled();
   }
 
   async #run(

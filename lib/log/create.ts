@@ -1,10 +1,11 @@
 /**
- * Creates an entry of a log (log entry or plan), and finds out what became of it when the answer is lost or refused.
- * ⚑ attempt-id: a retried PUT can be answered 412 by its own first try, so each attempt has a random id and is told from
+ * Creates an entry of a log (log entry or plan), and finds out what became of it when the answer is lost, late or refused.
+ * ⚑ attempt-id: a PUT that is sent again can be answered 412 by its own first try, so each attempt has a random id and is told from
  * others by that of the entry that is there. Whether the conclusion may be acted on is decided by the caller with
  * `mayConclude`, from `dateMs`.
  */
 import { StoreError, StoreTimeoutError } from '../errors.ts';
+import { HedgedCreates } from '../object-store/hedged-creates.ts';
 import type { ObjectStore, RequestOptions } from '../object-store/object-store.ts';
 import type { Clock } from '../util/clock.ts';
 
@@ -30,9 +31,10 @@ export async function createEntry(
   isMine: (found: Uint8Array) => boolean,
   options: RequestOptions = {},
 ): Promise<Creation> {
+  const creates = HedgedCreates.of(store, clock);
   for (let tries = 1; ; tries++) {
     try {
-      const written = await store.create(name, body, options);
+      const written = await creates.create(name, body, options);
       if (written.ok) return { outcome: 'created', dateMs: written.dateMs };
       const found = await store.get(name, options);
       if (!found.found) return { outcome: 'gone', dateMs: found.dateMs };

@@ -3,13 +3,14 @@
  * done. So a time-out is answered by sending the same bytes again.
  */
 import { StoreTimeoutError } from '../errors.ts';
-import type { ObjectStore, RequestOptions, WriteResult } from './object-store.ts';
+import type { Creates } from './hedged-creates.ts';
+import type { RequestOptions, WriteResult } from './object-store.ts';
 
 const MAX_TRIES = 3;
 
 /** @throws {StoreTimeoutError} each of three tries timed out @throws {StoreError} */
 export async function createOnce(
-  store: ObjectStore,
+  store: Creates,
   name: string,
   body: Uint8Array,
   options: RequestOptions = {},

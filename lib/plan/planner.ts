@@ -12,6 +12,7 @@ import { readTail } from '../log/tail.ts';
 import type { Halt, LoadedManifest } from '../manifest/manifest.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { createOnce } from '../object-store/create-once.ts';
+import { HedgedCreates } from '../object-store/hedged-creates.ts';
 import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { type PartitionPath, PLANNER } from '../object-store/names.ts';
 import { addressPrefix } from '../state/address.ts';
@@ -232,8 +233,8 @@ export class Planner {
   storeSegment(n: number, { byReference, counts, inputs }: Gathered): StoredSegment {
     if (byReference || counts.rows === 0) return { n, encoded: null, durable: Promise.resolve() };
     const encoded = encodeSegment(inputs);
-    const { store, names } = this.#context;
-    const durable = createOnce(store, names.segment(n, encoded.hash), encoded.bytes);
+    const { store, names, clock } = this.#context;
+    const durable = createOnce(HedgedCreates.of(store, clock), names.segment(n, encoded.hash), encoded.bytes);
     durable.catch(() => {}); // reported by the plan
     return { n, encoded, durable };
   }
@@ -299,7 +300,7 @@ export class Planner {
 
   /**
    * Takes back the last plan, whose batch failed, so that its rows are planned again: by a corrected job, from corrected files.
-   * Only for whoever made it, when nobody else may be running it, its attempts have ended, and the commit side is closed.
+   * Only for whoever made it, when nobody else may be running it, its attempts have ended with all that they sent, and the commit side is closed.
    * @returns false: a partition has committed it, or it is folded: it stays
    */
   async takeBack(n: number, paths: readonly PartitionPath[]): Promise<boolean> {

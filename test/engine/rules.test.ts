@@ -186,6 +186,24 @@ describe('the log', () => {
     expect(await publishedOf(at.store, at.job)).toEqual(before);
   });
 
+  it('a plan that was sent again is settled when both PUTs have ended: only then may it be taken back', async () => {
+    const at = place();
+    const asleep = sleepAt(isCreateOf(`/plan/${pad(13)}`), 'before');
+    const counted = countingStore(hookedStore(at.store, asleep.hooks));
+    const opened = await open(at, counted);
+    for (let i = 0; i < 13; i++) await opened.engine.batch(gather(at.job, SCRIPT[i % 8]!, `rows-${i}`));
+    expect(counted.count('create', `/plan/${pad(13)}`)).toBe(2);
+    let isSettled = false;
+    const settling = opened.engine.settled().then(() => {
+      isSettled = true;
+    });
+    await turns();
+    expect(isSettled).toBe(false);
+    asleep.wake();
+    await settling;
+    expect(counted.calls.every((call) => call.outcome !== 'under way')).toBe(true);
+  });
+
   it('⚑ log-after-plan: log/n waits for plan/n and its segment; the operators do not', async () => {
     for (const part of ['/plan/', '/seg/']) {
       const at = place();

@@ -5,6 +5,7 @@ const at =
   (file: string) =>
   (name: string): Detector => ({ file, name });
 const engineRules = at('test/engine/rules.test.ts');
+const creating = at('test/log/create.test.ts');
 const damage = at('test/engine/damage.test.ts');
 const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
@@ -471,14 +472,41 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (isMine(found.body)) return',
     to: 'if (found.size < 0) return',
     rule: '⚑ attempt-id: a retried PUT that its own first try refuses is our own',
-    tests: [engineRules('a retried PUT that is answered 412')],
+    tests: [
+      engineRules('a retried PUT that is answered 412'),
+      creating('is our own where the second PUT is refused because of the first'),
+    ],
   },
   {
     file: 'lib/log/create.ts',
     from: 'if (isMine(found.body)) return',
     to: 'if (found.size > 0) return',
     rule: '⚑ attempt-id: what is there may be of another attempt',
-    tests: [engineRules('what another attempt has committed is adopted')],
+    tests: [
+      engineRules('what another attempt has committed is adopted'),
+      creating('is another’s where that was there before the second PUT'),
+    ],
+  },
+  {
+    file: 'lib/object-store/hedging.ts',
+    from: 'reject(errors.find((e) => e instanceof StoreTimeoutError) ?? errors[0]);',
+    to: 'reject(errors[0]);',
+    rule: 'the store’s contract: what may have taken effect is told as that, though a try failed that had none',
+    tests: [creating('is told to be unknown when one PUT has failed')],
+  },
+  {
+    file: 'lib/object-store/hedging.ts',
+    from: 'if (errors.push(error) < requests || isOver) return;',
+    to: 'errors.push(error);\n        if (isOver) return;',
+    rule: 'an error of one try leaves the others to count',
+    tests: [creating('is what the first PUT made it, if only the second fails')],
+  },
+  {
+    file: 'lib/embedded/engine.ts',
+    from: 'await HedgedCreates.of(this.context.store, this.context.clock).settled();',
+    to: '',
+    rule: 'a plan is taken back when no PUT of it is on its way any more',
+    tests: [engineRules('a plan that was sent again is settled when both PUTs have ended')],
   },
   {
     file: RUNNER,
