@@ -288,7 +288,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: STATE,
     from: 'stillHolds() && !expected.isBegun',
-    to: 'signal',
+    to: '!expected.isBegun',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],
   },
