@@ -9,6 +9,7 @@
  */
 import { StoreTimeoutError } from '../errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { Contemporaries, type Contemporary } from './contemporaries.ts';
 import { LateWatch } from './late-watch.ts';
 import type { ObjectStore } from './object-store.ts';
 import { RecentDurations } from './recent-durations.ts';
@@ -26,11 +27,17 @@ const MARGIN = 1.1;
 /** Requests of up to this many bytes take about the same; above, those are alike that differ by less than fourfold. */
 const SMALL_BYTES = 64 << 10;
 
+/** Requests of about a size. */
+interface Kind {
+  readonly recent: RecentDurations;
+  readonly together: Contemporaries;
+}
+
 export class Hedging {
   readonly #clock: Clock;
   readonly #late: LateWatch;
   /** By class of size. */
-  readonly #recent: RecentDurations[] = [];
+  readonly #kinds: Kind[] = [];
   #saved = 0;
 
   constructor(clock: Clock) {
@@ -46,7 +53,7 @@ export class Hedging {
    * @param onHedge called each time that it is sent again
    */
   first<T>(bytes: number, send: () => Promise<T>, onHedge?: () => void): Promise<T> {
-    const recent = this.#recentOf(bytes);
+    const kind = this.#kindOf(bytes);
     return new Promise((resolve, reject) => {
       const errors: unknown[] = [];
       let requests = 0;
@@ -65,13 +72,21 @@ export class Hedging {
         unwatch?.();
         reject(errors.find((e) => e instanceof StoreTimeoutError) ?? errors[0]);
       };
+      const watch = (ms: number): void => {
+        unwatch?.();
+        unwatch = this.#late.watch(ms, late);
+      };
       const request = (): void => {
-        requests++;
-        const { slowMs } = recent;
-        if (slowMs !== undefined && requests < MOST_TRIES) {
-          unwatch = this.#late.watch(Math.max(LEAST_WAIT_MS, slowMs * MARGIN), late);
-        }
-        this.#timed(send, recent).then(take, fail);
+        const tries = ++requests;
+        const { slowMs } = kind.recent;
+        const startMs = this.#clock.monotonic();
+        if (slowMs !== undefined && tries < MOST_TRIES) watch(Math.max(LEAST_WAIT_MS, slowMs * MARGIN));
+        const one = kind.together.sent(startMs, () => {
+          if (isOver || tries < requests || tries === MOST_TRIES) return;
+          const ms = this.#clock.monotonic() - startMs;
+          watch(Math.max(LEAST_WAIT_MS - ms, ms * (MARGIN - 1)));
+        });
+        this.#timed(send, kind, startMs, one).then(take, fail);
       };
       const late = (): void => {
         if (this.#saved < 1) return;
@@ -83,22 +98,23 @@ export class Hedging {
     });
   }
 
-  async #timed<T>(send: () => Promise<T>, recent: RecentDurations): Promise<T> {
-    const startMs = this.#clock.monotonic();
+  async #timed<T>(send: () => Promise<T>, kind: Kind, startMs: number, one: Contemporary): Promise<T> {
     try {
       const answer = await send();
-      recent.add(this.#clock.monotonic() - startMs);
+      kind.recent.add(this.#clock.monotonic() - startMs);
       return answer;
     } catch (error) {
       this.#saved = 0;
       throw error;
+    } finally {
+      kind.together.answered(one, this.#clock.monotonic());
     }
   }
 
-  #recentOf(bytes: number): RecentDurations {
+  #kindOf(bytes: number): Kind {
     const size = bytes <= SMALL_BYTES ? 0 : Math.ceil(Math.log2(bytes / SMALL_BYTES) / 2);
-    this.#recent[size] ??= new RecentDurations();
-    return this.#recent[size];
+    this.#kinds[size] ??= { recent: new RecentDurations(), together: new Contemporaries() };
+    return this.#kinds[size];
   }
 }
 

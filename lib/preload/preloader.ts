@@ -129,15 +129,15 @@ export class Preloader {
     coming.endMs = clock.monotonic();
   }
 
-  /** Several at once, each next one when another has come. */
+  /** Several at once, each next one when another has come. The first is on its way before the batch can begin. */
   async #bringSlices(coming: Coming, keys: KeyColumn, slices: readonly Slice[]): Promise<void> {
     const { state } = this.#options;
     const { expected } = coming;
     let next = 0;
     coming.waiting += slices.length;
-    const bringNext = async (): Promise<void> => {
-      for (;;) {
-        await turn();
+    const bringNext = async (_: unknown, i: number): Promise<void> => {
+      for (let isFirst = i === 0; ; isFirst = false) {
+        if (!isFirst) await turn();
         await state.demand.quiet();
         const slice = slices[next];
         if (slice === undefined) return;

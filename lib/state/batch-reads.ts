@@ -3,19 +3,22 @@
  * and stays there until the batch ends. Where another batch is at work in memory, this one has rows of its own, to which what it loads is
  * copied.
  */
-import type { PreloadCounts, ReadCounts } from '../log/read-counts.ts';
+
+import type { KeyColumn } from '../columns/key-column.ts';
+import type { ReadCounts } from '../log/read-counts.ts';
 import type { Entry } from '../sst/entry.ts';
 import type { OrderedEntry, ScannedRow } from '../stream/graph/tables.ts';
 import { CHUNK, type Chunks } from '../util/chunks.ts';
 import { unpackValue } from '../util/pack.ts';
 import { addressPrefix, parseAddress, positionRange, type TableKind, tableRange, timeRange } from './address.ts';
 import type { Demand } from './demand.ts';
+import type { ExpectedRows } from './expected-rows.ts';
 import type { Floors } from './floors.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import type { OrderedIndex } from './ordered-index.ts';
 import { byPosition } from './ordered-key.ts';
 import { overlaid } from './overlaid.ts';
-import { PlaceAnswers } from './place-answers.ts';
+import { type Place, PlaceAnswers } from './place-answers.ts';
 import { noCost } from './read-cost.ts';
 import { byTimeAndKey } from './row-order.ts';
 import type { SstReads } from './sst-reads.ts';
@@ -31,8 +34,8 @@ export interface Tiers {
   readonly demand: Demand;
   /** State answered ahead by a warm pack: `undefined`: not in it, `null`: absent. By state key. */
   readonly warm: ReadonlyMap<string, Uint8Array | null> | undefined;
-  /** What was brought near for this batch. */
-  readonly preloaded: () => PreloadCounts | undefined;
+  /** What is brought near for this batch. */
+  readonly expected: () => ExpectedRows | undefined;
   /** @returns tells later whether what memory does not know now, and then, is still as SSTs had it now */
   readonly snapshot: () => () => boolean;
 }
@@ -63,7 +66,7 @@ export class BatchReads {
   /** Reads so far, by tier. */
   get counts(): ReadCounts {
     const { lmdb, store, requests, bytes } = this.#cost;
-    const preloaded = this.#tiers.preloaded();
+    const preloaded = this.#tiers.expected()?.counts;
     const ahead = preloaded === undefined ? {} : { preloaded };
     return { memory: this.#memory, lmdb, warm: this.#warm, store, requests, bytes, ...ahead };
   }
@@ -240,13 +243,7 @@ export class BatchReads {
   }
 
   #newRound(): Round {
-    const stillHolds = this.#tiers.snapshot();
-    const places = new PlaceAnswers({
-      // ⚑ one-manifest: else the batch comes to nothing, and memory must not learn what is old. Nor does it of a batch that is over.
-      holds: () => !this.#isOver && stillHolds(),
-      fill: (table, rows, id, bytes, start, end) => this.#fill(table, rows, id, bytes, start, end),
-      fillAbsent: (table, rows, id) => this.#fillAbsent(table, rows, id),
-    });
+    const places = this.#newPlaces();
     const lookUp = (): Promise<void> => {
       this.#round = undefined;
       return this.#lookUp(places);
@@ -254,15 +251,44 @@ export class BatchReads {
     return { places, done: Promise.resolve().then(lookUp) };
   }
 
+  #newPlaces(): PlaceAnswers {
+    const stillHolds = this.#tiers.snapshot();
+    return new PlaceAnswers({
+      // ⚑ one-manifest: else the batch comes to nothing, and memory must not learn what is old. Nor does it of a batch that is over.
+      holds: () => !this.#isOver && stillHolds(),
+      fill: (table, rows, id, bytes, start, end) => this.#fill(table, rows, id, bytes, start, end),
+      fillAbsent: (table, rows, id) => this.#fillAbsent(table, rows, id),
+    });
+  }
+
+  /** What is on its way into memory is waited for, and looked up only if it has not come. */
   async #lookUp(places: PlaceAnswers): Promise<void> {
-    const stateKeys = places.sort();
     const { reads, demand } = this.#tiers;
-    await demand.during(() => reads.lookup(stateKeys, places, this.#cost));
+    const expected = this.#tiers.expected();
+    const coming = new Set<Promise<void>>();
+    const isComing = (stateKeys: KeyColumn, i: number): boolean => {
+      const come = expected!.comes(stateKeys, i);
+      if (come !== undefined) coming.add(come);
+      return come !== undefined;
+    };
+    const later = expected?.areComing ? places.takeOut(isComing) : [];
+    const stateKeys = places.sort();
+    await demand.during(() => Promise.all([reads.lookup(stateKeys, places, this.#cost), ...coming]));
     places.end();
     // A key that the filters of all SSTs deny was answered from memory.
     const below = this.#cost.lmdb + this.#cost.store;
     this.#memory += Math.max(0, stateKeys.count - (below - this.#answeredBelow));
     this.#answeredBelow = below;
+    if (later.length > 0) await this.#lookUpIfMissing(later);
+  }
+
+  async #lookUpIfMissing(places: readonly Place[]): Promise<void> {
+    const missing = places.filter(({ table, rows, id }) => !this.#bringHere(table, rows, id));
+    this.#memory += places.length - missing.length;
+    if (missing.length === 0) return;
+    const again = this.#newPlaces();
+    for (const { table, rows, id } of missing) again.push(table, this.kindOf(table), rows, id);
+    await this.#lookUp(again);
   }
 
   #fill(table: number, rows: TableRows, id: number, bytes: Uint8Array, start: number, end: number): void {

@@ -2,9 +2,18 @@
  * Rows in memory that a coming batch will ask for: brought near for it, or there already. They stay until it has run, so that nothing that
  * comes meanwhile pushes them out again. When it has asked, they tell how much of what was brought it has used.
  */
+import type { KeyColumn } from '../columns/key-column.ts';
+import { KeyTable } from '../columns/key-table.ts';
 import type { PreloadCounts } from '../log/read-counts.ts';
 import { noCost } from './read-cost.ts';
 import type { TableRows } from './table-rows.ts';
+
+/** Rows that are looked up together. */
+interface Coming {
+  readonly stateKeys: KeyTable;
+  /** Settles when all have come, or failed; never rejects. */
+  readonly come: Promise<void>;
+}
 
 export class ExpectedRows {
   /** Number of the batch. */
@@ -18,7 +27,10 @@ export class ExpectedRows {
   readonly #brought: boolean[] = [];
   /** Memory of what was brought. */
   #bytes = 0;
+  /** Of a batch's, a few at a time. */
+  readonly #coming = new Set<Coming>();
   #isBegun = false;
+  #isOver = false;
 
   constructor(n: number) {
     this.n = n;
@@ -28,13 +40,42 @@ export class ExpectedRows {
     return this.#bytes;
   }
 
-  /** The batch has begun: what comes now, it reads for itself. */
+  /** The batch has begun: what is not on its way now, it reads for itself. */
   get isBegun(): boolean {
     return this.#isBegun;
   }
 
   begin(): void {
     this.#isBegun = true;
+  }
+
+  /** The batch is applied, or dropped: what comes now is of no use. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Rows are looked up for the batch. @param looked settles when that has ended @returns as `looked` */
+  async coming(stateKeys: KeyColumn, looked: Promise<void>): Promise<void> {
+    const table = new KeyTable();
+    for (let i = 0; i < stateKeys.count; i++) table.intern(stateKeys, i);
+    const one: Coming = { stateKeys: table, come: looked.catch(() => {}) };
+    this.#coming.add(one);
+    try {
+      await looked;
+    } finally {
+      this.#coming.delete(one);
+    }
+  }
+
+  /** Whether rows are on their way. */
+  get areComing(): boolean {
+    return this.#coming.size > 0;
+  }
+
+  /** If the row of state key i of a column is on its way: settles when it has come, or not; never rejects. */
+  comes(stateKeys: KeyColumn, i: number): Promise<void> | undefined {
+    for (const { stateKeys: keys, come } of this.#coming) if (keys.find(stateKeys, i) >= 0) return come;
+    return undefined;
   }
 
   /** The batch will ask for a row that is in memory. */
@@ -68,6 +109,7 @@ export class ExpectedRows {
 
   /** The batch is over: its rows are as any others. */
   end(): void {
+    this.#isOver = true;
     for (const [i, id] of this.#ids.entries()) this.#rows[i]!.endExpected(id, this.n);
   }
 

@@ -11,7 +11,6 @@
 
 import { KeyColumn } from '../columns/key-column.ts';
 import { type Forgotten, NOTHING_FORGOTTEN } from '../log/forgotten.ts';
-import type { PreloadCounts } from '../log/read-counts.ts';
 import { EMPTY_MANIFEST, type LoadedManifest, type Manifest } from '../manifest/manifest.ts';
 import type { Entry } from '../sst/entry.ts';
 import { unpackValue } from '../util/pack.ts';
@@ -147,8 +146,8 @@ export class PartitionState {
     const { kinds, rows, floors, reads, demand } = this;
     const snapshot = (): (() => boolean) => this.#snapshot();
     const n = this.#position + 1;
-    const preloaded = (): PreloadCounts | undefined => this.#expected.get(n)?.counts;
-    return new BatchState({ kinds, rows, floors, order: this.#order, reads, demand, warm, preloaded, snapshot });
+    const expected = (): ExpectedRows | undefined => this.#expected.get(n);
+    return new BatchState({ kinds, rows, floors, order: this.#order, reads, demand, warm, expected, snapshot });
   }
 
   /** Applies a batch's own changes. Only after its log entry is durable. */
@@ -220,9 +219,9 @@ export class PartitionState {
     const keys = this.#notNear(stateKeys);
     const isWanted = (table: number, time: number): boolean =>
       // ⚑ one-manifest: under a newer one, what is newer than these values may be folded, and evicted.
-      stillHolds() && !expected.isBegun && !this.rows.complete && !this.isForgotten(table, time);
+      stillHolds() && !expected.isOver && !this.rows.complete && !this.isForgotten(table, time);
     const answers = new NearAnswers(new StateKeyPlaces(keys, this.kinds), this.rows, expected, isWanted);
-    await this.reads.lookup(keys, answers, expected.cost);
+    await expected.coming(keys, this.reads.lookup(keys, answers, expected.cost));
   }
 
   #notNear(stateKeys: KeyColumn): KeyColumn {

@@ -18,12 +18,19 @@ export interface PlaceOwner {
   fillAbsent(table: number, rows: TableRows, id: number): void;
 }
 
+/** A row's place in a batch. */
+export interface Place {
+  readonly table: number;
+  readonly rows: TableRows;
+  readonly id: number;
+}
+
 export class PlaceAnswers implements Answers {
   readonly #owner: PlaceOwner;
-  readonly #tables: number[] = [];
-  readonly #rows: TableRows[] = [];
-  readonly #ids: number[] = [];
-  readonly #stateKeys = new KeyColumn();
+  #tables: number[] = [];
+  #rows: TableRows[] = [];
+  #ids: number[] = [];
+  #stateKeys = new KeyColumn();
   /** What comes before the keys of timed tables, and of others. */
   readonly #timed = new Uint8Array(9);
   readonly #untimed = new Uint8Array(1);
@@ -41,6 +48,24 @@ export class PlaceAnswers implements Answers {
     this.#tables.push(table);
     this.#rows.push(rows);
     this.#ids.push(id);
+  }
+
+  /** Takes places out, by their state keys. */
+  takeOut(isOut: (stateKeys: KeyColumn, i: number) => boolean): Place[] {
+    const [stateKeys, tables, rows, ids] = [this.#stateKeys, this.#tables, this.#rows, this.#ids];
+    [this.#stateKeys, this.#tables, this.#rows, this.#ids] = [new KeyColumn(stateKeys.count), [], [], []];
+    const out: Place[] = [];
+    for (let i = 0; i < stateKeys.count; i++) {
+      if (isOut(stateKeys, i)) {
+        out.push({ table: tables[i]!, rows: rows[i]!, id: ids[i]! });
+        continue;
+      }
+      this.#stateKeys.pushFrom(stateKeys, i);
+      this.#tables.push(tables[i]!);
+      this.#rows.push(rows[i]!);
+      this.#ids.push(ids[i]!);
+    }
+    return out;
   }
 
   /** What is to be looked up; nothing is pushed after that. */

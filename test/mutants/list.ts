@@ -287,8 +287,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: STATE,
-    from: 'stillHolds() && !expected.isBegun',
-    to: '!expected.isBegun',
+    from: 'stillHolds() && !expected.isOver',
+    to: '!expected.isOver',
     rule: '⚑ one-manifest: rows that were read ahead count only under the one that they were read under',
     tests: [state('rows that are brought near under one manifest')],
   },

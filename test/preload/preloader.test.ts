@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { Gathered } from '../../lib/plan/gathered.ts';
 import { LmdbBlockCache } from '../../lib/state/block-cache.ts';
@@ -86,7 +87,7 @@ describe('preloading', () => {
 
   it('lets rows wait while those before them are not all asked for', async () => {
     let owes = false;
-    let owed: (() => void)[] = [];
+    const owed: (() => void)[] = [];
     const answer = (): void => {
       owes = false;
       for (const go of owed.splice(0)) go();
@@ -138,6 +139,35 @@ describe('preloading', () => {
     const done = await engine.batch(next([399]));
     expect(done.reads).toMatchObject({ memory: 1, store: 0 });
     expect(spans.filter(({ lane, n }) => lane === 'preload' && n === done.n)).toMatchObject([{ detail: { used: 0 } }]);
+  });
+
+  it('a batch waits for its rows that are on their way, and asks for none of them', async () => {
+    for (const fails of [false, true]) {
+      const owed: (() => void)[] = [];
+      let owes = false;
+      const { engine, store, gathered } = await opened({
+        async before({ op, name }) {
+          if (!owes || op !== 'get' || !name.includes('/sst/')) return;
+          await new Promise<void>((go) => owed.push(go));
+          if (fails) throw new StoreTimeoutError('as the test wants it');
+        },
+      });
+      await engine.batch(gathered([399]));
+      owes = true;
+      const batch = { ...gathered(some(0, 30)), pieces: [] };
+      void engine.preload(batch);
+      await turns();
+      const asked = store.count('get', '/sst/');
+      const running = engine.batch(batch);
+      await turns();
+      expect(store.count('get', '/sst/')).toBe(asked);
+      owes = false;
+      for (const go of owed) go();
+      const { reads } = await running;
+      // What has not come is read by the batch.
+      if (fails) expect(reads).toMatchObject({ store: 30, memory: 0 });
+      else expect(reads).toMatchObject({ store: 0, memory: 30, requests: 0, preloaded: { rows: 30, used: 30 } });
+    }
   });
 
   it('brings the blocks of windows that close into the local tier', async () => {

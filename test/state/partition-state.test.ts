@@ -529,7 +529,7 @@ describe('PartitionState', () => {
         state.adopt(before!);
         const near =
           read === 'bringNear'
-            ? state.bringNear(KeyColumn.of([at(10), at(20)]), state.expect(1))
+            ? state.bringNear(KeyColumn.of([at(10), at(20)]), state.expect(3))
             : state.loadAll(noCost());
         await asleep.asleep;
         const batch = state.begin();
