@@ -4,6 +4,7 @@
  */
 import type { Committer } from '../job/committer.ts';
 import { type JobContext, type JobServices, openJob } from '../job/job-context.ts';
+import { SpareTime } from '../preload/spare-time.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { Engine } from './engine.ts';
 
@@ -38,7 +39,10 @@ export interface RunEnd {
 /** @throws {MisaError} in all its kinds; what is durable by then stays, and the next run goes on from there */
 export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<RunEnd> {
   const { store, clock, random, trace, cache, blocks, retentionMs, stop } = options;
-  const context = await openJob(job, { store, clock, random, trace, cache, blocks, retentionMs, triesHalted: true });
+  const times = new SpareTime();
+  const spareTime = (): boolean => times.isSpare();
+  const services = { store, clock, random, trace, cache, blocks, spareTime, retentionMs, triesHalted: true };
+  const context = await openJob(job, services);
   const committer = options.committer(context);
   const over = new AbortController();
   let engine: Engine | undefined;

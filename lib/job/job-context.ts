@@ -24,6 +24,8 @@ export interface JobServices {
   readonly cache: BlockCache | undefined;
   /** Where blocks of SSTs come from that are not local. Default: the store, in this thread. */
   readonly blocks?: BlockSource | undefined;
+  /** Whether the processors have time for more work beside the batches. Default: they always have. */
+  readonly spareTime?: (() => boolean) | undefined;
   /** Whether cold partitions look for warm packs, which preload functions write. */
   readonly warmPacks?: boolean | undefined;
   /** Embedded: a halted partition is tried again by the next run; the halt only records the failure. */

@@ -5,7 +5,8 @@
  *
  * Rows that are looked up together share requests where they lie side by side, and those that come last have the least time. So those that have come
  * wait until no more are to come than they are: half of a batch is looked up first, then half of what is left, and so on, the last ones alone. And
- * they wait until all before them is on its way: where rows come faster than they can be brought, more of them share requests.
+ * they wait until all before them is on its way: where rows come faster than they can be brought, more of them share requests. In parts they take more
+ * requests than together: where the processors are busy, all wait for the last one.
  *
  * Never needed: with it on, off, late or failing, results are the same.
  */
@@ -40,11 +41,14 @@ export interface PreloaderOptions {
   readonly state: PartitionState;
   readonly clock: Clock;
   readonly trace: Trace;
+  readonly spareTime?: (() => boolean) | undefined;
 }
 
 /** What is brought near for one batch. */
 interface Coming {
   readonly expected: ExpectedRows;
+  /** Whether rows are brought before all have come. */
+  readonly inParts: boolean;
   /** Rows of the batch that are looked up, or about to be, by edge. */
   seen: number[];
   /** Slices that are not on their way yet. */
@@ -73,12 +77,13 @@ export class Preloader {
    * @returns settles when what was begun by this call is near, or dropped; never rejects
    */
   expect(n: number, plan: PlanOf, input: PartitionInput, left: number): Promise<void> {
-    const { job, state, trace } = this.#options;
+    const { job, state, trace, spareTime } = this.#options;
     if (job.preload === 'off' || state.rows.complete) return Promise.resolve();
     if (this.#coming?.expected.n !== n) {
       this.#coming?.expected.begin();
       const expected = state.expect(n);
-      this.#coming = { expected, seen: [], waiting: 0, dropped: 0, startMs: undefined, endMs: 0 };
+      const inParts = spareTime?.() ?? true;
+      this.#coming = { expected, inParts, seen: [], waiting: 0, dropped: 0, startMs: undefined, endMs: 0 };
     }
     return this.#bring(this.#coming, plan, input, left).catch((error) =>
       trace.trouble?.('what a batch will read was not read ahead', error),
@@ -163,7 +168,7 @@ export class Preloader {
 }
 
 /** Whether what has come is looked up now. */
-function isDue({ seen, waiting }: Coming, { edges }: PartitionInput, left: number): boolean {
+function isDue({ inParts, seen, waiting }: Coming, { edges }: PartitionInput, left: number): boolean {
   let come = 0;
   let since = 0;
   for (const [edge, rows] of edges.entries()) {
@@ -171,7 +176,7 @@ function isDue({ seen, waiting }: Coming, { edges }: PartitionInput, left: numbe
     come += count;
     since += count - (seen[edge] ?? 0);
   }
-  return left === 0 || (waiting === 0 && since >= come * left);
+  return left === 0 || (inParts && waiting === 0 && since >= come * left);
 }
 
 function partOf(keys: KeyColumn, { from, to }: Slice): KeyColumn {
