@@ -11,8 +11,12 @@ import { systemRandom } from '../util/random.ts';
 import type { Trace } from '../util/trace.ts';
 import type { ErrorData, FromWorker, ToWorker, WorkerSettings } from './commit-messages.ts';
 import { COLLECT_EVERY_MS, COMMIT_TROUBLE, FOLD_AFTER_MS, foldEvery } from './committers.ts';
+import { yieldToOtherThreads } from './thread-priority.ts';
 
 const TICK_MS = 100;
+
+// Batches go first: a compaction takes a processor for seconds.
+yieldToOtherThreads();
 
 const port = parentPort!;
 const { spec, file, retentionMs, keepResultsMs } = workerData as WorkerSettings;
