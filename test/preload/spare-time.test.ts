@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { SpareTime } from '../../lib/preload/spare-time.ts';
 
-function process() {
+function processTimes() {
   let [wall, cpu] = [1000, 300];
   const times = { wallMs: () => wall, cpuMs: () => cpu };
   const spare = new SpareTime(times, 2);
   /** @returns whether there is time to spare after `ms` in which so much of both processors was taken */
-  const after = (ms: number, share: number): boolean => {
+  const has = (ms: number, share: number): boolean => {
     wall += ms;
     cpu += ms * 2 * share;
     return spare.isSpare();
   };
-  return after;
+  return has;
 }
 
 describe('spare time', () => {
   it('is there until processors are busy, and again when they are so no more', () => {
-    const after = process();
-    expect([0.3, 0.79, 0.81, 0.6, 0.54, 0.79].map((share) => after(300, share))).toEqual([
+    const has = processTimes();
+    expect([0.3, 0.79, 0.81, 0.6, 0.54, 0.79].map((share) => has(300, share))).toEqual([
       true,
       true,
       false,
@@ -28,11 +28,11 @@ describe('spare time', () => {
   });
 
   it('is told of more than a moment: what was taken in one counts to the next', () => {
-    const after = process();
-    expect(after(10, 1)).toBe(true);
-    expect(after(190, 0.85)).toBe(false);
-    expect(after(20, 0)).toBe(false);
-    expect(after(100, 0.5)).toBe(true);
+    const has = processTimes();
+    expect(has(10, 1)).toBe(true);
+    expect(has(190, 0.85)).toBe(false);
+    expect(has(20, 0)).toBe(false);
+    expect(has(100, 0.5)).toBe(true);
   });
 
   it('is that of this process, by default', () => {
