@@ -39,7 +39,7 @@ export interface RunEnd {
 /** @throws {MisaError} in all its kinds; what is durable by then stays, and the next run goes on from there */
 export async function runJob(job: PhysicalJob, options: RunJobOptions): Promise<RunEnd> {
   const { store, clock, random, trace, cache, blocks, retentionMs, stop } = options;
-  const times = new SpareTime();
+  const times = new SpareTime(clock);
   const spareTime = (): boolean => times.isSpare();
   const services = { store, clock, random, trace, cache, blocks, spareTime, retentionMs, triesHalted: true };
   const context = await openJob(job, services);

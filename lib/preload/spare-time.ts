@@ -3,7 +3,7 @@
  * together: where processors would idle otherwise, that costs no batch anything; where they are busy, all wait for it.
  */
 import { availableParallelism } from 'node:os';
-import { performance } from 'node:perf_hooks';
+import type { Clock } from '../util/clock.ts';
 
 /** Share of the processors' time that this process takes: up to which there is some to spare, and up to which there is again. */
 const BUSY = 0.8;
@@ -11,37 +11,32 @@ const QUIET = 0.55;
 /** Of less time nothing is told. */
 const LEAST_MS = 50;
 
-/** Time of the process, ms: by the clock, and of all its threads on processors. */
-export interface ProcessTimes {
-  wallMs(): number;
-  cpuMs(): number;
+/** Time that all threads of this process have taken on processors, ms. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
-const OF_THIS_PROCESS: ProcessTimes = {
-  wallMs: () => performance.now(),
-  cpuMs: () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  },
-};
-
 export class SpareTime {
-  readonly #times: ProcessTimes;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #cpu: () => number;
   readonly #processors: number;
   #wallMs: number;
   #cpuMs: number;
   #isSpare = true;
 
-  constructor(times = OF_THIS_PROCESS, processors = availableParallelism()) {
-    this.#times = times;
+  /** @param cpu of the process, ms */
+  constructor(clock: Pick<Clock, 'monotonic'>, cpu = processorMs, processors = availableParallelism()) {
+    this.#clock = clock;
+    this.#cpu = cpu;
     this.#processors = processors;
-    this.#wallMs = times.wallMs();
-    this.#cpuMs = times.cpuMs();
+    this.#wallMs = clock.monotonic();
+    this.#cpuMs = cpu();
   }
 
   /** By what the process has taken since it was last asked. */
   isSpare(): boolean {
-    const [wallMs, cpuMs] = [this.#times.wallMs(), this.#times.cpuMs()];
+    const [wallMs, cpuMs] = [this.#clock.monotonic(), this.#cpu()];
     const passedMs = wallMs - this.#wallMs;
     if (passedMs < LEAST_MS) return this.#isSpare;
     const share = (cpuMs - this.#cpuMs) / (passedMs * this.#processors);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { SpareTime } from '../../lib/preload/spare-time.ts';
+import { systemClock } from '../../lib/util/clock.ts';
 
 function processTimes() {
   let [wall, cpu] = [1000, 300];
-  const times = { wallMs: () => wall, cpuMs: () => cpu };
-  const spare = new SpareTime(times, 2);
+  const spare = new SpareTime({ monotonic: () => wall }, () => cpu, 2);
   /** @returns whether there is time to spare after `ms` in which so much of both processors was taken */
   const has = (ms: number, share: number): boolean => {
     wall += ms;
@@ -36,6 +36,6 @@ describe('spare time', () => {
   });
 
   it('is that of this process, by default', () => {
-    expect(typeof new SpareTime().isSpare()).toBe('boolean');
+    expect(typeof new SpareTime(systemClock).isSpare()).toBe('boolean');
   });
 });
