@@ -94,11 +94,8 @@ export async function writeNewFile(path: string, body: Uint8Array, durable: bool
   }
 }
 
-/** `undefined` if there is no such file. A range that goes past the end gives what there is. */
-export async function readFileRange(
-  path: string,
-  range: { readonly offset: number; readonly length: number } | undefined,
-): Promise<{ body: Uint8Array; size: number; modifiedMs: number } | undefined> {
+/** Whoever opens it closes it. `undefined` if there is no such file. */
+export function openToRead(path: string): { readonly fd: number; readonly stat: fs.Stats } | undefined {
   let fd: number;
   try {
     fd = fs.openSync(path, fs.constants.O_RDONLY);
@@ -106,9 +103,24 @@ export async function readFileRange(
     if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined;
     throw error;
   }
+  let stat: fs.Stats | undefined;
   try {
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) return undefined;
+    stat = fs.fstatSync(fd);
+  } finally {
+    if (!stat?.isFile()) fs.closeSync(fd);
+  }
+  return stat.isFile() ? { fd, stat } : undefined;
+}
+
+/** `undefined` if there is no such file. A range that goes past the end gives what there is. */
+export async function readFileRange(
+  path: string,
+  range: { readonly offset: number; readonly length: number } | undefined,
+): Promise<{ body: Uint8Array; size: number; modifiedMs: number } | undefined> {
+  const file = openToRead(path);
+  if (file === undefined) return undefined;
+  const { fd, stat } = file;
+  try {
     const offset = Math.min(range?.offset ?? 0, stat.size);
     const length = Math.min(range?.length ?? stat.size, stat.size - offset);
     const body = Buffer.allocUnsafeSlow(length);

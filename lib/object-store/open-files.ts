@@ -6,7 +6,7 @@
  */
 import * as fs from 'node:fs';
 import type { Clock } from '../util/clock.ts';
-import { errno } from './durable-file.ts';
+import { openToRead } from './durable-file.ts';
 import type { ByteRange } from './object-store.ts';
 
 /** More is read by giving way. */
@@ -62,22 +62,13 @@ export class OpenFiles {
   }
 
   #open(path: string): OpenFile | undefined {
-    let fd: number;
-    try {
-      fd = fs.openSync(path, fs.constants.O_RDONLY);
-    } catch (error) {
-      if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined;
-      throw error;
-    }
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) {
-      fs.closeSync(fd);
-      return undefined;
-    }
+    const opened = openToRead(path);
+    if (opened === undefined) return undefined;
     for (const oldest of this.#files.keys()) {
       if (this.#files.size < MOST_OPEN) break;
       this.close(oldest);
     }
+    const { fd, stat } = opened;
     const file = { fd, size: stat.size, modifiedMs: stat.mtimeMs, isRead: true };
     this.#files.set(path, file);
     if (!this.#isWatched) void this.#closeIdle();

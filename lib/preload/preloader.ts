@@ -1,7 +1,7 @@
 /**
  * Brings near what the coming micro-batches of one partition will read, beside the batches: into the rows in memory, a slice at a time,
- * with a turn of the event loop between two slices. No batch waits for it. A batch that begins ends what was to be brought for it: what is
- * on its way is shared with the batch's own reads, and what is not begun is dropped.
+ * with a turn of the event loop between two slices. No batch waits for it to end: when a batch begins, its rows that are on their way still come,
+ * in place of reads of its own, and what is not begun is dropped.
  *
  * Rows that are looked up together share requests where they lie side by side, and those that come last have the least time. So those that have come
  * wait until no more are to come than they are: half of a batch is looked up first, then half of what is left, and so on, the last ones alone. And
@@ -41,6 +41,7 @@ export interface PreloaderOptions {
   readonly state: PartitionState;
   readonly clock: Clock;
   readonly trace: Trace;
+  /** As in `JobServices`. */
   readonly spareTime?: (() => boolean) | undefined;
 }
 
@@ -84,6 +85,8 @@ export class Preloader {
       const expected = state.expect(n);
       const inParts = spareTime?.() ?? true;
       this.#coming = { expected, inParts, seen: [], waiting: 0, dropped: 0, startMs: undefined, endMs: 0 };
+    } else if (!isDue(this.#coming, input, left)) {
+      return Promise.resolve();
     }
     return this.#bring(this.#coming, plan, input, left).catch((error) =>
       trace.trouble?.('what a batch will read was not read ahead', error),
@@ -119,9 +122,10 @@ export class Preloader {
     const isFirst = coming.startMs === undefined;
     const part = rowsSince(input, coming.seen);
     coming.seen = input.edges.map((rows) => rows?.count ?? 0);
-    const { addresses, ranges } = wantedBy(job, stage, plan, part);
-    const keys = stateKeysOf({ addresses }, (table, time, of, i) => state.keepNear(expected, table, time, of, i));
-    if (keys.count === 0 && (!isFirst || ranges.length === 0)) return;
+    const wanted = wantedBy(job, stage, plan, part);
+    const ranges = isFirst ? wanted.ranges : [];
+    const keys = stateKeysOf(wanted, (table, time, of, i) => state.keepNear(expected, table, time, of, i));
+    if (keys.count === 0 && ranges.length === 0) return;
     coming.startMs ??= startMs;
     const { size, bytes, budgetBytes } = state.rows;
     const slices = planPreload(keys.count, size === 0 ? ROW_BYTES : bytes / size, {
@@ -130,7 +134,7 @@ export class Preloader {
     });
     coming.dropped += keys.count - (slices.at(-1)?.to ?? 0);
     await this.#bringSlices(coming, keys, slices);
-    if (isFirst) for (const { from, to } of ranges) await this.#bringRange(coming, from, to);
+    for (const { from, to } of ranges) await this.#bringRange(coming, from, to);
     coming.endMs = clock.monotonic();
   }
 

@@ -55,7 +55,7 @@ export function wantedBy(job: PhysicalJob, stage: number, plan: PlanOf, input: P
 }
 
 /** The state keys of those addresses that are not near: ascending, each once. */
-export function stateKeysOf(wanted: Pick<Wanted, 'addresses'>, isNear: IsNear): KeyColumn {
+export function stateKeysOf(wanted: Wanted, isNear: IsNear): KeyColumn {
   const all = new KeyColumn();
   for (const addresses of wanted.addresses) addStateKeys(all, addresses, isNear);
   return sortedKeys(all).keys;
