@@ -199,7 +199,12 @@ export async function record({ name, job, batches, filling = 0 }: Recording): Pr
     );
     const context: OperatorContext = {
       ...{ n: recorded.length + 1, processingTime: 0, mode: physical.mode, tables },
-      ...{ evict: node!.watermark(evict), previousEvict: node!.watermark(previousEvict), mayRefuse: false },
+      ...{
+        evict: node!.watermark(evict),
+        previousEvict: node!.watermark(previousEvict),
+        clock: late,
+        mayRefuse: false,
+      },
       ...{ fates: { late() {}, skipped() {} }, closed() {}, emit: () => true, refuse() {} },
       ordered() {
         throw new Error('there is no ordered table in these jobs');

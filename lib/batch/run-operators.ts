@@ -86,6 +86,7 @@ export async function runOperators(
       evict: watermark(evict),
       previousEvict: watermark(previousEvict),
       processingTime: plan.processingTime,
+      clock: clockOf(job, plan),
       mode: job.mode,
       tables: given.state.tables(operator.tables, tables[i]!),
       ordered: (table) => given.state.ordered(tables[i]! + table),
@@ -103,6 +104,11 @@ export async function runOperators(
     counts: { rows, ...fates.counts, quarantined, setAside, emitted: results.emitted },
     closedTo: plan.kind === 'flush' && closedTo > Number.NEGATIVE_INFINITY ? closedTo : undefined,
   };
+}
+
+/** What `state.ttl` goes by: {@link OperatorContext.clock}. */
+export function clockOf(job: PhysicalJob, plan: Pick<Plan, 'watermark' | 'processingTime'>): number {
+  return job.watermarks.length === 0 ? plan.processingTime : (plan.watermark ?? Number.NEGATIVE_INFINITY);
 }
 
 /**

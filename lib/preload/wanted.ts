@@ -4,7 +4,7 @@
  * only those that are not near become state keys. Pure; nothing is fetched here.
  */
 
-import { firstTables } from '../batch/run-operators.ts';
+import { clockOf, firstTables } from '../batch/run-operators.ts';
 import { columnOf, KeyColumn } from '../columns/key-column.ts';
 import { sortedKeys } from '../columns/sorted-keys.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -42,7 +42,7 @@ export function wantedBy(job: PhysicalJob, stage: number, plan: PlanOf, input: P
     const inputs = ports.map((edges) => portBatch(input, edges, () => previousEvict));
     const coming: Coming = {
       ...{ evict: watermark(evict), previousEvict: watermark(previousEvict) },
-      ...{ processingTime: plan.processingTime, mode },
+      ...{ processingTime: plan.processingTime, clock: clockOf(job, plan), mode },
     };
     for (const read of operator.reads?.(inputs, coming) ?? []) {
       const table = first[i]! + read.table;

@@ -24,6 +24,27 @@ async function eachAsItComes<T>(chunks: AsyncIterable<readonly T[]>, see: (eleme
   for await (const chunk of chunks) for (const element of chunk) see(element);
 }
 
+/** Calls `see` with each chunk in order, and waits for what it promises. @returns `undefined`: it has, already */
+export function eachChunk<T>(
+  chunks: Chunks<T>,
+  see: (chunk: readonly T[]) => Promise<void> | undefined,
+): Promise<void> | undefined {
+  if (!isAtOnce(chunks)) return eachChunkAsItComes(chunks, see);
+  const left = chunks[Symbol.iterator]();
+  for (let next = left.next(); next.done !== true; next = left.next()) {
+    const seeing = see(next.value);
+    if (seeing !== undefined) return seeing.then(() => eachChunkAsItComes({ [Symbol.iterator]: () => left }, see));
+  }
+  return undefined;
+}
+
+async function eachChunkAsItComes<T>(
+  chunks: Chunks<T>,
+  see: (chunk: readonly T[]) => Promise<void> | undefined,
+): Promise<void> {
+  for await (const chunk of chunks) await see(chunk);
+}
+
 /** A sequence in chunks. */
 export function* chunked<T>(elements: Iterable<T>): Generator<T[], void, undefined> {
   let chunk: T[] = [];

@@ -199,6 +199,7 @@ class Model<Out> implements ModelRun<Out> {
           evict: node.watermark(evict),
           previousEvict: node.watermark(previous),
           processingTime: this.#now,
+          clock: physical.watermarks.length === 0 ? this.#now : late,
           mode: physical.mode,
           tables: state.tables[s]![o]!,
           ordered: (table) => state.tables[s]![o]![table]!.ordered,

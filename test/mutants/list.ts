@@ -36,6 +36,7 @@ const sweep = at('test/commit/sweep.test.ts');
 const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
 const distinct = at('test/stream/distinct.test.ts');
+const ttl = at('test/stream/expiry.test.ts');
 const latest = at('test/stream/latest.test.ts');
 const definition = at('test/stream/operator-definition.test.ts');
 
@@ -60,6 +61,7 @@ const GC = 'lib/commit/gc.ts';
 const PLAN_COLLECT = 'lib/commit/plan-collect.ts';
 const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 const DISTINCT = 'lib/stream/operators/distinct.ts';
+const EXPIRY = 'lib/stream/operators/expiry.ts';
 const LATEST = 'lib/stream/operators/latest.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -1337,8 +1339,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: DISTINCT,
-    from: 'if (emitRow(batch!, i, context)) seen.put',
-    to: 'emitRow(batch!, i, context);\n          seen.put',
+    from: 'if (!emitRow(batch!, i, context)) continue;',
+    to: 'emitRow(batch!, i, context);',
     rule: 'operators: a row that is refused leaves no trace',
     tests: [distinct('a row that a function behind refuses was none')],
   },
@@ -1348,6 +1350,27 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (evict === Infinity) evict = 1e6;\n    if (!(evict > previousEvict)) return undefined;',
     rule: 'operators: a flush forgets no key',
     tests: [distinct('a flush forgets no key')],
+  },
+  {
+    file: EXPIRY,
+    from: 'if (dueAt(since, ms) > context.clock) return this.#arm(context, key, since, ms);',
+    to: '',
+    rule: 'operators: a key that was touched since its entry was written is kept',
+    tests: [ttl(', by processing time: ')],
+  },
+  {
+    file: EXPIRY,
+    from: 'const { clock, evict } = context;\n    if (isFlush(evict) || clock === -Infinity) return undefined;',
+    to: 'const { clock } = context;\n    if (clock === -Infinity) return undefined;',
+    rule: 'operators: a flush forgets no key by state.ttl',
+    tests: [ttl(', by processing time: ')],
+  },
+  {
+    file: EXPIRY,
+    from: 'if (row !== now) touched.put(key, 0, now);',
+    to: '',
+    rule: 'operators: the time of a key begins anew with each row',
+    tests: [ttl(', by processing time: ')],
   },
   {
     file: LATEST,

@@ -67,7 +67,7 @@ describe('what a batch will read', () => {
       { from: list + encodeKey(1), to: `${list}\xff` },
       timeRange(1, Number.NEGATIVE_INFINITY, 7),
     ]);
-    expect(told).toEqual([{ evict: 50_000, previousEvict: 20_000, processingTime: 7, mode: 'append' }]);
+    expect(told).toEqual([{ evict: 50_000, previousEvict: 20_000, processingTime: 7, clock: 50_000, mode: 'append' }]);
     expect(wantedOf(physical, PLAN, (table) => table === 1).keys).toEqual([list + encodeKey(3)]);
   });
 });

@@ -177,8 +177,8 @@ describe('distinct', () => {
       expect(make).toThrow(expect.objectContaining({ name: 'JobError', code }));
     refused(() => keyedOf({}).distinct({ within: 1 }), 'NO_EVENT_TIME');
     refused(() => jobOf(keyedOf({ eventTime: (r) => r.t }).distinct({ within: 1 })), 'DISTINCT_NEEDS_WATERMARK');
-    refused(() => jobOf(distinctRows(), { state: { ttl: '1 h' } }), 'NOT_BUILT_YET');
     refused(() => jobOf(distinctRows(), { outputMode: 'complete' }), 'COMPLETE_NEEDS_AGGREGATION');
     jobOf(distinctRows(1), { state: { ttl: '1 h' } });
+    refused(() => jobOf(distinctRows(), { state: { ttl: 0 } }), 'BAD_DURATION');
   });
 });

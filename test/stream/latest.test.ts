@@ -101,6 +101,5 @@ describe('latest', () => {
     const refused = (options: JobOptions, code: string): void =>
       expect(() => jobOf(true, options)).toThrow(expect.objectContaining({ name: 'JobError', code }));
     refused({ outputMode: 'append' }, 'APPEND_NEEDS_WINDOW');
-    refused({ outputMode: 'update', state: { ttl: '1 h' } }, 'NOT_BUILT_YET');
   });
 });

@@ -90,10 +90,10 @@ export function resolveOptions(options: JobOptions): JobSettings {
     },
     preload: oneOf('preload', options.preload ?? 'keys', ['off', 'metadata', 'keys']),
     state: {
-      ttlMs: state.ttl === undefined ? undefined : toMs(state.ttl, 'state.ttl'),
+      ttlMs: kept('state.ttl', 'state', state.ttl),
       cacheBytes: whole('state.cacheBytes', state.cacheBytes ?? 256 * MIB),
     },
-    results: { retentionMs: kept(results.retention) },
+    results: { retentionMs: kept('results.retention', 'results', results.retention) },
     watermarkPolicy: oneOf('watermarkPolicy', options.watermarkPolicy ?? 'min', ['min', 'max']),
     noDataBatches: bool('noDataBatches', options.noDataBatches ?? true),
     onBadRow: oneOf('onBadRow', options.onBadRow ?? 'quarantine', ['quarantine', 'fail']),
@@ -122,11 +122,11 @@ function whole(what: string, value: number, most = Number.MAX_SAFE_INTEGER): num
   return value;
 }
 
-function kept(value: Duration | undefined): number | undefined {
+function kept(option: string, what: string, value: Duration | undefined): number | undefined {
   if (value === undefined) return undefined;
-  const ms = toMs(value, 'results.retention');
+  const ms = toMs(value, option);
   if (ms > 0) return ms;
-  throw new JobError('BAD_DURATION', 'results.retention must be above 0; leave it out to keep results for ever');
+  throw new JobError('BAD_DURATION', `${option} must be above 0; leave it out to keep ${what} for ever`);
 }
 
 function bool(what: string, value: boolean): boolean {

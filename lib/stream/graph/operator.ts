@@ -59,6 +59,11 @@ export interface OperatorContext {
   readonly previousEvict: number;
   /** The plan's processing time, epoch ms. */
   readonly processingTime: number;
+  /**
+   * What `state.ttl` goes by, never going back: the job's watermark where it has one (`-Infinity` before the first), else the processing
+   * time. A flush does not change it.
+   */
+  readonly clock: number;
   readonly mode: 'append' | 'update' | 'complete';
   /** By the order of {@link Operator.tables}; those that are ordered are to be had from {@link ordered}. */
   readonly tables: readonly StateTable[];
@@ -94,7 +99,7 @@ export interface OperatorContext {
 }
 
 /** What an operator knows of a batch before it comes, as in its {@link OperatorContext}. */
-export type Coming = Pick<OperatorContext, 'evict' | 'previousEvict' | 'processingTime' | 'mode'>;
+export type Coming = Pick<OperatorContext, 'evict' | 'previousEvict' | 'processingTime' | 'clock' | 'mode'>;
 
 /** Rows by their address, as columns: of a batch's own keys, mostly. The same address may be named several times. */
 export interface ReadAddresses {

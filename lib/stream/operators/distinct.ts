@@ -2,6 +2,8 @@
  * The first row of each key, at once and finally; all others are dropped. A row that a function behind refuses was none: the
  * next of its key is the first.
  *
+ * With `state.ttl` a key is forgotten when no row of it has come for so long, duplicates among them.
+ *
  * With `within` a key is forgotten when the watermark reaches the event time of its row + within. What is not late by then is further away from
  * that row, so forgetting goes by what is late in each batch, whatever the batch's own watermark is. A flush forgets
  * nothing: there is nothing to show of keys, and duplicates may come behind it.
@@ -11,8 +13,8 @@ import { eachOf } from '../../util/chunks.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
-import { notBuilt } from './unbuilt.ts';
-import { whenLoaded } from './when-loaded.ts';
+import { Expiry } from './expiry.ts';
+import { after, whenLoaded } from './when-loaded.ts';
 
 /** By key: when it is forgotten, epoch ms; `null`: never. */
 const SEEN = 0;
@@ -23,8 +25,7 @@ export function distinct(withinMs: number | undefined): OperatorDefinition {
   return {
     kind: 'distinct',
     eventTime: 'kept',
-    check({ state }, [input]) {
-      if (withinMs === undefined && state.ttlMs !== undefined) throw notBuilt('state.ttl for distinct()');
+    check(_, [input]) {
       if (withinMs === undefined || input!.hasWatermark) return;
       throw new JobError(
         'DISTINCT_NEEDS_WATERMARK',
@@ -32,26 +33,33 @@ export function distinct(withinMs: number | undefined): OperatorDefinition {
       );
     },
     layout: () => (withinMs === undefined ? '' : `within(${withinMs})`),
-    make: (name) => (withinMs === undefined ? distinctForEver(name) : distinctWithin(name, withinMs)),
+    make: (name, { job }) =>
+      withinMs === undefined ? distinctForEver(name, Expiry.of(job, SEEN + 1)) : distinctWithin(name, withinMs),
   };
 }
 
-function distinctForEver(name: string): Operator {
+function distinctForEver(name: string, expiry: Expiry | undefined): Operator {
   return {
     name,
-    tables: [{ name: 'seen', kind: 'keyed' }],
+    tables: [{ name: 'seen', kind: 'keyed' }, ...(expiry?.tables ?? [])],
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: SEEN, keys: batch!.keys }],
+    reads: ([batch], coming) => [{ table: SEEN, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
     run([batch], context) {
       const seen = context.tables[SEEN] as StateTable<null>;
-      return whenLoaded(batch!, seen, (keys) => {
+      const apply = (keys: readonly string[]): void => {
         for (let i = 0; i < keys.length; i++) {
-          if (seen.get(keys[i]!, 0) !== undefined) continue;
-          if (emitRow(batch!, i, context)) seen.put(keys[i]!, 0, null);
+          const key = keys[i]!;
+          if (seen.get(key, 0) === undefined) {
+            if (!emitRow(batch!, i, context)) continue;
+            seen.put(key, 0, null);
+          }
+          expiry?.touch(context, key);
         }
-      });
+      };
+      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => seen.delete(key, 0));
+      return after(begun, () => whenLoaded(batch!, seen, apply));
     },
   };
 }

@@ -8,8 +8,8 @@ import { copyPlain } from '../../util/copy-plain.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
-import { notBuilt } from './unbuilt.ts';
-import { whenLoaded } from './when-loaded.ts';
+import { Expiry } from './expiry.ts';
+import { after, whenLoaded } from './when-loaded.ts';
 
 /** Event time, epoch ms, `null`: none; and the row. */
 type Held = readonly [time: number | null, row: unknown];
@@ -18,8 +18,7 @@ export const LATEST: OperatorDefinition = {
   kind: 'latest',
   eventTime: 'kept',
   table: { key: [], whole: [] },
-  check({ mode, state }) {
-    if (state.ttlMs !== undefined) throw notBuilt('state.ttl for latest()');
+  check({ mode }) {
     if (mode !== 'append') return;
     throw new JobError(
       'APPEND_NEEDS_WINDOW',
@@ -27,16 +26,17 @@ export const LATEST: OperatorDefinition = {
     );
   },
   layout: () => '',
-  make: latestOperator,
+  make: (name, { job }) => latestOperator(name, Expiry.of(job, 1)),
 };
 
-function latestOperator(name: string): Operator {
+function latestOperator(name: string, expiry: Expiry | undefined): Operator {
   const apply = (batch: RowBatch, keys: readonly string[], context: OperatorContext): void => {
     const table = context.tables[0] as StateTable<Held>;
     const changed = new Set<string>();
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       const time = Number.isNaN(batch.times[i]) ? null : batch.times[i]!;
+      expiry?.touch(context, key);
       const before = table.get(key, 0);
       if (before !== undefined && before[0] !== null && time !== null && time < before[0]) continue;
       table.put(key, 0, [time, batch.peek(i)]);
@@ -53,14 +53,16 @@ function latestOperator(name: string): Operator {
 
   return {
     name,
-    tables: [{ name: 'rows', kind: 'keyed' }],
+    tables: [{ name: 'rows', kind: 'keyed' }, ...(expiry?.tables ?? [])],
     inputs: 1,
     outputs: 1,
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
+    reads: ([batch], coming) => [{ table: 0, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
     run([batch], context) {
-      const applied = whenLoaded(batch!, context.tables[0]!, (keys) => apply(batch!, keys, context));
-      return applied === undefined ? showAll(context) : applied.then(() => showAll(context));
+      const table = context.tables[0]!;
+      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => table.delete(key, 0));
+      const applied = after(begun, () => whenLoaded(batch!, table, (keys) => apply(batch!, keys, context)));
+      return after(applied, () => showAll(context));
     },
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Running aggregates and folds: one group a key, for ever, in one keyed table. Never late, never final: `update` gives
- * the keys that the batch changed, in the order they were first touched; `complete` the whole table.
+ * the keys that the batch changed, in the order they were first touched; `complete` the whole table. Of a key that `state.ttl` has forgotten
+ * nothing is given, and `complete` has it no more.
  */
 
 import { JobError } from '../../errors.ts';
@@ -10,18 +11,18 @@ import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
+import { Expiry } from './expiry.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { GROUP, showGroups, showWithin } from './show-groups.ts';
-import { notBuilt } from './unbuilt.ts';
+import { GROUP, type ShowGroup, showGroups, showWithin } from './show-groups.ts';
+import { after } from './when-loaded.ts';
 
 export function runningFold(fold: Fold): OperatorDefinition {
   return {
     kind: fold.kind,
     eventTime: 'none',
     table: foldTable(fold, GROUP),
-    check({ mode, state }) {
-      if (state.ttlMs !== undefined) throw notBuilt('state.ttl for running aggregates');
+    check({ mode }) {
       if (mode !== 'append') return;
       throw new JobError(
         'APPEND_NEEDS_WINDOW',
@@ -29,11 +30,11 @@ export function runningFold(fold: Fold): OperatorDefinition {
       );
     },
     layout: () => foldText(fold),
-    make: (name, { calls }) => foldOperator(name, fold, calls),
+    make: (name, { calls, job }) => foldOperator(name, fold, calls, Expiry.of(job, 1)),
   };
 }
 
-function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
+function foldOperator(name: string, fold: Fold, calls: Calls, expiry: Expiry | undefined): Operator {
   const folding = groupFold(fold, name, calls);
 
   const shows = showGroups(folding, undefined);
@@ -41,7 +42,14 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
   const apply = (batch: RowBatch, context: OperatorContext, table: StateTable<Slots>): Promise<void> | undefined => {
     const groups = new Groups(batch.keys, folding.numbers && table.numbers);
     for (let i = 0; i < batch.count; i++) groups.add(i, 0);
-    const onChanged = context.mode === 'update' ? shows(context).one : undefined;
+    const show = context.mode === 'update' ? shows(context).one : undefined;
+    const onChanged: ShowGroup | undefined =
+      expiry === undefined
+        ? show
+        : (key, end, state, at) => {
+            expiry.touch(context, key);
+            show?.(key, end, state, at);
+          };
     return applyFold(folding, batch, groups, table, context, onChanged);
   };
 
@@ -53,16 +61,17 @@ function foldOperator(name: string, fold: Fold, calls: Calls): Operator {
 
   return {
     name,
-    tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }],
+    tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }, ...(expiry?.tables ?? [])],
     inputs: 1,
     outputs: 1,
     asks: [folding.numbers?.asks],
     outputWatermark: (watermark) => watermark,
-    reads: ([batch]) => [{ table: 0, keys: batch!.keys }],
+    reads: ([batch], coming) => [{ table: 0, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
     run([batch], context) {
       const table = context.tables[0] as StateTable<Slots>;
-      const applied = batch!.count === 0 ? undefined : apply(batch!, context, table);
-      return applied === undefined ? showAll(context, table) : applied.then(() => showAll(context, table));
+      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => table.delete(key, 0));
+      const applied = after(begun, () => (batch!.count === 0 ? undefined : apply(batch!, context, table)));
+      return after(applied, () => showAll(context, table));
     },
   };
 }

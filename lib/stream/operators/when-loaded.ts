@@ -1,4 +1,4 @@
-/** Rows whose keys are looked up in a keyed table: at once where all is in memory. */
+/** What operators wait for, and how they do not where all is in memory. Rows whose keys are looked up in a keyed table. */
 import type { RowBatch } from '../graph/operator.ts';
 import type { StateTable } from '../graph/tables.ts';
 
@@ -17,4 +17,12 @@ export function whenLoaded(
   if (loading !== undefined) return loading.then(() => act(keys));
   act(keys);
   return undefined;
+}
+
+/** Acts when something is done that may be done already. */
+export function after(
+  waiting: Promise<void> | undefined,
+  act: () => Promise<void> | undefined,
+): Promise<void> | undefined {
+  return waiting === undefined ? act() : waiting.then(act);
 }
