@@ -39,8 +39,8 @@ export async function* tableRows(
   const { from, to } = tableRange(table.table);
   for await (const { key: stateKey, value } of view.scan(from, to)) {
     const { time, key: address } = parseAddress(stateKey, kinds);
-    const [key, position] = table.kind === 'ordered' ? splitOrdered(address) : [address, undefined];
-    yield stateRow(table, partition, key, position ?? time, stateKey.length, value!);
+    const [key, position] = table.kind === 'keyed' ? [address, ''] : splitOrdered(address);
+    yield stateRow(table, partition, key, table.kind === 'ordered' ? position : time, stateKey.length, value!);
   }
 }
 

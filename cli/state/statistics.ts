@@ -97,7 +97,7 @@ async function busiest(job: StoredJob, views: JobViews): Promise<Pick<StateStati
         batches = Math.max(batches, read + 1);
         for (const change of entry.changes()) {
           const address = parseAddress(change.key, kinds);
-          const key = own[address.table]!.kind === 'ordered' ? splitOrdered(address.key)[0] : address.key;
+          const key = own[address.table]!.kind === 'keyed' ? address.key : splitOrdered(address.key)[0];
           const id = `${stage}/${address.table}/${key}`;
           const count = counts.get(id) ?? { key: decodeKey(key), table: own[address.table]!.title, changes: 0 };
           count.changes++;

@@ -82,18 +82,19 @@ export function duration(text: string): number {
  * @throws {JobError} `BAD_DURATION` unless it is a whole, finite number of ms ≥ 0
  */
 export function toMs(value: Duration, what: string): number {
-  let ms: number;
-  if (typeof value === 'number') {
-    ms = whole(what, value, value);
-  } else {
-    try {
-      ms = duration(value);
-    } catch (error) {
-      throw error instanceof JobError ? new JobError(error.code, `${what}: ${error.message}`) : error;
-    }
-  }
+  const ms = signedMs(value, what);
   if (ms < 0) throw bad(what, value, 'must not be negative');
   return ms;
+}
+
+/** As {@link toMs}, but that it may be negative. */
+export function signedMs(value: Duration, what: string): number {
+  if (typeof value === 'number') return whole(what, value, value);
+  try {
+    return duration(value);
+  } catch (error) {
+    throw error instanceof JobError ? new JobError(error.code, `${what}: ${error.message}`) : error;
+  }
 }
 
 function whole(what: string, written: unknown, ms: number): number {

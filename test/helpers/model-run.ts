@@ -276,7 +276,7 @@ function batchOf(
 ): RowBatch {
   const filled = numbers.filter((number) => edges[number]!.length > 0);
   const rows = filled.flatMap((number) => edges[number]!);
-  const lates = filled.map((number) => {
+  const lates = (filled.length === 0 ? numbers.slice(0, 1) : filled).map((number) => {
     const { from, watermark } = physical.edges[number]!;
     return Math.max(watermark(from === 'head' ? late : previous), flushed);
   });

@@ -1374,8 +1374,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: LATEST,
-    from: 'time < before[0]) continue;',
-    to: 'time <= before[0]) continue;',
+    from: 'time < before[0]) return false;',
+    to: 'time <= before[0]) return false;',
     rule: 'operators: of rows of one time the last that came counts',
     tests: [latest('is the last of all rows so far')],
   },

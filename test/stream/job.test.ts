@@ -252,18 +252,6 @@ const unbuilt: [what: string, make: () => Stream<unknown>][] = [
         .aggregate({ n: count() }),
   ],
   ['topN()', () => keyed().topN(3, { by: (r) => r.t })],
-  [
-    'join()',
-    () =>
-      keyed().join(
-        timed('other').keyBy((r) => r.k),
-        { select: (left, right) => left.t + right.t },
-      ),
-  ],
-  [
-    'table()',
-    () => keyed().join(table(timed('other').keyBy((r) => r.k)), { select: (left, right) => left.t + right.t }),
-  ],
   ['process()', () => keyed().process<number, never>({ init: () => 0, onRow: () => {} })],
 ];
 

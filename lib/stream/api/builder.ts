@@ -18,6 +18,7 @@ import { LATEST } from '../operators/latest.ts';
 import { runningFold } from '../operators/running-fold.ts';
 import { unbuilt } from '../operators/unbuilt.ts';
 import { windowFold } from '../operators/window-fold.ts';
+import { streamJoinOf, tableJoinOf } from './join.ts';
 import type { KeyedStream, Source, Stream, Table, WindowedStream } from './streams.ts';
 import type { EventTime } from './time.ts';
 import { type WatermarkOptions, watermarkMs } from './watermark.ts';
@@ -144,11 +145,11 @@ class PlainKeyedStream<K extends Key, T> {
     return stateful(distinct(within === undefined ? undefined : toMs(within, 'distinct: within')), this.keyed);
   }
 
-  join(other: unknown): Stream<never> {
-    const kind = (other as { readonly kind?: unknown } | undefined)?.kind;
-    const right = (other as { readonly keyed?: KeyNode } | undefined)?.keyed;
+  join(other: unknown, options?: unknown): Stream<never> {
+    const { kind, keyed: right } = (other ?? {}) as { readonly kind?: unknown; readonly keyed?: KeyNode };
     if (right === undefined) throw new JobError('BAD_ARGUMENT', 'join() takes a keyed stream or a table()');
-    return stateful(unbuilt(kind === 'table' ? 'join() with a table()' : 'join()'), this.keyed, right);
+    const operator = kind === 'table' ? tableJoinOf(options, this.keyed) : streamJoinOf(options, this.keyed, right);
+    return stateful(operator, this.keyed, right);
   }
 
   process(): Stream<never> {

@@ -105,7 +105,7 @@ export function watermarksOf(node: StreamNode): ReadonlySet<SourceNode | EventTi
   if (node.kind === 'source' || node.kind === 'event-time') {
     return new Set(node.delayMs === undefined ? [] : [node]);
   }
-  if (isStateful(node) && node.operator.eventTime === 'none') return new Set();
+  if (isStateful(node) && (node.operator.eventTime === 'none' || node.operator.isAgeless === true)) return new Set();
   return new Set(followedInputs(node).flatMap((input) => [...watermarksOf(input)]));
 }
 

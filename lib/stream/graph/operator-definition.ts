@@ -15,6 +15,8 @@ export interface OperatorDefinition {
    * event time follow no watermark either.
    */
   readonly eventTime: 'kept' | 'own' | 'none';
+  /** Its rows may be of any time, however far the watermark is: they follow none, and nothing behind it is late or final. */
+  readonly isAgeless?: boolean | undefined;
   /** Its rows are those of a table, where one takes the place of the one before. Left out: a row is final when it comes out. */
   readonly table?: TableColumns | undefined;
   /** Input ports whose rows are only looked up by those of the others: they hold no watermark back. */

@@ -14,7 +14,8 @@ export interface ScannedRow<Row> {
 /**
  * One named state of an operator, as one batch sees it: what earlier batches left, and this batch's own changes.
  * A `keyed` table is addressed by key alone (`time` is 0); in a `timed` table a row's address is (time, key), and ranges
- * of time can be scanned: windows by their end, timers by when they are due. An `ordered` one is an {@link OrderedTable}.
+ * of time can be scanned: windows by their end, timers by when they are due; what follows the key's encoding there is the operator's own. An
+ * `ordered` one is an {@link OrderedTable}.
  *
  * Rows are plain data and copy-on-write: never change what `get` gave; `put` a new one. What was put belongs to the table.
  */

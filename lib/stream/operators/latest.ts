@@ -12,7 +12,7 @@ import { Expiry } from './expiry.ts';
 import { after, whenLoaded } from './when-loaded.ts';
 
 /** Event time, epoch ms, `null`: none; and the row. */
-type Held = readonly [time: number | null, row: unknown];
+export type Held = readonly [time: number | null, row: unknown];
 
 export const LATEST: OperatorDefinition = {
   kind: 'latest',
@@ -35,12 +35,8 @@ function latestOperator(name: string, expiry: Expiry | undefined): Operator {
     const changed = new Set<string>();
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
-      const time = Number.isNaN(batch.times[i]) ? null : batch.times[i]!;
       expiry?.touch(context, key);
-      const before = table.get(key, 0);
-      if (before !== undefined && before[0] !== null && time !== null && time < before[0]) continue;
-      table.put(key, 0, [time, batch.peek(i)]);
-      changed.add(key);
+      if (hold(table, key, batch, i)) changed.add(key);
     }
     if (context.mode === 'update') for (const key of changed) show(table.get(key, 0)!, context);
   };
@@ -65,6 +61,15 @@ function latestOperator(name: string, expiry: Expiry | undefined): Operator {
       return after(applied, () => showAll(context));
     },
   };
+}
+
+/** Keeps row i if it is the latest of its key. @returns whether it is */
+export function hold(table: StateTable<Held>, key: string, batch: RowBatch, i: number): boolean {
+  const time = Number.isNaN(batch.times[i]) ? null : batch.times[i]!;
+  const before = table.get(key, 0);
+  if (before !== undefined && before[0] !== null && time !== null && time < before[0]) return false;
+  table.put(key, 0, [time, batch.peek(i)]);
+  return true;
 }
 
 /** The row stays in the table: who comes behind gets a copy. */
