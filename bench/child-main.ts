@@ -6,6 +6,7 @@ import { measurePrice } from './large-state-prices.ts';
 import { measureLarge } from './large-state-run.ts';
 import { peakMb } from './measure.ts';
 import { measureMemory } from './memory-run.ts';
+import { measureNexmark } from './nexmark-run.ts';
 import { measureSmall } from './small-run.ts';
 import { benchSst } from './sst.ts';
 import { benchMatrix } from './sst-matrix.ts';
@@ -15,6 +16,7 @@ const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   batch: measureBatches,
   commit: measureCommit,
   memory: measureMemory,
+  nexmark: measureNexmark,
   small: measureSmall,
   state: measureState,
   sst: benchSst,

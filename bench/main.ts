@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- NAME...] [--quick]`: runs the benchmarks, prints what they found, and writes `bench/out/results.json`,
+ * `npm run bench [-- NAME...] [--quick] [--events=N]`: runs the benchmarks, prints what they found, and writes `bench/out/results.json`,
  * the plots, and `bench/out/report.html`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { benchLargeState } from './large-state.ts';
 import { benchSync } from './large-state-sync.ts';
 import { thisMachine } from './measure.ts';
 import { benchMemory } from './memory.ts';
+import { benchNexmark } from './nexmark.ts';
 import type { BenchOptions } from './options.ts';
 import { benchPolicies } from './policies.ts';
 import { budgetsTable, type Finding, reportPage, tableText } from './report.ts';
@@ -32,18 +33,23 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   deployed: benchDeployed,
   eviction: benchEviction,
   policies: benchPolicies,
+  nexmark: benchNexmark,
 };
 const OUT = path.resolve('bench/out');
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
+const eventsText = args.find((arg) => arg.startsWith('--events='))?.slice('--events='.length);
+const events = eventsText === undefined ? undefined : Number(eventsText);
 const asked = args.filter((arg) => !arg.startsWith('--'));
 const wrong = [
   ...asked.filter((name) => !(name in BENCHES)),
-  ...args.filter((a) => a.startsWith('--') && a !== '--quick'),
+  ...args.filter((a) => a.startsWith('--') && a !== '--quick' && !/^--events=[1-9]\d*$/.test(a)),
 ];
 if (wrong.length > 0) {
-  console.error(`usage: npm run bench [-- ${Object.keys(BENCHES).join('|')} ...] [--quick]; not ${wrong.join(', ')}`);
+  console.error(
+    `usage: npm run bench [-- ${Object.keys(BENCHES).join('|')} ...] [--quick] [--events=N]; not ${wrong.join(', ')}`,
+  );
   process.exit(2);
 }
 
@@ -56,7 +62,7 @@ const findings: Finding[] = [];
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const startMs = performance.now();
-  const finding = await bench({ quick }).catch((error: Error) => {
+  const finding = await bench({ quick, events }).catch((error: Error) => {
     // The others are worth having all the same.
     console.error(`\n${name} failed: ${error.message}`);
     process.exitCode = 1;
