@@ -1,0 +1,18 @@
+/** Query 3, local item suggestion: who in Oregon, Idaho or California sells what in category 10. Both sides are kept for ever. */
+import { job } from 'misa';
+import { auctions, people } from './model.ts';
+
+const LOCAL = ['OR', 'ID', 'CA'];
+
+export default job(
+  'q3',
+  auctions
+    .filter((auction) => auction.category === 10)
+    .keyBy((auction) => auction.seller)
+    .join(
+      people.filter((person) => LOCAL.includes(person.state)).keyBy((person) => person.id),
+      {
+        select: ({ id }, { name, city, state }) => ({ name, city, state, id }),
+      },
+    ),
+);
