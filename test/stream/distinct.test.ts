@@ -170,6 +170,14 @@ describe('distinct', () => {
     expect(await fixture.batch({ rows: { in: [row] } })).toMatchObject({ out: { out: [] }, counts: [{ late: 0 }] });
   });
 
+  it('what a watermark passed that moved along with a flush is forgotten later', async () => {
+    const fixture = new OperatorFixture(jobOf(distinctRows(10)));
+    await fixture.batch({ rows: { in: [{ k: 'a', t: 5, i: 0 }] }, watermark: 0 });
+    await fixture.batch({ watermark: 20, flush: true });
+    await fixture.batch({ watermark: 30 });
+    expect([await fixture.rowsOf(0), await fixture.rowsOf(1)]).toEqual([[], []]);
+  });
+
   it('is refused where it cannot be right', () => {
     const keyedOf = (options: { delay?: number; eventTime?: (r: Row) => number }) =>
       source<Row>('s', options).keyBy((r) => r.k);

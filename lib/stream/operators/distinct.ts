@@ -90,7 +90,8 @@ function distinctWithin(name: string, withinMs: number): Operator {
   const forget = ({ tables, evict, previousEvict }: OperatorContext): Promise<void> | undefined => {
     if (evict === Infinity || !(evict > previousEvict)) return undefined;
     const [seen, expiries] = tables;
-    const forgotten = eachOf(expiries!.scan(previousEvict, evict), ({ key }) => seen!.delete(key, 0));
+    // From where the last one ended: the batch before may have been a flush.
+    const forgotten = eachOf(expiries!.scan(-Infinity, evict), ({ key }) => seen!.delete(key, 0));
     const finish = (): void => expiries!.forget(evict);
     if (forgotten !== undefined) return forgotten.then(finish);
     finish();

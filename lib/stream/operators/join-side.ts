@@ -89,8 +89,9 @@ export class Side {
     const { evict, previousEvict } = this.#context;
     const isFlush = evict === Infinity;
     if (due === undefined || !(evict > previousEvict) || (isFlush && !this.#spec.isPreserved)) return undefined;
-    let last = previousEvict;
-    const deleted = eachChunk(due.scan(previousEvict, evict), (chunk) => {
+    let last = -Infinity;
+    // From where the last one ended, which a flush may be behind.
+    const deleted = eachChunk(due.scan(-Infinity, evict), (chunk) => {
       last = chunk.at(-1)!.time;
       // Row by row in a flush: that the watermark has passed them is known to the batches behind it only.
       if (isFlush) for (const { key, time } of chunk) due.delete(key, time);
@@ -98,7 +99,7 @@ export class Side {
     });
     return after(deleted, () => {
       if (!isFlush) due.forget(evict);
-      else if (last > previousEvict) this.#context.closed(last);
+      else if (last > -Infinity) this.#context.closed(last);
       return undefined;
     });
   }

@@ -84,10 +84,13 @@ export function timeOf({ near, eventTime }: JoinSpec, left: number, right: numbe
 function lagOf(spec: JoinSpec): number | undefined {
   const { near, eventTime, followed } = spec;
   if (near.kind === 'window') return 0;
-  if (followed.includes(false)) return undefined;
-  const back = (port: Port): number => (near.kind === 'all' ? Infinity : reachOf(spec, port).ahead);
-  const kept = PORTS.filter((port) => isPreserved(spec, port) || eventTime === (port === LEFT ? 'left' : 'right'));
-  const lag = greatest(kept.map(back), 0);
+  // Rows of any age come in and meet.
+  if (near.kind === 'all' || followed.includes(false)) return undefined;
+  const alone = PORTS.filter((port) => isPreserved(spec, port) || eventTime === (port === LEFT ? 'left' : 'right'));
+  const lag = greatest(
+    alone.map((port) => reachOf(spec, port).ahead),
+    0,
+  );
   return lag < Infinity ? lag : undefined;
 }
 
