@@ -22,7 +22,7 @@ export interface StoredTable {
   readonly kind: TableKind;
   /** As users know it: `window-aggregate windows`. */
   readonly title: string;
-  /** Of windows, ms. */
+  /** Of windows of one size, ms. */
   readonly windowMs: number | undefined;
   readonly columns: readonly StoredColumn[];
 }

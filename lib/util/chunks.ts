@@ -24,6 +24,17 @@ async function eachAsItComes<T>(chunks: AsyncIterable<readonly T[]>, see: (eleme
   for await (const chunk of chunks) for (const element of chunk) see(element);
 }
 
+/** As {@link eachOf}, up to the first element for which `see` is false. */
+export function eachWhile<T>(chunks: Chunks<T>, see: (element: T) => boolean): Promise<void> | undefined {
+  if (!isAtOnce(chunks)) return eachWhileAsItComes(chunks, see);
+  for (const chunk of chunks) if (!chunk.every(see)) break;
+  return undefined;
+}
+
+async function eachWhileAsItComes<T>(chunks: AsyncIterable<readonly T[]>, see: (element: T) => boolean): Promise<void> {
+  for await (const chunk of chunks) if (!chunk.every(see)) break;
+}
+
 /** Calls `see` with each chunk in order, and waits for what it promises. @returns `undefined`: it has, already */
 export function eachChunk<T>(
   chunks: Chunks<T>,

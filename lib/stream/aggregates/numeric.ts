@@ -32,7 +32,7 @@ export function count<T>(where?: (row: T) => boolean): Aggregate<T, number> {
             return true;
           },
     column: where === undefined ? { field: undefined, add: countRows } : countWhere(fieldTest(where)),
-    merge: addNumbers,
+    merge: addCounts,
     result: (slots, at) => slots[at],
     own: undefined,
   }));
@@ -56,7 +56,9 @@ export function sum<T>(f: (row: T) => number | Null): Aggregate<T, number> {
       return true;
     },
     column: columnOf(f, addValues),
-    merge: addNumbers,
+    merge: (slots, at, other, otherAt) => {
+      slots[at] = plus(slots[at] as number, other[otherAt], 'sum', label);
+    },
     result: (slots, at) => slots[at],
     own: undefined,
   }));
@@ -95,8 +97,8 @@ export function avg<T, V extends number | Null>(
       return true;
     }),
     merge: (slots, at, other, otherAt) => {
-      addNumbers(slots, at, other, otherAt);
-      addNumbers(slots, at + 1, other, otherAt + 1);
+      slots[at] = plus(slots[at] as number, other[otherAt], 'avg', label);
+      addCounts(slots, at + 1, other, otherAt + 1);
     },
     result: (slots, at) => (slots[at + 1] === 0 ? null : (slots[at] as number) / (slots[at + 1] as number)),
     own: undefined,
@@ -142,7 +144,7 @@ function addValues(
   return true;
 }
 
-function addNumbers(slots: Slots, at: number, other: Slots, otherAt: number): void {
+function addCounts(slots: Slots, at: number, other: Slots, otherAt: number): void {
   slots[at] = (slots[at] as number) + (other[otherAt] as number);
 }
 

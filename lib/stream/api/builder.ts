@@ -10,12 +10,15 @@ import type { Fold } from '../graph/fold-spec.ts';
 import { hasEventTime, hasState, type KeyNode, type StreamNode } from '../graph/graph.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { UserFunction } from '../graph/user-function.ts';
-import type { FixedWindowSpec, WindowSpec } from '../graph/window-spec.ts';
+import type { WindowSpec } from '../graph/window-spec.ts';
 import { distinct } from '../operators/distinct.ts';
 import type { Key } from '../operators/key.ts';
 import { lateRows } from '../operators/late-rows.ts';
 import { LATEST } from '../operators/latest.ts';
 import { runningFold } from '../operators/running-fold.ts';
+import { sameWindowFold } from '../operators/same-window.ts';
+import { sessionFold } from '../operators/session-fold.ts';
+import { topRows } from '../operators/top-n.ts';
 import { unbuilt } from '../operators/unbuilt.ts';
 import { windowFold } from '../operators/window-fold.ts';
 import { streamJoinOf, tableJoinOf } from './join.ts';
@@ -130,8 +133,8 @@ class PlainKeyedStream<K extends Key, T> {
     return stateful(LATEST, this.keyed);
   }
 
-  topN(_n: number, _options: TopNOptions<T>): Stream<never> {
-    return stateful(unbuilt('topN() of a keyed stream'), this.keyed);
+  topN(n: number, options: TopNOptions<T>): Stream<never> {
+    return stateful(topRows(n, options), this.keyed);
   }
 
   distinct(options: { readonly within?: Duration | undefined } = {}): Stream<T> {
@@ -176,28 +179,25 @@ class PlainWindowedStream<_K extends Key, T> {
   }
 
   #fold(fold: Fold): Stream<never> {
-    return this.#stateful('own', (spec) => windowFold(spec, fold, this));
+    return stateful(this.#foldOf(fold), this.#keyed);
+  }
+
+  #foldOf(fold: Fold): OperatorDefinition {
+    const window = this.#window;
+    switch (window.kind) {
+      case 'session':
+        return sessionFold(window, fold, this);
+      case 'same':
+        return sameWindowFold(window, fold, this);
+      default:
+        return windowFold(window, fold, this);
+    }
   }
 
   late(): Stream<T> {
     // One stream however often it is asked for: it is the side output of one operator.
-    this.#late ??= this.#stateful('kept', (spec) => lateRows(spec, this));
+    this.#late ??= stateful(lateRows(this.#window, this), this.#keyed);
     return this.#late;
-  }
-
-  #stateful<R>(
-    eventTime: OperatorDefinition['eventTime'],
-    fixed: (spec: FixedWindowSpec) => OperatorDefinition,
-  ): Stream<R> {
-    const window = this.#window;
-    switch (window.kind) {
-      case 'session':
-        return stateful(unbuilt('session()', eventTime), this.#keyed);
-      case 'same':
-        return stateful(unbuilt('sameWindow()', eventTime), this.#keyed);
-      default:
-        return stateful(fixed(window), this.#keyed);
-    }
   }
 }
 

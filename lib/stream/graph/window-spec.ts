@@ -2,7 +2,7 @@
  * Windows as the graph has them. A fixed window is known by its end: all windows of one kind have one size, so the end alone
  * is its address, and the order of ends is the order of windows.
  */
-import type { Duration } from '../../util/duration.ts';
+import { type Duration, durationText } from '../../util/duration.ts';
 
 /** A fixed window in milliseconds: `[k·slide + offset, k·slide + offset + size)` for every whole k. */
 export interface FixedWindowSpec {
@@ -23,15 +23,22 @@ export interface SameWindowSpec {
 }
 export type WindowSpec = FixedWindowSpec | SessionSpec | SameWindowSpec;
 
-/** How a fixed window is written in the job's state layout. */
-export function windowText(spec: FixedWindowSpec): string {
-  return spec.kind === 'tumbling'
-    ? `tumbling(${spec.sizeMs},${spec.offsetMs})`
-    : `sliding(${spec.sizeMs},${spec.slideMs},${spec.offsetMs})`;
+/** How windows are written in the job's state layout. What a function gives as a row's gap is no part of it. */
+export function windowText(spec: WindowSpec): string {
+  switch (spec.kind) {
+    case 'tumbling':
+      return `tumbling(${spec.sizeMs},${spec.offsetMs})`;
+    case 'sliding':
+      return `sliding(${spec.sizeMs},${spec.slideMs},${spec.offsetMs})`;
+    case 'session':
+      return `session(${typeof spec.gap === 'number' ? spec.gap : 'row'})`;
+    case 'same':
+      return 'same()';
+  }
 }
 
 /** What {@link windowText} gives. */
-export const WINDOW_TEXT = /(?:tumbling|sliding)\([\d,]+\)/;
+export const WINDOW_TEXT = /(?:tumbling|sliding)\([\d,]+\)|session\((?:\d+|row)\)|same\(\)/;
 
 /**
  * End of the last window that event time `time` is in; those before it end `slideMs` earlier each, as long as they end
@@ -47,30 +54,23 @@ export function firstEndAfter({ slideMs, offsetMs, sizeMs }: FixedWindowSpec, ti
   return (Math.floor((time - first) / slideMs) + 1) * slideMs + first;
 }
 
-const UNITS = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1000, 'second'],
-] as const;
-
-/** The length of a window, ms, in a {@link windowText}. */
-export function sizeInText(text: string): number {
-  return Number(/\d+/.exec(text)![0]);
+/** The length of the windows of a {@link windowText}, ms; `undefined`: they have none in common. */
+export function sizeInText(text: string): number | undefined {
+  const size = /^(?:tumbling|sliding)\((\d+)/.exec(text)?.[1];
+  return size === undefined ? undefined : Number(size);
 }
 
 /** A {@link windowText} for people: `tumbling(3600000,0)` as `tumbling 1 hour`. */
 export function windowWords(text: string): string {
   const [kind, ...numbers] = text.replace(')', '').split(/[(,]/u);
+  if (kind === 'same') return 'the same window';
+  if (kind === 'session') return numbers[0] === 'row' ? 'session, gap by row' : `session, gap ${wordsOf(numbers[0])}`;
   const [size, slide, offset] = kind === 'tumbling' ? [numbers[0], undefined, numbers[1]] : numbers;
-  const every = slide === undefined ? '' : ` every ${timeWords(Number(slide))}`;
-  const from = offset === undefined || offset === '0' ? '' : ` offset ${timeWords(Number(offset))}`;
-  return `${kind} ${timeWords(Number(size))}${every}${from}`;
+  const every = slide === undefined ? '' : ` every ${wordsOf(slide)}`;
+  const from = offset === undefined || offset === '0' ? '' : ` offset ${wordsOf(offset)}`;
+  return `${kind} ${wordsOf(size)}${every}${from}`;
 }
 
-function timeWords(ms: number): string {
-  const unit = UNITS.find(([length]) => ms >= length && ms % length === 0);
-  if (unit === undefined) return `${ms} ms`;
-  const count = ms / unit[0];
-  return `${count} ${unit[1]}${count === 1 ? '' : 's'}`;
+function wordsOf(ms: string | undefined): string {
+  return durationText(Number(ms));
 }

@@ -24,6 +24,8 @@ export interface GroupFold {
   thaw(stored: Slots): Slots;
   /** Folds rows `rowOf[i]` of the batch into the states `groups[groupOf[i]]`, in order. @throws {OperatorFailure} */
   addAll(batch: RowBatch, entries: Entries, groups: readonly Slots[]): void;
+  /** Takes another group's state, whose rows count as later, into one that may be changed; the other is not changed. @throws {OperatorFailure} */
+  merge(state: Slots, other: Slots): void;
   /** After the last `addAll` of a batch: makes what came from rows the state's own. `undefined`: nothing did. */
   readonly settle: ((state: Slots, stored: Slots | undefined) => void) | undefined;
   /** Adds the result's columns to an output row; they are copies. @param at where the state begins in `state` */
@@ -222,6 +224,13 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
         throw new OperatorFailure(operator, batch.row(rowOf[i]!), rowOf[i]!, error);
       }
     },
+    merge(state, other) {
+      try {
+        for (let j = 0; j < size; j++) accumulators[j]!.merge(state, at[j]!, other, at[j]!);
+      } catch (error) {
+        throw new OperatorFailure(operator, undefined, -1, error);
+      }
+    },
     settle:
       keepers.length === 0
         ? undefined
@@ -311,6 +320,13 @@ function reduceFold(userFunction: UserFunction, operator: string, calls: Calls):
     numbers: undefined,
     thaw: (stored) => [copyPlain(stored[0])],
     settle: undefined,
+    merge(state, other) {
+      try {
+        state[0] = f(state[0], other[0]);
+      } catch (error) {
+        throw new OperatorFailure(operator, undefined, -1, error);
+      }
+    },
     addAll(batch, { count, rowOf, groupOf }, groups) {
       let i = 0;
       try {

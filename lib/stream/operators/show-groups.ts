@@ -7,7 +7,7 @@ import type { NumberRows, StateTable } from '../graph/tables.ts';
 import type { FixedWindowSpec } from '../graph/window-spec.ts';
 import type { GroupFold } from './fold.ts';
 import { GroupLines } from './group-lines.ts';
-import { decodeKey } from './key.ts';
+import { decodeKey, type Key } from './key.ts';
 
 /** @param end of the group's window; anything where there are none @param at where its state begins in `state` */
 export type ShowGroup = (key: string, end: number, state: Slots, at?: number) => void;
@@ -57,15 +57,9 @@ export function showGroups(
   const writer = new ByteWriter();
   return (context) => {
     const asRow: ShowGroup = (key, end, state, at = 0) => {
-      const row: Record<string, unknown> = { key: decodeKey(key) };
-      if (windows !== undefined) {
-        row.windowStart = end - windows.sizeMs;
-        row.windowEnd = end;
-      }
-      const group = windows === undefined ? GROUP : WINDOW_GROUP;
-      if (shown(folding, state, at, row, group, context)) {
-        context.emit(0, row, windows === undefined ? Number.NaN : end - 1);
-      }
+      const group = decodeKey(key);
+      if (windows === undefined) showRow(folding, state, at, { key: group }, Number.NaN, context);
+      else showWindow(folding, state, at, { key: group, windowStart: end - windows.sizeMs, windowEnd: end }, context);
     };
     const sink = lines === undefined ? undefined : context.lines?.(0);
     if (lines === undefined || sink === undefined) return { one: asRow, columns: undefined };
@@ -93,27 +87,37 @@ export function showGroups(
 export const GROUP: readonly string[] = ['key'];
 export const WINDOW_GROUP: readonly string[] = ['key', 'windowStart', 'windowEnd'];
 
-/**
- * Adds the result's columns to an output row.
- * @param group columns that say which group it is
- * @returns false: a function of the user refused to, and the result is set aside
- * @throws {OperatorFailure} that fails the batch
- */
-function shown(
+/** Sends the result of a group in a window on. */
+export function showWindow(
   folding: GroupFold,
   state: Slots,
   at: number,
-  into: Record<string, unknown>,
-  group: readonly string[],
-  context: Pick<OperatorContext, 'refuse'>,
-): boolean {
+  group: { readonly key: Key; readonly windowStart: number; readonly windowEnd: number },
+  context: OperatorContext,
+): void {
+  showRow(folding, state, at, group, group.windowEnd - 1, context);
+}
+
+/**
+ * Sends a group's result on, unless a function of the user refuses to make it: then it is set aside.
+ * @param group says which group it is
+ * @throws {OperatorFailure} that fails the batch
+ */
+function showRow(
+  folding: GroupFold,
+  state: Slots,
+  at: number,
+  group: Readonly<Record<string, unknown>>,
+  time: number,
+  context: OperatorContext,
+): void {
+  const row = { ...group };
   try {
-    folding.show(state, into, at);
-    return true;
+    folding.show(state, row, at);
   } catch (error) {
     if (!(error instanceof OperatorFailure)) throw error;
-    const row = Object.fromEntries(group.map((name) => [name, into[name]]));
-    context.refuse(new OperatorFailure(error.operator, row, -1, error.cause));
-    return false;
+    context.refuse(new OperatorFailure(error.operator, group, -1, error.cause));
+    return;
   }
+  context.emit(0, row, time);
 }

@@ -6,8 +6,6 @@
  * changed, in the order they were first touched, and forgets silently; in `complete` nothing is late or forgotten, and
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
-
-import { JobError } from '../../errors.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
@@ -17,10 +15,8 @@ import type { NumberColumns, StateTable } from '../graph/tables.ts';
 import { type FixedWindowSpec, firstEndAfter, lastWindowEnd, windowText } from '../graph/window-spec.ts';
 import { applyFold, groupFold } from './fold.ts';
 import { Groups } from './groups.ts';
-import { showGroups, showWithin, WINDOW_GROUP } from './show-groups.ts';
-
-/** Output port of rows that are too late for all their windows. */
-const LATE_PORT = 1;
+import { showGroups, WINDOW_GROUP } from './show-groups.ts';
+import { checkCloses, closeWindows, LATE_PORT, lateOf, lateRowsOf } from './windowed.ts';
 
 /** @param windows the same object for all operators of the same windows: the first of them gives the late rows, too */
 export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): OperatorDefinition {
@@ -29,13 +25,7 @@ export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): 
     eventTime: 'own',
     table: foldTable(fold, WINDOW_GROUP),
     sideOutput: { of: windows, port: LATE_PORT },
-    check({ mode }, [input]) {
-      if (mode !== 'append' || input!.hasWatermark) return;
-      throw new JobError(
-        'APPEND_NEEDS_WATERMARK',
-        "windows of a stream without watermark never close, so they cannot be appended: give the source a delay, or set outputMode: 'update' or 'complete'",
-      );
-    },
+    check: checkCloses,
     layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
     make: (name, { calls, isRead }) => foldOperator(name, spec, fold, isRead(LATE_PORT), calls),
   };
@@ -55,18 +45,7 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
 
   const close = (context: OperatorContext, table: StateTable<Slots>): void | Promise<void> => {
     const { mode, evict, previousEvict } = context;
-    const show = mode === 'update' ? undefined : shows(context);
-    const finish = (last: number): void => {
-      if (last === -Infinity || mode === 'complete') return;
-      context.closed(last);
-      table.forget(last);
-    };
-    if (mode !== 'complete' && !(evict > previousEvict)) return;
-    // Nothing is shown of them: they need not be read. A flush must find out how far it closes.
-    if (mode === 'update' && evict < Infinity) return table.forget(evict);
-    const [after, upTo] = mode === 'complete' ? [-Infinity, Infinity] : [previousEvict, evict];
-    const shown = showWithin(show, table, after, upTo);
-    return typeof shown === 'number' ? finish(shown) : shown.then(finish);
+    return closeWindows(context, table, mode === 'update' ? undefined : shows(context), previousEvict, evict);
   };
 
   return {
@@ -102,21 +81,9 @@ function assign(
   lateRows: boolean,
   columns: NumberColumns | undefined,
 ): Groups {
-  const { primary, times } = batch;
-  // Windows that ended before are forgotten, also where rows come without a watermark of their own.
-  const late = context.mode === 'complete' ? -Infinity : Math.max(batch.late, context.previousEvict);
-  let lateCount = 0;
-  const groups = openWindows(
-    batch,
-    spec,
-    late,
-    (i) => {
-      const refused = lateRows && !context.emit(LATE_PORT, batch.peek(i), times[i]!, batch, i);
-      if (primary?.[i] === 1 && !refused) lateCount++;
-    },
-    columns,
-  );
-  if (lateCount > 0) context.fates.late(lateCount);
+  const late = lateRowsOf(batch, context, lateRows);
+  const groups = openWindows(batch, spec, lateOf(batch, context), late.add, columns);
+  late.count();
   return groups;
 }
 
