@@ -10,7 +10,6 @@ import {
   mapState,
   quantile,
   type Stream,
-  sameWindow,
   session,
   sliding,
   source,
@@ -240,18 +239,6 @@ const refusals: [what: string, code: string, make: () => unknown, message?: RegE
 ];
 
 const unbuilt: [what: string, make: () => Stream<unknown>][] = [
-  ['session()', () => keyed().window(session('10 s')).aggregate({ n: count() })],
-  ['session()', () => keyed().window(session('10 s')).late()],
-  [
-    'sameWindow()',
-    () =>
-      hourly()
-        .aggregate({ n: count() })
-        .keyBy(() => null)
-        .window(sameWindow())
-        .aggregate({ n: count() }),
-  ],
-  ['topN()', () => keyed().topN(3, { by: (r) => r.t })],
   ['process()', () => keyed().process<number, never>({ init: () => 0, onRow: () => {} })],
 ];
 

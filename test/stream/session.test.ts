@@ -223,4 +223,184 @@ describe('sessions', () => {
       { numRuns: 120 },
     );
   });
+
+  it.each([1, 3])('over %i partitions and restarts, with what is closed by a flush', async (partitions) => {
+    const rows = Array.from({ length: 120 }, (_, i): Row => {
+      // Two keys, a pause after every tenth row, some rows before those that came already.
+      return { k: KEYS[i % 2]!, t: i * 2 + Math.floor(i / 10) * 40 - (i % 7 === 0 ? 9 : 0), i, v: i % 4, gap: 12 };
+    });
+    const model = new Model('append');
+    for (const row of rows) model.batch([row], -1e9, false);
+    const wanted = model.batch([], -1e9, true).out;
+    const t = await testJob(job('j', keyed.window(session(12)).aggregate(aggregates)), { partitions });
+    const given: unknown[] = [];
+    // Of one batch, so that no row is late; and, in order, of many.
+    t.send(input, rows);
+    given.push(...(await t.runBatch()));
+    await t.restart();
+    given.push(...(await t.flush()));
+    expect(given.sort(byWindow)).toEqual(wanted.sort(byWindow));
+    expect(t.counts).toEqual({ applied: 120, late: 0, quarantined: 0, skipped: 0 });
+    await t.close();
+    const ordered = rows.toSorted((a, b) => a.t - b.t);
+    const second = await testJob(job('j', keyed.window(session(12)).aggregate({ n: count() })), { partitions });
+    const sizes: unknown[] = [];
+    for (let from = 0; from < rows.length; from += 7) {
+      second.send(input, ordered.slice(from, from + 7));
+      sizes.push(...(await second.runBatch()));
+      await second.restart();
+    }
+    sizes.push(...(await second.flush()));
+    const countsOf = (all: readonly unknown[]): unknown[] =>
+      all.map((one) => [(one as { windowStart: number }).windowStart, (one as { n: number }).n]);
+    expect(countsOf(sizes.sort(byWindow))).toEqual(countsOf(wanted.sort(byWindow)));
+    await second.close();
+  });
+
+  it('reduce joins what came before with what came after', async () => {
+    type Text = { readonly t: number; readonly text: string };
+    const texts = source<Text>('texts', { eventTime: (r) => r.t, delay: 0 });
+    const joined = texts
+      .keyBy(() => 1)
+      .window(session(5))
+      .reduce((a, b) => ({ t: a.t, text: `(${a.text}${b.text})` }));
+    const fixture = new OperatorFixture(jobOf(joined));
+    await fixture.batch({
+      rows: {
+        texts: [
+          { t: 19, text: 'c' },
+          { t: 0, text: 'a' },
+          { t: 20, text: 'd' },
+        ],
+      },
+    });
+    await fixture.batch({
+      rows: {
+        texts: [
+          { t: 9, text: 'b' },
+          { t: 4, text: '+' },
+          { t: 14, text: '-' },
+        ],
+      },
+    });
+    const { out } = await fixture.batch({ flush: true });
+    expect(out.out).toEqual([{ key: 1, windowStart: 0, windowEnd: 25, value: { t: 0, text: '((((ab)+)(cd))-)' } }]);
+  });
+
+  it('a row whose joining is refused leaves sessions as they were, and those before it in the batch are in', async () => {
+    const apart = aggregator({
+      init: (): number[] => [],
+      add: (acc, r: Row) => [...acc, r.i],
+      merge(): number[] {
+        throw new Error('apart');
+      },
+    });
+    const options: JobOptions = { outputMode: 'update', onError: 'quarantine' };
+    const fixture = new OperatorFixture(jobOf(keyed.window(session(5)).aggregate({ all: apart }), options));
+    const rowAt = (t: number, i: number): Row => ({ k: 'a', t, i, v: 0, gap: 5 });
+    await fixture.batch({ rows: { in: [rowAt(0, 0), rowAt(10, 1)] } });
+    const { out, counts, quarantined } = await fixture.batch({
+      rows: { in: [rowAt(1, 2), rowAt(5, 3), rowAt(11, 4)] },
+    });
+    expect(out.out).toEqual([
+      { key: 'a', windowStart: 0, windowEnd: 6, all: [0, 2] },
+      { key: 'a', windowStart: 10, windowEnd: 16, all: [1, 4] },
+    ]);
+    expect(counts[0]).toMatchObject({ quarantined: 1 });
+    expect(quarantined[0]!.reason).toContain('apart');
+    expect(await sizes(fixture)).toEqual([1, 1, 2]);
+  });
+
+  it('no row joins a session that has ended, whether or not an empty batch came between', async () => {
+    const rowAt = (t: number): Row => ({ k: 'a', t, i: t, v: 0, gap: 5 });
+    for (const isEmpty of [true, false]) {
+      const fixture = new OperatorFixture(jobOf(keyed.window(session(5)).aggregate({ n: count() })));
+      await fixture.batch({ rows: { in: [rowAt(0)] } });
+      const out = isEmpty ? (await fixture.batch({ watermark: 5 })).out.out! : [];
+      out.push(...(await fixture.batch({ rows: { in: [rowAt(4)] }, watermark: 5 })).out.out!);
+      out.push(...(await fixture.batch({ flush: true })).out.out!);
+      expect(out).toEqual([
+        { key: 'a', windowStart: 0, windowEnd: 5, n: 1 },
+        { key: 'a', windowStart: 4, windowEnd: 9, n: 1 },
+      ]);
+    }
+  });
+
+  it('behind each other: no row that one gives is late by its own time, and all are counted', async () => {
+    const sizesOf = keyed.window(byRow).aggregate({ n: count() });
+    const again = sizesOf.keyBy(() => 0).window(session(1));
+    await fc.assert(
+      fc.asyncProperty(anyBatches(fc.constantFrom(1, 3, 5, 20), false), async (batches) => {
+        const outputs = { sums: again.aggregate({ n: sum((r) => r.n) }), late: again.late() };
+        const fixture = new OperatorFixture(job('j', outputs));
+        let [given, summed, before] = [0, 0, Number.NEGATIVE_INFINITY];
+        for (const { rows, watermark } of batches) {
+          const { into, out, counts } = await fixture.batch({ rows: { in: rows }, watermark });
+          given += rows.length - counts[0]!.late;
+          for (const { time } of into('session-aggregate#1')) expect(time).toBeGreaterThan(before);
+          for (const row of out.sums!) summed += (row as { n: number }).n;
+          expect(out.late).toEqual([]);
+          before = watermark - 1;
+        }
+        for (const row of (await fixture.batch({ flush: true })).out.sums!) summed += (row as { n: number }).n;
+        expect(summed).toBe(given);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it.each([
+    ['no number', Number.NaN],
+    ['infinite', Number.POSITIVE_INFINITY],
+    ['missing', undefined],
+    ['null', null],
+    ['text without a unit', '10'],
+    ['part of a millisecond', 0.5],
+    ['an object', {}],
+  ])('a gap that is %s is refused, with the row', async (_, gap) => {
+    const odd = keyed.window(session(() => gap as never)).aggregate({ n: count() });
+    const fixture = new OperatorFixture(jobOf(odd, { onError: 'quarantine' }));
+    const { counts, quarantined } = await fixture.batch({ rows: { in: [{ k: 'a', t: 0 }] } });
+    expect(counts[0]).toMatchObject({ rows: 1, quarantined: 1, skipped: 0 });
+    expect(quarantined[0]!.reason).toContain('session: gap');
+    const failing = new OperatorFixture(jobOf(odd));
+    await expect(failing.batch({ rows: { in: [{ k: 'a', t: 0 }] } })).rejects.toThrow('session: gap');
+  });
+
+  it('gaps may be text, and below 0, where the row is left out', async () => {
+    const gaps = ['2 s', '-1 min', '0 s', -3];
+    const texts = keyed.window(session((r: Row) => gaps[r.i] as never));
+    const fixture = new OperatorFixture(job('j', { n: texts.aggregate({ n: count() }), late: texts.late() }));
+    const { counts } = await fixture.batch({ rows: { in: gaps.map((_, i) => ({ k: 'a', t: 0, i })) } });
+    expect(counts[0]).toMatchObject({ rows: 4, skipped: 3, late: 0 });
+    const { out } = await fixture.batch({ watermark: 2000 });
+    expect(out.n).toEqual([{ key: 'a', windowStart: 0, windowEnd: 2000, n: 1 }]);
+  });
+
+  it('late rows alone: by their own session', async () => {
+    const fixture = new OperatorFixture(jobOf(keyed.window(byRow).late()));
+    const rows = [3, 4, 5, 0].map((gap, i): Row => ({ k: 'a', t: 6, i, v: 0, gap }));
+    const { out, counts } = await fixture.batch({ rows: { in: rows }, watermark: 10 });
+    expect(out.out).toEqual(rows.slice(0, 2));
+    expect(counts[0]).toMatchObject({ rows: 4, late: 2, skipped: 1 });
+  });
+
+  it('are refused where they cannot be right', () => {
+    const refused = (make: () => unknown, code: string): void =>
+      expect(make).toThrow(expect.objectContaining({ name: 'JobError', code }));
+    refused(() => session(0), 'BAD_WINDOW');
+    refused(() => session(-1), 'BAD_DURATION');
+    refused(() => session('5' as never), 'BAD_DURATION');
+    const untimed = source<Row>('u').keyBy((r) => r.k);
+    refused(() => untimed.window(session(1)), 'NO_EVENT_TIME');
+    const unmarked = source<Row>('m', { eventTime: (r) => r.t }).keyBy((r) => r.k);
+    const sessions = unmarked.window(session(1)).aggregate({ n: count() });
+    refused(() => jobOf(sessions), 'APPEND_NEEDS_WATERMARK');
+    jobOf(sessions, { outputMode: 'update' });
+  });
 });
+
+function byWindow(a: unknown, b: unknown): number {
+  const [one, other] = [a, b] as { readonly windowStart: number; readonly key: Row['k'] }[];
+  return one!.windowStart - other!.windowStart || (encodeKey(one!.key) < encodeKey(other!.key) ? -1 : 1);
+}

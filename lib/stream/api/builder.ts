@@ -5,8 +5,8 @@
 import { JobError } from '../../errors.ts';
 import { type Duration, toMs } from '../../util/duration.ts';
 import { type AggregateSpec, aggregateColumns } from '../aggregates/aggregate.ts';
-import type { TopNOptions } from '../aggregates/top-n.ts';
-import type { Fold } from '../graph/fold-spec.ts';
+import { type TopNOptions, topN } from '../aggregates/top-n.ts';
+import type { AggregateDefinition, Fold } from '../graph/fold-spec.ts';
 import { hasEventTime, hasState, type KeyNode, type StreamNode } from '../graph/graph.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { UserFunction } from '../graph/user-function.ts';
@@ -134,7 +134,7 @@ class PlainKeyedStream<K extends Key, T> {
   }
 
   topN(n: number, options: TopNOptions<T>): Stream<never> {
-    return stateful(topRows(n, options), this.keyed);
+    return stateful(topRows(topN(n, options) as AggregateDefinition), this.keyed);
   }
 
   distinct(options: { readonly within?: Duration | undefined } = {}): Stream<T> {

@@ -2,7 +2,7 @@
  * How far the session of one row reaches: from its event time to that + gap. A function of the user gives each row its gap; a row whose gap
  * is 0 or less opens no session and is skipped, one whose gap is no length of time is refused.
  */
-import { type Duration, duration, toMs } from '../../util/duration.ts';
+import { type Duration, toMs } from '../../util/duration.ts';
 import type { Calls } from '../graph/calls.ts';
 import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/operator.ts';
 import type { SessionSpec } from '../graph/window-spec.ts';
@@ -50,7 +50,7 @@ function lengthOf(
 ): number | undefined {
   try {
     const gap = gapOf(batch.row(i));
-    if (typeof gap === 'string') return duration(gap);
+    if (typeof gap === 'string' && gap.startsWith('-')) return -toMs(gap.slice(1) as Duration, 'session: gap');
     return typeof gap === 'number' && Number.isFinite(gap) && gap <= 0 ? gap : toMs(gap as Duration, 'session: gap');
   } catch (error) {
     context.refuse(new OperatorFailure(operator, batch.row(i), i, error), batch);

@@ -8,7 +8,6 @@
 import { JobError } from '../../errors.ts';
 import { eachOf } from '../../util/chunks.ts';
 import { copyPlain } from '../../util/copy-plain.ts';
-import { type TopNOptions, topN } from '../aggregates/top-n.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import type { AggregateDefinition } from '../graph/fold-spec.ts';
@@ -19,9 +18,8 @@ import { Expiry } from './expiry.ts';
 import { decodeKey } from './key.ts';
 import { after, whenLoaded } from './when-loaded.ts';
 
-/** @throws {JobError} `BAD_AGGREGATE` */
-export function topRows<T>(n: number, options: TopNOptions<T>): OperatorDefinition {
-  const aggregate = topN(n, options) as AggregateDefinition;
+/** @param aggregate a `topN` */
+export function topRows(aggregate: AggregateDefinition): OperatorDefinition {
   return {
     kind: 'topN',
     eventTime: 'none',
