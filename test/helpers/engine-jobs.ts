@@ -1,6 +1,6 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
-import { avg, count, type Job, job, max, sliding, source, sum, tumbling } from '../../lib/index.ts';
+import { avg, count, type Job, job, max, sliding, source, sum, table, tumbling } from '../../lib/index.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FLUSH, physical, type ScriptBatch } from './engine.ts';
 
@@ -11,6 +11,7 @@ export interface Event {
 }
 
 const events = () => source<Event>('events', { eventTime: (e) => e.t, delay: '10 s' });
+const others = () => source<Event>('others', { eventTime: (e) => e.t, delay: '20 s' });
 
 /** A row that the head finds bad. */
 export const BAD_EVENT = { k: 'bad', v: 0 };
@@ -66,8 +67,7 @@ export const JOBS = {
     return job('two-stages', { first, second }, { outputMode: 'append', partitions: 2 });
   },
   union: (): Job<unknown> => {
-    const other = source<Event>('others', { eventTime: (e) => e.t, delay: '20 s' });
-    const both = events().union(other.map((e) => ({ ...e, v: -e.v })));
+    const both = events().union(others().map((e) => ({ ...e, v: -e.v })));
     return job(
       'union',
       both
@@ -96,10 +96,30 @@ export const JOBS = {
     const outputs = { first: keyed.distinct({ within: '15 s' }), ever: keyed.distinct(), latest: keyed.latest() };
     return job('first-and-latest', outputs, { outputMode: 'update', partitions: 2 });
   },
+  joins: (): Job<unknown> => {
+    const left = events().keyBy((e) => e.k);
+    const right = others().keyBy((e) => e.k);
+    const near = left.join(right, {
+      type: 'full',
+      within: { before: '5 s', after: '10 s' },
+      where: (l, r) => (l.v + r.v) % 3 !== 0,
+      select: (l, r, { key }) => ({ key, l: l?.v ?? null, r: r?.v ?? null }),
+    });
+    const pairs = near
+      .keyBy((p) => p.key)
+      .window(tumbling('10 s'))
+      .aggregate({ n: count(), l: sum((p) => p.l) });
+    const semi = left.join(right, { type: 'leftSemi', window: tumbling('10 s') });
+    const looked = left.join(table(right), { type: 'left', select: (l, r) => ({ v: l.v, r: r?.v ?? null }) });
+    return job('joins', { near, pairs, semi, looked }, { outputMode: 'append', partitions: 2 });
+  },
 } as const;
 
 export type JobKind = keyof typeof JOBS;
 export const JOB_KINDS = Object.keys(JOBS) as JobKind[];
+
+/** Jobs that read `others`, too. */
+const TWO_INPUTS: readonly JobKind[] = ['union', 'joins'];
 
 /** A script with late rows, bad rows, filtered rows and a batch without rows for one source. */
 export function sampleScript(kind: JobKind, batches = 5): ScriptBatch[] {
@@ -110,7 +130,7 @@ export function sampleScript(kind: JobKind, batches = 5): ScriptBatch[] {
       rows.push({ t: i * 9_000 + r * 2_500, k: `k${(i * 5 + r * 3) % 7}`, v: (i * 6 + r) % 9 });
     if (i >= 3) rows.push({ t: 1_000, k: 'k1', v: 3 });
     if (i === 1) rows.push(BAD_EVENT);
-    const others = kind === 'union' ? { others: i % 2 === 0 ? rows.slice(1, 4) : [] } : {};
+    const others = TWO_INPUTS.includes(kind) ? { others: i % 2 === 0 ? rows.slice(1, 4) : [] } : {};
     script.push({ events: rows, ...others });
   }
   return script;
@@ -141,7 +161,7 @@ export function anyScript(kind: JobKind, maxBatches = 10): fc.Arbitrary<ScriptBa
         list.map((e) => ('t' in (e as object) ? { ...(e as Event), t: (e as Event).t / 4 + i * 8_000 } : e)),
       );
   const batch = (i: number): fc.Arbitrary<ScriptBatch> =>
-    kind === 'union' ? fc.record({ events: rows(i), others: rows(i) }) : fc.record({ events: rows(i) });
+    TWO_INPUTS.includes(kind) ? fc.record({ events: rows(i), others: rows(i) }) : fc.record({ events: rows(i) });
   const step = (i: number): fc.Arbitrary<ScriptBatch> =>
     fc.oneof({ weight: 8, arbitrary: batch(i) }, { weight: 1, arbitrary: fc.constant(FLUSH) });
   return fc
