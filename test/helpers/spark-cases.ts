@@ -83,14 +83,6 @@ export const DIFFERENT_WATERMARKS: Record<number, Record<number, number>> = { 11
 const file = new URL('../cases/spark-semantics.json', import.meta.url);
 export const sparkCases: readonly SparkCase[] = JSON.parse(readFileSync(file, 'utf8')).cases;
 
-/** Which cases this harness can turn into jobs; grows with the operators. */
-export function isCovered({ id, query }: SparkCase): boolean {
-  if (id === 64 || query.op.includes('join')) return true;
-  return (
-    query.op === 'window_aggregate' || ['aggregate', 'union'].includes(query.op) || query.op.includes('drop_duplicates')
-  );
-}
-
 /** Runs a case to its end. @param open starts a job, as `testJob` does */
 export async function runSparkCase(c: SparkCase, open: (job: Job<unknown[]>) => Promise<CaseDriver>): Promise<void> {
   const failure = { armed: false };
