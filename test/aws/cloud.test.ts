@@ -20,8 +20,8 @@ import {
 import { sequentialOutcome } from '../helpers/simulated-aws.ts';
 import { type CloudFaults, type CloudOptions, SimulatedCloud } from '../helpers/simulated-cloud.ts';
 
-type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'joins';
-const KINDS: readonly Kind[] = ['tumbling', 'sliding', 'twoStages', 'union', 'joins'];
+type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'sessions' | 'joins';
+const KINDS: readonly Kind[] = ['tumbling', 'sliding', 'twoStages', 'union', 'sessions', 'joins'];
 /** Read by code that runs in its caller's turn, so that a seed replays. */
 const ENDINGS = ['.zst', '', ''];
 const FAULTS: CloudFaults = {

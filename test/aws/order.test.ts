@@ -10,8 +10,8 @@ import { JOBS } from '../helpers/engine-jobs.ts';
 import { bytesOf, type MonthObject, monthsOf, someNotifications } from '../helpers/month-objects.ts';
 import { type Faults, SimulatedAws } from '../helpers/simulated-aws.ts';
 
-type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'joins';
-const KINDS: readonly Kind[] = ['tumbling', 'sliding', 'twoStages', 'union', 'joins'];
+type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'sessions' | 'joins';
+const KINDS: readonly Kind[] = ['tumbling', 'sliding', 'twoStages', 'union', 'sessions', 'joins'];
 
 const jobOf = (kind: Kind): PhysicalJob =>
   physical(JOBS[kind](), { partitions: 2, trigger: { maxRows: 40, maxBytes: 1 << 20, maxWaitMs: 0 } });

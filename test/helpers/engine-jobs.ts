@@ -1,6 +1,20 @@
 /** Small jobs of every shape the engine has, and rows for them. */
 import fc from 'fast-check';
-import { avg, count, type Job, job, max, sliding, source, sum, table, tumbling } from '../../lib/index.ts';
+import {
+  avg,
+  collect,
+  count,
+  type Job,
+  job,
+  max,
+  sameWindow,
+  session,
+  sliding,
+  source,
+  sum,
+  table,
+  tumbling,
+} from '../../lib/index.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FLUSH, physical, type ScriptBatch } from './engine.ts';
 
@@ -95,6 +109,17 @@ export const JOBS = {
     const keyed = events().keyBy((e) => e.k);
     const outputs = { first: keyed.distinct({ within: '15 s' }), ever: keyed.distinct(), latest: keyed.latest() };
     return job('first-and-latest', outputs, { outputMode: 'update', partitions: 2 });
+  },
+  sessions: (): Job<unknown> => {
+    const windows = events()
+      .keyBy((e) => e.k)
+      .window(session((e) => (e.v % 3) * 4_000));
+    const sessions = windows.aggregate({ n: count(), s: sum((e) => e.v), vs: collect((e) => e.v) });
+    const together = sessions
+      .keyBy((r) => r.n % 2)
+      .window(sameWindow())
+      .aggregate({ sessions: count(), s: sum((r) => r.s) });
+    return job('sessions', { sessions, together, late: windows.late() }, { outputMode: 'append', partitions: 2 });
   },
   joins: (): Job<unknown> => {
     const left = events().keyBy((e) => e.k);
