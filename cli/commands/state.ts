@@ -54,7 +54,7 @@ export async function stateScan(name: string, options: ScanOptions): Promise<voi
 
 async function* allRows(job: StoredJob): AsyncGenerator<StateRow, void, undefined> {
   const tables = tablesOf(job.file);
-  for (const stored of tables) {
+  for (const stored of tables.filter(({ isIndex }) => !isIndex)) {
     for (let p = 0; p < job.file.partitions; p++) {
       yield* tableRows(await openPartition(job, stored.stage, p), p, tables, stored);
     }

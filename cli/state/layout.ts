@@ -22,8 +22,10 @@ export interface StoredTable {
   readonly kind: TableKind;
   /** As users know it: `window-aggregate windows`. */
   readonly title: string;
-  /** Of windows of one size, ms. */
-  readonly windowMs: number | undefined;
+  /** How its rows tell their window: by their end and a size, in ms; as the start and end of a session; by their end and a start behind the key. */
+  readonly windows: number | 'session' | 'same' | undefined;
+  /** It only says where to look in the operator's other tables. */
+  readonly isIndex: boolean;
   readonly columns: readonly StoredColumn[];
 }
 
@@ -44,13 +46,18 @@ export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
       table: tables.filter((t) => t.stage === stage).length,
       kind: table.kind,
       title: `${kind} ${table.name}`,
-      windowMs: window === undefined ? undefined : sizeInText(window),
+      windows: window === undefined ? undefined : windowsIn(window),
+      isIndex: kind.startsWith('session-') && table.kind === 'timed',
       columns: kind.endsWith('reduce')
         ? [{ name: 'value', kind: 'count' }]
         : [...columns].map(([name, aggregate]) => ({ name, kind: aggregate })),
     });
   }
   return tables;
+}
+
+function windowsIn(text: string): StoredTable['windows'] {
+  return sizeInText(text) ?? (text.startsWith('session') ? 'session' : 'same');
 }
 
 const any = (): number => 0;

@@ -2,6 +2,7 @@
 import { addressPrefix, parseAddress, tableRange } from '../../lib/state/address.ts';
 import { splitOrdered } from '../../lib/state/ordered-key.ts';
 import { decodeKey, encodeKey, type Key } from '../../lib/stream/operators/key.ts';
+import type { StoredSession } from '../../lib/stream/operators/session-tables.ts';
 import { partitionOf } from '../../lib/util/hash.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import { describeState, type StoredTable, tablesOf } from './layout.ts';
@@ -39,36 +40,44 @@ export async function* tableRows(
   const { from, to } = tableRange(table.table);
   for await (const { key: stateKey, value } of view.scan(from, to)) {
     const { time, key: address } = parseAddress(stateKey, kinds);
-    const [key, position] = table.kind === 'keyed' ? [address, ''] : splitOrdered(address);
-    yield stateRow(table, partition, key, table.kind === 'ordered' ? position : time, stateKey.length, value!);
+    yield stateRow(table, partition, address, time, stateKey.length, value!);
   }
 }
 
+/** @param address key, and what stands behind it in tables where something does */
 function stateRow(
   table: StoredTable,
   partition: number,
-  key: string,
-  at: number | string,
+  address: string,
+  time: number,
   keyBytes: number,
   value: Uint8Array,
 ): StateRow {
+  const [key, behind] = splitOrdered(address);
+  const row = unpackValue(value);
+  const isSession = table.windows === 'session' && !table.isIndex;
   return {
     stage: table.stage,
     partition,
     table: table.title,
     key: decodeKey(key),
-    ...placeOf(table, at),
-    columns: describeState(unpackValue(value), table.columns),
+    ...(isSession ? sessionOf(row) : placeOf(table, time, behind)),
+    columns: describeState(isSession ? (row as StoredSession)[2] : row, table.columns),
     keyBytes,
     valueBytes: value.length,
   };
 }
 
-/** @param at time, or position in an ordered table */
-function placeOf(table: StoredTable, at: number | string): Partial<StateRow> {
-  if (typeof at === 'string') return { position: decodeKey(at) };
-  if (table.kind === 'keyed') return {};
-  return table.windowMs === undefined ? { time: at } : { windowStart: at - table.windowMs, windowEnd: at };
+function sessionOf(row: unknown): Partial<StateRow> {
+  const [windowStart, windowEnd] = row as StoredSession;
+  return { windowStart, windowEnd };
+}
+
+function placeOf({ kind, windows }: StoredTable, time: number, behind: string): Partial<StateRow> {
+  if (kind === 'ordered') return { position: decodeKey(behind) };
+  if (kind === 'keyed') return {};
+  if (typeof windows === 'number') return { windowStart: time - windows, windowEnd: time };
+  return windows === 'same' ? { windowStart: decodeKey(behind) as number, windowEnd: time } : { time };
 }
 
 /** All rows of one key, in all stages and tables. Timed tables are read whole: a key's times are not known. */
@@ -78,7 +87,7 @@ export async function* keyRows(job: StoredJob, key: Key): AsyncGenerator<StateRo
   const partition = partitionOf(encoded, job.file.partitions);
   for (let stage = 0; stage < job.file.stages; stage++) {
     const view = await openPartition(job, stage, partition);
-    for (const table of tables.filter((t) => t.stage === stage)) {
+    for (const table of tables.filter((t) => t.stage === stage && !t.isIndex)) {
       if (table.kind === 'keyed') {
         const stateKey = addressPrefix(table.table, 'keyed', 0) + encoded;
         const value = await view.get(stateKey);

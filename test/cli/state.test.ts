@@ -107,3 +107,55 @@ describe('misa state', () => {
     expect(readdirSync(space.path('.misa'), { recursive: true }).sort()).toEqual(before);
   });
 });
+
+describe('misa state of sessions and ranks', () => {
+  const pipeline = `import { count, job, sameWindow, session, source } from 'misa';
+const clicks = source('clicks', { eventTime: (e) => e.at, delay: '1 s' });
+const visits = clicks.keyBy((e) => e.user).window(session('10 s')).aggregate({ clicks: count() });
+`;
+
+  it('tells when each open session began and ends, and what the windows behind it hold', async () => {
+    space.write(
+      'visits.ts',
+      `${pipeline}
+const all = visits.keyBy(() => 'all').window(sameWindow()).aggregate({ visits: count() });
+export default job('visits', { visits, all });
+`,
+    );
+    // Ann comes back before her first visit has ended for the watermark; the row of bob is late enough to stand behind it.
+    const at = [
+      [0, 'ann'],
+      [4, 'ann'],
+      [25, 'ann'],
+      [20, 'bob'],
+      [30, 'bob'],
+      [15, 'bob'],
+    ] as const;
+    space.write('v.ndjson', ndjson(at.map(([second, user]) => ({ at: second * 1000, user }))));
+    expect(await space.run('run', 'visits.ts', '-i', 'clicks=v.ndjson', '-o', 'visits')).toMatchObject({ code: 0 });
+    const rows = await json('state', 'scan', 'visits');
+    expect(sorted(rows.map(({ key, windowStart, windowEnd, clicks: n }) => [key, windowStart, windowEnd, n]))).toEqual([
+      ['ann', 25_000, 35_000, 1],
+      ['bob', 15_000, 40_000, 3],
+    ]);
+    expect(await json('state', 'get', 'visits', 'bob')).toMatchObject([{ windowStart: 15_000, clicks: 3 }]);
+    const text = await space.run('state', 'get', 'visits', 'ann');
+    expect(text.stdout).toMatch(
+      /session-aggregate sessions\n.*\n.*ann +1970-01-01 00:00:25 UTC – 1970-01-01 00:00:35 UTC +1/,
+    );
+  });
+
+  it('shows the rows of each key in the order of their ranks', async () => {
+    space.write(
+      'best.ts',
+      `${pipeline}
+export default job('best', clicks.keyBy((e) => e.user).topN(2, { by: (e) => e.at }), { outputMode: 'update' });
+`,
+    );
+    space.write('b.ndjson', ndjson([1, 3, 2].map((n) => ({ at: n, user: 'ann' }))));
+    expect(await space.run('run', 'best.ts', '-i', 'clicks=b.ndjson', '-o', 'best')).toMatchObject({ code: 0 });
+    expect(await json('state', 'get', 'best', 'ann')).toMatchObject([
+      { table: 'topN ranks', key: 'ann', rows: [{ at: 3 }, { at: 2 }] },
+    ]);
+  });
+});

@@ -9,6 +9,8 @@ import {
   job,
   max,
   type Stream,
+  sameWindow,
+  session,
   sliding,
   source,
   topN,
@@ -43,6 +45,16 @@ describe('differences of state layouts', () => {
       ['the window is tumbling 1 hour in the store, sliding 90 minutes every 30 minutes in the job'],
     ],
     [
+      'the kind of window',
+      layout(windowed(session('10 min'), { n: count(), v: avg((r) => r.v) })),
+      ['stage 0: window-aggregate in the store, session-aggregate in the job', 'earlier ordered', 'ends timed'],
+    ],
+    [
+      'a window that is said by rows',
+      layout(windowed(sameWindow() as unknown as Window<Row>, { n: count(), v: avg((r) => r.v) })),
+      ['the window is tumbling 1 hour in the store, the same window in the job'],
+    ],
+    [
       'a column',
       layout(windowed(tumbling('1 hour'), { n: count(), v: max((r) => r.v) })),
       ['column v is avg in the store, max in the job'],
@@ -66,6 +78,14 @@ describe('differences of state layouts', () => {
     const told = layoutDifferences(hourly, wanted);
     expect(told).toHaveLength(words.length);
     for (const [i, word] of words.entries()) expect(told[i]).toContain(word);
+  });
+
+  it.each<[Window<Row>, Window<Row>, string]>([
+    [session('10 min'), session('90 s'), 'session, gap 10 minutes in the store, session, gap 90 seconds in the job'],
+    [session('1 s'), session(() => 5), 'session, gap 1 second in the store, session, gap by row in the job'],
+  ])('name the gap of sessions', (before, after, words) => {
+    const told = layoutDifferences(layout(windowed(before, { n: count() })), layout(windowed(after, { n: count() })));
+    expect(told).toEqual([`stage 0, session-aggregate: the window is ${words}`]);
   });
 
   it('name sources, and what is only on one side', () => {

@@ -12,7 +12,7 @@ export function layoutDifferences(stored: readonly string[], wanted: readonly st
   const come = wanted.filter((line) => !stored.includes(line));
   const pairs = gone.flatMap((line) => {
     const before = parseLayoutLine(line);
-    const after = come.find((other) => before !== undefined && parseLayoutLine(other)?.place === before.place);
+    const after = before && counterpart(before, come);
     return before === undefined || after === undefined
       ? []
       : [{ line, after, words: changes(before, parseLayoutLine(after)!) }];
@@ -25,6 +25,12 @@ export function layoutDifferences(stored: readonly string[], wanted: readonly st
     ...come.filter((line) => !shown.has(line)).map((line) => `only in the job: ${line}`),
   ];
   return [...new Set(told)];
+}
+
+/** The line of the same operator, and of its same table if that has one. */
+function counterpart({ place, table }: LayoutLine, lines: readonly string[]): string | undefined {
+  const there = lines.filter((line) => parseLayoutLine(line)?.place === place);
+  return there.find((line) => parseLayoutLine(line)!.table?.name === table?.name) ?? there[0];
 }
 
 function changes(before: LayoutLine, after: LayoutLine): string[] {
