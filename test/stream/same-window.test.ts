@@ -152,44 +152,47 @@ describe('sameWindow', () => {
     ['sliding', 3, sliding(10, 3)],
     ['session', 1, session(4)],
     ['session', 3, session(4)],
-  ])('behind %s windows gets all results of each, and closes with it, over %i partitions', async (_, partitions, window) => {
-    const rows = Array.from({ length: 90 }, (_, i): Row => ({ k: (i * i) % 7, t: i * 3 - ((i * 5) % 4) }));
-    const gathered = async (one: Job<unknown>, restarts: boolean): Promise<Record<string, number>[]> => {
-      const t = await testJob(one, { partitions });
-      const out: Record<string, number>[] = [];
-      for (let from = 0; from < rows.length; from += 8) {
-        t.send(input, rows.slice(from, from + 8));
-        out.push(...((await t.runBatch()) as Record<string, number>[]));
-        if (restarts) await t.restart();
+  ])(
+    'behind %s windows gets all results of each, and closes with it, over %i partitions',
+    async (_, partitions, window) => {
+      const rows = Array.from({ length: 90 }, (_, i): Row => ({ k: (i * i) % 7, t: i * 3 - ((i * 5) % 4) }));
+      const gathered = async (one: Job<unknown>, restarts: boolean): Promise<Record<string, number>[]> => {
+        const t = await testJob(one, { partitions });
+        const out: Record<string, number>[] = [];
+        for (let from = 0; from < rows.length; from += 8) {
+          t.send(input, rows.slice(from, from + 8));
+          out.push(...((await t.runBatch()) as Record<string, number>[]));
+          if (restarts) await t.restart();
+        }
+        out.push(...((await t.flush()) as Record<string, number>[]));
+        expect(t.counts).toMatchObject({ applied: rows.length, late: 0 });
+        await t.close();
+        return out;
+      };
+      const first = job(
+        'first',
+        input
+          .keyBy((r) => r.k)
+          .window(window)
+          .aggregate({ n: count() }),
+      );
+      const wanted = new Map<string, { keys: number; most: number; rows: number }>();
+      for (const { windowStart, windowEnd, n } of await gathered(first, false)) {
+        const { keys = 0, most = 0, rows: all = 0 } = wanted.get(`${windowStart} ${windowEnd}`) ?? {};
+        const now = { keys: keys + 1, most: Math.max(most, n!), rows: all + n! };
+        wanted.set(`${windowStart} ${windowEnd}`, now);
       }
-      out.push(...((await t.flush()) as Record<string, number>[]));
-      expect(t.counts).toMatchObject({ applied: rows.length, late: 0 });
-      await t.close();
-      return out;
-    };
-    const first = job(
-      'first',
-      input
-        .keyBy((r) => r.k)
-        .window(window)
-        .aggregate({ n: count() }),
-    );
-    const wanted = new Map<string, { keys: number; most: number; rows: number }>();
-    for (const { windowStart, windowEnd, n } of await gathered(first, false)) {
-      const { keys = 0, most = 0, rows: all = 0 } = wanted.get(`${windowStart} ${windowEnd}`) ?? {};
-      const now = { keys: keys + 1, most: Math.max(most, n!), rows: all + n! };
-      wanted.set(`${windowStart} ${windowEnd}`, now);
-    }
-    const out = await gathered(busiest(window), true);
-    const found = new Map(
-      out.map(({ windowStart, windowEnd, keys, most, rows: all }) => [
-        `${windowStart} ${windowEnd}`,
-        { keys, most, rows: all },
-      ]),
-    );
-    expect(out).toHaveLength(wanted.size);
-    expect(found).toEqual(wanted);
-  });
+      const out = await gathered(busiest(window), true);
+      const found = new Map(
+        out.map(({ windowStart, windowEnd, keys, most, rows: all }) => [
+          `${windowStart} ${windowEnd}`,
+          { keys, most, rows: all },
+        ]),
+      );
+      expect(out).toHaveLength(wanted.size);
+      expect(found).toEqual(wanted);
+    },
+  );
 
   it('closes in the batch that closes the session, at the very millisecond', async () => {
     const fixture = new OperatorFixture(busiest(session(4)));
