@@ -13,6 +13,7 @@ import { topN } from '../../lib/stream/aggregates/top-n.ts';
 import { parseLayoutLine } from '../../lib/stream/compile/layout-line.ts';
 import type { Accumulator } from '../../lib/stream/graph/accumulator.ts';
 import type { AggregateDefinition } from '../../lib/stream/graph/fold-spec.ts';
+import type { StoredColumn } from '../../lib/stream/graph/stored-columns.ts';
 import { sizeInText } from '../../lib/stream/graph/window-spec.ts';
 
 export interface StoredTable {
@@ -29,18 +30,12 @@ export interface StoredTable {
   readonly columns: readonly StoredColumn[];
 }
 
-export interface StoredColumn {
-  readonly name: string;
-  /** `count`, `avg`, … with parameters. */
-  readonly kind: string;
-}
-
 export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
   const tables: StoredTable[] = [];
   for (const text of layout) {
     const line = parseLayoutLine(text);
     if (line?.table === undefined) continue;
-    const { stage, kind, window, table, columns = new Map<string, string>() } = line;
+    const { stage, kind, window, table, columns = [] } = line;
     tables.push({
       stage,
       table: tables.filter((t) => t.stage === stage).length,
@@ -48,9 +43,7 @@ export function tablesOf({ layout }: Pick<JobFile, 'layout'>): StoredTable[] {
       title: `${kind} ${table.name}`,
       windows: window === undefined ? undefined : windowsIn(window),
       isIndex: kind.startsWith('session-') && table.kind === 'timed',
-      columns: kind.endsWith('reduce')
-        ? [{ name: 'value', kind: 'count' }]
-        : [...columns].map(([name, aggregate]) => ({ name, kind: aggregate })),
+      columns: kind.endsWith('reduce') ? [{ name: 'value', kind: 'count' }] : columns,
     });
   }
   return tables;
@@ -83,15 +76,22 @@ const AGGREGATES: ReadonlyMap<string, Accumulator> = new Map(
   }).map(([kind, aggregate]) => [kind, (aggregate as AggregateDefinition).accumulator(kind)]),
 );
 
+/** What a column shows that has come since the row was written. */
+function nothingOf(aggregate: Accumulator): unknown {
+  const slots: unknown[] = [];
+  aggregate.init(slots, 0);
+  return aggregate.result(slots, 0);
+}
+
 /** A state row by column, as far as its layout is known; the rest under `state`. */
 export function describeState(row: unknown, columns: readonly StoredColumn[]): Record<string, unknown> {
   if (!Array.isArray(row) || columns.length === 0) return { state: row };
   const described: Record<string, unknown> = {};
   let at = 0;
-  for (const { name, kind } of columns) {
+  for (const { name, kind, removed } of columns) {
     const aggregate = AGGREGATES.get(kind.replace(/\(.*/, ''));
     if (aggregate === undefined) return { ...described, state: row.slice(at) };
-    described[name] = aggregate.result(row, at);
+    if (removed !== true) described[name] = at < row.length ? aggregate.result(row, at) : nothingOf(aggregate);
     at += aggregate.width;
   }
   return described;

@@ -14,6 +14,7 @@ export interface FunctionEnvironment extends Services, JobContext {
 /** Reads (or, where the deployment has not, makes) the job's file. @throws {MisaError} `JOB_CHANGED` */
 export async function openEnvironment(services: Services): Promise<FunctionEnvironment> {
   const { job, report } = services;
-  const context = await openJob(job, { ...services, trace: report, warmPacks: job.preload === 'keys' });
+  const warmPacks = job.preload === 'keys';
+  const context = await openJob(job, { ...services, trace: report, warmPacks, fixedLayout: true });
   return { ...services, ...context, committer: new QueueCommitter(services, context) };
 }

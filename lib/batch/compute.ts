@@ -83,6 +83,7 @@ export async function compute(computing: Computing, { plan, input, batch }: Work
     counts: result.counts,
     reads: batch.reads,
     ...(result.closedTo === undefined ? {} : { closedTo: result.closedTo }),
+    ...(context.file.layoutVersion === undefined ? {} : { layoutVersion: context.file.layoutVersion }),
   };
   const outputs = result.outputs.map((rows) => rows.bytes());
   const encoded = encodeLogEntry(header, changes.bytes, outputs, result.next.map(encodeInput));

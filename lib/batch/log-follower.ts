@@ -3,6 +3,7 @@
  * adopts what other attempts have computed.
  */
 import { HaltedError } from '../commit/halt.ts';
+import { FencedError } from '../errors.ts';
 import type { JobContext } from '../job/job-context.ts';
 import { brokenChain } from '../log/broken-chain.ts';
 import type { DataLog } from '../log/data-log.ts';
@@ -78,7 +79,9 @@ export class LogFollower {
   /** Reads the manifest. */
   async reload(): Promise<void> {
     const { store, names } = this.#context;
-    this.#state.adopt(await loadManifest(store, names.manifest(this.#path)));
+    const loaded = await loadManifest(store, names.manifest(this.#path));
+    this.#checkLayout(loaded.manifest.layoutVersion);
+    this.#state.adopt(loaded);
   }
 
   /** What is known of the log is not to be trusted: the next look begins with the manifest. */
@@ -88,7 +91,8 @@ export class LogFollower {
 
   /** Applies a log entry that is durable but was not computed here. */
   adopt(entry: LogEntry): void {
-    const { n, previousHash, publishedThrough, forgotten } = entry.header;
+    const { n, previousHash, publishedThrough, forgotten, layoutVersion } = entry.header;
+    this.#checkLayout(layoutVersion);
     // ⚑ chain
     if (previousHash !== this.#state.hash) throw brokenChain(this.#log.nameOf(n), n);
     this.#state.adoptEntry(n, entry.hash, entry.changes(), forgotten);
@@ -101,6 +105,18 @@ export class LogFollower {
     if (this.#adopted?.n === n) assertSamePlan(this.#adopted, planHash, this.#log.nameOf(n));
   }
 
+  /**
+   * ⚑ newer-layout: rows of a layout that is newer than the one this job was opened with are not read: their slots may be unused, or have no
+   * value that its aggregates know. @throws {FencedError}
+   */
+  #checkLayout(version = 1): void {
+    const { name, layoutVersion = 1 } = this.#context.file;
+    if (version <= layoutVersion) return;
+    throw new FencedError(
+      `${this.#path}: job ${name} was run with other columns meanwhile (layout ${version} of its state, this process knows ${layoutVersion}). What is committed is kept; go on with the newer job.`,
+    );
+  }
+
   get #isHalted(): boolean {
     return this.#state.manifest.halted !== null && this.#context.triesHalted !== true;
   }
@@ -110,6 +126,7 @@ export class LogFollower {
     const { store, names, job, retentionMs, triesHalted } = this.#context;
     const state = this.#state;
     const loaded = await loadManifest(store, names.manifest(this.#path));
+    this.#checkLayout(loaded.manifest.layoutVersion);
     state.adopt(loaded);
     const { halted, publishedThrough, version } = loaded.manifest;
     if (halted !== null && triesHalted !== true) {

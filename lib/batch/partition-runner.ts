@@ -260,6 +260,7 @@ function openState(
     blocks,
     kinds: specs.map((s) => s.kind),
     widths: specs.map((s) => s.width ?? 0),
+    blanks: specs.map((s) => s.blank),
     rowBytes: Math.floor(job.state.cacheBytes / (job.partitions * job.stages.length)),
     onTrouble: (what, error) => trace.trouble?.(what, error),
   });

@@ -144,6 +144,7 @@ export async function publishFold(
         ...(last.timeMs === undefined ? {} : { timeMs: last.timeMs }),
         ...forgottenBy(entries),
         ...closedBy(entries),
+        ...layoutOf(entries),
         ...countedBy(entries),
       };
     },
@@ -189,6 +190,12 @@ function allForgotten(entries: readonly FoldableEntry[]): Forgotten {
 function closedBy(entries: readonly FoldableEntry[]): { readonly closedTo?: number } {
   const times = entries.flatMap(({ closedTo }) => closedTo ?? []);
   return times.length === 0 ? {} : { closedTo: greatest(times) };
+}
+
+/** The newest layout of these entries. */
+function layoutOf(entries: readonly FoldableEntry[]): { readonly layoutVersion?: number } {
+  const versions = entries.flatMap(({ layoutVersion }) => layoutVersion ?? []);
+  return versions.length === 0 ? {} : { layoutVersion: greatest(versions) };
 }
 
 function countedBy(entries: readonly FoldableEntry[]): { readonly totals?: RowTotals } {

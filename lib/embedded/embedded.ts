@@ -12,6 +12,7 @@ import type { JobFile } from '../job/job-file.ts';
 import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { openStore } from '../object-store/store-spec.ts';
 import { blocksOf } from '../state/block-source.ts';
+import type { ColumnChange } from '../stream/compile/layout-change.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { TraceWriter } from '../timeline/trace-writer.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
@@ -62,6 +63,8 @@ export interface Opened {
   /** The last batch of earlier runs; 0: none. */
   readonly position: number;
   readonly totalBytes: number;
+  /** What this run has changed in the layout of the state. */
+  readonly changes: readonly ColumnChange[];
 }
 
 /** After each batch. */
@@ -155,7 +158,8 @@ class EmbeddedRun {
     this.#open = { engine, inputs, places };
     await places.open(position);
     const { totalBytes } = inputs.progress;
-    this.#options.onOpen?.({ file: context.file, run: this.#writer!.run, position, totalBytes });
+    const { file, changes } = context;
+    this.#options.onOpen?.({ file, run: this.#writer!.run, position, totalBytes, changes });
   }
 
   async batchDone(done: BatchDone, durationMs: number): Promise<void> {

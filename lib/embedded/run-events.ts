@@ -94,9 +94,9 @@ export interface RunWarning {
   readonly type: 'warning';
   /**
    * Of rows, each told once a run and source: `bad-rows` and `late-rows` are more than anyone expects, `event-times` look
-   * like seconds. Left out: something that costs time but no results, keys of another type, text that is no UTF-8.
+   * like seconds. `state`: a column of the job's state has come, gone or got another name with this run. Left out: something that costs time but no results, keys of another type, text that is no UTF-8.
    */
-  readonly about?: 'bad-rows' | 'late-rows' | 'event-times' | undefined;
+  readonly about?: 'bad-rows' | 'late-rows' | 'event-times' | 'state' | undefined;
   readonly message: string;
 }
 

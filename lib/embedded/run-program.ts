@@ -9,6 +9,7 @@ import { fileRef } from '../source/file-blocks.ts';
 import { isS3Url, S3Inputs } from '../source/s3-inputs.ts';
 import type { Job } from '../stream/api/job.ts';
 import { compileJob } from '../stream/compile/compile.ts';
+import { changeWords } from '../stream/compile/layout-change.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import { systemClock } from '../util/clock.ts';
 import { systemRandom } from '../util/random.ts';
@@ -110,6 +111,7 @@ async function runChecked(
     lookAt: (name) => (isS3Url(name) ? s3.ref(name) : fileRef(name)),
     onOpen: (opened) => {
       tell(started(opened));
+      for (const change of opened.changes) tell({ type: 'warning', about: 'state', message: changeWords(change) });
       warnings.begin();
     },
     onBatch: (progress) => {

@@ -6,6 +6,7 @@ import { type Names, names } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { BlockCache } from '../state/block-cache.ts';
 import type { BlockSource } from '../state/block-source.ts';
+import type { ColumnChange } from '../stream/compile/layout-change.ts';
 import type { PhysicalJob } from '../stream/compile/physical.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
@@ -32,6 +33,8 @@ export interface JobServices {
   readonly triesHalted?: boolean | undefined;
   /** Keep result rows as objects beside their bytes, for `testJob`. */
   readonly keepRows?: boolean | undefined;
+  /** The layout of the state is not changed here: a job with other columns is refused. */
+  readonly fixedLayout?: boolean | undefined;
 }
 
 /** A job as the store has it: all that commit work needs, which may run in a thread without the job's code. */
@@ -43,7 +46,10 @@ export interface StoredJobContext extends Pick<JobServices, 'store' | 'clock' | 
 }
 
 export interface JobContext extends StoredJobContext, JobServices {
+  /** It keeps to the layout of the stored state. */
   readonly job: PhysicalJob;
+  /** What was changed in that layout when the job was opened. */
+  readonly changes: readonly ColumnChange[];
 }
 
 /** A job that is run: with its commit side, which learns of what is planned and committed. */
@@ -53,6 +59,10 @@ export interface RunContext extends JobContext {
 
 /** Opens a job on a store: reads its file, or makes it. @throws {MisaError} `JOB_CHANGED` */
 export async function openJob(job: PhysicalJob, services: JobServices): Promise<JobContext> {
-  const file = await openJobFile(services.store, job, services.random);
-  return { ...services, job, file, names: names(file.name, file.epoch), keepResultsMs: job.results.retentionMs };
+  const { store, random, fixedLayout } = services;
+  const { file, changes } = await openJobFile(store, job, random, fixedLayout);
+  const isOwn = job.layout.every((line) => file.layout.includes(line));
+  const opened = isOwn ? job : { ...job, stages: job.storedAs(file.layout) };
+  const { retentionMs: keepResultsMs } = job.results;
+  return { ...services, job: opened, file, changes, names: names(file.name, file.epoch), keepResultsMs };
 }

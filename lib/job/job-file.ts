@@ -1,11 +1,12 @@
 /**
  * job.json: what a store holds the state of. Made when a job first runs there, checked at every start: a job that would
- * read the state differently is refused before anything is written.
+ * read the state differently is refused before anything is written. One whose columns have changed in ways that the state can
+ * follow changes the layout here, by one compare-and-set: that is all the change there is.
  */
 import { CorruptionError, MisaError, StoreError, StoreTimeoutError } from '../errors.ts';
 import { epochsPrefix, jobFileName } from '../object-store/names.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
-import { layoutDifferences } from '../stream/compile/layout-words.ts';
+import { type ColumnChange, changeWords, fitLayout } from '../stream/compile/layout-change.ts';
 import type { OutputSpec, PhysicalJob } from '../stream/compile/physical.ts';
 import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
 import type { Random } from '../util/random.ts';
@@ -31,6 +32,8 @@ export interface JobFile {
   }[];
   /** What the stored state means; see {@link PhysicalJob.layout}. */
   readonly layout: readonly string[];
+  /** How often the layout was changed, and one. Left out: never. */
+  readonly layoutVersion?: number | undefined;
   /** Types of keys seen so far, by operator (`s0/o1`): see `key-types.ts`. Left out: none yet. */
   readonly keyTypes?: Readonly<Record<string, readonly string[]>> | undefined;
 }
@@ -48,30 +51,54 @@ export async function readJobFile(store: ObjectStore, job: string): Promise<JobF
   return decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
 }
 
+export interface OpenedJobFile {
+  readonly file: JobFile;
+  /** What was changed in its layout just now. */
+  readonly changes: readonly ColumnChange[];
+}
+
 /**
- * Makes or checks job.json.
- * @throws {MisaError} `JOB_CHANGED`: the state in the store is of another layout
+ * Makes job.json, or checks it and changes its layout where the job has other columns.
+ * @param fixed the layout is not changed here: who deploys the job has done so, or the job is refused
+ * @throws {MisaError} `JOB_CHANGED`: the job cannot go on from the state in the store
  */
-export async function openJobFile(store: ObjectStore, job: PhysicalJob, random: Random): Promise<JobFile> {
+export async function openJobFile(
+  store: ObjectStore,
+  job: PhysicalJob,
+  random: Random,
+  fixed = false,
+): Promise<OpenedJobFile> {
   const name = jobFileName(job.name);
   const wanted = describe(job, random.id());
   let orphan: string | undefined;
+  let tried: readonly ColumnChange[] = [];
   for (let tries = 0; tries < 5; tries++) {
     const answer = await store.get(name);
-    if (answer.found) return check(decodeEnvelope<JobFile>('job', VERSION, answer.body, name), wanted);
+    if (answer.found) {
+      const found = decodeEnvelope<JobFile>('job', VERSION, answer.body, name);
+      const opened = follow(found, fitJob(found, job), fixed);
+      if (opened.changes.length === 0) return { ...opened, changes: tried };
+      tried = opened.changes;
+      if (await wrote(store, name, opened.file, answer.etag)) return opened;
+      continue;
+    }
     // It is the first object of a job: without it there can be no others, but for those of a process that made it just now.
     if (orphan !== undefined) throw new CorruptionError(name, `it is missing, and there is ${orphan}`);
     orphan = await anyObject(store, job.name);
     if (orphan !== undefined) continue;
-    try {
-      const written = await store.compareAndSet(name, encodeEnvelope('job', VERSION, wanted), undefined);
-      if (written.ok) return wanted;
-    } catch (error) {
-      // It may have been written, or not: the next try finds out.
-      if (!(error instanceof StoreTimeoutError)) throw error;
-    }
+    if (await wrote(store, name, wanted, undefined)) return { file: wanted, changes: [] };
   }
   throw new StoreError('STORE_BUSY', `${name} cannot be created: the store keeps refusing`, { retryable: true });
+}
+
+/** @returns false: somebody else may have written it, or this one may have: the next try finds out */
+async function wrote(store: ObjectStore, name: string, file: JobFile, etag: string | undefined): Promise<boolean> {
+  try {
+    return (await store.compareAndSet(name, encodeEnvelope('job', VERSION, file), etag)).ok;
+  } catch (error) {
+    if (!(error instanceof StoreTimeoutError)) throw error;
+    return false;
+  }
 }
 
 /**
@@ -118,7 +145,18 @@ function describe(job: PhysicalJob, id: string): JobFile {
   };
 }
 
-function check(found: JobFile, wanted: JobFile): JobFile {
+/** What a job makes of what is in the store. */
+export interface JobFit {
+  /** What the file becomes: the same, where no column changes. */
+  readonly file: JobFile;
+  readonly changes: readonly ColumnChange[];
+  /** Why the job cannot go on; none: it can. */
+  readonly refusals: readonly string[];
+}
+
+/** Whether and how a job can go on from what is in the store. Nothing is written. */
+export function fitJob(found: JobFile, job: PhysicalJob): JobFit {
+  const wanted = describe(job, found.id);
   const differences: string[] = [];
   const compare = (what: string, a: unknown, b: unknown): void => {
     if (JSON.stringify(a) !== JSON.stringify(b))
@@ -133,14 +171,29 @@ function check(found: JobFile, wanted: JobFile): JobFile {
   for (const { name, kind } of found.outputs) {
     if (kind !== undefined && kinds.has(name)) compare(`kind of output ${name}`, kind, kinds.get(name));
   }
-  const layout = layoutDifferences(found.layout, wanted.layout);
-  if (differences.length === 0 && layout.length === 0) {
-    return { ...found, outputs: found.outputs.map((output) => ({ kind: kinds.get(output.name), ...output })) };
+  const { columns, state } = job;
+  const { layout, changes, refusals } = fitLayout(found.layout, { layout: wanted.layout, columns }, state);
+  const outputs = found.outputs.map((output) => ({ kind: kinds.get(output.name), ...output }));
+  const { layoutVersion = 1 } = found;
+  const changed = changes.length === 0 ? {} : { layout, layoutVersion: layoutVersion + 1 };
+  return { file: { ...found, outputs, ...changed }, changes, refusals: [...differences, ...refusals] };
+}
+
+function follow(found: JobFile, { file, changes, refusals }: JobFit, fixed: boolean): OpenedJobFile {
+  const { name } = found;
+  if (refusals.length > 0) {
+    throw new MisaError(
+      'JOB_CHANGED',
+      `job ${name} does not fit its state in this store: ${refusals.join('; ')}. Put the job back as it was, or start over with a new --store or another job name.`,
+    );
   }
-  throw new MisaError(
-    'JOB_CHANGED',
-    `job ${wanted.name} does not fit its state in this store: ${[...differences, ...layout].join('; ')}. Put the job back as it was, or start over with a new --store or another job name.`,
-  );
+  if (fixed && changes.length > 0) {
+    throw new MisaError(
+      'JOB_CHANGED',
+      `job ${name} has other columns than its state in this store: ${changes.map(changeWords).join('; ')}. A deployment of the job changes the state, and no function beside it: wait for the one under way, or deploy again.`,
+    );
+  }
+  return { file, changes };
 }
 
 function show(value: unknown): string {

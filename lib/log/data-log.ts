@@ -46,7 +46,7 @@ export function decodeAt(bytes: Uint8Array, name: string, n: number): LogEntry {
 }
 
 export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
-  const { n, previousHash, publishedThrough, closedTo, counts, forgotten, outputs } = entry.header;
+  const { n, previousHash, publishedThrough, closedTo, layoutVersion, counts, forgotten, outputs } = entry.header;
   return {
     n,
     hash: entry.hash,
@@ -54,6 +54,7 @@ export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
     bytes,
     publishedThrough,
     closedTo,
+    layoutVersion,
     counts,
     changes: () => entry.changes(),
     addChangesTo: (columns) => entry.addChangesTo(columns),

@@ -48,6 +48,8 @@ export interface LogHeader {
   readonly forgotten?: Forgotten | undefined;
   readonly counts: BatchCounts;
   readonly reads: ReadCounts;
+  /** Of the job's file: ⚑ newer-layout. Left out: 1. */
+  readonly layoutVersion?: number | undefined;
   /** In a flush: the greatest time that was closed in this partition, epoch ms. Left out: nothing was open. */
   readonly closedTo?: number | undefined;
 }

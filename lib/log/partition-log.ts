@@ -19,6 +19,8 @@ export interface FoldableEntry {
   readonly timeMs?: number | undefined;
   /** In a flush: the greatest time that was closed; `undefined`: none. */
   readonly closedTo?: number | undefined;
+  /** In which layout its rows of state are; `undefined`: the first. */
+  readonly layoutVersion?: number | undefined;
   /** What became of its rows; of a plan the rows that it plans. */
   readonly counts?: BatchCounts | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} before the first one, as they are gone over */

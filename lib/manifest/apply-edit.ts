@@ -1,6 +1,6 @@
 /**
  * The one way a manifest changes. Pure: manifest and edit in, manifest or conflict out; the caller makes it durable by
- * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `condemnedMs`, `publishedThrough`, `timeMs`, `closedTo` and
+ * compare-and-set. Invariants: `version`, `through`, `collectedThrough`, `condemnedMs`, `publishedThrough`, `timeMs`, `closedTo`, `layoutVersion` and
  * each floor of `forgotten` only grow; a condemned SST is never named; compaction and collection leave the state that the SSTs mean as it is.
  *
  * ⚑ late-stamps: every edit stamps what earlier edits left unstamped (`atMs: null`) with the store's time of the read that
@@ -77,6 +77,9 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     ...(edit.timeMs === undefined ? {} : { timeMs: Math.max(manifest.timeMs ?? edit.timeMs, edit.timeMs) }),
     ...(manifest.skips === undefined ? {} : { skips: manifest.skips.filter((s) => isAhead(s, edit.through)) }),
     ...(edit.closedTo === undefined ? {} : { closedTo: Math.max(manifest.closedTo ?? edit.closedTo, edit.closedTo) }),
+    ...(edit.layoutVersion === undefined
+      ? {}
+      : { layoutVersion: Math.max(manifest.layoutVersion ?? 1, edit.layoutVersion) }),
     // The floors belong to the SSTs: both are as of `through`.
     ...(edit.forgotten === undefined ? {} : { forgotten: forgottenByBoth(manifest.forgotten ?? [], edit.forgotten) }),
     ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),

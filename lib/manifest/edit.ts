@@ -21,6 +21,8 @@ export type Edit =
       readonly timeMs?: number | undefined;
       /** The greatest time that flushes among these entries have closed; `undefined`: none. */
       readonly closedTo?: number | undefined;
+      /** The newest layout in which these entries have rows of state; left out: the first. */
+      readonly layoutVersion?: number | undefined;
       /** What became of the rows of these entries. */
       readonly totals?: RowTotals | undefined;
     }

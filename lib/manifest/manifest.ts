@@ -87,6 +87,8 @@ export interface Manifest {
   readonly timeMs?: number | undefined;
   /** The greatest time that flushes up to `through` have closed here, epoch ms. Left out: none has closed anything. */
   readonly closedTo?: number | undefined;
+  /** The newest layout of the job's file in which SSTs have rows: ⚑ newer-layout. Left out: the first. */
+  readonly layoutVersion?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */
   readonly roots: readonly Root[];
 }

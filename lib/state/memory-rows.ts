@@ -22,6 +22,8 @@ export interface TableShapes {
   readonly kinds?: readonly TableKind[] | undefined;
   /** Numbers of a row where rows are so many numbers, else 0. */
   readonly widths?: readonly number[] | undefined;
+  /** How a row ends that has fewer. */
+  readonly blanks?: readonly (readonly number[] | undefined)[] | undefined;
 }
 
 /** Places that go when batch n is folded: of rows that it has deleted, or put without asking. */
@@ -80,8 +82,8 @@ export class MemoryRows {
 
   /** Rows of the shape of a table, of which there are none yet. */
   newTable(table: number): TableRows {
-    const { kinds, widths } = this.#shapes;
-    return new TableRows(widths?.[table] ?? 0, (kinds?.[table] ?? 'timed') === 'timed');
+    const { kinds, widths, blanks } = this.#shapes;
+    return new TableRows(widths?.[table] ?? 0, (kinds?.[table] ?? 'timed') === 'timed', blanks?.[table]);
   }
 
   /**

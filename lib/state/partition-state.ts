@@ -30,6 +30,8 @@ export interface PartitionStateOptions extends SstReadsOptions {
   readonly kinds: readonly TableKind[];
   /** By table: numbers of a row where rows are so many numbers. Default: nowhere. */
   readonly widths?: readonly number[] | undefined;
+  /** By table: how a row ends that has fewer numbers. Default: none has. */
+  readonly blanks?: readonly (readonly number[] | undefined)[] | undefined;
   /** Budget of the memory tier. */
   readonly rowBytes: number;
 }

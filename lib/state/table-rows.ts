@@ -38,6 +38,7 @@ export class TableRows {
   readonly width: number;
   readonly #addresses: AddressTable;
   readonly #slab: RowSlab;
+  readonly #blank: readonly number[] | undefined;
   /** By id. */
   readonly #plain: unknown[] = [];
   #touched: number[] = [];
@@ -48,9 +49,13 @@ export class TableRows {
   #size = 0;
   #plainSize = 0;
 
-  /** @param timed false: times are passed over, and are 0 */
-  constructor(width: number, timed: boolean) {
+  /**
+   * @param timed false: times are passed over, and are 0
+   * @param blank how a row ends that has fewer numbers than `width`; `undefined`: it is plain data
+   */
+  constructor(width: number, timed: boolean, blank?: readonly number[]) {
     this.width = width;
+    this.#blank = blank;
     this.#addresses = new AddressTable(timed);
     this.#slab = new RowSlab(width);
   }
@@ -196,6 +201,8 @@ export class TableRows {
   set(id: number, row: unknown): void {
     if (isNumbers(row, this.width)) {
       this.setNumbers(id, row, 0);
+    } else if (this.#isShort(row)) {
+      this.setNumbers(id, [...row, ...this.#blank!.slice(row.length)], 0);
     } else {
       this.#setKind(id, PLAIN);
       this.#plain[id] = row;
@@ -339,6 +346,11 @@ export class TableRows {
         if (kind === NO_ROW || kind === ABSENT) leave(id);
       }
     }
+  }
+
+  /** Whether it is from before rows had so many numbers. */
+  #isShort(row: unknown): row is number[] {
+    return this.#blank !== undefined && Array.isArray(row) && row.length < this.width && isNumbers(row, row.length);
   }
 
   #kind(id: number): number {

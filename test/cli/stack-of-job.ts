@@ -88,7 +88,7 @@ export async function makeStackOfJob(
     stack,
     bucket,
     store,
-    file: await openJobFile(store, compiled, systemRandom),
+    file: (await openJobFile(store, compiled, systemRandom)).file,
     input: queues.queue(url('input')),
     records: queues.queue(url('records.fifo')),
     deadInput: queues.queue(url('input-dead')),

@@ -21,7 +21,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 it('trouble in the commit thread is told, and when it has passed all is folded', { timeout: 120_000 }, async () => {
   const job = physical(JOBS.running(), { partitions: 1, noDataBatches: false });
   const store = await openStore({ kind: 'directory', path: root }, { clock: systemClock, random: systemRandom });
-  const file = await openJobFile(store, job, systemRandom);
+  const { file } = await openJobFile(store, job, systemRandom);
   const { engine, committer: first } = await openEngine({ job, store, clock: systemClock, commits: 'asked' });
   for (const [i, batch] of sampleScript('running', 4).entries()) await engine.batch(gather(job, batch, `rows-${i}`));
   await engine.settled();

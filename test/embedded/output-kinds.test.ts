@@ -77,7 +77,7 @@ describe('the kind of each output', () => {
   it('is kept in the store, and added where an earlier version left it out', async () => {
     const store = new MemoryStore({ clock: new FastClock() });
     const physical = compileJob(complete);
-    const made = await openJobFile(store, physical, seededRandom(1));
+    const { file: made } = await openJobFile(store, physical, seededRandom(1));
     expect(made.outputs.map(({ kind }) => kind)).toEqual(['table', 'append', 'append']);
 
     const name = jobFileName('words');
@@ -86,7 +86,7 @@ describe('the kind of each output', () => {
     const found = decodeEnvelope<JobFile>('job', 1, answer.body, name);
     const old = { ...found, outputs: found.outputs.map(({ name, stage }) => ({ name, stage })) };
     await store.compareAndSet(name, encodeEnvelope('job', 1, old), answer.etag);
-    const opened = await openJobFile(store, physical, seededRandom(2));
+    const { file: opened } = await openJobFile(store, physical, seededRandom(2));
     expect(opened.outputs.map(({ kind }) => kind)).toEqual(['table', 'append', 'append']);
   });
 

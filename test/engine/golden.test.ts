@@ -232,6 +232,24 @@ it('a log entry of a flush', () => {
   expect(decodeLogEntry(matches('log-entry-v4-closed.bin', bytes), 'golden').header).toMatchObject(header);
 });
 
+it('a log entry of a job whose columns have changed', () => {
+  const header: LogHeader = {
+    n: 7,
+    attempt: '00112233445566778899',
+    planHash: '0123456789abcdef0123456789abcdef',
+    previousHash: 'fedcba9876543210fedcba9876543210',
+    publishedThrough: 6,
+    outputs: ['sums'],
+    nextPartitions: 0,
+    changes: 0,
+    counts: { rows: 0, late: 0, skipped: 0, quarantined: 0, emitted: 0 },
+    reads: { memory: 0, lmdb: 0, warm: 0, store: 0, requests: 0 },
+    layoutVersion: 3,
+  };
+  const { bytes } = encodeLogEntry(header, new Uint8Array(0), [new Uint8Array(0)], []);
+  expect(decodeLogEntry(matches('log-entry-v4-layout.bin', bytes), 'golden').header).toMatchObject(header);
+});
+
 it.each([1, 2, 3])('a log entry of version %i, which is refused by its number', (version) => {
   const before = golden(`log-entry-v${version}.bin`, new Uint8Array(0));
   for (const decode of [decodeLogEntry, decodeLogHeader]) {
@@ -303,6 +321,22 @@ it('a job file that says what its outputs are', () => {
     layout: ['s0/o0 aggregate n:count table groups keyed'],
   };
   sameJobFile('job-v1-kinds.json', file);
+});
+
+it('a job file whose columns have changed', () => {
+  const file: JobFile = {
+    name: 'words',
+    id: '00112233445566778899',
+    epoch: 1,
+    partitions: 1,
+    stages: 1,
+    outputMode: 'update',
+    commit: 'async',
+    outputs: [{ name: 'out', stage: 0, kind: 'update' }],
+    layout: ['s0/o0 aggregate n:count,~s:sum,"the mean":avg table groups keyed'],
+    layoutVersion: 3,
+  };
+  sameJobFile('job-v1-layout.json', file);
 });
 
 it('a job file that has noted types of keys', () => {

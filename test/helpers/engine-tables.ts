@@ -129,6 +129,7 @@ export class EngineTables {
       ...{ store: this.store, names: NAMES, path: PATH, cache: this.#options.cache, rowBytes: this.#options.rowBytes },
       kinds: this.#specs.map(({ kind }) => kind),
       widths: this.#specs.map(({ width = 0 }) => width),
+      blanks: this.#specs.map(({ blank }) => blank),
     });
   }
 }

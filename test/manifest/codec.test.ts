@@ -62,6 +62,14 @@ describe('codec', () => {
     expect(Buffer.from(encodeManifest(FULL)).equals(bytes)).toBe(true);
   });
 
+  it('reads and writes in which layout rows are, which older ones leave out', () => {
+    const changed: Manifest = { ...FULL, layoutVersion: 3 };
+    const bytes = readFileSync(new URL('../golden/manifest-v4-layout.json', import.meta.url));
+    expect(decodeManifest(bytes, NAME)).toEqual(changed);
+    expect(Buffer.from(encodeManifest(changed)).equals(bytes)).toBe(true);
+    expect(manifestFault({ ...FULL, layoutVersion: 'new' })).toMatch(/layoutVersion/);
+  });
+
   it('reads and writes what flushes have closed, which older ones leave out', () => {
     const closed: Manifest = { ...FULL, closedTo: 1_700_000_040_000 };
     const golden = new URL('../golden/manifest-v4-closed.json', import.meta.url);

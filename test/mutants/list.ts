@@ -37,6 +37,7 @@ const edits = at('test/manifest/apply-edit.test.ts');
 const manifests = at('test/manifest/manifest-store.test.ts');
 const distinct = at('test/stream/distinct.test.ts');
 const ttl = at('test/stream/expiry.test.ts');
+const columns = at('test/engine/changed-columns.test.ts');
 const latest = at('test/stream/latest.test.ts');
 const definition = at('test/stream/operator-definition.test.ts');
 
@@ -1371,6 +1372,41 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
     rule: 'operators: the time of a key begins anew with each row',
     tests: [ttl(', by processing time: ')],
+  },
+  {
+    file: FOLLOWER,
+    from: 'this.#checkLayout(layoutVersion);',
+    to: '',
+    rule: '⚑ newer-layout, in the log',
+    tests: [columns('a process with the old job reads no rows of the new one')],
+  },
+  {
+    file: FOLLOWER,
+    from: 'this.#checkLayout(loaded.manifest.layoutVersion);\n    state.adopt(loaded);',
+    to: 'state.adopt(loaded);',
+    rule: '⚑ newer-layout, folded',
+    tests: [columns('a process with the old job reads no rows of the new one')],
+  },
+  {
+    file: 'lib/stream/operators/fold.ts',
+    from: 'for (const slot of unused) slots[slot] = 0;',
+    to: 'for (const slot of unused) slots.splice(slot, 1);',
+    rule: 'layouts: a slot keeps its place',
+    tests: [columns('columns that come count from there on')],
+  },
+  {
+    file: 'lib/stream/operators/fold.ts',
+    from: 'const shown = whole(state);',
+    to: 'const shown = state;',
+    rule: 'layouts: what is shown of an old row has the columns that came since',
+    tests: [columns('columns that come count from there on')],
+  },
+  {
+    file: 'lib/stream/compile/layout-change.ts',
+    from: 'return { columns: [...columns, ...added], changes, refusals };',
+    to: 'return { columns: [...added, ...columns], changes, refusals };',
+    rule: 'layouts: new columns come behind the others',
+    tests: [columns('columns that come count from there on')],
   },
   {
     file: LATEST,

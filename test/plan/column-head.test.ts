@@ -191,7 +191,7 @@ describe('aggregates by columns', () => {
       name,
       aggregate: aggregate as AggregateDefinition,
     }));
-    return groupFold({ kind: 'aggregate', columns }, 'test', PLAIN_CALLS).numbers!;
+    return groupFold({ kind: 'aggregate', columns }, 'test', { calls: PLAIN_CALLS }).numbers!;
   };
   const over = new Function('return row => row.v > -1;')() as (row: Row) => boolean;
   const byColumn = foldOf(aggregates(proven('v'), over));

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KeyColumn } from '../../lib/columns/key-column.ts';
 import { isNumbers, TableRows } from '../../lib/state/table-rows.ts';
+import { packValue } from '../../lib/util/pack.ts';
 
 const key = fc.integer({ min: 0, max: 60 }).map((k) => `\x06customer-${k}\0`);
 const time = fc.oneof(fc.integer({ min: -2, max: 4 }), fc.constantFrom(1.5, 1e15));
@@ -112,4 +113,21 @@ describe('the rows of a table', () => {
     expect(keys).toHaveLength(1667);
     expect(keys).toEqual([...keys].sort());
   });
+});
+
+it('rows from before there were so many numbers are filled, and lie with the others', () => {
+  const rows = new TableRows(4, false, [1, 2, 3, 4]);
+  for (const [key, row] of Object.entries({ a: [9, 8], b: [9, 8, 7, 6], c: [9, 'text'] })) {
+    rows.set(rows.internText(key, 0), row);
+    expect(rows.areNumbers).toBe(key !== 'c');
+  }
+  const packed = packValue([5]);
+  rows.setPacked(rows.internText('d', 0), packed, 0, packed.length);
+  const shown = ['a', 'b', 'c', 'd'].map((key) => rows.row(rows.findText(key, 0)));
+  expect(shown).toEqual([
+    [9, 8, 3, 4],
+    [9, 8, 7, 6],
+    [9, 'text'],
+    [5, 2, 3, 4],
+  ]);
 });

@@ -108,7 +108,7 @@ describe('lines of a layout', () => {
         const line = parseLayoutLine(aggregate[0]!)!;
         expect(line.kind).toBe(isWindow ? 'window-aggregate' : 'aggregate');
         expect(line.window).toBe(isWindow ? 'sliding(20,10,0)' : undefined);
-        expect(new Map(line.columns)).toEqual(new Map(Object.keys(columns).map((one) => [one, 'topN(2,desc)'])));
+        expect(line.columns).toEqual(Object.keys(columns).map((one) => ({ name: one, kind: 'topN(2,desc)' })));
       }),
     );
   });

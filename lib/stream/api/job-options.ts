@@ -1,7 +1,7 @@
 /** The options of a job with their defaults, in plain units. Unknown names are refused, so that a typo is not a default. */
 import { JobError } from '../../errors.ts';
 import { type Duration, toMs } from '../../util/duration.ts';
-import type { JobSettings } from '../graph/job-settings.ts';
+import type { JobSettings, StateChanges } from '../graph/job-settings.ts';
 
 /**
  * As in Spark. `append` (default): a row once, when final. `update`: each batch's changed rows, the last of a key (and
@@ -29,8 +29,15 @@ export interface JobOptions {
    * `ttl`: state of a key not touched for that long is forgotten (not windows, `within` or `window` state, which the
    * watermark bounds). Measured by the watermark where the job has one, else by the plans' processing time. Default: never.
    * `cacheBytes`: memory for rows of state.
+   * `renamed`: columns of aggregates that have another name in the stored state, the old name by the new one; `removed`: those in it whose
+   * place none of the new columns takes. Asked for where a job goes on with other columns and only its writer can tell.
    */
-  readonly state?: { readonly ttl?: Duration | undefined; readonly cacheBytes?: number | undefined };
+  readonly state?: {
+    readonly ttl?: Duration | undefined;
+    readonly cacheBytes?: number | undefined;
+    readonly renamed?: Readonly<Record<string, string>> | undefined;
+    readonly removed?: readonly string[] | undefined;
+  };
   /**
    * `retention`: results that the store keeps (`out/`) may be deleted when they are that old, `'7 days'` or milliseconds, by the
    * store's clock, and every consumer (`run` with `onBatch`) has had them. Output directories that no run writes any more are
@@ -74,7 +81,7 @@ export function resolveOptions(options: JobOptions): JobSettings {
   const { trigger = {}, commit = {}, state = {}, results = {} } = options;
   only('trigger', trigger, ['maxRows', 'maxBytes', 'maxWait']);
   only('commit', commit, ['mode', 'maxLag']);
-  only('state', state, ['ttl', 'cacheBytes']);
+  only('state', state, ['ttl', 'cacheBytes', 'renamed', 'removed']);
   only('results', results, ['retention']);
   return {
     mode: oneOf('outputMode', options.outputMode ?? 'append', ['append', 'update', 'complete']),
@@ -92,6 +99,7 @@ export function resolveOptions(options: JobOptions): JobSettings {
     state: {
       ttlMs: kept('state.ttl', 'state', state.ttl),
       cacheBytes: whole('state.cacheBytes', state.cacheBytes ?? 256 * MIB),
+      ...stateChanges(state),
     },
     results: { retentionMs: kept('results.retention', 'results', results.retention) },
     watermarkPolicy: oneOf('watermarkPolicy', options.watermarkPolicy ?? 'min', ['min', 'max']),
@@ -127,6 +135,27 @@ function kept(option: string, what: string, value: Duration | undefined): number
   const ms = toMs(value, option);
   if (ms > 0) return ms;
   throw new JobError('BAD_DURATION', `${option} must be above 0; leave it out to keep ${what} for ever`);
+}
+
+function stateChanges({ renamed = {}, removed = [] }: NonNullable<JobOptions['state']>): StateChanges {
+  if (
+    typeof renamed !== 'object' ||
+    renamed === null ||
+    !Object.values(renamed).every((name) => typeof name === 'string')
+  )
+    throw bad("state.renamed takes the old names of columns by their new ones: { total: 'sum' }");
+  if (!Array.isArray(removed) || !removed.every((name) => typeof name === 'string'))
+    throw bad("state.removed takes a list of names of columns: ['sum']");
+  const names = Object.entries(renamed);
+  const before = names.map(([, from]) => from);
+  const unclear = before.find(
+    (from, i) => before.indexOf(from) !== i || Object.hasOwn(renamed, from) || removed.includes(from),
+  );
+  if (unclear !== undefined)
+    throw bad(
+      `state.renamed says two things of column '${unclear}': rename one after the other, each with a run of its own`,
+    );
+  return { renamed: new Map(names), removed };
 }
 
 function bool(what: string, value: boolean): boolean {

@@ -12,7 +12,7 @@ import type { JobDefinition } from '../graph/job-definition.ts';
 import type { TableColumns } from '../graph/operator-definition.ts';
 import { headHash } from './head-hash.ts';
 import type { OperatorNode, OutputSpec, PhysicalJob, Push, WatermarkSpec } from './physical.ts';
-import { layoutOf, type OperatorPlace, Places } from './places.ts';
+import { columnsOf, layoutOf, type OperatorPlace, Places } from './places.ts';
 import { fanOut, PushCompiler } from './push.ts';
 import { Wiring } from './wiring.ts';
 
@@ -21,8 +21,12 @@ import { Wiring } from './wiring.ts';
  * @throws {JobError} `NOT_A_JOB`
  */
 export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): PhysicalJob {
-  const definition = definitionOf(job);
-  const places = new Places(definition, calls);
+  return compile(definitionOf(job), calls, undefined);
+}
+
+/** @param stored the layout of the state that it is to go on from; `undefined`: its own */
+function compile(definition: JobDefinition, calls: Calls, stored: readonly string[] | undefined): PhysicalJob {
+  const places = new Places(definition, calls, stored);
   const wiring = new Wiring(definition, places);
   const compiler = new PushCompiler(wiring, calls);
   const { nodes, stages, outputStages } = places;
@@ -61,6 +65,8 @@ export function compileJob(job: Job<unknown>, calls: Calls = PLAIN_CALLS): Physi
     single: definition.single,
     headHash: headHash(nodes, wiring),
     layout: layoutOf(stages),
+    columns: columnsOf(stages),
+    storedAs: (layout) => compile(definition, calls, layout).stages,
   };
 }
 

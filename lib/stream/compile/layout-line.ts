@@ -3,7 +3,7 @@
  *
  *     s0/o0 window-aggregate tumbling(3600000,0) departures:count,meanDelay:avg table windows timed
  */
-import { columnsInText } from '../graph/fold-spec.ts';
+import { columnsInText, type StoredColumn } from '../graph/stored-columns.ts';
 import type { TableSpec } from '../graph/tables.ts';
 import { WINDOW_TEXT } from '../graph/window-spec.ts';
 
@@ -14,8 +14,8 @@ export interface LayoutLine {
   readonly kind: string;
   /** A `windowText`. */
   readonly window: string | undefined;
-  /** Kinds of aggregates, by column. */
-  readonly columns: ReadonlyMap<string, string> | undefined;
+  /** Those of its rows of state, in their order, also those that were removed. */
+  readonly columns: readonly StoredColumn[] | undefined;
   /** `undefined`: the operator keeps no state. */
   readonly table: Pick<TableSpec, 'name' | 'kind'> | undefined;
 }
@@ -35,7 +35,7 @@ export function parseLayoutLine(line: string): LayoutLine | undefined {
     stage: Number(stage),
     kind: kind!,
     window,
-    columns: columnsInText(columns),
+    columns: columns === undefined ? undefined : columnsInText(columns),
     table: name === undefined ? undefined : { name, kind: tableKind as TableSpec['kind'] },
   };
 }

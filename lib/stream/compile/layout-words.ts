@@ -2,7 +2,7 @@
  * What differs between two state layouts, in words for whoever changed the job: which column, window or operator. The
  * layouts themselves are lines that only have to be equal; see `layoutOf`.
  */
-import { shownName } from '../graph/fold-spec.ts';
+import { shownName } from '../graph/stored-columns.ts';
 import { windowWords } from '../graph/window-spec.ts';
 import { type LayoutLine, parseLayoutLine } from './layout-line.ts';
 
@@ -43,8 +43,8 @@ function changes(before: LayoutLine, after: LayoutLine): string[] {
       `${where}: the window is ${windowWords(before.window)} in the store, ${windowWords(after.window)} in the job`,
     );
   }
-  const { columns = new Map<string, string>() } = before;
-  const { columns: wanted = new Map<string, string>() } = after;
+  const columns = kindsOf(before);
+  const wanted = kindsOf(after);
   for (const [name, kind] of columns) {
     const now = wanted.get(name);
     if (now === undefined)
@@ -59,6 +59,11 @@ function changes(before: LayoutLine, after: LayoutLine): string[] {
     told.push(`${where}: the columns are in the order ${names(columns)} in the store, ${names(wanted)} in the job`);
   }
   return told;
+}
+
+/** Kinds of aggregates, by column. */
+function kindsOf({ columns = [] }: LayoutLine): ReadonlyMap<string, string> {
+  return new Map(columns.filter(({ removed }) => removed !== true).map(({ name, kind }) => [name, kind]));
 }
 
 function names(columns: ReadonlyMap<string, string>): string {

@@ -7,6 +7,7 @@ import type { InputForm } from '../../source/input-form.ts';
 import type { JobSettings } from '../graph/job-settings.ts';
 import type { Operator } from '../graph/operator.ts';
 import type { TableColumns } from '../graph/operator-definition.ts';
+import type { StoredColumn } from '../graph/stored-columns.ts';
 
 /** Where rows go when they leave the head or an operator. */
 export interface Collector {
@@ -119,6 +120,10 @@ export interface PhysicalJob extends JobSettings {
   readonly single: boolean;
   /** Hash of the head's code (all user functions before the first stateful operator, and source options). */
   readonly headHash: string;
-  /** State layout, one line an operator and table; a job with another layout cannot go on from this state. */
+  /** Its own state layout, one line an operator and table; what a job with another layout goes on from, `layout-change.ts` says. */
   readonly layout: readonly string[];
+  /** By operator (`s0/o1`): the columns of its state, where they are known by name. */
+  readonly columns: ReadonlyMap<string, readonly StoredColumn[]>;
+  /** The same stages over state that is stored in another layout, which fits it. */
+  readonly storedAs: (layout: readonly string[]) => PhysicalJob['stages'];
 }

@@ -18,7 +18,9 @@ import type { JobDefinition } from '../graph/job-definition.ts';
 import type { JobSettings } from '../graph/job-settings.ts';
 import type { Operator } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { StoredColumn } from '../graph/stored-columns.ts';
 import { FORWARD } from '../operators/forward.ts';
+import { placeName, storedColumns } from './layout-change.ts';
 
 /** The stateless head, seen as the stage before the first. */
 export const HEAD = -1;
@@ -49,6 +51,8 @@ export interface OperatorPlace {
   readonly watermark: WatermarkMap;
   /** Its kind and what its state means, for the job's state layout. */
   readonly layout: string;
+  /** Of its state, where they are known by name. */
+  readonly columns: readonly StoredColumn[] | undefined;
 }
 
 export function inputStream(input: KeyNode | StreamNode): StreamNode {
@@ -71,14 +75,20 @@ export class Places {
   readonly outputStages: readonly number[];
   readonly #settings: JobSettings;
   readonly #calls: Calls;
+  readonly #stored: readonly string[] | undefined;
   readonly #emitters = new Map<StreamNode, OperatorPlace>();
   /** Operators so far, by kind. */
   readonly #counts = new Map<string, number>();
 
-  /** @param definition a job that passed `checkGraph` @param calls how functions of the user are called */
-  constructor({ outputs, options }: JobDefinition, calls: Calls) {
+  /**
+   * @param definition a job that passed `checkGraph`
+   * @param calls how functions of the user are called
+   * @param stored the layout of the state that it goes on from, which fits it; `undefined`: its own
+   */
+  constructor({ outputs, options }: JobDefinition, calls: Calls, stored?: readonly string[]) {
     this.#settings = options;
     this.#calls = calls;
+    this.#stored = stored;
     this.nodes = reachable(outputs.map((output) => output.node));
     for (const node of this.nodes) {
       if (isStateful(node) && !this.#emitters.has(node)) this.#place(this.#whoGives(node));
@@ -142,20 +152,22 @@ export class Places {
     this.#add(FORWARD, { stage, inputs: [node], emits: [[]], forwards: output, watermark });
   }
 
-  #add(definition: OperatorDefinition, at: Omit<OperatorPlace, 'operator' | 'index' | 'layout'>): void {
-    const { kind } = definition;
+  #add(definition: OperatorDefinition, at: Omit<OperatorPlace, 'operator' | 'index' | 'layout' | 'columns'>): void {
+    const { kind, columns } = definition;
     const number = this.#counts.get(kind) ?? 0;
     this.#counts.set(kind, number + 1);
     while (this.stages.length <= at.stage) this.stages.push([]);
     const stage = this.stages[at.stage]!;
     const job = this.#settings;
+    const layout = `${kind} ${definition.layout(job)}`.trimEnd();
+    const line = `${placeName(at.stage, stage.length)} ${layout}`;
     const operator = definition.make(`${kind}#${number}`, {
       job,
       calls: this.#calls,
       isRead: (port) => (at.emits[port]?.length ?? 0) > 0,
+      stored: columns && this.#stored && storedColumns(this.#stored, line, columns),
     });
-    const layout = `${kind} ${definition.layout(job)}`.trimEnd();
-    const place: OperatorPlace = { ...at, operator, index: stage.length, layout };
+    const place: OperatorPlace = { ...at, operator, index: stage.length, layout, columns };
     stage.push(place);
     for (const stream of place.emits.flat()) this.#emitters.set(stream, place);
   }
@@ -165,10 +177,21 @@ function identity(watermark: number): number {
   return watermark;
 }
 
+/** By operator that has columns. */
+export function columnsOf(stages: readonly (readonly OperatorPlace[])[]): Map<string, readonly StoredColumn[]> {
+  return new Map(
+    stages
+      .flat()
+      .flatMap(({ stage, index, columns }) =>
+        columns === undefined ? [] : [[placeName(stage, index), columns] as const],
+      ),
+  );
+}
+
 /** The job's state layout: one line an operator and table. */
 export function layoutOf(stages: readonly (readonly OperatorPlace[])[]): string[] {
   return stages.flat().flatMap(({ operator, stage, index, layout }) => {
-    const line = `s${stage}/o${index} ${layout}`;
+    const line = `${placeName(stage, index)} ${layout}`;
     if (operator.tables.length === 0) return [line];
     return operator.tables.map((table) => `${line} table ${table.name} ${table.kind}`);
   });

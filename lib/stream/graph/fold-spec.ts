@@ -2,6 +2,7 @@
 import type { Accumulator } from './accumulator.ts';
 import type { Calls } from './calls.ts';
 import type { TableColumns } from './operator-definition.ts';
+import { columnsText, type StoredColumn } from './stored-columns.ts';
 import type { UserFunction } from './user-function.ts';
 
 export type Fold =
@@ -30,20 +31,13 @@ export function foldTable(fold: Fold, key: readonly string[]): TableColumns {
   return { key, whole: columns.filter(({ aggregate }) => WHOLE.includes(aggregate.kind)).map(({ name }) => name) };
 }
 
+/** The columns of its rows of state. `undefined`: a function of the user makes the rows. */
+export function columnsOf(fold: Fold): readonly StoredColumn[] | undefined {
+  return fold.kind === 'reduce' ? undefined : fold.columns.map(({ name, aggregate: { kind } }) => ({ name, kind }));
+}
+
 /** `reduce`, or columns and the kinds of their aggregates: `n:count,best:topN(3,desc)`. */
 export function foldText(fold: Fold): string {
   if (fold.kind === 'reduce') return 'reduce';
-  return fold.columns.map(({ name, aggregate }) => `${shownName(name)}:${aggregate.kind}`).join(',');
-}
-
-/** Column names as they are, quoted where they would blur the line. */
-export function shownName(name: string): string {
-  return /^[\p{L}\p{N}_.$-]+$/u.test(name) ? name : JSON.stringify(name);
-}
-
-/** The kinds of aggregates by column, of a {@link foldText}; `undefined`: it has no columns. */
-export function columnsInText(text: string | undefined): ReadonlyMap<string, string> | undefined {
-  if (text === undefined || !text.includes(':')) return undefined;
-  const columns = text.matchAll(/("(?:[^"\\]|\\.)*"|[^:,"]+):((?:\([^)]*\)|\[[^\]]*\]|[^,([])+)(?:,|$)/gu);
-  return new Map([...columns].map(([, name, kind]) => [name!.startsWith('"') ? JSON.parse(name!) : name!, kind!]));
+  return columnsText(columnsOf(fold)!);
 }

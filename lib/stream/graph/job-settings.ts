@@ -1,3 +1,11 @@
+/** What a job says of columns of its state that it had when the state was stored. */
+export interface StateChanges {
+  /** Names that columns had, by those that they have. */
+  readonly renamed?: ReadonlyMap<string, string> | undefined;
+  /** Columns that are gone for good, though others of their kind have come. */
+  readonly removed?: readonly string[] | undefined;
+}
+
 /** The options of a job, in plain units. */
 export interface JobSettings {
   readonly mode: 'append' | 'update' | 'complete';
@@ -5,7 +13,7 @@ export interface JobSettings {
   readonly trigger: { readonly maxRows: number; readonly maxBytes: number; readonly maxWaitMs: number };
   readonly commit: { readonly mode: 'async' | 'sync'; readonly maxLag: number };
   readonly preload: 'off' | 'metadata' | 'keys';
-  readonly state: { readonly ttlMs: number | undefined; readonly cacheBytes: number };
+  readonly state: { readonly ttlMs: number | undefined; readonly cacheBytes: number } & StateChanges;
   /** `undefined`: kept for ever. */
   readonly results: { readonly retentionMs: number | undefined };
   readonly watermarkPolicy: 'min' | 'max';

@@ -6,6 +6,7 @@
 import type { Calls } from './calls.ts';
 import type { JobSettings } from './job-settings.ts';
 import type { Operator } from './operator.ts';
+import type { StoredColumn } from './stored-columns.ts';
 
 export interface OperatorDefinition {
   /** In the operator's name (`distinct#0`, shown in errors) and in the job's state layout. No spaces. */
@@ -35,6 +36,11 @@ export interface OperatorDefinition {
    * the user do is no part of them, whatever else decides what is in the tables is.
    */
   layout(job: JobSettings): string;
+  /**
+   * The columns that rows of state are made of, where these are slots of aggregates: known by name, so that a job with others can go on. Their
+   * `columnsText` is part of {@link layout}, and `make` keeps to {@link Making.stored}.
+   */
+  readonly columns?: readonly StoredColumn[] | undefined;
   /** @param name unique in the job */
   make(name: string, making: Making): Operator;
 }
@@ -57,4 +63,6 @@ export interface Making {
   readonly calls: Calls;
   /** Whether something in the job reads what an output port gives. */
   isRead(port: number): boolean;
+  /** How the store has the {@link OperatorDefinition.columns}. Left out: as they are. */
+  readonly stored?: readonly StoredColumn[] | undefined;
 }

@@ -113,4 +113,6 @@ export interface TableSpec {
   readonly kind: 'keyed' | 'timed' | 'ordered';
   /** Rows are arrays of so many numbers, mostly. Left out: they are not. */
   readonly width?: number | undefined;
+  /** So many numbers: how a row ends that has fewer, since it is from before there were so many. Left out: no row has fewer. */
+  readonly blank?: readonly number[] | undefined;
 }

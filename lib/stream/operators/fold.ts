@@ -13,13 +13,17 @@ import type { Accumulator, Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
 import type { Fold } from '../graph/fold-spec.ts';
 import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/operator.ts';
-import type { NumberColumns, StateTable } from '../graph/tables.ts';
+import type { Making } from '../graph/operator-definition.ts';
+import { type SlotPlaces, slotPlaces } from '../graph/stored-columns.ts';
+import type { NumberColumns, StateTable, TableSpec } from '../graph/tables.ts';
 import type { UserFunction } from '../graph/user-function.ts';
 import type { Groups } from './groups.ts';
 
 export interface GroupFold {
   /** State of a new group. */
   create(): Slots;
+  /** Stored state with what is not in it yet, where it is from before the job had so many columns. */
+  whole(stored: Slots): Slots;
   /** A copy of stored state that may be changed. */
   thaw(stored: Slots): Slots;
   /** Folds rows `rowOf[i]` of the batch into the states `groups[groupOf[i]]`, in order. @throws {OperatorFailure} */
@@ -57,8 +61,15 @@ export interface NumberFold {
 }
 
 /** @param operator name of the operator, for errors */
-export function groupFold(fold: Fold, operator: string, calls: Calls): GroupFold {
-  return fold.kind === 'aggregate' ? aggregateFold(fold.columns, operator, calls) : reduceFold(fold.f, operator, calls);
+export function groupFold(fold: Fold, operator: string, making: Pick<Making, 'calls' | 'stored'>): GroupFold {
+  return fold.kind === 'aggregate'
+    ? aggregateFold(fold.columns, operator, making)
+    : reduceFold(fold.f, operator, making.calls);
+}
+
+/** What a table of such states says of them. */
+export function numbersOf({ numbers }: GroupFold): Pick<TableSpec, 'width' | 'blank'> {
+  return numbers === undefined ? {} : { width: numbers.width, blank: numbers.create() };
 }
 
 /**
@@ -180,32 +191,34 @@ function applyRowByRow(
 
 const FIRST = new Int32Array(1);
 
-function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], operator: string, calls: Calls): GroupFold {
+function aggregateFold(
+  columns: (Fold & { kind: 'aggregate' })['columns'],
+  operator: string,
+  { calls, stored: storedColumns }: Pick<Making, 'calls' | 'stored'>,
+): GroupFold {
   const names = columns.map((column) => column.name);
   const accumulators = columns.map(({ name, aggregate }) => calls.adds(aggregate.accumulator(name, calls), name));
-  const at: number[] = [];
-  let width = 0;
-  for (const accumulator of accumulators) {
-    at.push(width);
-    width += accumulator.width;
-  }
+  const places = slotPlaces(names, accumulators, storedColumns);
+  const { at, width, unused } = places;
   const size = accumulators.length;
   const owners = accumulators.flatMap((a, j) => (a.own === undefined ? [] : [{ own: a.own, at: at[j]! }]));
   const keepers = accumulators.flatMap(({ settle }, j) => (settle === undefined ? [] : [{ settle, at: at[j]! }]));
   const create = (): Slots => {
-    const slots: Slots = [];
     try {
-      for (let j = 0; j < size; j++) accumulators[j]!.init(slots, at[j]!);
+      return newState(accumulators, places);
     } catch (error) {
       throw new OperatorFailure(operator, undefined, -1, error);
     }
-    return slots;
   };
+  const whole = (stored: Slots): Slots =>
+    stored.length < width ? stored.concat(create().slice(stored.length)) : stored;
   return {
     create,
-    numbers: numberFold(names, accumulators, at, width, operator),
+    whole,
+    numbers: numberFold(names, accumulators, places, operator),
     thaw(stored) {
-      const slots = stored.slice();
+      const slots = stored.length < width ? whole(stored) : stored.slice();
+      for (const slot of unused) slots[slot] = 0;
       for (const owner of owners) owner.own(slots, owner.at);
       return slots;
     },
@@ -225,8 +238,9 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
       }
     },
     merge(state, other) {
+      const from = whole(other);
       try {
-        for (let j = 0; j < size; j++) accumulators[j]!.merge(state, at[j]!, other, at[j]!);
+        for (let j = 0; j < size; j++) accumulators[j]!.merge(state, at[j]!, from, at[j]!);
       } catch (error) {
         throw new OperatorFailure(operator, undefined, -1, error);
       }
@@ -242,8 +256,9 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
             }
           },
     show(state, into, base = 0) {
+      const shown = whole(state);
       try {
-        for (let j = 0; j < size; j++) into[names[j]!] = accumulators[j]!.result(state, base + at[j]!);
+        for (let j = 0; j < size; j++) into[names[j]!] = accumulators[j]!.result(shown, base + at[j]!);
       } catch (error) {
         throw new OperatorFailure(operator, undefined, -1, error);
       }
@@ -251,18 +266,24 @@ function aggregateFold(columns: (Fold & { kind: 'aggregate' })['columns'], opera
   };
 }
 
+/** State of a new group. Slots that are not used are 0: a number, as those of most aggregates are. */
+function newState(accumulators: readonly Accumulator[], { at, width, unused }: SlotPlaces): Slots {
+  const slots: Slots = unused.length === 0 ? [] : new Array<number>(width).fill(0);
+  for (let j = 0; j < accumulators.length; j++) accumulators[j]!.init(slots, at[j]!);
+  return slots;
+}
+
 function numberFold(
   names: readonly string[],
   accumulators: readonly Accumulator[],
-  at: readonly number[],
-  width: number,
+  places: SlotPlaces,
   operator: string,
 ): NumberFold | undefined {
   const adds = accumulators.flatMap(({ addNumber }) => addNumber ?? []);
   const size = accumulators.length;
   if (adds.length < size) return undefined;
-  const state: number[] = [];
-  for (let j = 0; j < size; j++) accumulators[j]!.init(state, at[j]!);
+  const { at, width } = places;
+  const state = newState(accumulators, places) as number[];
   return {
     width,
     columns: accumulators.map(({ result }, j) => ({ name: names[j]!, at: at[j]!, result })),
@@ -317,6 +338,7 @@ function reduceFold(userFunction: UserFunction, operator: string, calls: Calls):
   const f = calls.folds(userFunction as (acc: unknown, row: unknown) => unknown);
   return {
     create: () => [],
+    whole: (stored) => stored,
     numbers: undefined,
     thaw: (stored) => [copyPlain(stored[0])],
     settle: undefined,

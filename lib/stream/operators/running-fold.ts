@@ -6,13 +6,12 @@
 
 import { JobError } from '../../errors.ts';
 import type { Slots } from '../graph/accumulator.ts';
-import type { Calls } from '../graph/calls.ts';
-import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
-import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { Expiry } from './expiry.ts';
-import { applyFold, groupFold } from './fold.ts';
+import { applyFold, groupFold, numbersOf } from './fold.ts';
 import { Groups } from './groups.ts';
 import { GROUP, type ShowGroup, showGroups, showWithin } from './show-groups.ts';
 import { after } from './when-loaded.ts';
@@ -30,12 +29,14 @@ export function runningFold(fold: Fold): OperatorDefinition {
       );
     },
     layout: () => foldText(fold),
-    make: (name, { calls, job }) => foldOperator(name, fold, calls, Expiry.of(job, 1)),
+    columns: columnsOf(fold),
+    make: (name, making) => foldOperator(name, fold, making),
   };
 }
 
-function foldOperator(name: string, fold: Fold, calls: Calls, expiry: Expiry | undefined): Operator {
-  const folding = groupFold(fold, name, calls);
+function foldOperator(name: string, fold: Fold, making: Making): Operator {
+  const folding = groupFold(fold, name, making);
+  const expiry = Expiry.of(making.job, 1);
 
   const shows = showGroups(folding, undefined);
 
@@ -61,7 +62,7 @@ function foldOperator(name: string, fold: Fold, calls: Calls, expiry: Expiry | u
 
   return {
     name,
-    tables: [{ name: 'groups', kind: 'keyed', width: folding.numbers?.width }, ...(expiry?.tables ?? [])],
+    tables: [{ name: 'groups', kind: 'keyed', ...numbersOf(folding) }, ...(expiry?.tables ?? [])],
     inputs: 1,
     outputs: 1,
     asks: [folding.numbers?.asks],

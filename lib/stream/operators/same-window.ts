@@ -6,13 +6,12 @@
  * times than the watermark that follows them: so they end later than 1 ms behind it, and up to there all windows are complete.
  */
 import type { Slots } from '../graph/accumulator.ts';
-import type { Calls } from '../graph/calls.ts';
-import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
-import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { type SameWindowSpec, windowText } from '../graph/window-spec.ts';
-import { applyFold, groupFold } from './fold.ts';
+import { applyFold, groupFold, numbersOf } from './fold.ts';
 import { Groups } from './groups.ts';
 import { groupKeys, type RowWindows, refuseBad, rowWindows, splitGroupKey } from './same-windows.ts';
 import { type ShowGroups, showWindow, WINDOW_GROUP } from './show-groups.ts';
@@ -27,13 +26,14 @@ export function sameWindowFold(spec: SameWindowSpec, fold: Fold, windows: object
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
     layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
-    make: (name, { calls, isRead }) => foldOperator(name, fold, isRead(LATE_PORT), calls),
+    columns: columnsOf(fold),
+    make: (name, making) => foldOperator(name, fold, making),
   };
 }
 
-/** @param lateRows whether somebody reads {@link LATE_PORT} */
-function foldOperator(name: string, fold: Fold, lateRows: boolean, calls: Calls): Operator {
-  const folding = groupFold(fold, name, calls);
+function foldOperator(name: string, fold: Fold, making: Making): Operator {
+  const folding = groupFold(fold, name, making);
+  const lateRows = making.isRead(LATE_PORT);
 
   const showIn = (context: OperatorContext): ShowGroups => ({
     one(groupKey, windowEnd, state, at = 0) {
@@ -68,7 +68,7 @@ function foldOperator(name: string, fold: Fold, lateRows: boolean, calls: Calls)
 
   return {
     name,
-    tables: [{ name: 'windows', kind: 'timed', width: folding.numbers?.width }],
+    tables: [{ name: 'windows', kind: 'timed', ...numbersOf(folding) }],
     inputs: 1,
     outputs: 2,
     // What is open ends later than 1 ms behind it.

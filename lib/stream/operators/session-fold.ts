@@ -8,10 +8,9 @@
  * `append` gives a session once, when it ends; `update` gives each session that the batch changed, in the order they were first touched: a session
  * takes the place of all those of its key that lie within it; `complete` gives all of them, and nothing is late or forgotten.
  */
-import type { Calls } from '../graph/calls.ts';
-import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
-import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import { type SessionSpec, windowText } from '../graph/window-spec.ts';
 import { groupFold } from './fold.ts';
 import { decodeKey } from './key.ts';
@@ -34,14 +33,15 @@ export function sessionFold(spec: SessionSpec, fold: Fold, windows: object): Ope
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
     layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
-    make: (name, { calls, isRead }) => sessionOperator(name, spec, fold, isRead(LATE_PORT), calls),
+    columns: columnsOf(fold),
+    make: (name, making) => sessionOperator(name, spec, fold, making),
   };
 }
 
-/** @param lateRows whether somebody reads {@link LATE_PORT} */
-function sessionOperator(name: string, spec: SessionSpec, fold: Fold, lateRows: boolean, calls: Calls): Operator {
-  const folding = groupFold(fold, name, calls);
-  const sessionsOf = rowSessions(spec, calls, name);
+function sessionOperator(name: string, spec: SessionSpec, fold: Fold, making: Making): Operator {
+  const folding = groupFold(fold, name, making);
+  const lateRows = making.isRead(LATE_PORT);
+  const sessionsOf = rowSessions(spec, making.calls, name);
 
   const showIn =
     (context: OperatorContext) =>

@@ -65,7 +65,7 @@ export function showGroups(
     if (lines === undefined || sink === undefined) return { one: asRow, columns: undefined };
     return {
       one(key, end, state, at = 0) {
-        const line = lines.line(key, end, state, at);
+        const line = lines.line(key, end, folding.whole(state), at);
         if (line === undefined) asRow(key, end, state, at);
         else sink.line(line);
       },

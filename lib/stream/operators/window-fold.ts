@@ -7,13 +7,12 @@
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
 import type { Slots } from '../graph/accumulator.ts';
-import type { Calls } from '../graph/calls.ts';
-import { type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
-import type { OperatorDefinition } from '../graph/operator-definition.ts';
+import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import type { NumberColumns, StateTable } from '../graph/tables.ts';
 import { type FixedWindowSpec, firstEndAfter, lastWindowEnd, windowText } from '../graph/window-spec.ts';
-import { applyFold, groupFold } from './fold.ts';
+import { applyFold, groupFold, numbersOf } from './fold.ts';
 import { Groups } from './groups.ts';
 import { showGroups, WINDOW_GROUP } from './show-groups.ts';
 import { checkCloses, closeWindows, LATE_PORT, lateOf, lateRowsOf } from './windowed.ts';
@@ -27,13 +26,14 @@ export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): 
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
     layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
-    make: (name, { calls, isRead }) => foldOperator(name, spec, fold, isRead(LATE_PORT), calls),
+    columns: columnsOf(fold),
+    make: (name, making) => foldOperator(name, spec, fold, making),
   };
 }
 
-/** @param lateRows whether somebody reads {@link LATE_PORT} */
-function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows: boolean, calls: Calls): Operator {
-  const folding = groupFold(fold, name, calls);
+function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, making: Making): Operator {
+  const folding = groupFold(fold, name, making);
+  const lateRows = making.isRead(LATE_PORT);
 
   const shows = showGroups(folding, spec);
 
@@ -50,7 +50,7 @@ function foldOperator(name: string, spec: FixedWindowSpec, fold: Fold, lateRows:
 
   return {
     name,
-    tables: [{ name: 'windows', kind: 'timed', width: folding.numbers?.width }],
+    tables: [{ name: 'windows', kind: 'timed', ...numbersOf(folding) }],
     inputs: 1,
     outputs: 2,
     asks: [lateRows ? undefined : folding.numbers?.asks],
