@@ -84,6 +84,8 @@ export async function linkNext(
 ): Promise<number | undefined> {
   const before = versionsIn(directory);
   if ((before?.at(-1) ?? 0) !== expected) return undefined;
+  // It was never there, or the object was deleted since.
+  if (before === undefined) directories.forget(directory);
   const temporary = await writeTemporary();
   const next = expected + 1;
   const own = join(directory, fileName(next));

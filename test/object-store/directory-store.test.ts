@@ -134,6 +134,15 @@ describe('the directory store, versions', () => {
     expect(fs.existsSync(leftover)).toBe(false);
   });
 
+  it('makes an object that was deleted again by compare-and-set', async () => {
+    const store = await open(newRoot());
+    for (const byte of [1, 2, 3]) {
+      expect((await store.compareAndSet('m/a', Uint8Array.of(byte), undefined)).ok).toBe(true);
+      expect(await store.get('m/a')).toMatchObject({ found: true, body: Buffer.of(byte) });
+      await store.delete(['m/a']);
+    }
+  });
+
   it('gives a writer that slept while the object was deleted no success', async () => {
     const store = await open(newRoot());
     await increment(store, 'm');
