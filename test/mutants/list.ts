@@ -39,6 +39,9 @@ const distinct = at('test/stream/distinct.test.ts');
 const ttl = at('test/stream/expiry.test.ts');
 const columns = at('test/engine/changed-columns.test.ts');
 const latest = at('test/stream/latest.test.ts');
+const sessions = at('test/stream/session.test.ts');
+const sameWindows = at('test/stream/same-window.test.ts');
+const ranks = at('test/stream/top-n.test.ts');
 const definition = at('test/stream/operator-definition.test.ts');
 
 const RUNNER = 'lib/batch/partition-runner.ts';
@@ -64,6 +67,8 @@ const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 const DISTINCT = 'lib/stream/operators/distinct.ts';
 const EXPIRY = 'lib/stream/operators/expiry.ts';
 const LATEST = 'lib/stream/operators/latest.ts';
+const SESSION_BATCH = 'lib/stream/operators/session-batch.ts';
+const SESSION_FOLD = 'lib/stream/operators/session-fold.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // The block cache.
@@ -1351,6 +1356,62 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (evict === Infinity) evict = 1e6;\n    if (!(evict > previousEvict)) return undefined;',
     rule: 'operators: a flush forgets no key',
     tests: [distinct('a flush forgets no key')],
+  },
+  {
+    file: SESSION_FOLD,
+    from: '(watermark) => watermark - 1',
+    to: '(watermark) => watermark',
+    rule: 'operators: what an operator gives later is later than its output watermark',
+    tests: [sessions('behind each other: no row that one gives is late by its own time')],
+  },
+  {
+    file: SESSION_FOLD,
+    from: 'Math.min(lateOf(batch!, context), evict)',
+    to: 'previousEvict',
+    rule: 'operators: a session that has ended is final, whether or not an empty batch came between',
+    tests: [sessions('no row joins a session that has ended')],
+  },
+  {
+    file: SESSION_BATCH,
+    from: 'if (touching.length > 1) add(k);',
+    to: '',
+    rule: 'operators: sessions are as if rows came one after the other',
+    tests: [sessions('are those that rows make one after the other')],
+  },
+  {
+    file: SESSION_BATCH,
+    from: 'session !== newest && (session.touched >= 0 || moved)',
+    to: 'session !== newest && session.touched >= 0',
+    rule: 'operators: a session stays when a later one of its key begins',
+    tests: [sessions('are those that rows make one after the other')],
+  },
+  {
+    file: 'lib/stream/operators/session-tables.ts',
+    from: 'if (row[0] > to) return false;',
+    to: 'if (row[0] >= to) return false;',
+    rule: 'operators: sessions that touch are one',
+    tests: [sessions('are those that rows make one after the other')],
+  },
+  {
+    file: 'lib/stream/operators/same-window.ts',
+    from: 'return watermark + 1;',
+    to: 'return watermark;',
+    rule: 'operators: the same window closes with the one its rows came out of',
+    tests: [sameWindows('closes in the batch that closes the session')],
+  },
+  {
+    file: 'lib/stream/operators/same-windows.ts',
+    from: 'column.push(keys.text(i) + encoded);',
+    to: 'column.push(keys.text(i) + encodeKey(0));',
+    rule: 'operators: windows of one end are told apart by their start',
+    tests: [sameWindows('tells windows of one end apart by their start')],
+  },
+  {
+    file: 'lib/stream/operators/top-n.ts',
+    from: 'else best.own?.(slots, 0);',
+    to: '',
+    rule: 'operators: stored rows are not changed in place',
+    tests: [ranks('the first %i of all rows so far')],
   },
   {
     file: EXPIRY,
