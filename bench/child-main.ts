@@ -2,6 +2,7 @@
 import { measureBatches } from './batch-run.ts';
 import { measureCommit } from './commit-run.ts';
 import { benchCompaction } from './compaction.ts';
+import { measureGroup } from './groups-run.ts';
 import { measurePrice } from './large-state-prices.ts';
 import { measureLarge } from './large-state-run.ts';
 import { peakMb } from './measure.ts';
@@ -15,6 +16,7 @@ import { measureState } from './state.ts';
 const TASKS: Readonly<Record<string, (args: never) => Promise<unknown>>> = {
   batch: measureBatches,
   commit: measureCommit,
+  group: measureGroup,
   memory: measureMemory,
   nexmark: measureNexmark,
   small: measureSmall,

@@ -10,6 +10,7 @@ import { benchCommit } from './commit.ts';
 import { benchDeployed } from './deployed.ts';
 import { benchEviction } from './eviction.ts';
 import { benchFiles } from './files.ts';
+import { benchGroups } from './groups.ts';
 import { benchLargeState } from './large-state.ts';
 import { benchSync } from './large-state-sync.ts';
 import { thisMachine } from './measure.ts';
@@ -34,6 +35,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Findin
   eviction: benchEviction,
   policies: benchPolicies,
   nexmark: benchNexmark,
+  groups: benchGroups,
 };
 const OUT = path.resolve('bench/out');
 

@@ -1,6 +1,6 @@
 /**
  * Rows of one side that have come in a batch, each at its slots, and the ranges of the other side's buffer where their partners
- * are. Ranges of one key that overlap are one, so that each buffered row is read once however many rows of the batch are near it.
+ * are. Ranges of one key that overlap, or nearly do, are one, so that each buffered row is read once however many rows of the batch are near it.
  */
 
 import { eachOf } from '../../util/chunks.ts';
@@ -62,23 +62,17 @@ export class Arrivals {
 
   /** Key by key in the order in which they first came, then by slot. */
   *stretches(): Generator<Stretch, void, undefined> {
-    const back = this.#back;
+    const { slots } = this;
+    const [back, ahead] = [this.#back, this.#ahead];
     for (const [key, members] of this.#byKey()) {
       for (let start = 0, end = 0; start < members.length; start = end) {
-        const from = this.slots[members[start]!]! - back;
-        let to = this.slots[members[start]!]! + this.#ahead;
-        // Written so that arrivals without slots, whose reach is endless, are one stretch.
-        for (end = start + 1; end < members.length && !(this.slots[members[end]!]! - back > to); end++) {
-          to = this.slots[members[end]!]! + this.#ahead;
-        }
-        yield {
-          key,
-          members,
-          start,
-          end,
-          from: firstOf(back === Infinity ? -Infinity : from),
-          to: behind(this.#ahead === Infinity ? Infinity : to),
-        };
+        end = start + 1;
+        // A gap as long as a range costs less than another range. Arrivals without slots, whose reach is endless, are one stretch.
+        while (end < members.length && !(slots[members[end]!]! - slots[members[end - 1]!]! > 2 * (back + ahead) + 1))
+          end++;
+        const from = back === Infinity ? -Infinity : slots[members[start]!]! - back;
+        const to = ahead === Infinity ? Infinity : slots[members[end - 1]!]! + ahead;
+        yield { key, members, start, end, from: firstOf(from), to: behind(to) };
       }
     }
   }

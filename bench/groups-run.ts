@@ -1,0 +1,40 @@
+/** A cell of `groups`, run as `misa run` does, for the time that a row takes and the memory of the process. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { run, source } from '../lib/index.ts';
+import { systemClock as clock } from '../lib/util/clock.ts';
+import type { GroupCell, GroupRow } from './groups-cell.ts';
+import { JOIN_CELLS } from './groups-joins.ts';
+
+export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS };
+
+export interface GroupArgs {
+  readonly cell: string;
+  readonly size: number;
+}
+
+export interface GroupResult {
+  readonly ms: number;
+  /** Of the process on processors, all threads. */
+  readonly cpuMs: number;
+}
+
+export async function measureGroup({ cell, size }: GroupArgs): Promise<GroupResult> {
+  const { job, rows, results } = GROUP_CELLS[cell]!;
+  const store = mkdtempSync(path.join(tmpdir(), 'misa-bench-'));
+  async function* input(): AsyncGenerator<GroupRow, void, undefined> {
+    yield* rows(size);
+  }
+  try {
+    const startMs = clock.monotonic();
+    const startCpu = process.cpuUsage();
+    const given = source<GroupRow>('rows', { eventTime: (r) => r.t, delay: 0 });
+    const { emitted } = await run(job(given, size), { inputs: { rows: input() }, store }).done;
+    if (emitted !== results(size)) throw new Error(`${cell}: ${emitted} results, not ${results(size)}`);
+    const { user, system } = process.cpuUsage(startCpu);
+    return { ms: clock.monotonic() - startMs, cpuMs: (user + system) / 1000 };
+  } finally {
+    rmSync(store, { recursive: true, force: true });
+  }
+}
