@@ -21,6 +21,7 @@ function program(): Command {
     .showSuggestionAfterError()
     .exitOverride();
   addRun(misa);
+  addCheck(misa);
   addStatus(misa);
   addState(misa);
   addTimeline(misa);
@@ -70,6 +71,25 @@ Examples:
   tail -f orders.ndjson | misa run job.ts --input orders=-`,
     )
     .action(async (job, options) => (await import('./commands/run.ts')).runCommand(job, options));
+}
+
+function addCheck(misa: Command): void {
+  misa
+    .command('check')
+    .description('what a job is, and what going on from its stored state would mean; changes nothing')
+    .argument('<job>', 'module whose default export is the job, such as job.ts')
+    .addOption(storeOption())
+    .addOption(endpointOption())
+    .addOption(stackOption())
+    .addOption(jsonOption('one JSON object').default(false))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  misa check job.ts                         beside the state that misa run has left
+  misa check job.ts --stack                 before misa deploy`,
+    )
+    .action(async (job, options) => (await import('./commands/check.ts')).checkCommand(job, options));
 }
 
 function addStatus(misa: Command): void {
