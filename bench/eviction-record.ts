@@ -205,7 +205,7 @@ export async function record({ name, job, batches, filling = 0 }: Recording): Pr
         clock: late,
         mayRefuse: false,
       },
-      ...{ fates: { late() {}, skipped() {} }, closed() {}, emit: () => true, refuse() {} },
+      ...{ fates: { late() {}, skipped() {} }, closed() {}, wake() {}, emit: () => true, refuse() {} },
       ordered() {
         throw new Error('there is no ordered table in these jobs');
       },

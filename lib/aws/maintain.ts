@@ -1,6 +1,6 @@
 /**
  * What is done by the clock: the sweep, which finds from the objects alone what lost messages left undone; empty plans, so
- * that windows close though no data comes; the look for input that nobody announced; garbage collection. It is fed by no queue,
+ * that windows close and timers fire though no data comes; the look for input that nobody announced; garbage collection. It is fed by no queue,
  * so what it sends can make no loop.
  */
 
@@ -81,15 +81,16 @@ export class Maintain {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Plans a batch without rows where the watermark has moved since the last plan: closed windows come out. */
+  /** Plans a batch without rows where the watermark has moved since the last plan, or a timer by processing time is due. */
   async #emptyPlan(force: boolean): Promise<void> {
     const { clock, random, report, committer } = this.#env;
     await this.#planner.open();
     const { progress, halted } = this.#planner;
     if (halted !== null) return;
     const quiet = force || progress === undefined || clock.now() - progress.processingTime >= QUIET_MS;
-    const wanted = this.#input.forgets || this.#planner.wantsEmpty;
-    if (!quiet || !wanted) return;
+    if (!quiet) return;
+    await this.#planner.learnWake();
+    if (!this.#input.forgets && !this.#planner.wantsEmpty) return;
     if (!(await this.#planner.learnFlush())) return;
     try {
       const pieces = await this.#input.takeGone();

@@ -82,6 +82,7 @@ export async function compute(computing: Computing, { plan, input, batch }: Work
     ...(changes.forgotten.length === 0 ? {} : { forgotten: changes.forgotten }),
     counts: result.counts,
     reads: batch.reads,
+    ...(result.wakeMs === undefined ? {} : { wakeMs: result.wakeMs }),
     ...(result.closedTo === undefined ? {} : { closedTo: result.closedTo }),
     ...(context.file.layoutVersion === undefined ? {} : { layoutVersion: context.file.layoutVersion }),
   };

@@ -31,6 +31,8 @@ export interface BatchResult {
   /** Rows for each partition of the next stage; empty in the last stage. */
   readonly next: readonly PartitionInput[];
   readonly counts: BatchCounts;
+  /** The processing time at which an operator wants to run even if no row comes; `undefined`: none does. */
+  readonly wakeMs: number | undefined;
   /** In a flush: the greatest time that an operator closed; `undefined`: there was nothing open. */
   readonly closedTo: number | undefined;
 }
@@ -71,6 +73,10 @@ export async function runOperators(
   const closed = (time: number): void => {
     if (time > closedTo) closedTo = time;
   };
+  let wakeMs = Number.POSITIVE_INFINITY;
+  const wake = (atMs: number): void => {
+    wakeMs = Math.min(wakeMs, atMs);
+  };
   const tables = firstTables(job, stage);
   const { late, evict, previousEvict, flushed } = watermarksOf(plan);
   const lateOf = (edge: number): number => {
@@ -92,6 +98,7 @@ export async function runOperators(
       ordered: (table) => given.state.ordered(tables[i]! + table),
       fates,
       closed,
+      wake,
       ...emitting({ node, number: i, inputs, results, asides }),
     };
     await run(operator, inputs, context, job.name);
@@ -102,6 +109,7 @@ export async function runOperators(
   return {
     ...results.all,
     counts: { rows, ...fates.counts, quarantined, setAside, emitted: results.emitted },
+    wakeMs: wakeMs < Number.POSITIVE_INFINITY ? wakeMs : undefined,
     closedTo: plan.kind === 'flush' && closedTo > Number.NEGATIVE_INFINITY ? closedTo : undefined,
   };
 }

@@ -145,6 +145,7 @@ export async function publishFold(
         ...forgottenBy(entries),
         ...closedBy(entries),
         ...layoutOf(entries),
+        ...(last.wakeMs === undefined ? {} : { wakeMs: last.wakeMs }),
         ...countedBy(entries),
       };
     },

@@ -18,6 +18,7 @@ import { type Plan, type StoredPlan, watermarksOf } from '../plan/plan.ts';
 import { Planner, PlanTakenError } from '../plan/planner.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from '../plan/rows.ts';
 import { type Replay, StoredSource } from '../plan/stored-source.ts';
+import { leastWake, mayWake } from '../plan/wake.ts';
 import { Preloader } from '../preload/preloader.ts';
 import { noCost } from '../state/read-cost.ts';
 import { allOrFirstError } from '../util/all-or-first-error.ts';
@@ -65,12 +66,14 @@ export class Engine {
   #planned: Promise<void> = Promise.resolve();
   #lastPlan = 0;
   readonly #source: StoredSource;
+  readonly #mayWake: boolean;
   #failures: unknown[] = [];
 
   private constructor(context: RunContext) {
     const { job } = context;
     this.context = context;
     this.planner = new Planner(context);
+    this.#mayWake = mayWake(job);
     this.#source = new StoredSource({ store: context.store, names: context.names, partitions: job.partitions });
     this.stages = job.stages.map((_, stage) =>
       Array.from(
@@ -93,6 +96,7 @@ export class Engine {
     for (const runner of engine.stages.flat()) runner.checkHead(position, state.hash);
     // If the last plan is a flush that has not finished, this finds nothing; it is called again when the flush has run.
     await engine.planner.learnFlush();
+    await engine.planner.learnWake();
     return engine;
   }
 
@@ -287,6 +291,7 @@ export class Engine {
     }
     await known.durable;
     if (stored.plan.kind === 'flush') await this.planner.learnFlush();
+    if (this.#mayWake) await this.#learnWake(committed);
     const published = Promise.all(committed.flat().map((c) => c.published)).then(() => {});
     published.catch(() => {}); // reported to whoever awaits it
     const { counts, reads } = totals(committed);
@@ -297,6 +302,12 @@ export class Engine {
     }
     const lateRow = counts.late > 0 ? this.#lateRow(stored.plan, known.inputs ?? []) : undefined;
     return { n, plan: stored, published, committed, counts, reads, lateRow };
+  }
+
+  async #learnWake(committed: readonly (readonly Committed[])[]): Promise<void> {
+    const entries = committed.flat().map(({ entry }) => entry);
+    if (entries.includes(undefined)) await this.planner.learnWake();
+    else this.planner.wakeMs = leastWake(entries.map((entry) => entry!.header.wakeMs));
   }
 
   /** The first row that came at or before its edge's watermark. */

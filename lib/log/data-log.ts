@@ -46,7 +46,8 @@ export function decodeAt(bytes: Uint8Array, name: string, n: number): LogEntry {
 }
 
 export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
-  const { n, previousHash, publishedThrough, closedTo, layoutVersion, counts, forgotten, outputs } = entry.header;
+  const { n, previousHash, publishedThrough, closedTo, layoutVersion, wakeMs, counts, forgotten, outputs } =
+    entry.header;
   return {
     n,
     hash: entry.hash,
@@ -55,6 +56,7 @@ export function foldable(entry: LogEntry, bytes: number): FoldableEntry {
     publishedThrough,
     closedTo,
     layoutVersion,
+    wakeMs,
     counts,
     changes: () => entry.changes(),
     addChangesTo: (columns) => entry.addChangesTo(columns),

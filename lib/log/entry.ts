@@ -50,6 +50,8 @@ export interface LogHeader {
   readonly reads: ReadCounts;
   /** Of the job's file: ⚑ newer-layout. Left out: 1. */
   readonly layoutVersion?: number | undefined;
+  /** The processing time at which this partition wants to run even if no row comes, epoch ms. Left out: it does not. */
+  readonly wakeMs?: number | undefined;
   /** In a flush: the greatest time that was closed in this partition, epoch ms. Left out: nothing was open. */
   readonly closedTo?: number | undefined;
 }

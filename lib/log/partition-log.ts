@@ -21,6 +21,8 @@ export interface FoldableEntry {
   readonly closedTo?: number | undefined;
   /** In which layout its rows of state are; `undefined`: the first. */
   readonly layoutVersion?: number | undefined;
+  /** The processing time at which its partition wants to run even if no row comes; `undefined`: it does not. */
+  readonly wakeMs?: number | undefined;
   /** What became of its rows; of a plan the rows that it plans. */
   readonly counts?: BatchCounts | undefined;
   /** State changes, sorted by key. @throws {CorruptionError} before the first one, as they are gone over */

@@ -80,6 +80,7 @@ function fold(manifest: Manifest, edit: Edit & { type: 'fold' }): Changes | Conf
     ...(edit.layoutVersion === undefined
       ? {}
       : { layoutVersion: Math.max(manifest.layoutVersion ?? 1, edit.layoutVersion) }),
+    ...(edit.wakeMs === undefined && manifest.wakeMs === undefined ? {} : { wakeMs: edit.wakeMs }),
     // The floors belong to the SSTs: both are as of `through`.
     ...(edit.forgotten === undefined ? {} : { forgotten: forgottenByBoth(manifest.forgotten ?? [], edit.forgotten) }),
     ...(edit.totals === undefined ? {} : { totals: addTotals(manifest.totals, edit.totals) }),

@@ -86,6 +86,7 @@ const FIELDS: Readonly<Record<keyof Required<Manifest>, Check>> = {
   timeMs: optional(isNumber),
   closedTo: optional(isNumber),
   layoutVersion: optional(isCount),
+  wakeMs: optional(isNumber),
   roots: list(shape({ name: isText, ssts: list(isText), forgotten: optional(isForgotten) })),
 };
 

@@ -23,6 +23,8 @@ export type Edit =
       readonly closedTo?: number | undefined;
       /** The newest layout in which these entries have rows of state; left out: the first. */
       readonly layoutVersion?: number | undefined;
+      /** As log entry `through` says; `undefined`: it says nothing. */
+      readonly wakeMs?: number | undefined;
       /** What became of the rows of these entries. */
       readonly totals?: RowTotals | undefined;
     }

@@ -89,6 +89,8 @@ export interface Manifest {
   readonly closedTo?: number | undefined;
   /** The newest layout of the job's file in which SSTs have rows: ⚑ newer-layout. Left out: the first. */
   readonly layoutVersion?: number | undefined;
+  /** The processing time at which the partition wants to run even if no row comes, as of `through`, epoch ms. Left out: it does not. */
+  readonly wakeMs?: number | undefined;
   /** What else keeps SSTs of this manifest alive: checkpoints, later epochs. */
   readonly roots: readonly Root[];
 }

@@ -40,6 +40,7 @@ import {
   progressOf,
 } from './planner-log.ts';
 import { type EncodedSegment, encodeSegment } from './segment.ts';
+import { wakeAfter } from './wake.ts';
 import { advance, nextWatermark } from './watermark.ts';
 
 /** Memory for planned objects; beyond it they are read from SSTs. */
@@ -132,11 +133,20 @@ export class Planner {
     return later(nextWatermark(job.watermarks, job.watermarkPolicy, inputs, watermark, nowMs), this.#closedTo());
   }
 
-  /** Whether a batch without rows would close windows now. */
+  /** When a batch is to be run even if no row comes, as far as is known; `null`: never. */
+  wakeMs: number | null = null;
+
+  /** Learns {@link wakeMs} from what the partitions have committed. */
+  async learnWake(): Promise<void> {
+    this.wakeMs = await wakeAfter(this.#context, this.position);
+  }
+
+  /** Whether a batch without rows would close windows now, or fire timers by processing time. */
   get wantsEmpty(): boolean {
     const { job, clock } = this.#context;
     if (!job.noDataBatches || this.#progress === undefined || job.stages.every((s) => s.operators.length === 0))
       return false;
+    if (this.wakeMs !== null && this.wakeMs <= this.#nextMs()) return true;
     const next = this.watermark(clock.now());
     return next !== null && next > (this.reached ?? Number.NEGATIVE_INFINITY);
   }

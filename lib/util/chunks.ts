@@ -40,20 +40,30 @@ export function eachChunk<T>(
   chunks: Chunks<T>,
   see: (chunk: readonly T[]) => Promise<void> | undefined,
 ): Promise<void> | undefined {
-  if (!isAtOnce(chunks)) return eachChunkAsItComes(chunks, see);
-  const left = chunks[Symbol.iterator]();
-  for (let next = left.next(); next.done !== true; next = left.next()) {
-    const seeing = see(next.value);
-    if (seeing !== undefined) return seeing.then(() => eachChunkAsItComes({ [Symbol.iterator]: () => left }, see));
-  }
-  return undefined;
+  return isAtOnce(chunks) ? inTurn(chunks, see) : eachChunkAsItComes(chunks, see);
 }
 
 async function eachChunkAsItComes<T>(
-  chunks: Chunks<T>,
+  chunks: AsyncIterable<readonly T[]>,
   see: (chunk: readonly T[]) => Promise<void> | undefined,
 ): Promise<void> {
   for await (const chunk of chunks) await see(chunk);
+}
+
+/** Calls `act` with one after the other, and waits for what it promises. @returns `undefined`: it has, already */
+export function inTurn<T>(
+  items: Iterable<T>,
+  act: (item: T) => Promise<void> | undefined | void,
+): Promise<void> | undefined {
+  const left = items[Symbol.iterator]();
+  const go = (): Promise<void> | undefined => {
+    for (let next = left.next(); next.done !== true; next = left.next()) {
+      const acting = act(next.value);
+      if (acting !== undefined) return acting.then(go);
+    }
+    return undefined;
+  };
+  return go();
 }
 
 /** A sequence in chunks. */

@@ -7,8 +7,8 @@ import { expect, it } from 'vitest';
 import { InputError } from '../../lib/errors.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
-import { outcomeOf, physical } from '../helpers/engine.ts';
-import { JOBS } from '../helpers/engine-jobs.ts';
+import { outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
+import { JOBS, timersJob } from '../helpers/engine-jobs.ts';
 import {
   bytesOf,
   type MonthObject,
@@ -20,7 +20,7 @@ import {
 import { sequentialOutcome } from '../helpers/simulated-aws.ts';
 import { type CloudFaults, type CloudOptions, SimulatedCloud } from '../helpers/simulated-cloud.ts';
 
-type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'sessions' | 'joins';
+type Kind = 'tumbling' | 'sliding' | 'twoStages' | 'union' | 'sessions' | 'joins' | 'timers';
 const KINDS: readonly Kind[] = ['tumbling', 'sliding', 'twoStages', 'union', 'sessions', 'joins'];
 /** Read by code that runs in its caller's turn, so that a seed replays. */
 const ENDINGS = ['.zst', '', ''];
@@ -36,7 +36,10 @@ const FAULTS: CloudFaults = {
 };
 
 const jobOf = (kind: Kind, maxRows = 40): PhysicalJob =>
-  physical(JOBS[kind](), { partitions: 2, trigger: { maxRows, maxBytes: 1 << 20, maxWaitMs: 0 } });
+  physical(kind === 'timers' ? timersJob() : JOBS[kind](), {
+    partitions: 2,
+    trigger: { maxRows, maxBytes: 1 << 20, maxWaitMs: 0 },
+  });
 
 interface Case extends Omit<CloudOptions, 'job'>, MonthOptions {
   readonly kind: Kind;
@@ -113,6 +116,20 @@ it('gives the embedded run’s rows where a batch can be read in one invocation'
 
 it.each(KINDS)('job %s gets over objects of which one takes most of an invocation', async (kind) => {
   await expectSequential(await run({ kind, seed: 1, readMs: 45_000, faults: kind === 'union' ? FAULTS : {} }));
+});
+
+it.each([{}, FAULTS])('fires timers by processing time when no row comes, with faults %j', async (faults) => {
+  const ran = await run({ kind: 'timers', seed: 5, readMs: 1000, faults });
+  await expectSequential(ran);
+  const { plans, store, job } = ran.cloud;
+  const clocks = new Map<string, number>();
+  const flush = plans.find(({ kind }) => kind === 'flush')!.n;
+  for (const row of (await rowsOf(store, job, 'out')).slice(0, flush - 1).flat()) {
+    const { clock } = row as { readonly clock: string };
+    clocks.set(clock, (clocks.get(clock) ?? 0) + 1);
+  }
+  expect(clocks.get('event')).toBeGreaterThan(0);
+  expect(clocks.get('processing')).toBeGreaterThan(0);
 });
 
 it('gives up nothing of many objects of which one takes most of an invocation', async () => {

@@ -6,6 +6,10 @@ import {
   count,
   type Job,
   job,
+  type ListState,
+  listState,
+  type MapState,
+  mapState,
   max,
   sameWindow,
   session,
@@ -139,6 +143,36 @@ export const JOBS = {
     return job('joins', { near, pairs, semi, looked }, { outputMode: 'append', partitions: 2 });
   },
 } as const;
+
+/** Timers of both clocks, a map and a list: what it gives depends on when it is run, so only runs of the same plans are alike. */
+export const timersJob = (): Job<unknown> => {
+  interface State {
+    n: number;
+    readonly seen: MapState<number, number>;
+    readonly values: ListState<number>;
+  }
+  const rows = events()
+    .keyBy((e) => e.k)
+    .process<State, unknown>({
+      init: () => ({ n: 0, seen: mapState(), values: listState() }),
+      async onRow({ t, v }, ctx) {
+        const times = ((await ctx.state.seen.get(v)) ?? 0) + 1;
+        ctx.state.n++;
+        ctx.state.seen.set(v, times);
+        ctx.state.values.push(v);
+        ctx.timers.set(t + 15_000);
+        ctx.timers.set(ctx.processingTime + 30_000, 'processing');
+        if (v === 3) ctx.ttl('20 s');
+      },
+      async onTimer(time, ctx) {
+        const values: number[] = [];
+        for await (const value of ctx.state.values) values.push(value);
+        ctx.emit({ key: ctx.key, clock: ctx.clock, time, n: ctx.state.n, values });
+        if (values.length > 5) ctx.clear();
+      },
+    });
+  return job('timers', rows, { partitions: 2, state: { ttl: '1 min' } });
+};
 
 export type JobKind = keyof typeof JOBS;
 export const JOB_KINDS = Object.keys(JOBS) as JobKind[];

@@ -28,6 +28,8 @@ interface State {
   previous: number;
   /** The greatest time that a flush has closed, `-Infinity`: none. */
   flushed: number;
+  /** When a batch without rows is wanted, by processing time. */
+  wake: number;
   n: number;
   counts: { applied: number; late: number; quarantined: number; skipped: number };
 }
@@ -77,6 +79,7 @@ class Model<Out> implements ModelRun<Out> {
       seen: new Map(),
       previous: -Infinity,
       flushed: -Infinity,
+      wake: Infinity,
       n: 0,
       counts: { applied: 0, late: 0, quarantined: 0, skipped: 0 },
     };
@@ -92,7 +95,8 @@ class Model<Out> implements ModelRun<Out> {
   async runBatch(): Promise<Out> {
     const outputs = await this.#batch(this.#sent, false);
     this.#sent = [];
-    const moved = this.#next() > Math.max(this.#state.previous, this.#state.flushed);
+    const { previous, flushed, wake } = this.#state;
+    const moved = this.#next() > Math.max(previous, flushed) || wake <= this.#now;
     return this.#out(
       moved && this.physical.noDataBatches ? merge(this.physical, outputs, await this.#batch([], false)) : outputs,
     );
@@ -182,6 +186,7 @@ class Model<Out> implements ModelRun<Out> {
     const outputs: Rows = physical.outputs.map(() => []);
     for (const { source, row } of sent) this.#head(source, row, edges, state);
     state.n++;
+    state.wake = Infinity;
     const counts = { late: 0, skipped: 0, primary: edges.flat().filter((row) => row.primary).length };
     const evict = flush ? Infinity : late;
     const to: Collector = {
@@ -206,6 +211,9 @@ class Model<Out> implements ModelRun<Out> {
           fates: { late: (c) => (counts.late += c), skipped: (c) => (counts.skipped += c) },
           closed: (time) => {
             if (flush) state.flushed = Math.max(state.flushed, time);
+          },
+          wake: (atMs) => {
+            state.wake = Math.min(state.wake, atMs);
           },
           emit: (port, row, time) => {
             node.emit[port]!(row, time, to);

@@ -66,6 +66,11 @@ export class OperatorFixture {
     );
   }
 
+  /** Of the last batch; `-Infinity`: none. */
+  get watermark(): number {
+    return this.#watermark ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Runs a batch through all stages, and commits it. A batch that fails leaves no trace. */
   async batch({ rows = {}, watermark, flush = false, processingTime = 0 }: BatchOfFixture): Promise<BatchShown> {
     const { job } = this;

@@ -6,8 +6,6 @@ import {
   collect,
   count,
   job,
-  listState,
-  mapState,
   quantile,
   type Stream,
   session,
@@ -238,28 +236,9 @@ const refusals: [what: string, code: string, make: () => unknown, message?: RegE
   ['something that is no job', 'NOT_A_JOB', () => compileJob(any({ name: 'x' })), /export default job/],
 ];
 
-const unbuilt: [what: string, make: () => Stream<unknown>][] = [
-  ['process()', () => keyed().process<number, never>({ init: () => 0, onRow: () => {} })],
-];
-
 describe('refused', () => {
   test.each(refusals)('%s: %s', (_, code, make, message = /./) => {
     expect(make).toThrow(expect.objectContaining({ name: 'JobError', code, message: expect.stringMatching(message) }));
-  });
-
-  test.each(unbuilt)('%s is not built yet, and says so', (what, make) => {
-    const stream = make();
-    for (const outputMode of ['append', 'update'] as const) {
-      expect(() => job('j', stream, { outputMode })).toThrow(
-        expect.objectContaining({ code: 'NOT_BUILT_YET', message: expect.stringContaining(what.replace('()', '')) }),
-      );
-    }
-  });
-
-  test('state of process is not built yet', () => {
-    const built = { code: 'NOT_BUILT_YET' };
-    expect(() => mapState()).toThrow(expect.objectContaining(built));
-    expect(() => listState()).toThrow(expect.objectContaining(built));
   });
 });
 

@@ -15,11 +15,11 @@ import { distinct } from '../operators/distinct.ts';
 import type { Key } from '../operators/key.ts';
 import { lateRows } from '../operators/late-rows.ts';
 import { LATEST } from '../operators/latest.ts';
+import { processRows } from '../operators/process.ts';
 import { runningFold } from '../operators/running-fold.ts';
 import { sameWindowFold } from '../operators/same-window.ts';
 import { sessionFold } from '../operators/session-fold.ts';
 import { topRows } from '../operators/top-n.ts';
-import { unbuilt } from '../operators/unbuilt.ts';
 import { windowFold } from '../operators/window-fold.ts';
 import { streamJoinOf, tableJoinOf } from './join.ts';
 import type { KeyedStream, Source, Stream, Table, WindowedStream } from './streams.ts';
@@ -155,8 +155,18 @@ class PlainKeyedStream<K extends Key, T> {
     return stateful(operator, this.keyed, right);
   }
 
-  process(): Stream<never> {
-    return stateful(unbuilt('process()'), this.keyed);
+  process(operator: { readonly init: unknown; readonly onRow: unknown; readonly onTimer?: unknown }): Stream<never> {
+    const { init, onRow, onTimer } = operator ?? {};
+    // Called on what they are given in: they may use `this`.
+    const bound = (f: unknown, what: string): never => checked(f, `process(): ${what}`).bind(operator) as never;
+    return stateful(
+      processRows({
+        init: bound(init, 'init'),
+        onRow: bound(onRow, 'onRow'),
+        onTimer: onTimer === undefined ? undefined : bound(onTimer, 'onTimer'),
+      }),
+      this.keyed,
+    );
   }
 }
 

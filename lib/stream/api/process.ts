@@ -1,10 +1,7 @@
-/**
- * The types of `process`, a user's own operator with state and timers. It is not built yet: `job()` refuses it, and so do
- * `mapState` and `listState`, its parts.
- */
+/** The types of `process`, a user's own operator with state and timers, and what makes maps and lists of its state. */
 import type { Duration } from '../../util/duration.ts';
 import type { KeyPart } from '../operators/key.ts';
-import { notBuilt } from '../operators/unbuilt.ts';
+import { placeholder } from '../operators/process-collections.ts';
 
 /** An operator of your own over one key's rows. Functions may be async only to read {@link MapState} and {@link ListState}. */
 export interface ProcessOperator<K, T, S, O> {
@@ -67,9 +64,9 @@ export interface ListState<V> extends AsyncIterable<V> {
 }
 
 export function mapState<K extends KeyPart, V>(): MapState<K, V> {
-  throw notBuilt('mapState()');
+  return placeholder('map') as MapState<K, V>;
 }
 
 export function listState<V>(): ListState<V> {
-  throw notBuilt('listState()');
+  return placeholder('list') as ListState<V>;
 }

@@ -75,6 +75,8 @@ export interface OperatorContext {
    * did it, the watermark moves there.
    */
   closed(time: number): void;
+  /** The operator wants to run when the processing time is `atMs`, even if no row comes. Said anew in each batch; the least counts. */
+  wake(atMs: number): void;
   /**
    * Sends a row on.
    * @param port 0: the main output; others as the operator says
@@ -140,6 +142,8 @@ export interface Operator {
    * preload it. May name too much, and the same twice. Left out: nothing is known ahead.
    */
   reads?(inputs: readonly RowBatch[], coming: Coming): readonly ReadPlan[];
+  /** It may call {@link OperatorContext.wake}. */
+  readonly wakes?: boolean | undefined;
   /** @param inputs one batch a port; empty ones too */
   run(inputs: readonly RowBatch[], context: OperatorContext): Promise<void> | void;
 }

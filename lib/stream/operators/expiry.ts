@@ -16,7 +16,7 @@
  * ttl may be changed between runs.
  */
 import type { KeyColumn } from '../../columns/key-column.ts';
-import { eachChunk } from '../../util/chunks.ts';
+import { eachChunk, inTurn } from '../../util/chunks.ts';
 import type { JobSettings } from '../graph/job-settings.ts';
 import type { Coming, OperatorContext, ReadPlan } from '../graph/operator.ts';
 import type { StateTable, TableSpec } from '../graph/tables.ts';
@@ -61,15 +61,26 @@ export class Expiry {
    * Forgets what is due, and brings near what {@link touch} needs.
    * @param keys those that the batch may touch; duplicates are fine
    * @param forget takes a key out of the operator's own tables; it may have nothing there
+   * @param bring before some keys are forgotten: brings near what `forget` reads of them
    */
-  begin(context: OperatorContext, keys: readonly string[], forget: Forget): Promise<void> | undefined {
-    const touched = this.#touchedIn(context);
-    const loading = keys.length === 0 ? undefined : touched.load(keys);
-    const forgotten = this.#forgetDue(context, forget);
+  begin(
+    context: OperatorContext,
+    keys: readonly string[],
+    forget: Forget,
+    bring?: (keys: readonly string[]) => Promise<void> | undefined,
+  ): Promise<void> | undefined {
+    const forgotten = this.#forgetDue(context, forget, bring);
+    const near = (): Promise<void> | undefined => this.near(context, keys, forget);
+    return forgotten === undefined ? near() : forgotten.then(near);
+  }
+
+  /** After {@link begin}: as it, of more keys that the batch may touch. */
+  near(context: OperatorContext, keys: readonly string[], forget: Forget): Promise<void> | undefined {
+    if (keys.length === 0) return undefined;
+    const loading = this.#touchedIn(context).load(keys);
     // Where the ttl is shorter than it was, entries come later than their keys are due.
     const check = (): Promise<void> | undefined => this.#forgetAmong(context, keys, forget);
-    if (loading === undefined && forgotten === undefined) return check();
-    return Promise.all([loading, forgotten]).then(check);
+    return loading === undefined ? check() : loading.then(check);
   }
 
   /** A row of the key, which was among those of {@link begin}, is taken: its time begins anew. */
@@ -108,7 +119,11 @@ export class Expiry {
     tables[this.#expiries]!.put(key, dueAt(at, ms), null);
   }
 
-  #forgetDue(context: OperatorContext, forget: Forget): Promise<void> | undefined {
+  #forgetDue(
+    context: OperatorContext,
+    forget: Forget,
+    bring: ((keys: readonly string[]) => Promise<void> | undefined) | undefined,
+  ): Promise<void> | undefined {
     const { clock, evict } = context;
     if (isFlush(evict) || clock === -Infinity) return undefined;
     const expiries = context.tables[this.#expiries]!;
@@ -117,7 +132,9 @@ export class Expiry {
       const keys = chunk.map(({ key }) => key);
       const look = (): Promise<void> | undefined => inTurn(keys, (key) => this.#look(context, key, forget));
       const loading = touched.load(keys);
-      return loading === undefined ? look() : loading.then(look);
+      const bringing = bring?.(keys);
+      if (loading === undefined && bringing === undefined) return look();
+      return Promise.all([loading, bringing]).then(look);
     });
     if (looked !== undefined) return looked.then(() => expiries.forget(clock));
     expiries.forget(clock);
@@ -166,16 +183,4 @@ function nowOf({ clock }: OperatorContext): number {
 
 function dueAt(at: number, ms: number): number {
   return at === BEFORE ? BEFORE : at + ms;
-}
-
-/** @returns `undefined`: all is done already */
-function inTurn(keys: readonly string[], act: (key: string) => Promise<void> | undefined | void) {
-  const actFrom = (first: number): Promise<void> | undefined => {
-    for (let i = first; i < keys.length; i++) {
-      const acting = act(keys[i]!);
-      if (acting !== undefined) return acting.then(() => actFrom(i + 1));
-    }
-    return undefined;
-  };
-  return actFrom(0);
 }
