@@ -480,10 +480,14 @@ export async function sequentialOutcome(
   job: PhysicalJob,
   rowsOf: (name: string) => readonly unknown[],
 ): Promise<Awaited<ReturnType<typeof outcomeOf>>> {
-  const clock = new FastClock();
+  // Each plan is made at its time: operators see it.
+  let now = 0;
+  const sleeping = new FastClock();
+  const clock: Clock = { now: () => now, monotonic: () => now, sleep: (ms, signal) => sleeping.sleep(ms, signal) };
   const store = new MemoryStore({ clock });
   const { engine, env } = await openEngine({ job, store, clock });
-  for (const { kind, pieces } of plans) {
+  for (const { kind, pieces, processingTime } of plans) {
+    now = processingTime;
     if (kind !== 'data') {
       await engine.batch({ ...noRows(kind as 'empty' | 'flush'), pieces });
       continue;

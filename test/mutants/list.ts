@@ -38,6 +38,7 @@ const manifests = at('test/manifest/manifest-store.test.ts');
 const distinct = at('test/stream/distinct.test.ts');
 const ttl = at('test/stream/expiry.test.ts');
 const columns = at('test/engine/changed-columns.test.ts');
+const processing = at('test/stream/process.test.ts');
 const latest = at('test/stream/latest.test.ts');
 const sessions = at('test/stream/session.test.ts');
 const sameWindows = at('test/stream/same-window.test.ts');
@@ -65,6 +66,7 @@ const GC = 'lib/commit/gc.ts';
 const PLAN_COLLECT = 'lib/commit/plan-collect.ts';
 const COLLECT_RESULTS = 'lib/commit/collect-results.ts';
 const DISTINCT = 'lib/stream/operators/distinct.ts';
+const PROCESS_BATCH = 'lib/stream/operators/process-batch.ts';
 const EXPIRY = 'lib/stream/operators/expiry.ts';
 const LATEST = 'lib/stream/operators/latest.ts';
 const SESSION_BATCH = 'lib/stream/operators/session-batch.ts';
@@ -1468,6 +1470,34 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return { columns: [...added, ...columns], changes, refusals };',
     rule: 'layouts: new columns come behind the others',
     tests: [columns('columns that come count from there on')],
+  },
+  {
+    file: PROCESS_BATCH,
+    from: 'const now = this.#isFlush ?',
+    to: 'const now = this.#context.n < 0 ?',
+    rule: 'process: in a flush it is as late as the timer says',
+    tests: [processing('does what its programs say')],
+  },
+  {
+    file: PROCESS_BATCH,
+    from: 'if (segment?.clock === clock && !isBefore(segment.last, timer)) {',
+    to: 'if (segment?.clock === clock) {',
+    rule: 'process: timers fire in order of time, those that are set meanwhile, too',
+    tests: [processing('fires timers in order of time and key, however many there are')],
+  },
+  {
+    file: 'lib/stream/operators/process-key.ts',
+    from: 'for (let i = undo.length - 1; i >= 0; i--) undo[i]!();',
+    to: '',
+    rule: 'process: a call that fails leaves no trace',
+    tests: [processing('does what its programs say')],
+  },
+  {
+    file: 'lib/commit/fold.ts',
+    from: '...(last.wakeMs === undefined ? {} : { wakeMs: last.wakeMs }),',
+    to: '',
+    rule: 'process: the manifest says when the next timer is due',
+    tests: [processing('fires timers by processing time when no row comes')],
   },
   {
     file: LATEST,

@@ -167,7 +167,7 @@ describe('state.ttl', () => {
         await fixture.batch(plans ? { processingTime: far + TTL } : { watermark: far + TTL });
         for (const table of [0, 1, 2]) expect(await keysOf(fixture, table)).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -198,7 +198,7 @@ describe('state.ttl', () => {
           await between(fixture, what);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 

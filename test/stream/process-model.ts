@@ -204,7 +204,7 @@ export class ProcessModel {
     this.refused = 0;
     this.#batch = batch;
     const { rows, watermark, processingTime, flush } = batch;
-    if (!flush) this.#forget(watermark);
+    if (!flush) this.#forget(watermark, (key) => rows.some(({ k }) => k === key));
     const known = flush ? this.#previous : watermark;
     const shown = known === -Infinity ? 0 : known;
     for (const row of rows) {
@@ -222,6 +222,7 @@ export class ProcessModel {
           this.timers[clock].delete(`${time} ${key}`);
           this.#fires?.[clock].delete(`${time} ${key}`);
           this.#reached[clock] = Math.max(now[clock], time);
+          if (!flush) this.#forget(clock === 'event' ? time : watermark, (other) => other === key);
           const seen = { ...now, event: shown };
           if (flush) seen[clock] = Math.max(now[clock], time);
           this.#call(key, programOf(this.#programs.timers, time), {
@@ -232,6 +233,7 @@ export class ProcessModel {
       }
     }
     this.#fires = undefined;
+    if (!flush) this.#forget(watermark, () => true);
     this.#previous = watermark;
   }
 
@@ -245,8 +247,9 @@ export class ProcessModel {
     return first && all.find(([time, key]) => key === first[1] && time <= first[0]);
   }
 
-  #forget(now: number): void {
+  #forget(now: number, which: (key: string) => boolean): void {
     for (const [key, of] of this.keys) {
+      if (!which(key)) continue;
       if (of.touched === undefined || of.touched.ms === null) continue;
       if (of.touched.at + of.touched.ms <= now) this.keys.delete(key);
     }

@@ -69,9 +69,32 @@ export class Expiry {
     forget: Forget,
     bring?: (keys: readonly string[]) => Promise<void> | undefined,
   ): Promise<void> | undefined {
-    const forgotten = this.#forgetDue(context, forget, bring);
+    const forgotten = this.forgetDue(context, forget, bring);
     const near = (): Promise<void> | undefined => this.near(context, keys, forget);
     return forgotten === undefined ? near() : forgotten.then(near);
+  }
+
+  /** Of {@link begin}: what is due, whether its keys come in this batch or not. */
+  forgetDue(
+    context: OperatorContext,
+    forget: Forget,
+    bring?: (keys: readonly string[]) => Promise<void> | undefined,
+  ): Promise<void> | undefined {
+    const { clock, evict } = context;
+    if (isFlush(evict) || clock === -Infinity) return undefined;
+    const expiries = context.tables[this.#expiries]!;
+    const touched = this.#touchedIn(context);
+    const looked = eachChunk(expiries.scan(-Infinity, clock), (chunk) => {
+      const keys = chunk.map(({ key }) => key);
+      const look = (): Promise<void> | undefined => inTurn(keys, (key) => this.#look(context, key, forget));
+      const loading = touched.load(keys);
+      const bringing = bring?.(keys);
+      if (loading === undefined && bringing === undefined) return look();
+      return Promise.all([loading, bringing]).then(look);
+    });
+    if (looked !== undefined) return looked.then(() => expiries.forget(clock));
+    expiries.forget(clock);
+    return undefined;
   }
 
   /** After {@link begin}: as it, of more keys that the batch may touch. */
@@ -81,6 +104,19 @@ export class Expiry {
     // Where the ttl is shorter than it was, entries come later than their keys are due.
     const check = (): Promise<void> | undefined => this.#forgetAmong(context, keys, forget);
     return loading === undefined ? check() : loading.then(check);
+  }
+
+  /** Brings near what the others need of more keys, and forgets none. */
+  load(context: OperatorContext, keys: readonly string[]): Promise<void> | undefined {
+    return this.#touchedIn(context).load(keys);
+  }
+
+  /** When a key that was loaded is forgotten; `Infinity`: not before it is touched again. A flush has no such time. */
+  dueAt(context: OperatorContext, key: string): number {
+    const row = this.#touchedIn(context).get(key, 0);
+    if (row === undefined || isFlush(context.evict)) return Infinity;
+    const [at, ms] = this.#parts(row);
+    return ms === null || at === BEFORE ? Infinity : at + ms;
   }
 
   /** A row of the key, which was among those of {@link begin}, is taken: its time begins anew. */
@@ -119,28 +155,6 @@ export class Expiry {
     tables[this.#expiries]!.put(key, dueAt(at, ms), null);
   }
 
-  #forgetDue(
-    context: OperatorContext,
-    forget: Forget,
-    bring: ((keys: readonly string[]) => Promise<void> | undefined) | undefined,
-  ): Promise<void> | undefined {
-    const { clock, evict } = context;
-    if (isFlush(evict) || clock === -Infinity) return undefined;
-    const expiries = context.tables[this.#expiries]!;
-    const touched = this.#touchedIn(context);
-    const looked = eachChunk(expiries.scan(-Infinity, clock), (chunk) => {
-      const keys = chunk.map(({ key }) => key);
-      const look = (): Promise<void> | undefined => inTurn(keys, (key) => this.#look(context, key, forget));
-      const loading = touched.load(keys);
-      const bringing = bring?.(keys);
-      if (loading === undefined && bringing === undefined) return look();
-      return Promise.all([loading, bringing]).then(look);
-    });
-    if (looked !== undefined) return looked.then(() => expiries.forget(clock));
-    expiries.forget(clock);
-    return undefined;
-  }
-
   /** An entry of this key has come due: the key is forgotten, or looked at again when it will be. */
   #look(context: OperatorContext, key: string, forget: Forget): Promise<void> | undefined | void {
     const touched = this.#touchedIn(context);
@@ -159,10 +173,7 @@ export class Expiry {
     if (isFlush(context.evict) || context.clock === -Infinity) return undefined;
     const touched = this.#touchedIn(context);
     return inTurn(keys, (key) => {
-      const row = touched.get(key, 0);
-      if (row === undefined) return undefined;
-      const [at, ms] = this.#parts(row);
-      if (ms === null || dueAt(at, ms) > context.clock) return undefined;
+      if (this.dueAt(context, key) > context.clock) return undefined;
       touched.delete(key, 0);
       return forget(key);
     });

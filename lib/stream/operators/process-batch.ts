@@ -4,6 +4,9 @@
  * Calls of one key follow each other; those of different keys, which have nothing in common, may wait for reads side by side. What they emit
  * and refuse goes on in order, and tables are written in the order in which keys were first met: so neither depends on what was in memory.
  *
+ * A timer finds the state that its key has at that time: one that comes after the end of the key's ttl finds none, one that comes before does, also
+ * where both come in one batch. So keys without rows are forgotten when timers have fired.
+ *
  * In a flush a timer fires whenever it is due, and what its call sets for later than it waits: it fires, too, if a timer of the same key behind it
  * was there before, else it stays for the batches behind the flush. So a timer that sets itself again ends.
  */
@@ -98,21 +101,18 @@ export class ProcessBatch implements CallHost {
   run(batch: RowBatch): Promise<void> | undefined {
     const keys = batch.count === 0 ? [] : batch.keys.texts();
     const states = keys.length === 0 ? undefined : this.#tables.states.load(keys);
-    const expired = this.#expiry.begin(
-      this.#context,
-      keys,
-      (key) => this.#forget(key),
-      (due) => this.#tables.states.load(due),
-    );
+    const forget = (key: string): Promise<void> | undefined => this.#forget(key);
     const next = this.#tables.next.load([NEXT_KEY]);
     const steps = [
-      () => allOf([states, expired, next], () => {}),
+      () => allOf([states, next], () => {}),
+      () => this.#expiry.near(this.#context, keys, forget),
       () => this.#rows(batch, keys),
       () => this.#fireAll('event', true),
       () => this.#fireAll('processing', true),
       () => this.#fireSet(),
       () => inTurn(this.#keys.values(), (of) => of.apply()),
       () => this.#write(),
+      () => this.#expiry.forgetDue(this.#context, forget, (due) => this.#tables.states.load(due)),
       () => this.#wake(),
     ];
     return inTurn(steps, (step) => step());
@@ -260,11 +260,15 @@ export class ProcessBatch implements CallHost {
     });
   }
 
+  /** The clock that a ttl goes by. */
+  get #ttlClock(): Clock {
+    const { clock, processingTime } = this.#context;
+    return clock === processingTime ? 'processing' : 'event';
+  }
+
   #bringNear(keys: readonly string[]): Promise<void> | undefined {
     if (keys.length === 0) return undefined;
-    const states = this.#tables.states.load(keys);
-    const near = (): Promise<void> | undefined => this.#expiry.near(this.#context, keys, (key) => this.#forget(key));
-    return after(states, near);
+    return allOf([this.#tables.states.load(keys), this.#expiry.load(this.#context, keys)], () => {});
   }
 
   #fireKey(of: KeyState, queue: TimerQueue<OwnTimer>, segment: Segment): Promise<void> | undefined {
@@ -280,6 +284,12 @@ export class ProcessBatch implements CallHost {
     const { clock, fired } = segment;
     if (++of.fired > MAX_FIRED) throw this.#endless(of);
     of.timers[clock].set(time, false);
+    if (
+      !of.isTouched &&
+      this.#expiry.dueAt(this.#context, of.key) <= (clock === this.#ttlClock ? time : this.#context.clock)
+    ) {
+      of.forget();
+    }
     this.#firing.set(of.key, time);
     if (clock === 'event') this.#lastEvent = Math.max(this.#lastEvent, time);
     // In a flush it is as late as the timer says: else one that sets itself again for "now and a minute" would go on for ever.

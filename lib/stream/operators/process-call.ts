@@ -3,7 +3,7 @@
  * timers, whichever call was done first.
  */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../../util/copy-plain.ts';
+import { copyChecked } from '../../util/copy-plain.ts';
 import { toMs } from '../../util/duration.ts';
 import { decodeKey, type Key } from './key.ts';
 import type { Clock, KeyState } from './process-key.ts';
@@ -77,7 +77,7 @@ export class ProcessCall {
     this.#check();
     const { eventTime: time = this.#facts.time } = options;
     if (options.eventTime !== undefined) assertTime(time, 'ctx.emit(): eventTime');
-    this.#emitted.push({ row: copyPlain(row), time });
+    this.#emitted.push({ row: copyChecked(row), time });
   };
 
   readonly ttl = (after: number | string | null): void => {

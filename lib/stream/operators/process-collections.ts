@@ -8,7 +8,7 @@
  */
 import { JobError } from '../../errors.ts';
 import { type Chunks, isAtOnce } from '../../util/chunks.ts';
-import { copyPlain } from '../../util/copy-plain.ts';
+import { copyChecked, copyPlain } from '../../util/copy-plain.ts';
 import type { OrderedEntry, OrderedTable } from '../graph/tables.ts';
 import { decodeKey, encodeKey, type KeyPart } from './key.ts';
 
@@ -94,7 +94,7 @@ export class Collection {
   }
 
   put(part: KeyPart, value: unknown): void {
-    this.#change(this.#positionOf(part), [copyPlain(value)]);
+    this.#change(this.#positionOf(part), [copyChecked(value)]);
   }
 
   delete(part: KeyPart): void {

@@ -4,7 +4,7 @@
  * state by going back to the copy that the call before has left, which is kept where calls may be refused at all.
  */
 import { JobError } from '../../errors.ts';
-import { copyPlain } from '../../util/copy-plain.ts';
+import { copyChecked, copyPlain } from '../../util/copy-plain.ts';
 import { isPlainObject, setProperty } from '../../util/plain-data.ts';
 import type { OrderedTable, StateTable } from '../graph/tables.ts';
 import { decodeKey, type Key } from './key.ts';
@@ -108,6 +108,13 @@ export class KeyState implements Owner {
     this.ttl = undefined;
     this.isCleared = true;
     this.#isChanged = true;
+  }
+
+  /** The state is forgotten before the next call, whatever becomes of that. */
+  forget(): void {
+    this.begin();
+    this.clear();
+    this.#undo = undefined;
   }
 
   setTtl(ms: number | null): void {
@@ -245,7 +252,7 @@ export class KeyState implements Owner {
 }
 
 function copyStored([plain, ...collections]: StoredState): StoredState {
-  return [copyPlain(plain), ...collections];
+  return [copyChecked(plain), ...collections];
 }
 
 /** What `init` gives may be given again: its values are copied, but not what stands for collections. */
