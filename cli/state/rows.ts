@@ -2,7 +2,7 @@
 import { addressPrefix, parseAddress, tableRange } from '../../lib/state/address.ts';
 import { splitOrdered } from '../../lib/state/ordered-key.ts';
 import { decodeKey, encodeKey, type Key } from '../../lib/stream/operators/key.ts';
-import type { StoredSession } from '../../lib/stream/operators/session-tables.ts';
+import { sessionIn } from '../../lib/stream/operators/session-tables.ts';
 import { partitionOf } from '../../lib/util/hash.ts';
 import { unpackValue } from '../../lib/util/pack.ts';
 import { describeState, type StoredTable, tablesOf } from './layout.ts';
@@ -55,22 +55,17 @@ function stateRow(
 ): StateRow {
   const [key, behind] = splitOrdered(address);
   const row = unpackValue(value);
-  const isSession = table.windows === 'session' && !table.isIndex;
+  const session = table.windows === 'session' && !table.isIndex ? sessionIn(row as readonly unknown[]) : undefined;
   return {
     stage: table.stage,
     partition,
     table: table.title,
     key: decodeKey(key),
-    ...(isSession ? sessionOf(row) : placeOf(table, time, behind)),
-    columns: describeState(isSession ? (row as StoredSession)[2] : row, table.columns),
+    ...(session === undefined ? placeOf(table, time, behind) : { windowStart: session[0], windowEnd: session[1] }),
+    columns: describeState(session?.[2] ?? row, table.columns),
     keyBytes,
     valueBytes: value.length,
   };
-}
-
-function sessionOf(row: unknown): Partial<StateRow> {
-  const [windowStart, windowEnd] = row as StoredSession;
-  return { windowStart, windowEnd };
 }
 
 function placeOf({ kind, windows }: StoredTable, time: number, behind: string): Partial<StateRow> {

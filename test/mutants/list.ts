@@ -1389,8 +1389,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/stream/operators/session-tables.ts',
-    from: 'if (row[0] > to) return false;',
-    to: 'if (row[0] >= to) return false;',
+    from: 'if (session[0] > to) return false;',
+    to: 'if (session[0] >= to) return false;',
     rule: 'operators: sessions that touch are one',
     tests: [sessions('are those that rows make one after the other')],
   },

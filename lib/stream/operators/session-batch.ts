@@ -11,7 +11,7 @@ import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/o
 import type { GroupFold } from './fold.ts';
 import type { RowSessions } from './session-gap.ts';
 import { KeySessions, type OpenSession } from './session-merge.ts';
-import type { LastSession, SessionTables, StoredSession } from './session-tables.ts';
+import { type LastSession, NONE, type SessionTables, type StoredSession } from './session-tables.ts';
 import { after } from './when-loaded.ts';
 
 interface OneKey {
@@ -46,7 +46,7 @@ export class SessionBatch {
   apply(context: Context, changed: ((key: string, session: StoredSession) => void) | undefined) {
     const { rows, count } = this.#rows;
     const keys = Array.from({ length: count }, (_, k) => this.#batch.keys.text(rows[k]!));
-    const loaded = after(this.#tables.last.load(keys), () => this.#loadEarlier(keys));
+    const loaded = after(this.#tables.load(keys), () => this.#loadEarlier(keys));
     return after(loaded, () => {
       this.#fold(context);
       this.#store(changed);
@@ -61,14 +61,14 @@ export class SessionBatch {
     for (const [k, key] of keys.entries()) {
       let one = this.#byKey.get(key);
       if (one === undefined) {
-        const last = tables.last.get(key, 0);
+        const last = tables.last(key);
         one = { key, last, early: [], earlier: new Map(), sessions: NO_SESSIONS };
         this.#byKey.set(key, one);
       }
       this.#keyOf.push(one);
       const time = times[rows[k]!]!;
       const { last } = one;
-      if (last !== undefined && last[3] !== null && time < last[0] && time <= last[3]) one.early.push(rows[k]!);
+      if (last !== undefined && time < last[0] && time <= last[3]) one.early.push(rows[k]!);
     }
     const waiting: Promise<void>[] = [];
     for (const { key, last, early, earlier } of this.#byKey.values()) {
@@ -226,8 +226,7 @@ export class SessionBatch {
       const moved = session.stored !== undefined && isLast(session.stored);
       if (session !== newest && (session.touched >= 0 || moved)) tables.putEarlier(key, asStored(session));
     }
-    const earlier = Math.max(last?.[3] ?? -Infinity, all.at(-2)?.end ?? -Infinity);
-    tables.last.put(key, 0, [...asStored(newest), earlier === -Infinity ? null : earlier]);
+    tables.putLast(key, asStored(newest), Math.max(last?.[3] ?? NONE, all.at(-2)?.end ?? NONE));
   }
 }
 

@@ -16,7 +16,7 @@ import { groupFold } from './fold.ts';
 import { decodeKey } from './key.ts';
 import { SessionBatch } from './session-batch.ts';
 import { rowSessions } from './session-gap.ts';
-import { ENDS, LAST, SESSION_TABLES, SessionTables, type StoredSession } from './session-tables.ts';
+import { ENDS, LAST, SessionTables, type StoredSession, sessionTables } from './session-tables.ts';
 import { showWindow } from './show-groups.ts';
 import { after } from './when-loaded.ts';
 import { checkCloses, LATE_PORT, lateOf, lateRowsOf } from './windowed.ts';
@@ -75,7 +75,7 @@ function sessionOperator(name: string, spec: SessionSpec, fold: Fold, making: Ma
 
   return {
     name,
-    tables: SESSION_TABLES,
+    tables: sessionTables(folding),
     inputs: 1,
     outputs: 2,
     // What is open ends after the watermark, at the next millisecond perhaps, and its row is 1 ms before its end: it must not be late.

@@ -9,12 +9,19 @@ import { eachChunk, eachWhile } from '../../util/chunks.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { OperatorContext } from '../graph/operator.ts';
 import type { OrderedTable, StateTable, TableSpec } from '../graph/tables.ts';
+import type { GroupFold } from './fold.ts';
 import { encodeKey } from './key.ts';
 import { after as then } from './when-loaded.ts';
 
 export type StoredSession = readonly [start: number, end: number, state: Slots];
-/** With the greatest end of the key's other sessions; it may name one that is gone. `null`: there are none. */
-export type LastSession = readonly [...StoredSession, earlier: number | null];
+/** With the greatest end of the key's other sessions, {@link NONE} if there are none; it may name one that is gone. */
+export type LastSession = readonly [...StoredSession, earlier: number];
+
+/** Before all times. */
+export const NONE = -8.64e15;
+
+/** A row of state: start, end, earlier, and the slots of the state behind them, so that a row of numbers is one. */
+const SLOTS = 3;
 
 /** By key: the session that ends last. */
 export const LAST = 0;
@@ -23,34 +30,57 @@ const EARLIER = 1;
 /** By end and key: all of them. */
 export const ENDS = 2;
 
-export const SESSION_TABLES: readonly TableSpec[] = [
-  { name: 'sessions', kind: 'keyed' },
-  { name: 'earlier', kind: 'ordered' },
-  { name: 'ends', kind: 'timed' },
-];
+export function sessionTables({ numbers }: GroupFold): readonly TableSpec[] {
+  const shape = numbers && { width: SLOTS + numbers.width, blank: [0, 0, NONE, ...numbers.create()] };
+  return [
+    { name: 'sessions', kind: 'keyed', ...shape },
+    { name: 'earlier', kind: 'ordered' },
+    { name: 'ends', kind: 'timed' },
+  ];
+}
+
+/** Of a row of either table. */
+export function sessionIn(row: readonly unknown[]): StoredSession {
+  return [row[0] as number, row[1] as number, row.slice(SLOTS)];
+}
 
 export class SessionTables {
-  readonly last: StateTable<LastSession>;
-  readonly #earlier: OrderedTable<StoredSession>;
+  readonly #last: StateTable<readonly unknown[]>;
+  readonly #earlier: OrderedTable<readonly unknown[]>;
   readonly #ends: StateTable<null>;
 
   constructor(context: OperatorContext) {
-    this.last = context.tables[LAST] as StateTable<LastSession>;
-    this.#earlier = context.ordered(EARLIER) as OrderedTable<StoredSession>;
+    this.#last = context.tables[LAST] as StateTable<readonly unknown[]>;
+    this.#earlier = context.ordered(EARLIER) as OrderedTable<readonly unknown[]>;
     this.#ends = context.tables[ENDS] as StateTable<null>;
+  }
+
+  /** Brings the last sessions of keys near. */
+  load(keys: readonly string[]): Promise<void> | undefined {
+    return this.#last.load(keys);
+  }
+
+  last(key: string): LastSession | undefined {
+    const row = this.#last.get(key, 0);
+    return row && [...sessionIn(row), row[2] as number];
+  }
+
+  putLast(key: string, [start, end, state]: StoredSession, earlier: number): void {
+    this.#last.put(key, 0, [start, end, earlier, ...state]);
   }
 
   /** Sessions before the last of a key that end at or after `from` and begin at or before `to`, in order. */
   earlier(key: string, from: number, to: number, see: (session: StoredSession) => void): Promise<void> | undefined {
     return eachWhile(this.#earlier.range(key, encodeKey(from)), ({ row }) => {
-      if (row[0] > to) return false;
-      see(row);
+      const session = sessionIn(row);
+      if (session[0] > to) return false;
+      see(session);
       return true;
     });
   }
 
-  putEarlier(key: string, session: StoredSession): void {
-    this.#earlier.put(key, encodeKey(session[1]), session);
+  putEarlier(key: string, [start, end, state]: StoredSession): void {
+    this.#earlier.put(key, encodeKey(end), [start, end, NONE, ...state]);
   }
 
   putEnd(key: string, end: number): void {
@@ -74,8 +104,8 @@ export class SessionTables {
     see: (key: string, session: StoredSession) => void,
   ): Promise<void> | undefined {
     return eachChunk(this.#ends.scan(after, upTo), (chunk) => {
-      const loading = then(this.last.load(chunk.map(({ key }) => key)), () => {
-        const others = chunk.filter(({ key, time }) => this.last.get(key, 0)![1] !== time);
+      const loading = then(this.load(chunk.map(({ key }) => key)), () => {
+        const others = chunk.filter(({ key, time }) => this.#last.get(key, 0)![1] !== time);
         if (others.length === 0) return undefined;
         const keys = others.map(({ key }) => key);
         return this.#earlier.load(
@@ -95,14 +125,14 @@ export class SessionTables {
   }
 
   #see(key: string, end: number, take: boolean, see: (key: string, session: StoredSession) => void): void {
-    const last = this.last.get(key, 0);
+    const last = this.#last.get(key, 0);
     if (last?.[1] === end) {
-      if (take) this.last.delete(key, 0);
-      see(key, [last[0], last[1], last[2]]);
+      if (take) this.#last.delete(key, 0);
+      see(key, sessionIn(last));
       return;
     }
     const position = encodeKey(end);
-    const session = this.#earlier.get(key, position)!;
+    const session = sessionIn(this.#earlier.get(key, position)!);
     if (take) this.#earlier.delete(key, position);
     see(key, session);
   }
