@@ -1,6 +1,6 @@
 /**
- * What differs between two state layouts, in words for whoever changed the job: which column, window or operator. The
- * layouts themselves are lines that only have to be equal; see `layoutOf`.
+ * What differs between two state layouts, in words for whoever changed the job: which window, operator or aggregate. These are lines that fit
+ * each other by no rule; columns that only come or go are no such difference (`layout-change.ts`).
  */
 import { shownName } from '../graph/stored-columns.ts';
 import { windowWords } from '../graph/window-spec.ts';
@@ -43,20 +43,12 @@ function changes(before: LayoutLine, after: LayoutLine): string[] {
       `${where}: the window is ${windowWords(before.window)} in the store, ${windowWords(after.window)} in the job`,
     );
   }
-  const columns = kindsOf(before);
   const wanted = kindsOf(after);
-  for (const [name, kind] of columns) {
+  for (const [name, kind] of kindsOf(before)) {
     const now = wanted.get(name);
-    if (now === undefined)
-      told.push(`${where}: column ${shownName(name)} (${kind}) is in the store and not in the job`);
-    else if (now !== kind) told.push(`${where}: column ${shownName(name)} is ${kind} in the store, ${now} in the job`);
-  }
-  for (const [name, kind] of wanted) {
-    if (!columns.has(name))
-      told.push(`${where}: column ${shownName(name)} (${kind}) is in the job and not in the store`);
-  }
-  if (told.length === 0 && [...columns.keys()].join() !== [...wanted.keys()].join()) {
-    told.push(`${where}: the columns are in the order ${names(columns)} in the store, ${names(wanted)} in the job`);
+    if (now !== undefined && now !== kind) {
+      told.push(`${where}: column ${shownName(name)} is ${kind} in the store, ${now} in the job`);
+    }
   }
   return told;
 }
@@ -64,8 +56,4 @@ function changes(before: LayoutLine, after: LayoutLine): string[] {
 /** Kinds of aggregates, by column. */
 function kindsOf({ columns = [] }: LayoutLine): ReadonlyMap<string, string> {
   return new Map(columns.filter(({ removed }) => removed !== true).map(({ name, kind }) => [name, kind]));
-}
-
-function names(columns: ReadonlyMap<string, string>): string {
-  return [...columns.keys()].map(shownName).join();
 }
