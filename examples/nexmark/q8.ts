@@ -7,10 +7,10 @@ const WINDOW_MS = 10_000;
 export default job(
   'q8',
   people
+    .map(({ id, name, dateTime }) => ({ id, name, startTime: dateTime - (dateTime % WINDOW_MS) }))
     .keyBy((person) => person.id)
     .join(
-      auctions.keyBy((auction) => auction.seller),
+      auctions.map(({ seller }) => ({ seller })).keyBy((auction) => auction.seller),
       { type: 'leftSemi', window: tumbling(WINDOW_MS) },
-    )
-    .map(({ id, name, dateTime }) => ({ id, name, startTime: dateTime - (dateTime % WINDOW_MS) })),
+    ),
 );

@@ -21,7 +21,9 @@ const OVER_SECONDS: readonly Query[] = [
   'q1',
   'q2',
   'q3',
+  'q4',
   'q5',
+  'q6',
   'q7',
   'q8',
   'q9',
@@ -65,6 +67,20 @@ describe.each([
     expect(sorted(await runQuery(query, job, events, IN_ORDER))).toEqual(expected);
     expect(sorted(await runQuery(query, job, late, SHUFFLED))).toEqual(expected);
   });
+});
+
+test('q12, whose windows are of the clock: that of the plans', async () => {
+  const way: Way = { ...SHUFFLED, clock: (batch) => 1500 + 900 * (batch % 7) };
+  const times: number[] = [];
+  let now = 0;
+  for (let batch = 0; times.length < SECONDS.length; batch++) {
+    now += way.clock!(batch);
+    times.push(...new Array<number>(way.batch).fill(now));
+  }
+  const answers = await Answers.over(SECONDS, times);
+  opened.push(answers);
+  const expected = sorted(await answers.to('q12'));
+  expect(sorted(await runQuery('q12', await jobOf('q12'), SECONDS, way))).toEqual(expected);
 });
 
 test('events are a function of the seed, and arrive within the delay', () => {
