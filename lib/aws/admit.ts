@@ -8,6 +8,7 @@ import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import { errorText } from '../errors.ts';
 import { openJob } from '../job/job-context.ts';
 import type { Job } from '../stream/api/job.ts';
+import { changeWords } from '../stream/compile/layout-change.ts';
 import { systemClock } from '../util/clock.ts';
 import { cutText } from '../util/text.ts';
 import { asInvocation } from './invocation.ts';
@@ -40,7 +41,8 @@ export function admit(
         const remainingMs = context.getRemainingTimeInMillis();
         await asInvocation(systemClock, { remainingMs, marginMs: 3000 }, async () => {
           const services = await openServices(job, readSettings(process.env), report);
-          await openJob(services.job, { ...services, trace: report });
+          const { changes } = await openJob(services.job, { ...services, trace: report });
+          for (const change of changes) report.info(changeWords(change));
         });
       }
     } catch (error) {

@@ -78,7 +78,7 @@ class World {
       key,
       ...(group === undefined ? {} : { windowStart: group.start, windowEnd: group.end }),
       ...shownOf(
-        { key, isIn: ({ t }) => group === undefined || (t >= group.start && t < group.end), timed: windows !== 'none' },
+        { key, isIn: ({ t }) => group === undefined || (t >= group.start && t < group.end), timed: isTimed(windows) },
         n,
         batches,
         this.versions,
@@ -86,7 +86,7 @@ class World {
       ),
     });
     const results = await rowsOf(this.store, compileJob(jobOf(this.versions.get(1)!, this.#shape)), 'out');
-    if (windows !== 'none') {
+    if (isTimed(windows)) {
       const groups = groupsOf(script.flat(), windows);
       const wanted = groups.map((group) => shown(group.key, batches.length, group));
       expect(sorted(results.flat())).toEqual(sorted(wanted));
@@ -94,12 +94,15 @@ class World {
     }
     expect(results).toHaveLength(batches.length);
     for (const [i, rows] of batches.entries()) {
-      const wanted = [...new Set(rows.map(({ k }) => k))].map((key) => shown(key, i + 1));
+      const seen = windows === 'table' ? batches.slice(0, i + 1).flat() : rows;
+      const wanted = [...new Set(seen.map(({ k }) => k))].map((key) => shown(key, i + 1));
       expect(sorted(results[i]!), `batch ${i + 1}`).toEqual(sorted(wanted));
     }
   }
 }
 
+const isTimed = (windows: Shape['windows']): windows is 'tumbling' | 'session' =>
+  windows === 'tumbling' || windows === 'session';
 const sorted = (rows: readonly unknown[]): string[] =>
   rows.map((row) => JSON.stringify(Object.fromEntries(Object.entries(row as object).sort(byName)))).sort();
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
@@ -130,7 +133,7 @@ describe('a job with other columns', () => {
         for (const [i, version] of versions.entries()) {
           upTo += parts[i]!.length;
           const isLast = i === versions.length - 1;
-          await world.run({ version, upTo }, batches, { flush: shape.windows !== 'none' && isLast });
+          await world.run({ version, upTo }, batches, { flush: isTimed(shape.windows) && isLast });
         }
         await world.check(batches);
       }),
@@ -172,7 +175,7 @@ describe('a job with other columns', () => {
         await world.run({ version: a, upTo: 1 }, batches);
         const killed = hookedStore(world.store, crashAfter(at, before ? 'before' : 'after effect'));
         await world.run({ version: a, upTo: parts[0]!.length }, batches, { store: killed }).catch(() => {});
-        await world.run({ version: b, upTo: batches.length }, batches, { flush: shape.windows !== 'none' });
+        await world.run({ version: b, upTo: batches.length }, batches, { flush: isTimed(shape.windows) });
         await world.check(batches);
       }),
       { numRuns: 60 },

@@ -129,14 +129,15 @@ export function changesLayout(before: Version, after: Version): boolean {
 }
 
 export interface Shape {
-  readonly windows: 'none' | 'tumbling' | 'session';
+  /** `table`: none, and mode `complete`. */
+  readonly windows: 'none' | 'table' | 'tumbling' | 'session';
   readonly partitions: number;
   readonly cacheBytes: number;
   readonly commit: 'async' | 'sync';
 }
 
 export const shapeOf: fc.Arbitrary<Shape> = fc.record({
-  windows: fc.constantFrom('none', 'tumbling', 'session'),
+  windows: fc.constantFrom('none', 'table', 'tumbling', 'session'),
   partitions: fc.constantFrom(1, 3),
   cacheBytes: fc.constantFrom(1, 1 << 20),
   commit: fc.constantFrom('async', 'sync'),
@@ -170,13 +171,13 @@ export function groupsOf(rows: readonly Row[], windows: 'tumbling' | 'session'):
 export function jobOf({ columns, state }: Version, { windows, partitions, cacheBytes, commit }: Shape): Job<unknown> {
   const spec = Object.fromEntries(columns.map(({ name, kind }) => [name, KINDS[kind]!.make()]));
   const options: JobOptions = {
-    outputMode: windows === 'none' ? 'update' : 'append',
+    outputMode: windows === 'none' ? 'update' : windows === 'table' ? 'complete' : 'append',
     partitions,
     commit: { mode: commit },
     state: { ...state, cacheBytes },
   };
   const keyed =
-    windows === 'none'
+    windows === 'none' || windows === 'table'
       ? source<Row>('rows').keyBy((r) => r.k)
       : source<Row>('rows', { eventTime: (r) => r.t, delay: '1 day' })
           .keyBy((r) => r.k)
