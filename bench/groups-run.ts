@@ -6,8 +6,9 @@ import { run, source } from '../lib/index.ts';
 import { systemClock as clock } from '../lib/util/clock.ts';
 import type { GroupCell, GroupRow } from './groups-cell.ts';
 import { JOIN_CELLS } from './groups-joins.ts';
+import { PROCESS_CELLS } from './groups-process.ts';
 
-export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS };
+export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS, ...PROCESS_CELLS };
 
 export interface GroupArgs {
   readonly cell: string;

@@ -8,7 +8,10 @@ export interface ProcessOperator<K, T, S, O> {
   /** The state of a key not seen before, or forgotten. */
   init(key: K): S;
   onRow(row: T, ctx: RowContext<K, S, O>): void | Promise<void>;
-  /** A timer of this key is due. Event time: when the watermark ≥ `time`. A row's state changes of the batch come before. */
+  /**
+   * A timer of this key is due. Event time: when the watermark ≥ `time`. A row's state changes of the batch come before. Timers fire in the
+   * order of time and key; what is thrown sets the timer aside, which is gone.
+   */
   onTimer?(time: number, ctx: TimerContext<K, S, O>): void | Promise<void>;
 }
 
@@ -24,9 +27,12 @@ export interface ProcessContext<K, S, O> {
   ttl(after: Duration | null): void;
   /** Forgets the state now; the next row starts from `init`. Timers stay. */
   clear(): void;
-  /** Event-time watermark this batch uses, epoch ms; 0 before there is one. */
+  /** Event-time watermark this batch uses, epoch ms; 0 before there is one. In a flush, for a timer by event time: its time. */
   readonly watermark: number;
-  /** The batch's processing time from its plan, epoch ms: the same whenever the batch is run again. */
+  /**
+   * The batch's processing time from its plan, epoch ms: the same whenever the batch is run again. In a flush, for a timer by processing time:
+   * its time.
+   */
   readonly processingTime: number;
 }
 
@@ -44,13 +50,19 @@ export interface TimerContext<K, S, O> extends ProcessContext<K, S, O> {
 /** What a timer goes by: the watermark, or the time of the plans. */
 export type Clock = 'event' | 'processing';
 
-/** Timers of the current key: at most one for each clock and time. A time already reached fires at the end of this batch. */
+/**
+ * Timers of the current key: at most one for each clock and time. A time already reached fires at the end of this batch. In a flush what
+ * `onTimer` sets for later fires only if another timer of the key and clock, which was there, is due behind it; else it stays.
+ */
 export interface Timers {
   set(time: number, clock?: Clock): void;
   delete(time: number, clock?: Clock): void;
 }
 
-/** A map in the state of `process`, at the top level of what `init` gives; read entry by entry, however large. */
+/**
+ * A map in the state of `process`, at the top level of what `init` gives; read entry by entry, however large. Goes over its entries in the order
+ * of keys, as they were when it began.
+ */
 export interface MapState<K extends KeyPart, V> extends AsyncIterable<[K, V]> {
   get(key: K): Promise<V | undefined>;
   set(key: K, value: V): void;
