@@ -8,10 +8,17 @@ import { collect, count, job, session, source, sum } from 'misa';
 const flights = source('flights', {
   fields: {
     // Scheduled departure; and the actual one, in whose order the rows are.
-    ...({ event_time: 'timestamp', arrival_time: 'timestamp' } as const),
-    ...({ carrier: 'string', flight: 'integer', tailnum: 'string', origin: 'string', dest: 'string' } as const),
-    // Minutes late; a flight that landed elsewhere has no second.
-    ...({ dep_delay: 'number', arr_delay: 'number?', distance: 'number' } as const),
+    event_time: 'timestamp',
+    arrival_time: 'timestamp',
+    carrier: 'string',
+    flight: 'integer',
+    tailnum: 'string',
+    origin: 'string',
+    dest: 'string',
+    // Minutes late; of a flight that landed elsewhere the second is null.
+    dep_delay: 'number',
+    arr_delay: 'number?',
+    distance: 'number',
   },
   eventTime: (f) => f.arrival_time,
   delay: '1 min',

@@ -6,8 +6,14 @@ import { type RowOf, source } from 'misa';
 
 export const people = source('person', {
   fields: {
-    ...({ id: 'integer', name: 'string', emailAddress: 'string', creditCard: 'string' } as const),
-    ...({ city: 'string', state: 'string', dateTime: 'timestamp', extra: 'string' } as const),
+    id: 'integer',
+    name: 'string',
+    emailAddress: 'string',
+    creditCard: 'string',
+    city: 'string',
+    state: 'string',
+    dateTime: 'timestamp',
+    extra: 'string',
   },
   eventTime: (person) => person.dateTime,
   delay: '4 s',
@@ -15,20 +21,16 @@ export const people = source('person', {
 
 export const auctions = source('auction', {
   fields: {
-    ...({
-      id: 'integer',
-      itemName: 'string',
-      description: 'string',
-      initialBid: 'integer',
-      reserve: 'integer',
-    } as const),
-    ...({
-      dateTime: 'timestamp',
-      expires: 'timestamp',
-      seller: 'integer',
-      category: 'integer',
-      extra: 'string',
-    } as const),
+    id: 'integer',
+    itemName: 'string',
+    description: 'string',
+    initialBid: 'integer',
+    reserve: 'integer',
+    dateTime: 'timestamp',
+    expires: 'timestamp',
+    seller: 'integer',
+    category: 'integer',
+    extra: 'string',
   },
   eventTime: (auction) => auction.dateTime,
   delay: '4 s',
@@ -36,8 +38,13 @@ export const auctions = source('auction', {
 
 export const bids = source('bid', {
   fields: {
-    ...({ auction: 'integer', bidder: 'integer', price: 'integer' } as const),
-    ...({ channel: 'string', url: 'string', dateTime: 'timestamp', extra: 'string' } as const),
+    auction: 'integer',
+    bidder: 'integer',
+    price: 'integer',
+    channel: 'string',
+    url: 'string',
+    dateTime: 'timestamp',
+    extra: 'string',
   },
   eventTime: (bid) => bid.dateTime,
   delay: '4 s',
