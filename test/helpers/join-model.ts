@@ -16,6 +16,8 @@ export interface JoinCase {
     | { readonly kind: 'window'; readonly size: number; readonly slide: number }
     | { readonly kind: 'all' };
   readonly where: boolean;
+  /** `where` throws on rows that are {@link isBad}. */
+  readonly throws: boolean;
   readonly whereLeft: boolean;
   readonly whereRight: boolean;
   readonly eventTime: 'left' | 'right' | 'later' | undefined;
@@ -26,6 +28,8 @@ export interface JoinCase {
 export const isPair = (l: JoinRow, r: JoinRow): boolean => (l.x + r.x) % 3 !== 0;
 export const isLeft = (l: JoinRow): boolean => l.x % 4 !== 0;
 export const isRight = (r: JoinRow): boolean => r.x % 5 !== 0;
+
+export const isBad = (row: JoinRow): boolean => row.x === 7;
 
 export interface JoinResult {
   readonly l: number | null;
@@ -54,26 +58,29 @@ export class JoinModel {
     this.#case = joinCase;
   }
 
-  /** @param watermark of this batch, known before it @returns results, and how many rows are late */
+  /** @param watermark of this batch, known before it @returns results, and how many rows are late, and refused */
   batch(
     rows: { readonly left: readonly JoinRow[]; readonly right: readonly JoinRow[] },
     watermark: number,
     flush = false,
-  ): { results: JoinResult[]; late: number } {
+  ): { results: JoinResult[]; late: number; refused: number } {
     this.#watermark = Math.max(this.#watermark, watermark, this.#closed);
     const results: JoinResult[] = [];
     let late = 0;
+    let refused = 0;
     for (const side of ['left', 'right'] as const) {
+      const refuses = new Set(rows[side].filter((row) => this.#isRefused(side, row)));
       for (const row of rows[side]) {
         const places = this.#places(side, row);
         if (places.length === 0) late++;
         else if (!this.#admits(side, row)) {
           if (this.#isPreserved(side)) for (const end of places) results.push(this.#alone(side, row, end));
-        } else for (const end of places) this.#place(side, { row, end, hasPartner: false, isOut: false }, results);
+        } else if (refuses.has(row)) refused++;
+        else for (const end of places) this.#place(side, { row, end, hasPartner: false, isOut: false }, results);
       }
     }
     for (const side of ['left', 'right'] as const) results.push(...this.#comeOut(side, flush));
-    return { results, late };
+    return { results, late, refused };
   }
 
   #places(side: Side, row: JoinRow): (number | null)[] {
@@ -112,11 +119,29 @@ export class JoinModel {
     this.#placed[side].push(placed);
   }
 
-  #isPair(l: Placed, r: Placed): boolean {
-    const { near, where } = this.#case;
+  /** A function throws on the row and a partner of it, who is still there. */
+  #isRefused(side: Side, row: JoinRow): boolean {
+    if (!this.#case.throws) return false;
+    const partners = this.#placed[side === 'left' ? 'right' : 'left'].filter(
+      ({ hasPartner }) => this.#case.type !== 'leftSemi' || side === 'left' || !hasPartner,
+    );
+    return this.#places(side, row).some((end) => {
+      const placed = { row, end, hasPartner: false, isOut: false };
+      return partners.some((partner) => {
+        const isNear = side === 'left' ? this.#isNear(placed, partner) : this.#isNear(partner, placed);
+        return isNear && (isBad(row) || isBad(partner.row));
+      });
+    });
+  }
+
+  #isNear(l: Placed, r: Placed): boolean {
+    const { near } = this.#case;
     if (l.row.k !== r.row.k || l.end !== r.end || l.isOut || r.isOut) return false;
-    if (near.kind === 'within' && !(l.row.t - near.before <= r.row.t && r.row.t <= l.row.t + near.after)) return false;
-    return !where || isPair(l.row, r.row);
+    return near.kind !== 'within' || (l.row.t - near.before <= r.row.t && r.row.t <= l.row.t + near.after);
+  }
+
+  #isPair(l: Placed, r: Placed): boolean {
+    return this.#isNear(l, r) && (!this.#case.where || isPair(l.row, r.row));
   }
 
   #result(l: JoinRow, r: JoinRow, end: number | null): JoinResult {

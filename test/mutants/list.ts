@@ -39,6 +39,9 @@ const distinct = at('test/stream/distinct.test.ts');
 const ttl = at('test/stream/expiry.test.ts');
 const columns = at('test/engine/changed-columns.test.ts');
 const processing = at('test/stream/process.test.ts');
+const joins = at('test/stream/join.test.ts');
+const joinRows = at('test/stream/join-rows.test.ts');
+const tableJoins = at('test/stream/table-join.test.ts');
 const latest = at('test/stream/latest.test.ts');
 const sessions = at('test/stream/session.test.ts');
 const sameWindows = at('test/stream/same-window.test.ts');
@@ -1512,6 +1515,55 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'context.emit(0, row, time',
     rule: 'operators: what leaves state is a copy',
     tests: [latest('what comes behind it cannot change what it holds')],
+  },
+  {
+    file: 'lib/stream/operators/join-side.ts',
+    from: 'due.scan(-Infinity, evict)',
+    to: 'due.scan(previousEvict, evict)',
+    rule: 'joins: what the watermark passes along with a flush is forgotten, too',
+    tests: [joins('give what the model gives')],
+  },
+  {
+    file: 'lib/stream/operators/join-batch.ts',
+    from: 'else partner.match(key, entry.position);',
+    to: '',
+    rule: 'joins: a row that has had a partner never comes out without one',
+    tests: [joins('give what the model gives')],
+  },
+  {
+    file: 'lib/stream/operators/join-batch.ts',
+    from: 'return followed[port] ? forgotten : Math.max(forgotten, this.#inputs[other(port)]!.late);',
+    to: 'return forgotten;',
+    rule: 'joins: windows end by the one watermark that there is',
+    tests: [joins('give what the model gives')],
+  },
+  {
+    file: 'lib/stream/operators/join-batch.ts',
+    from: 'this.#context.mayRefuse ? [attempt, give, keep]',
+    to: 'this.#context.mayRefuse ? [give, keep]',
+    rule: 'joins: a row that is refused leaves no trace',
+    tests: [joinRows('leaves no trace, neither results nor state')],
+  },
+  {
+    file: 'lib/stream/operators/join-arrivals.ts',
+    from: '- this.#back <= slot)',
+    to: '- this.#back < slot)',
+    rule: 'joins: a range has both its ends',
+    tests: [joins('give what the model gives')],
+  },
+  {
+    file: 'lib/stream/operators/join-spec.ts',
+    from: 'return lag === 0 ? watermark : watermark - lag - 1;',
+    to: 'return lag === 0 ? watermark : watermark - lag + 2;',
+    rule: 'joins: results are not late behind the join',
+    tests: [joins('give rows with the event time that was asked for')],
+  },
+  {
+    file: 'lib/stream/operators/table-join.ts',
+    from: 'held === undefined ? null : copyPlain(held[1])',
+    to: 'held === undefined ? null : held[1]',
+    rule: 'joins: what leaves a table is a copy',
+    tests: [tableJoins('what leaves the table is a copy')],
   },
   {
     file: 'lib/stream/graph/graph.ts',
