@@ -149,7 +149,10 @@ describe('joins of two streams', () => {
   it('give what the model gives, batch by batch, in any memory, folded and restarted', async () => {
     await fc.assert(
       fc.asyncProperty(anyCase, anyBatches, fc.constantFrom(1, 1 << 20), async (c, batches, rowBytes) => {
-        const fixture = new OperatorFixture(job('j', joined(c), { onError: c.throws ? 'quarantine' : 'fail' }), rowBytes);
+        const fixture = new OperatorFixture(
+          job('j', joined(c), { onError: c.throws ? 'quarantine' : 'fail' }),
+          rowBytes,
+        );
         const model = new JoinModel(c);
         const follows = c.watermarks !== 'none';
         for (const { rows, watermark, flush, between: what } of batches) {
