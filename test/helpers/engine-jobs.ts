@@ -142,18 +142,56 @@ export const JOBS = {
     const looked = left.join(table(right), { type: 'left', select: (l, r) => ({ v: l.v, r: r?.v ?? null }) });
     return job('joins', { near, pairs, semi, looked }, { outputMode: 'append', partitions: 2 });
   },
+  process: (): Job<unknown> => {
+    const told = events()
+      .keyBy((e) => e.k)
+      .process<Told, { readonly n: number; readonly values: number[] }>({
+        init: () => ({ n: 0, seen: mapState(), values: listState() }),
+        async onRow({ t, v }, ctx) {
+          ctx.state.n++;
+          if ((await ctx.state.seen.get(v)) === undefined) ctx.state.values.push(v);
+          ctx.state.seen.set(v, t);
+          if (v === 3) ctx.ttl('20 s');
+          ctx.timers.set(t + 15_000);
+        },
+        async onTimer(time, ctx) {
+          const values: number[] = [];
+          for await (const value of ctx.state.values) values.push(value);
+          ctx.emit({ n: ctx.state.n, values });
+          if (values.length > 3) ctx.clear();
+          else if (ctx.state.n % 2 === 0) ctx.timers.set(time + 5_000);
+          ctx.state.n++;
+        },
+      });
+    const windows = told
+      .keyBy((r) => r.values.length)
+      .window(tumbling('10 s'))
+      .aggregate({ told: count(), n: sum((r) => r.n) });
+    return job('process', { told, windows }, { outputMode: 'append', partitions: 2 });
+  },
+  forgotten: (): Job<unknown> => {
+    const rows = events();
+    const keyed = rows.keyBy((e) => e.k);
+    const outputs = {
+      best: rows.keyBy((e) => e.v % 3).topN(2, { by: (e) => e.v }),
+      sums: keyed.aggregate({ n: count(), s: sum((e) => e.v) }),
+      first: keyed.distinct(),
+    };
+    return job('forgotten', outputs, { outputMode: 'update', partitions: 2, state: { ttl: '12 s' } });
+  },
 } as const;
+
+interface Told {
+  n: number;
+  readonly seen: MapState<number, number>;
+  readonly values: ListState<number>;
+}
 
 /** Timers of both clocks, a map and a list: what it gives depends on when it is run, so only runs of the same plans are alike. */
 export const timersJob = (): Job<unknown> => {
-  interface State {
-    n: number;
-    readonly seen: MapState<number, number>;
-    readonly values: ListState<number>;
-  }
   const rows = events()
     .keyBy((e) => e.k)
-    .process<State, unknown>({
+    .process<Told, unknown>({
       init: () => ({ n: 0, seen: mapState(), values: listState() }),
       async onRow({ t, v }, ctx) {
         const times = ((await ctx.state.seen.get(v)) ?? 0) + 1;
