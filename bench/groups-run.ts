@@ -7,8 +7,9 @@ import { systemClock as clock } from '../lib/util/clock.ts';
 import type { GroupCell, GroupRow } from './groups-cell.ts';
 import { JOIN_CELLS } from './groups-joins.ts';
 import { PROCESS_CELLS } from './groups-process.ts';
+import { WINDOW_CELLS } from './groups-windows.ts';
 
-export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS, ...PROCESS_CELLS };
+export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS, ...PROCESS_CELLS, ...WINDOW_CELLS };
 
 export interface GroupArgs {
   readonly cell: string;

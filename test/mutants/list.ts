@@ -1392,8 +1392,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     file: 'lib/stream/operators/session-tables.ts',
-    from: 'if (session[0] > to) return false;',
-    to: 'if (session[0] >= to) return false;',
+    from: 'isFound = session[0] > to;',
+    to: 'isFound = session[0] >= to;',
     rule: 'operators: sessions that touch are one',
     tests: [sessions('are those that rows make one after the other')],
   },

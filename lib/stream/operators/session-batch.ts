@@ -70,16 +70,25 @@ export class SessionBatch {
       const { last } = one;
       if (last !== undefined && time < last[0] && time <= last[3]) one.early.push(rows[k]!);
     }
-    const waiting: Promise<void>[] = [];
-    for (const { key, last, early, earlier } of this.#byKey.values()) {
-      for (const [from, to] of spans(early, times, ends)) {
-        const loading = tables.earlier(key, from, to, (session) => {
-          if (session[1] !== last![1]) earlier.set(session[1], session);
-        });
-        if (loading !== undefined) waiting.push(loading);
+    const reads = [...this.#byKey.values()].flatMap((one) =>
+      [...spans(one.early, times, ends)].map((span) => ({ one, span })),
+    );
+    const readFrom = (first: number): Promise<void> | undefined => {
+      for (let i = first; i < reads.length; i += READS_AT_ONCE) {
+        const waiting = reads
+          .slice(i, i + READS_AT_ONCE)
+          .flatMap(({ one, span }) => this.#readEarlier(one, span) ?? []);
+        if (waiting.length > 0) return allOrFirstError(waiting).then(() => readFrom(i + READS_AT_ONCE));
       }
-    }
-    return waiting.length === 0 ? undefined : allOrFirstError(waiting).then(() => {});
+      return undefined;
+    };
+    return readFrom(0);
+  }
+
+  #readEarlier({ key, last, earlier }: OneKey, span: Span): Promise<void> | undefined {
+    return this.#tables.earlier(key, span, last![3], (session) => {
+      if (session[1] !== last![1]) earlier.set(session[1], session);
+    });
   }
 
   #fold(context: Context): void {
@@ -230,6 +239,11 @@ export class SessionBatch {
   }
 }
 
+type Span = readonly [from: number, to: number];
+
+/** Each holds some rows and blocks until it ends. */
+const READS_AT_ONCE = 16;
+
 const NO_SESSIONS = new KeySessions([]);
 
 function asStored({ start, end, state }: OpenSession): StoredSession {
@@ -239,11 +253,7 @@ function asStored({ start, end, state }: OpenSession): StoredSession {
 const ONE_GROUP = new Int32Array(1);
 
 /** What rows reach over together: spans of time that neither overlap nor touch. */
-function* spans(
-  rows: readonly number[],
-  times: Float64Array,
-  ends: Float64Array,
-): Generator<[from: number, to: number]> {
+function* spans(rows: readonly number[], times: Float64Array, ends: Float64Array): Generator<Span> {
   const sorted = [...rows].sort((a, b) => times[a]! - times[b]!);
   let span: [number, number] | undefined;
   for (const row of sorted) {

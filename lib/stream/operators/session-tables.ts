@@ -69,14 +69,29 @@ export class SessionTables {
     this.#last.put(key, 0, [start, end, earlier, ...state]);
   }
 
-  /** Sessions before the last of a key that end at or after `from` and begin at or before `to`, in order. */
-  earlier(key: string, from: number, to: number, see: (session: StoredSession) => void): Promise<void> | undefined {
-    return eachWhile(this.#earlier.range(key, encodeKey(from)), ({ row }) => {
-      const session = sessionIn(row);
-      if (session[0] > to) return false;
-      see(session);
-      return true;
-    });
+  /**
+   * Sessions before the last of a key that end at or after `from` and begin at or before `to`, in order. How far beyond `to` the last of them
+   * ends is not known: what is read grows until a session is found that begins there.
+   * @param greatest no session ends later
+   */
+  earlier(
+    key: string,
+    [from, to]: readonly [from: number, to: number],
+    greatest: number,
+    see: (session: StoredSession) => void,
+  ): Promise<void> | undefined {
+    let isFound = false;
+    const seek = (first: number, end: number): Promise<void> | undefined => {
+      const range = this.#earlier.range(key, encodeKey(first), end > greatest ? undefined : encodeKey(end));
+      const seen = eachWhile(range, ({ row }) => {
+        const session = sessionIn(row);
+        isFound = session[0] > to;
+        if (!isFound) see(session);
+        return !isFound;
+      });
+      return then(seen, () => (isFound || end > greatest ? undefined : seek(end, end + 8 * (end - from))));
+    };
+    return seek(from, to + 4 * (to - from));
   }
 
   putEarlier(key: string, [start, end, state]: StoredSession): void {
