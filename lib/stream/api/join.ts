@@ -49,7 +49,8 @@ export interface JoinOptions<K, L, R, J extends JoinType, W extends FixedWindow 
   readonly whereRight?: ((right: R) => boolean) | undefined;
   /**
    * Event time of the result: of the left row, the right row, or the later of both (default; the present one's for outer
-   * rows). The stream's watermark is held back as far as such rows can still come. In a `window` join: `windowEnd − 1`.
+   * rows). The stream's watermark is held back as far as such rows can still come; where they can be of any age (neither `within` nor `window`) it
+   * has none. In a `window` join: `windowEnd − 1`. In a `leftSemi` join: that of the left row.
    */
   readonly eventTime?: 'left' | 'right' | 'later' | undefined;
 }
