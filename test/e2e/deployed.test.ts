@@ -304,7 +304,8 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     await expect.poll(async () => (await progress()).planned).toBeGreaterThan(before);
     await settled();
     await aws.maintain();
-    const found = sorted([...(await aws.results('hours', 'hourly')), ...(await aws.results('hours', 'monthly'))]);
+    const outputs = compileJob(hours as Job<unknown>).outputs.map(({ name }) => name);
+    const found = sorted((await Promise.all(outputs.map((output) => aws.results('hours', output)))).flat());
     expect(uploaded).toBe(FILES);
     expect(found.length).toBe(wanted.length);
     expect(found).toEqual(wanted);
