@@ -29,7 +29,7 @@ export const WINDOW_CELLS: Readonly<Record<string, GroupCell>> = {
     results: () => 1,
   },
   'session-many': {
-    what: 'so many sessions of one key, all of them open until the end',
+    what: 'so many sessions of one key, all of them open until the end, their rows somewhat out of order',
     of: 'sessions',
     job(rows) {
       const waiting = rows.withEventTime((r) => r.t, { delay: 1e9 });
@@ -42,7 +42,7 @@ export const WINDOW_CELLS: Readonly<Record<string, GroupCell>> = {
         OPTIONS,
       );
     },
-    rows: (size) => rowsAt(size, (i) => 5 * (i % 2 === 0 ? i : size - i)),
+    rows: (size) => rowsAt(size, (i) => 5 * (i - (i % 16) + ((i * 7) % 16))),
     results: (size) => size,
   },
   'session-keys': {
