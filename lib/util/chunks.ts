@@ -2,6 +2,7 @@
  * Long sequences in pieces: at once where all is in memory, else piece by piece as it comes, so that nobody holds all of it and nobody waits who
  * need not. `for await` takes both; {@link eachOf} waits only where there is something to wait for.
  */
+import { inTurn } from './in-turn.ts';
 
 /** No chunk is empty. Whoever stops before the end closes it, as `for` and `for await` do by themselves. */
 export type Chunks<T> = Iterable<readonly T[]> | AsyncIterable<readonly T[]>;
@@ -48,22 +49,6 @@ async function eachChunkAsItComes<T>(
   see: (chunk: readonly T[]) => Promise<void> | undefined,
 ): Promise<void> {
   for await (const chunk of chunks) await see(chunk);
-}
-
-/** Calls `act` with one after the other, and waits for what it promises. @returns `undefined`: it has, already */
-export function inTurn<T>(
-  items: Iterable<T>,
-  act: (item: T) => Promise<void> | undefined | void,
-): Promise<void> | undefined {
-  const left = items[Symbol.iterator]();
-  const go = (): Promise<void> | undefined => {
-    for (let next = left.next(); next.done !== true; next = left.next()) {
-      const acting = act(next.value);
-      if (acting !== undefined) return acting.then(go);
-    }
-    return undefined;
-  };
-  return go();
 }
 
 /** A sequence in chunks. */

@@ -6,7 +6,7 @@
  */
 export function inTurn<T>(
   elements: Iterable<T>,
-  act: (element: T) => Promise<void> | undefined,
+  act: (element: T) => Promise<void> | undefined | void,
 ): Promise<void> | undefined {
   const rest = elements[Symbol.iterator]();
   for (let next = rest.next(); next.done !== true; next = rest.next()) {
@@ -19,7 +19,7 @@ export function inTurn<T>(
 async function goOn<T>(
   waiting: Promise<void>,
   rest: Iterator<T>,
-  act: (element: T) => Promise<void> | undefined,
+  act: (element: T) => Promise<void> | undefined | void,
 ): Promise<void> {
   await waiting;
   for (let next = rest.next(); next.done !== true; next = rest.next()) await act(next.value);

@@ -233,6 +233,36 @@ describe('a job that does not fit', () => {
   });
 });
 
+describe('a job whose keys are forgotten by another clock', () => {
+  const timed = source<Event>('rows', { eventTime: ({ v }) => v, delay: 0 });
+  const plain = source<Event>('rows');
+  const options = { outputMode: 'update', state: { ttl: 1000 } } as const;
+  const totals = (rows: typeof plain, more: JobOptions = options) =>
+    compileJob(job('j', rows.keyBy(({ k }) => k).aggregate({ n: count() }), more));
+  const processed = (rows: typeof plain) =>
+    compileJob(job('j', rows.keyBy(({ k }) => k).process({ init: () => 0, onRow: (_, ctx) => ctx.ttl(1000) })));
+
+  it.each([
+    ['no watermark any more', totals(timed), totals(plain), /go by the watermark in the store, by processing time in/],
+    ['a watermark', totals(plain), totals(timed), /go by processing time in the store, by the watermark in the job/],
+    ['a ttl by key', processed(plain), processed(timed), /go by processing time in the store, by the watermark in/],
+    ['no ttl any more', totals(timed), totals(timed, { outputMode: 'update' }), /state\.ttl is off in the job/],
+    ['a ttl', totals(timed, { outputMode: 'update' }), totals(timed), /state\.ttl is on in the job and off in the/],
+  ])('is refused, and not a byte is written: %s', async (_, before, after, words) => {
+    const clock = new FastClock(1e12);
+    const store = new MemoryStore({ clock });
+    const script = [1, 5000, 9000].map((v) => ({ rows: [{ k: 'a', v }] }));
+    await runScript({ job: before, store, clock, script });
+    const content = await contentOf(store);
+    const opening = openEngine({ job: after, store, clock });
+    await expect(opening).rejects.toMatchObject({ code: 'JOB_CHANGED', message: expect.stringMatching(words) });
+    expect(await contentOf(store)).toEqual(content);
+    // Put back, it goes on.
+    const ran = await runScript({ job: before, store, clock, script: [...script, { rows: [{ k: 'a', v: 10_000 }] }] });
+    expect(ran.length).toBeGreaterThan(0);
+  });
+});
+
 describe('⚑ newer-layout', () => {
   const rows = [{ k: 'a', v: 1 }];
   const old = compileJob(events({ n: count(), s: sum((e: Event) => e.v) }));

@@ -1475,6 +1475,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [columns('columns that come count from there on')],
   },
   {
+    file: 'lib/stream/compile/compile.ts',
+    from: "wiring.generators.length === 0 ? 'processing-time' : 'watermark'",
+    to: "'watermark'",
+    rule: 'layouts: what is kept by one clock is not read by another',
+    tests: [columns('no watermark any more')],
+  },
+  {
     file: PROCESS_BATCH,
     from: 'const now = this.#isFlush ?',
     to: 'const now = this.#context.n < 0 ?',

@@ -119,6 +119,34 @@ describe('a job with other columns', () => {
     expect(refusals[0]).toContain(words);
   });
 
+  it('goes on with a ttl as without, and is refused where the ttl comes, goes or gets another clock', () => {
+    const plain = source<Row>('rows').keyBy(({ k }) => k);
+    const withTtl = (columns: Columns, by = keyed): Job<unknown> =>
+      job('j', by.aggregate(columns as never), { outputMode: 'update', state: { ttl: 50 } });
+    const stored = compileJob(withTtl({ n: count(), s: sum(v) })).layout;
+    expect(stored).toEqual([
+      's0/o0 aggregate n:count,s:sum table groups keyed',
+      's0/o0 aggregate n:count,s:sum table touched keyed by watermark',
+      's0/o0 aggregate n:count,s:sum table expiries timed by watermark',
+    ]);
+    const other = { m: max(v), n: count(), s: sum(v) };
+    const { layout, refusals } = fitOf(stored, withTtl(other));
+    expect(refusals).toEqual([]);
+    expect(layout).toEqual(stored.map((line) => line.replace('s:sum', 's:sum,m:max')));
+    expect(fitOf(layout, withTtl(other))).toMatchObject({ layout, changes: [], refusals: [] });
+    expect(fitOf(stored, withTtl(other, plain)).refusals).toEqual([
+      expect.stringMatching(
+        /^state\.ttl and ctx\.ttl\(\) go by the watermark in the store, by processing time in the job: /,
+      ),
+    ]);
+    expect(fitOf(stored, running(other)).refusals).toEqual([
+      expect.stringMatching(/^state\.ttl is off in the job and on in the store: /),
+    ]);
+    expect(fitOf(A, withTtl({ n: count(), s: sum(v), m: avg(v), x: max(v) })).refusals).toEqual([
+      expect.stringMatching(/^state\.ttl is on in the job and off in the store, /),
+    ]);
+  });
+
   it('is refused where the window is another, though columns have come', () => {
     const windowed = (ms: number, columns: Columns) => job('j', keyed.window(tumbling(ms)).aggregate(columns as never));
     const stored = compileJob(windowed(5, { n: count() })).layout;

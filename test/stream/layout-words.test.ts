@@ -91,6 +91,63 @@ describe('differences of state layouts', () => {
   });
 });
 
+describe('differences by state.ttl', () => {
+  const timed = rows;
+  const plain = source<Row>('rows');
+  type Make = (stream: typeof rows) => Stream<unknown>;
+  const totals: Make = (stream) => stream.keyBy((r) => r.k).aggregate({ n: count() });
+  const firsts: Make = (stream) => stream.keyBy((r) => r.k).distinct();
+  const firstsWithin: Make = (stream) => stream.keyBy((r) => r.k).distinct({ within: 5 });
+  const newest: Make = (stream) => stream.keyBy((r) => r.k).latest();
+  const both: Make = (stream) => totals(firsts(stream) as typeof rows);
+  const processed: Make = (stream) => stream.keyBy((r) => r.k).process({ init: () => 0, onRow: () => {} });
+  const linesOf = (stream: Stream<unknown>, ttl?: string): readonly string[] =>
+    compileJob(job('j', stream, { outputMode: 'update', state: ttl === undefined ? {} : ({ ttl } as never) })).layout;
+
+  const ON =
+    'state.ttl is on in the job and off in the store, where nothing says when keys were touched: set it back, or give the job another name';
+  const OFF = 'state.ttl is off in the job and on in the store: set it back, or give the job another name';
+  const TO_PLANS =
+    'state.ttl and ctx.ttl() go by the watermark in the store, by processing time in the job: set the delay of its event times back, or give the job another name';
+  const TO_WATERMARK =
+    'state.ttl and ctx.ttl() go by processing time in the store, by the watermark in the job: take the delay of its event times away again, or give the job another name';
+
+  it.each<[string, readonly string[], readonly string[], string[]]>([
+    ['that it is on', linesOf(totals(timed)), linesOf(totals(timed), '1 h'), [ON]],
+    ['that it is off', linesOf(totals(timed), '1 h'), linesOf(totals(timed)), [OFF]],
+    ['that it is on, once for all operators', linesOf(both(timed)), linesOf(both(timed), '1 h'), [ON]],
+    ['that it is off, whatever the clock', linesOf(firsts(timed), '1 h'), linesOf(firsts(plain)), [OFF]],
+    ['that the watermark is gone', linesOf(both(timed), '1 h'), linesOf(both(plain), '1 h'), [TO_PLANS]],
+    ['that there is a watermark', linesOf(both(plain), '1 h'), linesOf(both(timed), '1 h'), [TO_WATERMARK]],
+    [
+      'the clock of process, which may have a ttl a key',
+      linesOf(processed(timed)),
+      linesOf(processed(plain)),
+      [TO_PLANS],
+    ],
+    ['nothing where its length is another', linesOf(both(plain), '1 h'), linesOf(both(plain), '2 h'), []],
+    ['nothing where process has one for all keys', linesOf(processed(plain)), linesOf(processed(plain), '2 h'), []],
+    ['nothing of the clock without it', linesOf(both(timed)), linesOf(both(plain)), []],
+  ])('name %s', (_, stored, wanted, words) => {
+    expect(layoutDifferences(stored, wanted)).toEqual(words);
+  });
+
+  it('are none where the operator is another', () => {
+    const others = [
+      [linesOf(firsts(timed), '1 h'), linesOf(newest(plain), '1 h')],
+      [linesOf(firsts(timed), '1 h'), linesOf(firstsWithin(timed), '1 h')],
+      [linesOf(firstsWithin(timed), '1 h'), linesOf(firsts(timed), '1 h')],
+      [linesOf(timed), linesOf(processed(timed))],
+      [linesOf(processed(timed)), linesOf(timed)],
+    ] as const;
+    for (const [stored, wanted] of others) {
+      const told = layoutDifferences(stored, wanted);
+      expect(told).not.toEqual([]);
+      expect(told.join()).not.toContain('state.ttl');
+    }
+  });
+});
+
 describe('lines of a layout', () => {
   it('come back with their columns, whatever their names', () => {
     const name = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !['key', '__proto__'].includes(text));
@@ -109,10 +166,21 @@ describe('lines of a layout', () => {
   });
 
   it('number tables of every kind, so that the state behind an ordered one is found', () => {
-    const lines = ['s0/o0 join within(5) table left ordered', 's0/o1 aggregate n:count table groups keyed'];
-    expect(tablesOf({ layout: lines })).toMatchObject([
-      { table: 0, kind: 'ordered', title: 'join left', columns: [] },
-      { table: 1, kind: 'keyed', title: 'aggregate groups', columns: [{ name: 'n', kind: 'count' }] },
+    const lines = [
+      's0/o0 join within(5) table left ordered',
+      's0/o1 distinct table seen keyed',
+      's0/o1 distinct table expiries timed by processing-time',
+      's0/o2 reduce complete table groups keyed',
+      's0/o3 aggregate n:count table groups keyed',
+    ];
+    const given = tablesOf({ layout: lines });
+    expect(given).toMatchObject([
+      { kind: 'ordered', title: 'join left', columns: [] },
+      { kind: 'keyed', title: 'distinct seen', columns: [] },
+      { kind: 'timed', title: 'distinct expiries', columns: [] },
+      { kind: 'keyed', title: 'reduce groups' },
+      { kind: 'keyed', title: 'aggregate groups', columns: [{ name: 'n', kind: 'count' }] },
     ]);
+    expect(given.map(({ table }) => table)).toEqual([0, 1, 2, 3, 4]);
   });
 });

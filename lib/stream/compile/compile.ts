@@ -64,7 +64,7 @@ function compile(definition: JobDefinition, calls: Calls, stored: readonly strin
     ),
     single: definition.single,
     headHash: headHash(nodes, wiring),
-    layout: layoutOf(stages),
+    layout: layoutOf(stages, wiring.generators.length === 0 ? 'processing-time' : 'watermark'),
     columns: columnsOf(stages),
     storedAs: (layout) => compile(definition, calls, layout).stages,
   };

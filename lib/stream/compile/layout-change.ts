@@ -92,7 +92,7 @@ export function storedColumns(
 ): readonly StoredColumn[] {
   const { before, after } = around(line, columns);
   for (const other of stored) {
-    const text = other.replace(/ table \S+ (keyed|timed|ordered)$/u, '');
+    const text = other.replace(/ table \S+ (keyed|timed|ordered)( by \S+)?$/u, '');
     const found = columnsBetween(text, before, after);
     if (found !== undefined) return found;
   }

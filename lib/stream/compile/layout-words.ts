@@ -5,11 +5,15 @@
 import { shownName } from '../graph/stored-columns.ts';
 import { windowWords } from '../graph/window-spec.ts';
 import { type LayoutLine, parseLayoutLine } from './layout-line.ts';
+import { ttlDifferences } from './ttl-words.ts';
 
 /** @returns one sentence a difference; none where the layouts are equal */
 export function layoutDifferences(stored: readonly string[], wanted: readonly string[]): string[] {
-  const gone = stored.filter((line) => !wanted.includes(line));
-  const come = wanted.filter((line) => !stored.includes(line));
+  const onlyStored = stored.filter((line) => !wanted.includes(line));
+  const onlyWanted = wanted.filter((line) => !stored.includes(line));
+  const ttl = ttlDifferences(onlyStored, onlyWanted);
+  const gone = onlyStored.filter((line) => !ttl.lines.has(line));
+  const come = onlyWanted.filter((line) => !ttl.lines.has(line));
   const pairs = gone.flatMap((line) => {
     const before = parseLayoutLine(line);
     const after = before && counterpart(before, come);
@@ -20,6 +24,7 @@ export function layoutDifferences(stored: readonly string[], wanted: readonly st
   const inWords = pairs.filter(({ words }) => words.length > 0);
   const shown = new Set(inWords.flatMap(({ line, after }) => [line, after]));
   const told = [
+    ...ttl.words,
     ...inWords.flatMap(({ words }) => words),
     ...gone.filter((line) => !shown.has(line)).map((line) => `only in the store: ${line}`),
     ...come.filter((line) => !shown.has(line)).map((line) => `only in the job: ${line}`),

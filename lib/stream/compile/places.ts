@@ -21,6 +21,7 @@ import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StoredColumn } from '../graph/stored-columns.ts';
 import { FORWARD } from '../operators/forward.ts';
 import { placeName, storedColumns } from './layout-change.ts';
+import type { ClockName } from './layout-line.ts';
 
 /** The stateless head, seen as the stage before the first. */
 export const HEAD = -1;
@@ -188,11 +189,13 @@ export function columnsOf(stages: readonly (readonly OperatorPlace[])[]): Map<st
   );
 }
 
-/** The job's state layout: one line an operator and table. */
-export function layoutOf(stages: readonly (readonly OperatorPlace[])[]): string[] {
+/** The job's state layout: one line an operator and table. @param clock what `OperatorContext.clock` is in the job */
+export function layoutOf(stages: readonly (readonly OperatorPlace[])[], clock: ClockName): string[] {
   return stages.flat().flatMap(({ operator, stage, index, layout }) => {
     const line = `${placeName(stage, index)} ${layout}`;
     if (operator.tables.length === 0) return [line];
-    return operator.tables.map((table) => `${line} table ${table.name} ${table.kind}`);
+    return operator.tables.map(
+      ({ name, kind, ofClock }) => `${line} table ${name} ${kind}${ofClock === true ? ` by ${clock}` : ''}`,
+    );
   });
 }

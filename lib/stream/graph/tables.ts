@@ -111,6 +111,8 @@ export interface TableSpec {
   /** Unique within the operator; part of the job's state layout. */
   readonly name: string;
   readonly kind: 'keyed' | 'timed' | 'ordered';
+  /** Its times are those of `OperatorContext.clock`: a job with another clock does not go on from it. */
+  readonly ofClock?: true | undefined;
   /** Rows are arrays of so many numbers, mostly. Left out: they are not. */
   readonly width?: number | undefined;
   /** So many numbers: how a row ends that has fewer, since it is from before there were so many. Left out: no row has fewer. */

@@ -16,7 +16,8 @@
  * ttl may be changed between runs.
  */
 import type { KeyColumn } from '../../columns/key-column.ts';
-import { eachChunk, inTurn } from '../../util/chunks.ts';
+import { eachChunk } from '../../util/chunks.ts';
+import { inTurn } from '../../util/in-turn.ts';
 import type { JobSettings } from '../graph/job-settings.ts';
 import type { Coming, OperatorContext, ReadPlan } from '../graph/operator.ts';
 import type { StateTable, TableSpec } from '../graph/tables.ts';
@@ -31,8 +32,8 @@ const BEFORE = -8.64e15;
 
 export class Expiry {
   readonly tables: readonly TableSpec[] = [
-    { name: 'touched', kind: 'keyed' },
-    { name: 'expiries', kind: 'timed' },
+    { name: 'touched', kind: 'keyed', ofClock: true },
+    { name: 'expiries', kind: 'timed', ofClock: true },
   ];
   readonly #touched: number;
   readonly #expiries: number;

@@ -12,7 +12,8 @@
  */
 import { JobError } from '../../errors.ts';
 import { allOrFirstError } from '../../util/all-or-first-error.ts';
-import { type Chunks, eachChunk, inTurn, isAtOnce } from '../../util/chunks.ts';
+import { type Chunks, eachChunk, isAtOnce } from '../../util/chunks.ts';
+import { inTurn } from '../../util/in-turn.ts';
 import { type OperatorContext, OperatorFailure, type RowBatch } from '../graph/operator.ts';
 import type { OrderedTable, ScannedRow, StateTable } from '../graph/tables.ts';
 import type { Expiry } from './expiry.ts';
