@@ -87,7 +87,7 @@ export const anyPrograms: fc.Arbitrary<Programs> = fc.record({
 });
 
 /** Without the steps that only async functions can take. */
-export function fit(steps: readonly Step[], async: boolean): Step[] {
+export function fitted(steps: readonly Step[], async: boolean): Step[] {
   return steps.filter((step) => async || !ASYNC.has(step.do));
 }
 

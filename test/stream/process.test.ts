@@ -10,7 +10,7 @@ import {
   anyPrograms,
   anyRow,
   byTimeAndKey,
-  fit,
+  fitted,
   operatorOf,
   ProcessModel,
   type Programs,
@@ -107,10 +107,10 @@ describe('process', () => {
     await fc.assert(
       fc.asyncProperty(anyPrograms, anyBatches, fc.constantFrom(1, 1 << 20), async (some, given, rowBytes) => {
         const { async } = some;
-        const programs = { async, timers: some.timers.map((steps) => fit(steps, async)) };
+        const programs = { async, timers: some.timers.map((steps) => fitted(steps, async)) };
         const batches = given.map((batch) => ({
           ...batch,
-          rows: batch.rows.map((row) => ({ ...row, steps: fit(row.steps, async) })),
+          rows: batch.rows.map((row) => ({ ...row, steps: fitted(row.steps, async) })),
         }));
         const fixture = new OperatorFixture(jobOf(programs, ttl), rowBytes);
         const model = new ProcessModel(programs, ttl);
@@ -332,15 +332,29 @@ describe('what process refuses', () => {
     refused({ init: 0, onRow: () => {} });
   });
 
-  it('a row that is changed, in tests of jobs', async () => {
-    const rows = keyed.process<null, never>({
-      init: () => null,
-      onRow: (row) => {
-        (row as { v: number }).v++;
-      },
+  it.each([
+    ['at once', false],
+    // What the call does when nobody waits for it any more ends no process.
+    ['before it waits', true],
+  ])('a row that is changed %s, in tests of jobs', async (_, waits) => {
+    const change = (row: unknown): void => {
+      (row as { v: number }).v++;
+    };
+    const rows = keyed.process<{ readonly seen: ListState<number> }, never>({
+      init: () => ({ seen: listState() }),
+      onRow: waits
+        ? async (row, { state }) => {
+            change(row);
+            state.seen.push(1);
+            for await (const _seen of state.seen) await null;
+          }
+        : change,
     });
     const t = await testJob(job('j', rows));
-    t.send(plain, [{ k: 'a', t: 1, v: 0 }]);
+    t.send(plain, [
+      { k: 'a', t: 1, v: 0 },
+      { k: 'a', t: 2, v: 0 },
+    ]);
     await expect(t.runBatch()).rejects.toThrow(/changes the row it is given/);
     await t.close();
   });

@@ -35,7 +35,12 @@ function processOperator(name: string, given: ProcessFunctions, { job, calls }: 
   const expiry = new Expiry(job.state.ttlMs ?? null, EXPIRY);
   let passed: ProcessCall;
   // The row is what is looked at; the context goes beside it.
-  const onRow = calls.reads((row) => given.onRow(row, passed));
+  const onRow = calls.reads((row) => {
+    const answer = given.onRow(row, passed);
+    // A row that is refused at once is waited for by nobody: what becomes of its call then must not end the process.
+    if (answer instanceof Promise) answer.catch(() => {});
+    return answer;
+  });
   const functions: ProcessFunctions = {
     ...given,
     onRow(row, call) {
