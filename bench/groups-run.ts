@@ -8,6 +8,7 @@ import type { GroupCell, GroupRow } from './groups-cell.ts';
 import { JOIN_CELLS } from './groups-joins.ts';
 import { PROCESS_CELLS } from './groups-process.ts';
 import { WINDOW_CELLS } from './groups-windows.ts';
+import { statusMb } from './measure.ts';
 
 export const GROUP_CELLS: Readonly<Record<string, GroupCell>> = { ...JOIN_CELLS, ...PROCESS_CELLS, ...WINDOW_CELLS };
 
@@ -20,7 +21,11 @@ export interface GroupResult {
   readonly ms: number;
   /** Of the process on processors, all threads. */
   readonly cpuMs: number;
+  /** The most memory that is not files mapped, as the block cache is, by a look now and then, MB (10^6 bytes); 0: not known. */
+  readonly anonymousMb: number;
 }
+
+const LOOK_MS = 50;
 
 export async function measureGroup({ cell, size }: GroupArgs): Promise<GroupResult> {
   const { job, rows, results } = GROUP_CELLS[cell]!;
@@ -28,6 +33,10 @@ export async function measureGroup({ cell, size }: GroupArgs): Promise<GroupResu
   async function* input(): AsyncGenerator<GroupRow, void, undefined> {
     yield* rows(size);
   }
+  let anonymousMb = 0;
+  const looking = setInterval(() => {
+    anonymousMb = Math.max(anonymousMb, statusMb('RssAnon') ?? 0);
+  }, LOOK_MS);
   try {
     const startMs = clock.monotonic();
     const startCpu = process.cpuUsage();
@@ -35,8 +44,9 @@ export async function measureGroup({ cell, size }: GroupArgs): Promise<GroupResu
     const { emitted } = await run(job(given, size), { inputs: { rows: input() }, store }).done;
     if (emitted !== results(size)) throw new Error(`${cell}: ${emitted} results, not ${results(size)}`);
     const { user, system } = process.cpuUsage(startCpu);
-    return { ms: clock.monotonic() - startMs, cpuMs: (user + system) / 1000 };
+    return { ms: clock.monotonic() - startMs, cpuMs: (user + system) / 1000, anonymousMb };
   } finally {
+    clearInterval(looking);
     rmSync(store, { recursive: true, force: true });
   }
 }

@@ -13,14 +13,16 @@ const MOST_MB = 100;
 
 export async function benchGroups({ quick }: BenchOptions): Promise<Finding> {
   const sizes = quick ? QUICK_SIZES : SIZES;
-  const data: Record<string, { size: number; ms: number; cpuMs: number; mb: number }[]> = {};
+  const data: Record<string, { size: number; ms: number; cpuMs: number; mb: number; anonymousMb: number }[]> = {};
   for (const cell of Object.keys(GROUP_CELLS)) {
     const idle = await inChild<GroupResult>('group', { cell, size: IDLE_SIZE });
     data[cell] = [];
     for (const size of sizes) {
       const { value, peakMb } = await inChild<GroupResult>('group', { cell, size });
       const ms = value.ms - idle.value.ms;
-      data[cell].push({ size, ms, cpuMs: value.cpuMs - idle.value.cpuMs, mb: peakMb - idle.peakMb });
+      const cpuMs = value.cpuMs - idle.value.cpuMs;
+      const anonymousMb = value.anonymousMb - idle.value.anonymousMb;
+      data[cell].push({ size, ms, cpuMs, mb: peakMb - idle.peakMb, anonymousMb });
     }
   }
   const growth = (cell: string): number => {
@@ -31,8 +33,15 @@ export async function benchGroups({ quick }: BenchOptions): Promise<Finding> {
     name: 'groups',
     tables: Object.entries(GROUP_CELLS).map(([cell, { what, of }]) => ({
       title: `${cell}: ${what} (above ${IDLE_SIZE.toLocaleString('en')} of them)`,
-      columns: [of, 'ms', 'on processors', 'µs each', 'MB'],
-      rows: data[cell]!.map(({ size, ms, cpuMs, mb }) => [size, ms, cpuMs, (cpuMs * 1000) / size, mb]),
+      columns: [of, 'ms', 'on processors', 'µs each', 'MB', 'of it anonymous'],
+      rows: data[cell]!.map(({ size, ms, cpuMs, mb, anonymousMb }) => [
+        size,
+        ms,
+        cpuMs,
+        (cpuMs * 1000) / size,
+        mb,
+        anonymousMb,
+      ]),
     })),
     budgets: Object.keys(GROUP_CELLS).flatMap((cell) => {
       const { mb } = data[cell]!.at(-1)!;

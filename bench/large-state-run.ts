@@ -26,6 +26,7 @@ import type { Span } from '../lib/util/trace.ts';
 import { CountingStore, type RequestCounts } from './counting-store.ts';
 import { type KeyOrder, largeJob, Rows, SOURCE } from './large-state-job.ts';
 import { copyState, prepareState } from './large-state-state.ts';
+import { statusMb } from './measure.ts';
 
 export interface LargeArgs {
   /** Of the state's lowest level. */
@@ -263,11 +264,8 @@ class Cell {
   }
 
   #lookAtMemory(): void {
-    const status = readFileSync('/proc/self/status', 'latin1');
-    const mb = (name: string): number =>
-      (Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) * 1024) / 1e6;
-    this.#residentMb = Math.max(this.#residentMb, mb('VmRSS'));
-    this.#anonymousMb = Math.max(this.#anonymousMb, mb('RssAnon'));
+    this.#residentMb = Math.max(this.#residentMb, statusMb('VmRSS') ?? 0);
+    this.#anonymousMb = Math.max(this.#anonymousMb, statusMb('RssAnon') ?? 0);
   }
 
   #result(): LargeRun {

@@ -19,17 +19,22 @@ export function distribution(samples: readonly number[]): [number, number][] {
   return at.map((p) => [percentile(samples, p), p]);
 }
 
+/** A figure of Linux's books of this process's memory, MB (10^6 bytes). @returns `undefined`: there are none */
+export function statusMb(name: 'VmHWM' | 'VmRSS' | 'RssAnon'): number | undefined {
+  try {
+    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+    return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The most memory this process ever held resident, MB (10^6 bytes). From Linux's own books where there are any: `maxRSS`
  * begins with what the parent held when it forked.
  */
 export function peakMb(): number {
-  try {
-    const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))!;
-    return (Number(kib) * 1024) / 1e6;
-  } catch {
-    return (process.resourceUsage().maxRSS * 1024) / 1e6;
-  }
+  return statusMb('VmHWM') ?? (process.resourceUsage().maxRSS * 1024) / 1e6;
 }
 
 export interface Machine {
