@@ -12,6 +12,7 @@ import {
   tumbling,
 } from '../../lib/index.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Row {
@@ -24,7 +25,6 @@ const input = source<Row>('in', { eventTime: (r) => r.t, delay: 0 });
 const distinctRows = (within?: Duration): Stream<Row> => input.keyBy((r) => r.k).distinct({ within });
 const jobOf = (rows: Stream<unknown>, options: JobOptions = {}): Job<unknown> => job('j', rows, options);
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 /** Batches of rows within some seconds before or behind the watermark, which never goes back. */
 const anyBatches = fc
   .array(
@@ -45,15 +45,6 @@ const anyBatches = fc
       return { rows: rows.map(({ k, at }): Row => ({ k, t: watermark + at, i: i++ })), watermark, between };
     });
   });
-
-async function between(fixture: OperatorFixture, what: (typeof BETWEEN)[number]): Promise<void> {
-  await fixture.each(async (engine) => {
-    if (what === 'fold') await engine.fold();
-    if (what === 'compact') await engine.compact();
-    if (what === 'restart') await engine.restart();
-    if (what !== 'nothing') await engine.catchUp();
-  });
-}
 
 describe('distinct', () => {
   it.each<[string, number | undefined]>([

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aggregator, count, type Job, type JobOptions, job, type Stream, source, sum } from '../../lib/index.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Row {
@@ -14,8 +15,6 @@ interface Row {
 }
 
 const TTL = 5;
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
-
 const anyBatches = fc
   .array(
     fc.record({
@@ -112,15 +111,6 @@ class Keys {
     this.touched.set(row.k, now);
     return true;
   }
-}
-
-async function between(fixture: OperatorFixture, what: (typeof BETWEEN)[number]): Promise<void> {
-  await fixture.each(async (engine) => {
-    if (what === 'fold') await engine.fold();
-    if (what === 'compact') await engine.compact();
-    if (what === 'restart') await engine.restart();
-    if (what !== 'nothing') await engine.catchUp();
-  });
 }
 
 const keysOf = async (fixture: OperatorFixture, table: number): Promise<string[]> =>

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { collect, job, type Stream, sliding, source, tumbling } from '../../lib/index.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import {
   isBad,
   isLeft,
@@ -84,7 +85,6 @@ const anyCase: fc.Arbitrary<JoinCase> = fc
   });
 
 const RUNS = Number(process.env.RUNS ?? 150);
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 const anyRows = fc.array(
   fc.record({
     k: fc.constantFrom('a', 'b', null),
@@ -117,15 +117,6 @@ const anyBatches = fc
       return { rows, watermark, between, flush };
     });
   });
-
-async function between(fixture: OperatorFixture, what: (typeof BETWEEN)[number]): Promise<void> {
-  await fixture.each(async (engine) => {
-    if (what === 'fold') await engine.fold();
-    if (what === 'compact') await engine.compact();
-    if (what === 'restart') await engine.restart();
-    if (what !== 'nothing') await engine.catchUp();
-  });
-}
 
 const sorted = (rows: readonly unknown[]): string[] => rows.map((row) => JSON.stringify(row)).sort();
 const given = ({ l, r, end }: Given): Given => ({ l, r, end });

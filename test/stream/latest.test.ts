@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Job, type JobOptions, job, source } from '../../lib/index.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Row {
@@ -26,7 +27,7 @@ const anyBatches = fc
       rows: fc.array(fc.record({ k: fc.constantFrom('a', 'b', 'c', 'd'), t: fc.integer({ min: 0, max: 9 }) }), {
         maxLength: 8,
       }),
-      between: fc.constantFrom('nothing', 'fold', 'compact', 'restart'),
+      between: fc.constantFrom(...BETWEEN),
     }),
     { minLength: 1, maxLength: 10 },
   )
@@ -51,19 +52,14 @@ describe('latest', () => {
       fc.asyncProperty(anyBatches, fc.constantFrom(1, 1 << 20), async (batches, rowBytes) => {
         const fixture = new OperatorFixture(jobOf(timed, { outputMode }), rowBytes);
         let all: Row[] = [];
-        for (const { rows, between } of batches) {
+        for (const { rows, between: what } of batches) {
           const before = all;
           all = [...all, ...rows];
           const { out } = await fixture.batch({ rows: { in: rows } });
           const now = ['a', 'b', 'c', 'd'].flatMap((k) => latestOf(all, k) ?? []);
           const wanted = outputMode === 'complete' ? now : now.filter((row) => latestOf(before, row.k) !== row);
           expect((out.out as Row[]).sort((a, b) => (a.k < b.k ? -1 : 1))).toEqual(wanted);
-          await fixture.each(async (engine) => {
-            if (between === 'fold') await engine.fold();
-            if (between === 'compact') await engine.compact();
-            if (between === 'restart') await engine.restart();
-            if (between !== 'nothing') await engine.catchUp();
-          });
+          await between(fixture, what);
         }
       }),
       { numRuns: 60 },

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Job, job, type ListState, listState, type MapState, mapState, source } from '../../lib/index.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, type Between, between } from '../helpers/between-batches.ts';
 import { allOf } from '../helpers/chunks.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 import {
@@ -18,7 +19,6 @@ import {
   type Row,
 } from './process-model.ts';
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 const input = source<Row>('in', { eventTime: (r) => r.t, delay: 0 });
 
 interface Batch {
@@ -26,7 +26,7 @@ interface Batch {
   readonly watermark: number;
   readonly processingTime: number;
   readonly flush: boolean;
-  readonly between: (typeof BETWEEN)[number];
+  readonly between: Between;
 }
 
 const anyBatches: fc.Arbitrary<readonly Batch[]> = fc
@@ -59,15 +59,6 @@ function jobOf(programs: Programs, ttl: number | undefined): Job<unknown> {
       onRow: (row, ctx) => ctx.emit({ row, time: ctx.eventTime }),
     });
   return job('j', times, { onError: 'quarantine', ...(ttl === undefined ? {} : { state: { ttl } }) });
-}
-
-async function between(fixture: OperatorFixture, what: (typeof BETWEEN)[number]): Promise<void> {
-  await fixture.each(async (engine) => {
-    if (what === 'fold') await engine.fold();
-    if (what === 'compact') await engine.compact();
-    if (what === 'restart') await engine.restart();
-    if (what !== 'nothing') await engine.catchUp();
-  });
 }
 
 async function entriesOf(fixture: OperatorFixture, key: string): Promise<number> {

@@ -18,6 +18,7 @@ import {
 } from '../../lib/index.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Given {
@@ -31,7 +32,6 @@ const given = source<Given>('in', { eventTime: (r) => r.windowEnd - 1, delay: 0 
 const windows = given.keyBy((r) => r.k).window(sameWindow());
 const order = aggregator({ init: (): number[] => [], add: (acc, r: Given) => [...acc, r.i], merge: (a) => a });
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 const anyBatches = fc
   .array(
     fc.record({
@@ -85,7 +85,7 @@ describe('sameWindow', () => {
           const fixture = new OperatorFixture(job('j', outputs, { outputMode, onError: 'quarantine' }), rowBytes);
           let open: Gathered[] = [];
           let previous = Number.NEGATIVE_INFINITY;
-          for (const { rows, watermark, between } of batches) {
+          for (const { rows, watermark, between: what } of batches) {
             const late: Given[] = [];
             const touched = new Set<string>();
             const bad = rows.filter((row) => row.windowEnd <= row.windowStart).length;
@@ -113,12 +113,7 @@ describe('sameWindow', () => {
             if (!isComplete) open = open.filter((one) => !over.includes(one));
             expect(await fixture.rowsOf(0)).toHaveLength(open.length);
             previous = watermark;
-            await fixture.each(async (engine) => {
-              if (between === 'fold') await engine.fold();
-              if (between === 'compact') await engine.compact();
-              if (between === 'restart') await engine.restart();
-              if (between !== 'nothing') await engine.catchUp();
-            });
+            await between(fixture, what);
           }
           const { out } = await fixture.batch({ flush: true });
           expect(out.out).toEqual(outputMode === 'update' ? [] : open.sort(byEnd));

@@ -20,6 +20,7 @@ import {
 } from '../../lib/index.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { allOf } from '../helpers/chunks.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
@@ -136,7 +137,6 @@ class Model {
   }
 }
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 /** Batches of rows before, at and behind the watermark, which never goes back; times before the epoch, too. */
 const anyBatches = (gaps: fc.Arbitrary<number>, bad: boolean) =>
   fc
@@ -168,15 +168,6 @@ const anyBatches = (gaps: fc.Arbitrary<number>, bad: boolean) =>
         return { rows: given, watermark, between };
       });
     });
-
-async function between(fixture: OperatorFixture, what: (typeof BETWEEN)[number]): Promise<void> {
-  await fixture.each(async (engine) => {
-    if (what === 'fold') await engine.fold();
-    if (what === 'compact') await engine.compact();
-    if (what === 'restart') await engine.restart();
-    if (what !== 'nothing') await engine.catchUp();
-  });
-}
 
 /** How many rows the three tables have. */
 async function sizes(fixture: OperatorFixture): Promise<number[]> {

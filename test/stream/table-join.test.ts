@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { count, type JobOptions, job, type Stream, source, table, tumbling } from '../../lib/index.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Row {
@@ -25,7 +26,6 @@ const looked = (type: Type, places: Stream<Row> = timed): Stream<readonly [numbe
       select: (event, place: Row | null, at) => [event.i, place?.i ?? null, at.key] as const,
     });
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 const anyRows = fc.array(fc.record({ k: fc.constantFrom('a', 'b', 'c', null), at: fc.integer({ min: -6, max: 9 }) }), {
   maxLength: 6,
 });
@@ -61,7 +61,7 @@ describe('join with a table', () => {
       fc.asyncProperty(kinds, anyBatches, fc.constantFrom(1, 1 << 20), async ([type, places], batches, rowBytes) => {
         const fixture = new OperatorFixture(job('j', looked(type, places)), rowBytes);
         const latest = new Map<string | null, Row>();
-        for (const { rows, watermark, between } of batches) {
+        for (const { rows, watermark, between: what } of batches) {
           for (const row of rows.places) {
             const before = latest.get(row.k);
             if (places === untimed || before === undefined || row.t >= before.t) latest.set(row.k, row);
@@ -75,12 +75,7 @@ describe('join with a table', () => {
           expect((await fixture.rowsOf(0)).map(({ row }) => (row as [unknown, Row])[1])).toEqual(
             expect.arrayContaining([...latest.values()]),
           );
-          await fixture.each(async (engine) => {
-            if (between === 'fold') await engine.fold();
-            if (between === 'compact') await engine.compact();
-            if (between === 'restart') await engine.restart();
-            if (between !== 'nothing') await engine.catchUp();
-          });
+          await between(fixture, what);
         }
       }),
       { numRuns: 150 },

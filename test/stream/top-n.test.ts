@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Job, type JobOptions, job, source } from '../../lib/index.ts';
 import { testJob } from '../../lib/testing.ts';
+import { BETWEEN, between } from '../helpers/between-batches.ts';
 import { OperatorFixture } from '../helpers/operator-fixture.ts';
 
 interface Row {
@@ -20,7 +21,6 @@ const input = source<Row>('in');
 const jobOf = (n: number, order: 'asc' | 'desc' | undefined, options: JobOptions): Job<unknown> =>
   job('j', input.keyBy((r) => r.k).topN(n, { by: (r) => [r.v], order }), options);
 
-const BETWEEN = ['nothing', 'fold', 'compact', 'restart'] as const;
 const anyBatches = fc
   .array(
     fc.record({
@@ -57,7 +57,7 @@ describe('topN of a keyed stream', () => {
       fc.asyncProperty(anyBatches, fc.constantFrom(1, 1 << 20), async (batches, rowBytes) => {
         const fixture = new OperatorFixture(jobOf(n, order, { outputMode, onError: 'quarantine' }), rowBytes);
         let all: Row[] = [];
-        for (const { rows, between } of batches) {
+        for (const { rows, between: what } of batches) {
           const before = all;
           // Until a key has a row, text is as good as a number.
           const isBad = (row: Row): boolean => {
@@ -79,12 +79,7 @@ describe('topN of a keyed stream', () => {
           });
           expect(out.out).toEqual(wanted);
           expect(counts[0]).toMatchObject({ rows: rows.length, late: 0, quarantined: rows.length - taken.length });
-          await fixture.each(async (engine) => {
-            if (between === 'fold') await engine.fold();
-            if (between === 'compact') await engine.compact();
-            if (between === 'restart') await engine.restart();
-            if (between !== 'nothing') await engine.catchUp();
-          });
+          await between(fixture, what);
         }
         for (const { row } of await fixture.rowsOf(0)) expect((row as unknown[][])[1]!.length).toBeLessThanOrEqual(n);
       }),
