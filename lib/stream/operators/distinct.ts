@@ -14,7 +14,8 @@ import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { Expiry } from './expiry.ts';
-import { after, whenLoaded } from './when-loaded.ts';
+import { rowPerKeyOperator } from './row-per-key.ts';
+import { whenLoaded } from './when-loaded.ts';
 
 /** By key: when it is forgotten, epoch ms; `null`: never. */
 const SEEN = 0;
@@ -39,29 +40,22 @@ export function distinct(withinMs: number | undefined): OperatorDefinition {
 }
 
 function distinctForEver(name: string, expiry: Expiry | undefined): Operator {
-  return {
+  return rowPerKeyOperator<null>({
     name,
-    tables: [{ name: 'seen', kind: 'keyed' }, ...(expiry?.tables ?? [])],
-    inputs: 1,
-    outputs: 1,
-    outputWatermark: (watermark) => watermark,
-    reads: ([batch], coming) => [{ table: SEEN, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
-    run([batch], context) {
+    table: 'seen',
+    expiry,
+    apply(batch, keys, context) {
       const seen = context.tables[SEEN] as StateTable<null>;
-      const apply = (keys: readonly string[]): void => {
-        for (let i = 0; i < keys.length; i++) {
-          const key = keys[i]!;
-          if (seen.get(key, 0) === undefined) {
-            if (!emitRow(batch!, i, context)) continue;
-            seen.put(key, 0, null);
-          }
-          expiry?.touch(context, key);
+      for (let i = 0; i < keys.length; i++) {
+        const key = keys[i]!;
+        if (seen.get(key, 0) === undefined) {
+          if (!emitRow(batch, i, context)) continue;
+          seen.put(key, 0, null);
         }
-      };
-      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => seen.delete(key, 0));
-      return after(begun, () => whenLoaded(batch!, seen, apply));
+        expiry?.touch(context, key);
+      }
     },
-  };
+  });
 }
 
 function distinctWithin(name: string, withinMs: number): Operator {

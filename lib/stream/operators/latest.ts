@@ -3,13 +3,12 @@
  * that a batch has brought to the fore, in the order their keys were first touched; `complete` one row of each key.
  */
 import { JobError } from '../../errors.ts';
-import { eachOf } from '../../util/chunks.ts';
 import { copyPlain } from '../../util/copy-plain.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { Expiry } from './expiry.ts';
-import { after, whenLoaded } from './when-loaded.ts';
+import { rowPerKeyOperator } from './row-per-key.ts';
 
 /** Event time, epoch ms, `null`: none; and the row. */
 export type Held = readonly [time: number | null, row: unknown];
@@ -41,26 +40,13 @@ function latestOperator(name: string, expiry: Expiry | undefined): Operator {
     if (context.mode === 'update') for (const key of changed) show(table.get(key, 0)!, context);
   };
 
-  const showAll = (context: OperatorContext): Promise<void> | undefined => {
-    if (context.mode !== 'complete') return undefined;
-    const table = context.tables[0] as StateTable<Held>;
-    return eachOf(table.scan(-Infinity, Infinity), ({ row }) => show(row, context));
-  };
-
-  return {
+  return rowPerKeyOperator<Held>({
     name,
-    tables: [{ name: 'rows', kind: 'keyed' }, ...(expiry?.tables ?? [])],
-    inputs: 1,
-    outputs: 1,
-    outputWatermark: (watermark) => watermark,
-    reads: ([batch], coming) => [{ table: 0, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
-    run([batch], context) {
-      const table = context.tables[0]!;
-      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => table.delete(key, 0));
-      const applied = after(begun, () => whenLoaded(batch!, table, (keys) => apply(batch!, keys, context)));
-      return after(applied, () => showAll(context));
-    },
-  };
+    table: 'rows',
+    expiry,
+    apply,
+    show: (_key, held, context) => show(held, context),
+  });
 }
 
 /** Keeps row i if it is the latest of its key. @returns whether it is */

@@ -6,16 +6,16 @@
  * times than the watermark that follows them: so they end later than 1 ms behind it, and up to there all windows are complete.
  */
 import type { Slots } from '../graph/accumulator.ts';
-import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
-import { type SameWindowSpec, windowText } from '../graph/window-spec.ts';
+import type { SameWindowSpec } from '../graph/window-spec.ts';
 import { applyFold, groupFold, numbersOf } from './fold.ts';
 import { Groups } from './groups.ts';
 import { groupKeys, type RowWindows, refuseBad, rowWindows, splitGroupKey } from './same-windows.ts';
 import { type ShowGroups, showWindow, WINDOW_GROUP } from './show-groups.ts';
-import { checkCloses, closeWindows, LATE_PORT, lateRowsOf } from './windowed.ts';
+import { checkCloses, closeWindows, LATE_PORT, lateRowsOf, windowsLayout } from './windowed.ts';
 
 /** @param windows as `windowFold` gets it */
 export function sameWindowFold(spec: SameWindowSpec, fold: Fold, windows: object): OperatorDefinition {
@@ -25,7 +25,7 @@ export function sameWindowFold(spec: SameWindowSpec, fold: Fold, windows: object
     table: foldTable(fold, WINDOW_GROUP),
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
-    layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
+    layout: windowsLayout(spec, fold),
     columns: columnsOf(fold),
     make: (name, making) => foldOperator(name, fold, making),
   };

@@ -8,10 +8,10 @@
  * `append` gives a session once, when it ends; `update` gives each session that the batch changed, in the order they were first touched: a session
  * takes the place of all those of its key that lie within it; `complete` gives all of them, and nothing is late or forgotten.
  */
-import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
-import { type SessionSpec, windowText } from '../graph/window-spec.ts';
+import type { SessionSpec } from '../graph/window-spec.ts';
 import { groupFold } from './fold.ts';
 import { decodeKey } from './key.ts';
 import { SessionBatch } from './session-batch.ts';
@@ -19,7 +19,7 @@ import { rowSessions } from './session-gap.ts';
 import { ENDS, LAST, SessionTables, type StoredSession, sessionTables } from './session-tables.ts';
 import { showWindow } from './show-groups.ts';
 import { after } from './when-loaded.ts';
-import { checkCloses, LATE_PORT, lateOf, lateRowsOf } from './windowed.ts';
+import { checkCloses, LATE_PORT, lateOf, lateRowsOf, windowsLayout } from './windowed.ts';
 
 /** A session that grows keeps its start, mostly. */
 const SESSION_KEY: readonly string[] = ['key', 'windowStart'];
@@ -32,7 +32,7 @@ export function sessionFold(spec: SessionSpec, fold: Fold, windows: object): Ope
     table: foldTable(fold, SESSION_KEY),
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
-    layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
+    layout: windowsLayout(spec, fold),
     columns: columnsOf(fold),
     make: (name, making) => sessionOperator(name, spec, fold, making),
   };

@@ -6,7 +6,6 @@
  * State is that of the aggregate `topN`, one row a key: what rows are sorted by, and the rows, `n` at most.
  */
 import { JobError } from '../../errors.ts';
-import { eachOf } from '../../util/chunks.ts';
 import { copyPlain } from '../../util/copy-plain.ts';
 import type { Slots } from '../graph/accumulator.ts';
 import type { Calls } from '../graph/calls.ts';
@@ -16,7 +15,7 @@ import type { OperatorDefinition } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
 import { Expiry } from './expiry.ts';
 import { decodeKey } from './key.ts';
-import { after, whenLoaded } from './when-loaded.ts';
+import { rowPerKeyOperator } from './row-per-key.ts';
 
 /** @param aggregate a `topN` */
 export function topRows(aggregate: AggregateDefinition): OperatorDefinition {
@@ -69,26 +68,13 @@ function topOperator(name: string, aggregate: AggregateDefinition, calls: Calls,
     return slots;
   };
 
-  const showAll = (context: OperatorContext): Promise<void> | undefined => {
-    if (context.mode !== 'complete') return undefined;
-    const table = context.tables[0] as StateTable<Slots>;
-    return eachOf(table.scan(-Infinity, Infinity), ({ key, row }) => show(key, row, undefined, context));
-  };
-
-  return {
+  return rowPerKeyOperator<Slots>({
     name,
-    tables: [{ name: 'ranks', kind: 'keyed' }, ...(expiry?.tables ?? [])],
-    inputs: 1,
-    outputs: 1,
-    outputWatermark: (watermark) => watermark,
-    reads: ([batch], coming) => [{ table: 0, keys: batch!.keys }, ...(expiry?.reads(batch!.keys, coming) ?? [])],
-    run([batch], context) {
-      const table = context.tables[0]!;
-      const begun = expiry?.begin(context, batch!.keys.texts(), (key) => table.delete(key, 0));
-      const applied = after(begun, () => whenLoaded(batch!, table, (keys) => apply(batch!, keys, context)));
-      return after(applied, () => showAll(context));
-    },
-  };
+    table: 'ranks',
+    expiry,
+    apply,
+    show: (key, slots, context) => show(key, slots, undefined, context),
+  });
 }
 
 function rowsOf(slots: Slots | undefined): readonly unknown[] {

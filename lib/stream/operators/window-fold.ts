@@ -7,15 +7,15 @@
  * the whole table comes out. A row is late when all its windows have ended at or before the batch's `late`.
  */
 import type { Slots } from '../graph/accumulator.ts';
-import { columnsOf, type Fold, foldTable, foldText } from '../graph/fold-spec.ts';
+import { columnsOf, type Fold, foldTable } from '../graph/fold-spec.ts';
 import type { Operator, OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { Making, OperatorDefinition } from '../graph/operator-definition.ts';
 import type { NumberColumns, StateTable } from '../graph/tables.ts';
-import { type FixedWindowSpec, firstEndAfter, lastWindowEnd, windowText } from '../graph/window-spec.ts';
+import { type FixedWindowSpec, firstEndAfter, lastWindowEnd } from '../graph/window-spec.ts';
 import { applyFold, groupFold, numbersOf } from './fold.ts';
 import { Groups } from './groups.ts';
 import { showGroups, WINDOW_GROUP } from './show-groups.ts';
-import { checkCloses, closeWindows, LATE_PORT, lateOf, lateRowsOf } from './windowed.ts';
+import { checkCloses, closeWindows, LATE_PORT, lateOf, lateRowsOf, windowsLayout } from './windowed.ts';
 
 /** @param windows the same object for all operators of the same windows: the first of them gives the late rows, too */
 export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): OperatorDefinition {
@@ -25,7 +25,7 @@ export function windowFold(spec: FixedWindowSpec, fold: Fold, windows: object): 
     table: foldTable(fold, WINDOW_GROUP),
     sideOutput: { of: windows, port: LATE_PORT },
     check: checkCloses,
-    layout: ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`,
+    layout: windowsLayout(spec, fold),
     columns: columnsOf(fold),
     make: (name, making) => foldOperator(name, spec, fold, making),
   };

@@ -1,10 +1,12 @@
 /** What all operators of windows share, of whatever kind the windows are. */
 import { JobError } from '../../errors.ts';
 import type { Slots } from '../graph/accumulator.ts';
+import { type Fold, foldText } from '../graph/fold-spec.ts';
 import type { JobSettings } from '../graph/job-settings.ts';
 import type { OperatorContext, RowBatch } from '../graph/operator.ts';
 import type { InputFacts } from '../graph/operator-definition.ts';
 import type { StateTable } from '../graph/tables.ts';
+import { type WindowSpec, windowText } from '../graph/window-spec.ts';
 import { type ShowGroups, showWithin } from './show-groups.ts';
 
 /** Output port of rows that are too late for all their windows. */
@@ -17,6 +19,11 @@ export function checkCloses({ mode }: JobSettings, [input]: readonly InputFacts[
     'APPEND_NEEDS_WATERMARK',
     "windows of a stream without watermark never close, so they cannot be appended: give the source a delay, or set outputMode: 'update' or 'complete'",
   );
+}
+
+/** How an operator of windows is written in the job's state layout. */
+export function windowsLayout(spec: WindowSpec, fold: Fold): (job: JobSettings) => string {
+  return ({ mode }) => `${windowText(spec)} ${foldText(fold)}${mode === 'complete' ? ' complete' : ''}`;
 }
 
 /** Windows that ended before are forgotten, also where rows come without a watermark of their own. */
