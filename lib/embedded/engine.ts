@@ -105,6 +105,11 @@ export class Engine {
     return smallest(this.stages.flat().map((r) => r.state.position));
   }
 
+  /** Whether a batch waits for rows that are not in memory. */
+  get isReading(): boolean {
+    return this.stages.flat().some(({ state }) => state.demand.underWay);
+  }
+
   /** Number of the next plan, behind one that is on its way. */
   get nextPlan(): number {
     return Math.max(this.#lastPlan, this.planner.position) + 1;

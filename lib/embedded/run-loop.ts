@@ -1,11 +1,11 @@
 /**
- * One loop: gather rows, plan, run the batch, report it; the next rows are decoded while the batch's log entries are written, and
- * a batch is reported while the next one runs.
+ * One loop: gather rows, plan, run the batch, report it; the next rows are gathered while the batch waits for what it reads, or at the latest
+ * while its log entries are written, and a batch is reported while the next one runs.
  */
 
 import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
 import { PLANNER } from '../object-store/names.ts';
-import { noRows } from '../plan/gathered.ts';
+import { type Gathered, noRows } from '../plan/gathered.ts';
 import type { BatchDone, Engine, PlannedBatch } from './engine.ts';
 import type { Inputs, OnRows, Watch } from './inputs.ts';
 import { KeyTypes } from './key-types.ts';
@@ -42,7 +42,9 @@ export class RunLoop {
   readonly #options: RunLoopOptions;
   readonly #over: AbortSignal;
   readonly #keyTypes: KeyTypes;
-  /** Rows that are gathered and planned behind the batch that runs. */
+  /** The next rows, while the batch before runs. */
+  #gathering: Promise<Gathered | undefined> | undefined;
+  /** The next batch: planned when the one before is computed, so that a batch that fails is the last plan. */
   #ahead: Promise<PlannedBatch | undefined> | undefined;
   #reported: Promise<void> = Promise.resolve();
   readonly #onRows: OnRows | undefined;
@@ -76,7 +78,7 @@ export class RunLoop {
 
   /** Waits for work that was begun beside the last batch. Never rejects. */
   async settled(): Promise<void> {
-    await Promise.allSettled([this.#ahead, this.#reported]);
+    await Promise.allSettled([this.#gathering, this.#ahead, this.#reported]);
   }
 
   async #runAll(): Promise<'read' | 'stopped'> {
@@ -85,7 +87,8 @@ export class RunLoop {
     for (;;) {
       context.committer.check();
       // A stop still runs what is planned, so that nothing is left half done, and rows that a stream has given.
-      if (stop?.aborted && this.#ahead === undefined && !this.#inputs.rowsWait) return 'stopped';
+      const isAhead = (this.#ahead ?? this.#gathering) !== undefined;
+      if (stop?.aborted && !isAhead && !this.#inputs.rowsWait) return 'stopped';
       const planned = await (this.#ahead ?? this.#prepare());
       this.#ahead = undefined;
       if (planned !== undefined) await this.#run(planned);
@@ -99,8 +102,24 @@ export class RunLoop {
     }
   }
 
-  /** Gathers rows and plans them while the batch before is written, and begins to bring near what they will read. */
+  /** Plans the next rows, which may be on their way already. */
   async #prepare(): Promise<PlannedBatch | undefined> {
+    this.#beginToGather();
+    const gathered = await this.#gathering;
+    this.#gathering = undefined;
+    if (gathered === undefined) return undefined;
+    this.#over.throwIfAborted();
+    return this.#engine.plan(gathered);
+  }
+
+  #beginToGather(): void {
+    if (this.#gathering !== undefined) return;
+    this.#gathering = this.#gather();
+    this.#gathering.catch(() => {}); // reported when they are planned; an end of the run leaves it unread
+  }
+
+  /** Gathers rows, and begins to bring near what they will read. */
+  async #gather(): Promise<Gathered | undefined> {
     const { clock, trace } = this.#engine.context;
     const startMs = clock.monotonic();
     const gathered = await this.#inputs.gather(this.#onRows);
@@ -110,18 +129,26 @@ export class RunLoop {
     trace.span({ lane: 'ingest', path: PLANNER, n, startMs, endMs: clock.monotonic(), detail: { rows } });
     this.#over.throwIfAborted();
     void this.#engine.preload(gathered);
-    return this.#engine.plan(gathered);
+    return gathered;
   }
 
   async #run(planned: PlannedBatch): Promise<void> {
     const { clock } = this.#engine.context;
     const startMs = clock.monotonic();
     await this.#keyTypes.learn(planned.inputs);
-    const done = await this.#engine.run(planned, () => {
-      if (planned.stored.plan.kind !== 'data' || this.#options.stop?.aborted) return;
-      this.#ahead = this.#prepare();
-      this.#ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
+    const goesOn = (): boolean => planned.stored.plan.kind === 'data' && !this.#options.stop?.aborted;
+    // By now a batch whose rows are in memory is computed.
+    const waits = setImmediate(() => {
+      if (this.#engine.isReading && goesOn()) this.#beginToGather();
     });
+    const done = await this.#engine
+      .run(planned, () => {
+        clearImmediate(waits);
+        if (this.#gathering === undefined && !goesOn()) return;
+        this.#ahead = this.#prepare();
+        this.#ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
+      })
+      .finally(() => clearImmediate(waits));
     this.#engine.fillMemory();
     await this.#reported;
     this.#reported = done.published.then(() => this.#report(done, clock.monotonic() - startMs));

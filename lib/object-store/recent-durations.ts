@@ -6,7 +6,7 @@
  */
 const KEPT = 4096;
 /** Of fewer than this nothing is told. */
-const LEAST = 32;
+const LEAST = 16;
 /** Found anew after so many. */
 const TOLD_EVERY = 16;
 /** Not 0.95, where a store of which one answer in twenty is slow would have slow ones for usual half of the time. */

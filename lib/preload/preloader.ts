@@ -25,8 +25,11 @@ import { type PlanOf, stateKeysOf, wantedBy } from './wanted.ts';
 
 /** Looked up without a pause: a millisecond or two. */
 const SLICE_ROWS = 256;
-/** So many slices may wait for the store at once. */
-const SLICES_AT_ONCE = 8;
+/**
+ * So many rows may wait for the store at once: all that a batch itself asks for is sent at once, so that what is brought ahead of the next
+ * one is the smaller part of what is under way.
+ */
+const ROWS_AT_ONCE = 2048;
 /** Memory of a row, where there is none yet to tell. */
 const ROW_BYTES = 128;
 /** Share of the memory tier that may be filled ahead: the rest is the present batch's. */
@@ -138,25 +141,37 @@ export class Preloader {
     coming.endMs = clock.monotonic();
   }
 
-  /** Several at once, each next one when another has come. The first is on its way before the batch can begin. */
+  /** One after the other, as long as not too many rows wait for the store. The first is on its way before the batch can begin. */
   async #bringSlices(coming: Coming, keys: KeyColumn, slices: readonly Slice[]): Promise<void> {
     const { state } = this.#options;
     const { expected } = coming;
-    let next = 0;
+    const { cost } = expected;
+    const all: Promise<void>[] = [];
+    const underWay = new Set<Promise<void>>();
+    let rows = 0;
     coming.waiting += slices.length;
-    const bringNext = async (_: unknown, i: number): Promise<void> => {
-      for (let isFirst = i === 0; ; isFirst = false) {
-        if (!isFirst) await turn();
-        await state.demand.quiet();
-        const slice = slices[next];
-        if (slice === undefined) return;
-        next++;
-        coming.waiting--;
-        if (expected.isBegun) coming.dropped += slice.to - slice.from;
-        else await state.bringNear(partOf(keys, slice), expected);
+    for (const slice of slices) {
+      while (rows >= ROWS_AT_ONCE) await Promise.race(underWay);
+      coming.waiting--;
+      if (expected.isBegun) {
+        coming.dropped += slice.to - slice.from;
+        continue;
       }
-    };
-    await Promise.all(Array.from({ length: Math.min(SLICES_AT_ONCE, slices.length) }, bringNext));
+      const before = cost.store;
+      const come = state.bringNear(partOf(keys, slice), expected);
+      all.push(come);
+      await turn();
+      const asked = cost.store - before;
+      rows += asked;
+      const ended = come
+        .catch(() => {}) // reported below
+        .then(() => {
+          rows -= asked;
+          underWay.delete(ended);
+        });
+      underWay.add(ended);
+    }
+    await Promise.all(all);
   }
 
   /** Rows that a scan will show are not kept in memory: their blocks are brought into the local tier. */

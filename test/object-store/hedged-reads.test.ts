@@ -117,7 +117,7 @@ describe('a read that takes longer than most', () => {
 
   it('is not asked again while too little is known, however slow', async () => {
     const { read, usual } = setUp();
-    await usual(31);
+    await usual(15);
     expect(await read({ ms: 500 })).toMatchObject({ ms: 500, requests: 1 });
   });
 
