@@ -10,7 +10,7 @@ import { FencedError } from '../errors.ts';
 import type { RunContext } from '../job/job-context.ts';
 import type { BatchCounts } from '../log/entry.ts';
 import { addReads, NO_READS, type ReadCounts } from '../log/read-counts.ts';
-import { sstsOf } from '../manifest/manifest.ts';
+import { type LoadedManifest, sstsOf } from '../manifest/manifest.ts';
 import { HedgedCreates } from '../object-store/hedged-creates.ts';
 import { PLANNER } from '../object-store/names.ts';
 import type { Gathered } from '../plan/gathered.ts';
@@ -50,6 +50,8 @@ export interface PlannedBatch {
   readonly stored: StoredPlan;
   readonly durable: Promise<void>;
   readonly inputs: readonly PartitionInput[];
+  /** Its rows stay where they are: the plan names them, and stores none. */
+  readonly byReference: boolean;
 }
 
 export class Engine {
@@ -59,6 +61,8 @@ export class Engine {
   /** By partition of the first stage. */
   readonly #preloaders: readonly Preloader[];
   #preloading: Promise<void> = Promise.resolve();
+  /** SSTs of new manifests. */
+  #opening: Promise<unknown> = Promise.resolve();
   #filling: Promise<unknown> | undefined;
   /** Partitions that need no more filling: all of their state is in memory, or it does not fit. */
   readonly #filled = new Set<PartitionRunner>();
@@ -84,7 +88,7 @@ export class Engine {
     this.#preloaders = this.stages[0]!.map(({ path, state }) => new Preloader({ ...context, stage: 0, path, state }));
     context.committer.onManifest((path, loaded) => {
       if (path === PLANNER) this.planner.adopt(loaded);
-      else this.#runner(path)?.state.adopt(loaded);
+      else this.#adopt(path, loaded);
     });
   }
 
@@ -118,6 +122,20 @@ export class Engine {
   /** Errors of the partitions that could not run the last batch. The batch itself rejects with the first of them. */
   get failures(): readonly unknown[] {
     return this.#failures;
+  }
+
+  /** SSTs that are new are opened at once: else the next batch would wait for their indexes. */
+  #adopt(path: string, loaded: LoadedManifest): void {
+    const { job, trace } = this.context;
+    const state = this.#runner(path)?.state;
+    if (state === undefined) return;
+    state.adopt(loaded);
+    if (job.preload === 'off' || state.rows.complete) return;
+    const opened = state.reads.open(noCost());
+    this.#opening = Promise.all([
+      this.#opening,
+      opened.catch((error) => trace.trouble?.('an SST was not opened ahead', error)),
+    ]);
   }
 
   /** Greatest number of log entries of a partition that no manifest has folded. */
@@ -168,7 +186,7 @@ export class Engine {
       const { stored, durable } = this.planner.plan(gathered, segment);
       this.#lastPlan = stored.plan.n;
       this.#planned = durable.catch(() => {}); // reported to whoever runs the batch
-      return { stored, durable, inputs: gathered.inputs };
+      return { stored, durable, inputs: gathered.inputs, byReference: gathered.byReference };
     } catch (error) {
       throw this.#fenced(error);
     }
@@ -256,6 +274,7 @@ export class Engine {
       this.#planned,
       this.#filling,
       this.#preloading,
+      this.#opening,
       ...this.stages.flat().map((runner) => runner.settled()),
     ]);
     await HedgedCreates.of(this.context.store, this.context.clock).settled();

@@ -42,9 +42,7 @@ export class RunLoop {
   readonly #options: RunLoopOptions;
   readonly #over: AbortSignal;
   readonly #keyTypes: KeyTypes;
-  /** The next rows, while the batch before runs. */
-  #gathering: Promise<Gathered | undefined> | undefined;
-  /** The next batch: planned when the one before is computed, so that a batch that fails is the last plan. */
+  /** Rows that are gathered and planned behind the batch that runs. */
   #ahead: Promise<PlannedBatch | undefined> | undefined;
   #reported: Promise<void> = Promise.resolve();
   readonly #onRows: OnRows | undefined;
@@ -78,7 +76,7 @@ export class RunLoop {
 
   /** Waits for work that was begun beside the last batch. Never rejects. */
   async settled(): Promise<void> {
-    await Promise.allSettled([this.#gathering, this.#ahead, this.#reported]);
+    await Promise.allSettled([this.#ahead, this.#reported]);
   }
 
   async #runAll(): Promise<'read' | 'stopped'> {
@@ -87,8 +85,7 @@ export class RunLoop {
     for (;;) {
       context.committer.check();
       // A stop still runs what is planned, so that nothing is left half done, and rows that a stream has given.
-      const isAhead = (this.#ahead ?? this.#gathering) !== undefined;
-      if (stop?.aborted && !isAhead && !this.#inputs.rowsWait) return 'stopped';
+      if (stop?.aborted && this.#ahead === undefined && !this.#inputs.rowsWait) return 'stopped';
       const planned = await (this.#ahead ?? this.#prepare());
       this.#ahead = undefined;
       if (planned !== undefined) await this.#run(planned);
@@ -102,20 +99,15 @@ export class RunLoop {
     }
   }
 
-  /** Plans the next rows, which may be on their way already. */
-  async #prepare(): Promise<PlannedBatch | undefined> {
-    this.#beginToGather();
-    const gathered = await this.#gathering;
-    this.#gathering = undefined;
-    if (gathered === undefined) return undefined;
+  /**
+   * Gathers rows and plans them.
+   * @param mayPlan settles when they may be planned; false: the run fails
+   */
+  async #prepare(mayPlan?: Promise<boolean>): Promise<PlannedBatch | undefined> {
+    const gathered = await this.#gather();
+    if (gathered === undefined || (await mayPlan) === false) return undefined;
     this.#over.throwIfAborted();
     return this.#engine.plan(gathered);
-  }
-
-  #beginToGather(): void {
-    if (this.#gathering !== undefined) return;
-    this.#gathering = this.#gather();
-    this.#gathering.catch(() => {}); // reported when they are planned; an end of the run leaves it unread
   }
 
   /** Gathers rows, and begins to bring near what they will read. */
@@ -136,23 +128,41 @@ export class RunLoop {
     const { clock } = this.#engine.context;
     const startMs = clock.monotonic();
     await this.#keyTypes.learn(planned.inputs);
-    const goesOn = (): boolean => planned.stored.plan.kind === 'data' && !this.#options.stop?.aborted;
-    // By now a batch whose rows are in memory is computed.
-    const waits = setImmediate(() => {
-      if (this.#engine.isReading && goesOn()) this.#beginToGather();
-    });
-    const done = await this.#engine
-      .run(planned, () => {
-        clearImmediate(waits);
-        if (this.#gathering === undefined && !goesOn()) return;
-        this.#ahead = this.#prepare();
-        this.#ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
-      })
-      .finally(() => clearImmediate(waits));
+    const done = await this.#runBesideNext(planned);
     this.#engine.fillMemory();
     await this.#reported;
     this.#reported = done.published.then(() => this.#report(done, clock.monotonic() - startMs));
     this.#reported.catch(() => {}); // reported when it is awaited
+  }
+
+  /** While the batch waits for rows that it reads, and at the latest when it is computed, the next one is prepared. */
+  async #runBesideNext(planned: PlannedBatch): Promise<BatchDone> {
+    let computed!: (isComputed: boolean) => void;
+    const isComputed = new Promise<boolean>((resolve) => {
+      computed = resolve;
+    });
+    // A plan by reference whose batch fails is taken back, for which it must be the last.
+    const mayPlan = planned.byReference ? isComputed : undefined;
+    const prepare = (): void => {
+      if (this.#ahead !== undefined || planned.stored.plan.kind !== 'data' || this.#options.stop?.aborted) return;
+      this.#ahead = this.#prepare(mayPlan);
+      this.#ahead.catch(() => {}); // reported when it is awaited; an end of the run leaves it unread
+    };
+    // A batch whose rows are all in memory is computed by then.
+    const waits = setImmediate(() => {
+      if (this.#engine.isReading) prepare();
+    });
+    try {
+      const done = await this.#engine.run(planned, () => {
+        computed(true);
+        prepare();
+      });
+      computed(true);
+      return done;
+    } finally {
+      computed(false);
+      clearImmediate(waits);
+    }
   }
 
   async #report(done: BatchDone, durationMs: number): Promise<void> {
