@@ -159,12 +159,13 @@ export class Preloader {
       }
       const before = cost.store;
       const come = state.bringNear(partOf(keys, slice), expected);
+      come.catch(() => {}); // thrown below
       all.push(come);
       await turn();
       const asked = cost.store - before;
       rows += asked;
       const ended = come
-        .catch(() => {}) // reported below
+        .catch(() => {})
         .then(() => {
           rows -= asked;
           underWay.delete(ended);
