@@ -77,7 +77,7 @@ const settings: readonly Setting[] = [
     loads: [0.9],
   },
 ];
-const quickSetting: Setting = { ...settings[0]!, args: { ...BASE, seconds: 4 }, loads: [0.7] };
+const quickSetting: Setting = { ...settings[0]!, args: { ...BASE, seconds: 4, batches: 10, warmUp: 10 }, loads: [0.7] };
 
 const TIER_CELLS: Readonly<Record<'memory' | 'blocks', LargeArgs>> = {
   memory: { ...BASE, rows: 20_000, preload: 'keys', rowBytes: 2000 * MB, blockBytes: 0, warmTo: 'memory' },
