@@ -202,7 +202,7 @@ export async function record({ name, job, batches, filling = 0 }: Recording): Pr
       ...{
         evict: node!.watermark(evict),
         previousEvict: node!.watermark(previousEvict),
-        clock: late,
+        ...{ clock: late, clockIs: 'event' as const },
         mayRefuse: false,
       },
       ...{ fates: { late() {}, skipped() {} }, closed() {}, wake() {}, emit: () => true, refuse() {} },

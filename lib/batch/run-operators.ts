@@ -93,6 +93,7 @@ export async function runOperators(
       previousEvict: watermark(previousEvict),
       processingTime: plan.processingTime,
       clock: clockOf(job, plan),
+      clockIs: job.watermarks.length === 0 ? 'processing' : 'event',
       mode: job.mode,
       tables: given.state.tables(operator.tables, tables[i]!),
       ordered: (table) => given.state.ordered(tables[i]! + table),

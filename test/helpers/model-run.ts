@@ -205,6 +205,7 @@ class Model<Out> implements ModelRun<Out> {
           previousEvict: node.watermark(previous),
           processingTime: this.#now,
           clock: physical.watermarks.length === 0 ? this.#now : late,
+          clockIs: physical.watermarks.length === 0 ? 'processing' : 'event',
           mode: physical.mode,
           tables: state.tables[s]![o]!,
           ordered: (table) => state.tables[s]![o]![table]!.ordered,

@@ -176,6 +176,31 @@ describe('timers of process', () => {
     await t.close();
   });
 
+  it('forgets by the clock of the ttl, whatever the other one shows', async () => {
+    const fixture = new OperatorFixture(
+      job(
+        'j',
+        keyed.process<{ n: number }, unknown>({
+          init: () => ({ n: 0 }),
+          onRow(row, ctx) {
+            ctx.state.n += row.v;
+            ctx.timers.set(3, ctx.key === 'e' ? 'event' : 'processing');
+          },
+          onTimer: (_, ctx) => ctx.emit([ctx.key, ctx.state.n]),
+        }),
+        { state: { ttl: 6 } },
+      ),
+    );
+    const rows = ['e', 'p'].map((k) => ({ k, t: 0, v: 7 }));
+    await fixture.batch({ rows: { in: rows }, watermark: 0, processingTime: 0 });
+    // Both are at 10. By event time the key is forgotten at 6: behind the timer of event time at 3, and before this batch's processing time.
+    const { out } = await fixture.batch({ watermark: 10, processingTime: 10 });
+    expect(Object.values(out).flat()).toEqual([
+      ['e', 7],
+      ['p', 0],
+    ]);
+  });
+
   it('fires timers in order of time and key, however many there are', async () => {
     const fixture = new OperatorFixture(
       job(

@@ -64,6 +64,8 @@ export interface OperatorContext {
    * time. A flush does not change it.
    */
   readonly clock: number;
+  /** Which time {@link clock} is. */
+  readonly clockIs: 'event' | 'processing';
   readonly mode: 'append' | 'update' | 'complete';
   /** By the order of {@link Operator.tables}; those that are ordered are to be had from {@link ordered}. */
   readonly tables: readonly StateTable[];

@@ -261,12 +261,6 @@ export class ProcessBatch implements CallHost {
     });
   }
 
-  /** The clock that a ttl goes by. */
-  get #ttlClock(): Clock {
-    const { clock, processingTime } = this.#context;
-    return clock === processingTime ? 'processing' : 'event';
-  }
-
   #bringNear(keys: readonly string[]): Promise<void> | undefined {
     if (keys.length === 0) return undefined;
     return allOf([this.#tables.states.load(keys), this.#expiry.load(this.#context, keys)], () => {});
@@ -287,7 +281,7 @@ export class ProcessBatch implements CallHost {
     of.timers[clock].set(time, false);
     if (
       !of.isTouched &&
-      this.#expiry.dueAt(this.#context, of.key) <= (clock === this.#ttlClock ? time : this.#context.clock)
+      this.#expiry.dueAt(this.#context, of.key) <= (clock === this.#context.clockIs ? time : this.#context.clock)
     ) {
       of.forget();
     }
