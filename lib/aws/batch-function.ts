@@ -12,6 +12,7 @@ import { partitionPath } from '../object-store/names.ts';
 import type { StoredPlan } from '../plan/plan.ts';
 import type { PartitionInput } from '../plan/rows.ts';
 import { decodeSection } from '../plan/segment.ts';
+import { segmentPlace } from '../plan/stored-segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
 import { QueueError } from '../queue/queue-error.ts';
 import { noCost } from '../state/read-cost.ts';
@@ -130,14 +131,15 @@ export class BatchFunction {
     const { report } = this.#env;
     // Not needed: the batch is done.
     if (state.position >= trigger.n || plan === undefined) return undefined;
-    const { segment } = plan.plan;
-    if (segment === null) return undefined;
-    const place = carriedPlace(trigger, segment, report);
+    const segment = segmentPlace(this.#env.names, plan);
+    if (segment === undefined) return undefined;
+    const place = carriedPlace(trigger, plan.plan.segment!, report);
     if (place === undefined) return undefined;
     const carried = carriedInput(trigger, place, report);
     if (carried !== undefined) return carried;
-    const name = this.#env.names.segment(trigger.n, segment);
-    const answer = await this.#env.store.get(name, { range: { offset: place.offset, length: place.length } });
+    const { name, offset } = segment;
+    const range = { offset: offset + place.offset, length: place.length };
+    const answer = await this.#env.store.get(name, { range });
     return answer.found ? decodeSection(answer.body, place, name) : undefined;
   }
 

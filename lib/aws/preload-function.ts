@@ -12,7 +12,7 @@ import { decodeLogHeader, type LogHeader } from '../log/entry.ts';
 import { loadManifest } from '../manifest/manifest-store.ts';
 import { HedgedReads } from '../object-store/hedged-reads.ts';
 import { partitionPath } from '../object-store/names.ts';
-import { decodeSegment, type Segment } from '../plan/segment.ts';
+import type { Segment } from '../plan/segment.ts';
 import { StoredSource } from '../plan/stored-source.ts';
 import type { PlanOf } from '../preload/wanted.ts';
 import { writeWarmPack } from '../preload/write-warm-pack.ts';
@@ -39,18 +39,17 @@ export class PreloadFunction {
 
   /** @returns how many warm packs were written */
   async run(notice: PlanNotice): Promise<number> {
-    const { file, report, names, store } = this.#env;
+    const { file, report } = this.#env;
     if (notice.job !== file.id) return 0;
-    const { plan } = carriedPlan(notice, report) ?? (await this.#source.plan(notice.n));
+    const stored = carriedPlan(notice, report) ?? (await this.#source.plan(notice.n));
+    const { plan } = stored;
     if (plan.segment === null || plan.n < 2) return 0;
     const partitions = Array.from({ length: file.partitions }, (_, p) => p);
     // Environments go cold together, after a quiet time. So one partition is checked for all, a different one each time.
     if (!(await this.#isCold(plan.n % file.partitions, plan.n - 1))) return 0;
     const cold = await Promise.all(partitions.map((p) => this.#isCold(p, plan.n - 1)));
-    const name = names.segment(plan.n, plan.segment);
-    const answer = await store.get(name);
-    if (!answer.found) return 0;
-    const segment = decodeSegment(answer.body, name);
+    const segment = await this.#source.segment(stored);
+    if (segment === undefined) return 0;
     let written = 0;
     await Promise.all(
       partitions.map(async (p) => {

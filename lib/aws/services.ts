@@ -1,3 +1,4 @@
+import type { JobServices } from '../job/job-context.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { BlockCache } from '../state/block-cache.ts';
@@ -8,7 +9,7 @@ import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 
 /** What a function works with; tests give their own. */
-export interface Services {
+export interface Services extends Pick<JobServices, 'insideBytes'> {
   readonly job: PhysicalJob;
   readonly settings: Settings;
   readonly store: ObjectStore;

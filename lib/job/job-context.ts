@@ -31,6 +31,8 @@ export interface JobServices {
   readonly warmPacks?: boolean | undefined;
   /** Embedded: a halted partition is tried again by the next run; the halt only records the failure. */
   readonly triesHalted?: boolean | undefined;
+  /** A segment of at most so many bytes stands in the object of its plan; 0: none does. Default: as the planner has it. */
+  readonly insideBytes?: number | undefined;
   /** Keep result rows as objects beside their bytes, for `testJob`. */
   readonly keepRows?: boolean | undefined;
   /** The layout of the state is not changed here: a job with other columns is refused. */

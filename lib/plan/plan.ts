@@ -2,14 +2,18 @@
  * plan/n: what micro-batch n is, fixed before anything of it is committed, so that whoever runs it computes the same. The
  * plans are the planner's log: they form a chain by hash, and the planner's state (which pieces are planned) follows from
  * them.
+ *
+ * A small segment stands behind the plan in the same object, so that one PUT makes both durable. The plan's bytes and its hash are those of the
+ * plan alone; the segment is vouched for by its own hash, which the plan says.
  */
 import { CorruptionError } from '../errors.ts';
 import type { RowPosition } from '../source/rows.ts';
-import { decodeEnvelope, encodeEnvelope } from '../util/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, envelopeLength } from '../util/envelope.ts';
 import { contentHash } from '../util/hash.ts';
 import type { ContentPrefix } from './content-prefix.ts';
 
-const VERSION = 1;
+/** Of a plan with the segment behind it; others are of version 1. */
+const VERSION = 2;
 
 /**
  * Rows [from, to) of a source object. A piece without rows says how far an object is planned: one whose rows were read under
@@ -58,6 +62,8 @@ export interface Plan {
   readonly pieces: readonly Piece[];
   /** Hash of the segment; `null`: no rows, or the pieces are by reference. */
   readonly segment: string | null;
+  /** Length of the segment where it stands behind the plan, in the same object. Left out: it is an object of its own. */
+  readonly segmentBytes?: number | undefined;
   readonly counts: PlanCounts;
   /**
    * By watermark generator, after this plan: the greatest event time so far, and when it last saw a row (plan time). `null`:
@@ -90,19 +96,56 @@ export interface Plan {
 export interface StoredPlan {
   readonly plan: Plan;
   readonly hash: string;
+  /** The plan alone: what its object begins with. */
   readonly bytes: Uint8Array;
 }
 
+/** What is found in the object of a plan. */
+export interface PlanObject {
+  readonly stored: StoredPlan;
+  /** The segment behind the plan; `undefined`: there is none, or it was not read to its end. */
+  readonly segment: Uint8Array | undefined;
+}
+
 export function encodePlan(plan: Plan): StoredPlan {
-  const bytes = encodeEnvelope('plan', VERSION, plan);
+  const followed = plan.segmentBytes !== undefined;
+  const bytes = encodeEnvelope('plan', followed ? VERSION : 1, plan, followed);
   return { plan, hash: contentHash(bytes), bytes };
 }
 
-/** @throws {CorruptionError} */
+/** The object of a plan. @param segment its segment, if that stands behind it */
+export function encodePlanObject({ bytes }: StoredPlan, segment: Uint8Array | undefined): Uint8Array {
+  return segment === undefined ? bytes : Buffer.concat([bytes, segment]);
+}
+
+/** @param bytes of the plan alone @throws {CorruptionError} */
 export function decodePlan(bytes: Uint8Array, object: string, n: number): StoredPlan {
   const plan = decodeEnvelope<Plan>('plan', VERSION, bytes, object);
   if (plan.n !== n) throw new CorruptionError(object, `it is plan ${plan.n}`);
   return { plan, hash: contentHash(bytes), bytes };
+}
+
+/**
+ * @param bytes the object, or its beginning
+ * @param size of the whole object
+ * @returns `undefined`: the plan does not end in this beginning
+ * @throws {CorruptionError} damaged; what a segment holds is verified by who decodes it
+ */
+export function decodePlanObject(
+  bytes: Uint8Array,
+  object: string,
+  n: number,
+  size = bytes.length,
+): PlanObject | undefined {
+  const end = envelopeLength(bytes) ?? size;
+  if (end > bytes.length && bytes.length < size) return undefined;
+  const stored = decodePlan(bytes.subarray(0, end), object, n);
+  const { segmentBytes = 0 } = stored.plan;
+  if (end + segmentBytes !== size) {
+    throw new CorruptionError(object, `it has ${size} bytes, and its plan says ${end + segmentBytes}`);
+  }
+  const isWhole = segmentBytes > 0 && bytes.length === size;
+  return { stored, segment: isWhole ? bytes.subarray(end) : undefined };
 }
 
 /** The watermarks of a batch, and what flushes before it have closed, as numbers (`-Infinity`: none). */

@@ -12,7 +12,7 @@ import type { Entry } from '../sst/entry.ts';
 import { addressPrefix, type TableKind } from '../state/address.ts';
 import { encodeKey } from '../stream/operators/key.ts';
 import { packValue, unpackValue } from '../util/pack.ts';
-import { decodePlan, type Piece, type Plan, type StoredPlan } from './plan.ts';
+import { decodePlanObject, type Piece, type Plan, type PlanObject, type StoredPlan } from './plan.ts';
 
 /** The planner's tables: planned source objects, and the progress of the job as of the last plan. */
 export const PLANNER_TABLES: readonly TableKind[] = ['keyed', 'keyed'];
@@ -25,6 +25,12 @@ export const PROGRESS_KEY = encodeKey(null);
  * and its dead-letter queue for 14 more (a FIFO queue counts anew there).
  */
 export const MESSAGE_MEMORY_MS = 30 * 86_400_000;
+
+/**
+ * Read of a plan's object first: nearly every plan whole, and a small segment behind it, but not a large one, which those who follow the log
+ * (the planner, folds) do not need.
+ */
+const FIRST_BYTES = 64 << 10;
 
 /** What the next plan needs of the plans before. */
 export type PlanProgress = Pick<
@@ -114,6 +120,11 @@ export function planChanges(plan: Plan): Entry[] {
   return [...objects, { key, value: packValue(progressOf(plan)) }];
 }
 
+/** A plan that was looked for; `stored` is `undefined` where there is none. */
+export type PlanRead = (PlanObject | { readonly stored: undefined; readonly segment: undefined }) & {
+  readonly dateMs: number;
+};
+
 export class PlannerLog implements PartitionLog {
   readonly #store: ObjectStore;
   readonly #names: Names;
@@ -127,11 +138,18 @@ export class PlannerLog implements PartitionLog {
     return this.#names.log(PLANNER, n);
   }
 
-  async readPlan(n: number, options?: RequestOptions): Promise<{ stored: StoredPlan | undefined; dateMs: number }> {
+  async readPlan(n: number, options?: RequestOptions): Promise<PlanRead> {
     const name = this.nameOf(n);
-    const answer = await this.#store.get(name, options);
-    if (!answer.found) return { stored: undefined, dateMs: answer.dateMs };
-    return { stored: decodePlan(answer.body, name, n), dateMs: answer.dateMs };
+    let answer = await this.#store.get(name, { ...options, range: { offset: 0, length: FIRST_BYTES } });
+    if (!answer.found) return { stored: undefined, segment: undefined, dateMs: answer.dateMs };
+    let found = decodePlanObject(answer.body, name, n, answer.size);
+    if (found === undefined) {
+      // All of it, and not the rest: the two would be of one object only as long as nobody takes plans back.
+      answer = await this.#store.get(name, options);
+      if (!answer.found) return { stored: undefined, segment: undefined, dateMs: answer.dateMs };
+      found = decodePlanObject(answer.body, name, n)!;
+    }
+    return { ...found, dateMs: answer.dateMs };
   }
 
   async read(n: number, options?: RequestOptions): Promise<LogRead> {

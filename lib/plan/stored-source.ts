@@ -12,7 +12,8 @@ import type { Plan, StoredPlan } from './plan.ts';
 import { PlannerLog } from './planner-log.ts';
 import { decodeInput, joinInputs, NO_INPUT, type PartitionInput } from './rows.ts';
 import { assertSamePlan } from './same-plan.ts';
-import { decodeSegment } from './segment.ts';
+import type { Segment } from './segment.ts';
+import { decodeStored, readSegment, segmentPlace } from './stored-segment.ts';
 
 /** Decodes the input of a plan by reference again, for all partitions. */
 export type Replay = (plan: Plan) => Promise<PartitionInput[]>;
@@ -29,6 +30,8 @@ export class StoredSource implements BatchSource {
   readonly #planner: PlannerLog;
   #replay: Replay | undefined;
   #replayed: { n: number; inputs: Promise<PartitionInput[]> } | undefined;
+  /** The rows that came with the last plan that was read. */
+  #near: { readonly planHash: string; readonly segment: Uint8Array } | undefined;
 
   constructor(options: StoredSourceOptions) {
     this.#options = options;
@@ -41,7 +44,8 @@ export class StoredSource implements BatchSource {
   }
 
   async plan(n: number): Promise<StoredPlan> {
-    const { stored } = await this.#planner.readPlan(n);
+    const { stored, segment } = await this.#planner.readPlan(n);
+    this.#near = segment && { planHash: stored.hash, segment };
     if (stored === undefined) {
       throw new MisaError('NO_PLAN', `there is no plan ${n} of job ${this.#options.names.job}`, { retryable: true });
     }
@@ -53,17 +57,24 @@ export class StoredSource implements BatchSource {
     if (stage > 0) return this.#handedOn(stage, partition, stored);
     if (plan.counts.rows === 0) return NO_INPUT;
     if (plan.segment !== null) {
-      const name = this.#options.names.segment(plan.n, plan.segment);
-      const answer = await this.#options.store.get(name);
-      if (!answer.found) throw new CorruptionError(name, `it is missing although plan ${plan.n} names it`);
-      const segment = decodeSegment(answer.body, name);
-      if (segment.hash !== plan.segment)
-        throw new CorruptionError(name, `it is not the segment that plan ${plan.n} names`);
-      return segment.input(partition);
+      const segment = await this.segment(stored);
+      if (segment !== undefined) return segment.input(partition);
+      const { name } = segmentPlace(this.#options.names, stored)!;
+      throw new CorruptionError(name, `it is missing although plan ${plan.n} has its rows there`);
     }
     if (this.#replay === undefined) throw new MisaError('NO_INPUT', `the files of batch ${plan.n} are not known here`);
     if (this.#replayed?.n !== plan.n) this.#replayed = { n: plan.n, inputs: this.#replay(plan) };
     return (await this.#replayed.inputs)[partition]!;
+  }
+
+  /** The stored rows of a plan; `undefined`: it has none, or they are gone. @throws {CorruptionError} */
+  async segment(stored: StoredPlan): Promise<Segment | undefined> {
+    const { store, names } = this.#options;
+    const place = segmentPlace(names, stored);
+    if (place === undefined) return undefined;
+    const near = this.#near;
+    if (near?.planHash === stored.hash) return decodeStored(near.segment, stored, place.name);
+    return readSegment(store, stored, place);
   }
 
   /** Rows that the previous stage has emitted for this partition. */

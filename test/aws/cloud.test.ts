@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { InputError } from '../../lib/errors.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { embeddedResults, objectOf, sortedRows } from '../helpers/embedded-objects.ts';
-import { outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
+import { insideBytesOf, outcomeOf, physical, rowsOf } from '../helpers/engine.ts';
 import { JOBS, timersJob } from '../helpers/engine-jobs.ts';
 import {
   bytesOf,
@@ -59,7 +59,7 @@ interface Ran {
 async function run(options: Case): Promise<Ran> {
   const { kind, readMs, maxRows, seed, unreadable } = options;
   const job = jobOf(kind, maxRows);
-  const cloud = new SimulatedCloud({ ...options, job });
+  const cloud = new SimulatedCloud({ ...options, job, insideBytes: insideBytesOf(seed) });
   const objects = monthsOf(job, seed, { endings: ENDINGS, ...options });
   for (const object of objects) {
     const ms = typeof readMs === 'number' ? readMs : readMs(object.key);

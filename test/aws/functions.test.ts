@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MisaError } from '../../lib/errors.ts';
 import { FlushUnderWayError } from '../../lib/plan/planner.ts';
-import { FLUSH, isFlush, outcomeOf, physical, type ScriptBatch } from '../helpers/engine.ts';
+import { FLUSH, insideBytesOf, isFlush, outcomeOf, physical, type ScriptBatch } from '../helpers/engine.ts';
 import { anyScript, JOB_KINDS, JOBS, type JobKind, sampleScript } from '../helpers/engine-jobs.ts';
 import { type Faults, SimulatedAws, sequentialOutcome } from '../helpers/simulated-aws.ts';
 
@@ -30,6 +30,7 @@ function flushedIn(script: readonly ScriptBatch[]): ScriptBatch[] {
 async function run(kind: JobKind, script: readonly ScriptBatch[], faults: Faults, seed: number, partitions = 3) {
   const job = physical(JOBS[kind](), { partitions, trigger: { maxRows: 10, maxBytes: 1 << 20, maxWaitMs: 0 } });
   const aws = new SimulatedAws(job, seed, faults);
+  aws.insideBytes = insideBytesOf(seed);
   const sent = new Map<string, readonly unknown[]>();
   const flushes = ['flush'];
   let ids = 0;

@@ -16,7 +16,7 @@ import { count, job, source } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { decodePlan, type Piece } from '../../lib/plan/plan.ts';
+import { decodePlanObject, type Piece } from '../../lib/plan/plan.ts';
 import { producer } from '../../lib/producer.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { rowMessages } from '../../lib/queue/row-messages.ts';
@@ -86,7 +86,7 @@ class Records {
       const answer = await inner.create(name, body, options);
       if (answer.ok && name.includes('/plan/') && numberOf(name) > planned) {
         planned = numberOf(name);
-        this.pieces.push(...decodePlan(body, name, planned).plan.pieces);
+        this.pieces.push(...decodePlanObject(body, name, planned)!.stored.plan.pieces);
       }
       return answer;
     };

@@ -10,6 +10,7 @@ import { DataLog } from '../../lib/log/data-log.ts';
 import { loadManifest } from '../../lib/manifest/manifest-store.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names, type PartitionPath } from '../../lib/object-store/names.ts';
+import { sectionPlace } from '../../lib/plan/segment.ts';
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { seededRandom } from '../../lib/util/random.ts';
 import { FastClock, outcomeOf, physical, stateOfPartition } from '../helpers/engine.ts';
@@ -313,21 +314,30 @@ describe('lost messages', () => {
     expect(aws.errors).toEqual([]);
   });
 
-  it('rows that a trigger cannot carry are read alone, from where its head says they are', async () => {
-    const aws = new SimulatedAws(sums(), 1);
-    send(aws, 1, 10_000);
-    await aws.deliverOne();
-    const { body } = aws.queues.get('s0/p0')![0]!;
-    const trigger = decodeMessage(body, 'batch');
-    expect([trigger.head !== undefined, trigger.input !== undefined]).toEqual([true, false]);
-    expect(body.length).toBeLessThan(64 << 10);
-    aws.store.reset();
-    await aws.invoke('s0/p0', [body]);
-    const reads = aws.store.calls.filter((call) => call.op === 'get' && call.name.includes('/seg/'));
-    expect(reads.map((call) => call.range !== undefined)).toEqual([true]);
-    await aws.settle();
-    await checkOutcome(aws, 10_000);
-  });
+  it.each([
+    { place: '/plan/', insideBytes: undefined },
+    { place: '/seg/', insideBytes: 0 },
+  ])(
+    'rows that a trigger cannot carry are read alone, from where its head says they are: $place',
+    async ({ place, insideBytes }) => {
+      const aws = new SimulatedAws(sums(), 1);
+      aws.insideBytes = insideBytes;
+      send(aws, 1, 10_000);
+      await aws.deliverOne();
+      const { body } = aws.queues.get('s0/p0')![0]!;
+      const trigger = decodeMessage(body, 'batch');
+      expect([trigger.head !== undefined, trigger.input !== undefined]).toEqual([true, false]);
+      expect(body.length).toBeLessThan(64 << 10);
+      aws.store.reset();
+      await aws.invoke('s0/p0', [body]);
+      const reads = aws.store.calls.filter((call) => call.op === 'get' && call.name.includes(place));
+      const head = Buffer.from(trigger.head!, 'base64');
+      const { length } = sectionPlace(head, aws.plans[0]!.segment!, 0, 'the head');
+      expect(reads.map((call) => call.range?.length)).toEqual([length]);
+      await aws.settle();
+      await checkOutcome(aws, 10_000);
+    },
+  );
 
   it('messages of a job that was deleted mean nothing to the next one', async () => {
     const before = new SimulatedAws(sums(), 1);

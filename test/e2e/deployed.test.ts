@@ -16,7 +16,7 @@ import { readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import type { LogHeader } from '../../lib/log/entry.ts';
 import { names, PLANNER } from '../../lib/object-store/names.ts';
-import { decodePlan } from '../../lib/plan/plan.ts';
+import { decodePlanObject } from '../../lib/plan/plan.ts';
 import { PlannerLog } from '../../lib/plan/planner-log.ts';
 import { rowMessages } from '../../lib/queue/row-messages.ts';
 import { fileRef } from '../../lib/source/index.ts';
@@ -210,7 +210,9 @@ describe.each(clouds())('a deployed job on $title', { timeout: 180_000 }, ({ clo
     for (let n = before + 1; n <= (await progress()).planned; n++) {
       const name = NAMES.log(PLANNER, n);
       const read = await aws.store.get(name);
-      if (read.found) pieces.push(...decodePlan(read.body, name, n).plan.pieces.map((piece) => piece.name));
+      if (!read.found) continue;
+      const { plan } = decodePlanObject(read.body, name, n)!.stored;
+      pieces.push(...plan.pieces.map((piece) => piece.name));
     }
     expect(pieces).toEqual(messages.map(({ dedupId }) => `message ${dedupId}`));
     expect(await aws.depth(queues.get('records-dead.fifo')!)).toBe(0);

@@ -23,11 +23,13 @@ const VARIANTS: readonly {
   kind: JobKind;
   changes?: Partial<PhysicalJob>;
   byReference?: boolean;
+  insideBytes?: number;
   stride?: number;
   batches?: number;
 }[] = [
   ...JOB_KINDS.map((kind) => ({ name: kind, kind, stride: SAMPLE })),
   { name: 'two stages, files by reference', kind: 'twoStages', byReference: true, stride: SAMPLE },
+  { name: 'two stages, segments apart from their plans', kind: 'twoStages', insideBytes: 0, stride: SAMPLE },
   {
     name: 'tumbling, mode sync',
     kind: 'tumbling',
@@ -47,7 +49,7 @@ const VARIANTS: readonly {
 type Variant = (typeof VARIANTS)[number];
 
 function scriptOf(
-  { kind, changes, byReference, batches = 4 }: Variant,
+  { kind, changes, byReference, insideBytes, batches = 4 }: Variant,
   store: MemoryStore,
   clock: FastClock,
 ): ScriptOptions {
@@ -55,7 +57,7 @@ function scriptOf(
   const rows = sampleScript(kind, batches);
   // Closed in the middle: what comes behind must know how far, whoever learned it died.
   const script = [...rows.slice(0, 2), FLUSH, ...rows.slice(2)];
-  return { ...SMALL, job, store, clock, script, flush: true, byReference: byReference ?? false };
+  return { ...SMALL, job, store, clock, script, flush: true, byReference: byReference ?? false, insideBytes };
 }
 
 /** The run without faults. */
@@ -102,7 +104,7 @@ describe('crash points', () => {
     });
   }
 
-  for (const name of ['twoStages', 'tumbling, mode sync']) {
+  for (const name of ['twoStages', 'two stages, segments apart from their plans', 'tumbling, mode sync']) {
     it(`invariants 1 to 4 and 12: ${name}: from every state that a kill can leave in the store, the run ends as without faults`, async () => {
       const variant = VARIANTS.find((v) => v.name === name)!;
       const clock = new FastClock();

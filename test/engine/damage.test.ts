@@ -21,7 +21,8 @@ import { decodeLogEntry } from '../../lib/log/entry.ts';
 import { decodeManifest } from '../../lib/manifest/codec.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { decodePlan } from '../../lib/plan/plan.ts';
+import { decodePlanObject } from '../../lib/plan/plan.ts';
+import { decodeSegment } from '../../lib/plan/segment.ts';
 import { StoredSource } from '../../lib/plan/stored-source.ts';
 import {
   type BlockCache,
@@ -33,6 +34,7 @@ import {
 import type { PhysicalJob } from '../../lib/stream/compile/physical.ts';
 import { FastClock, gather, openEngine, outcomeOf, physical, runScript } from '../helpers/engine.ts';
 import { JOBS, sampleScript } from '../helpers/engine-jobs.ts';
+import { plainInput } from '../helpers/row-batches.ts';
 import { hookedStore, listAll } from '../helpers/stores.ts';
 
 const root = mkdtempSync(path.join(tmpdir(), 'misa-damage-'));
@@ -45,10 +47,10 @@ const script = sampleScript('running', 6).map(({ events = [] }, i) => ({
 }));
 
 /** A store with an SST, unfolded log entries and plans. */
-async function written() {
+async function written(insideBytes?: number) {
   const clock = new FastClock();
   const store = new MemoryStore({ clock });
-  const { engine, committer } = await openEngine({ job: job(), store, clock, commits: 'asked' });
+  const { engine, committer } = await openEngine({ job: job(), store, clock, commits: 'asked', insideBytes });
   for (let i = 0; i < 4; i++) {
     await engine.batch(gather(job(), script[i]!, `rows-${i}`));
     if (i === 1) for (const p of ['planner', 's0/p0']) await committer.loop.foldNow(p);
@@ -108,7 +110,8 @@ describe('damaged objects', () => {
       for (const [damage, change] of Object.entries(DAMAGES)) {
         // Reads are ranges: nobody asks for an SST's magic at its beginning, or for what is behind its end.
         if (what === 'SST' && ['a byte too many', 'its first byte flipped'].includes(damage)) continue;
-        const { store, clock } = await written();
+        // The rows of batches that are committed are not read: a plan that has them is below.
+        const { store, clock } = await written(0);
         const name = await nameOf(store);
         await overwrite(store, name, change);
         const before = await bytesOf(store);
@@ -125,10 +128,43 @@ describe('damaged objects', () => {
     });
   }
 
-  it('a flipped bit anywhere in a plan, log entry or manifest is noticed', async () => {
+  it.each([
+    { whose: 'in their plan', insideBytes: undefined },
+    { whose: 'in an object of their own', insideBytes: 0 },
+  ])(
+    'rows $whose with any damage are named when their batch is run, and nothing is overwritten',
+    async ({ insideBytes }) => {
+      for (const [damage, change] of Object.entries(DAMAGES)) {
+        const { store, clock } = await written();
+        const { engine } = await openEngine({ job: job(), store, clock, commits: 'asked', insideBytes });
+        await (await engine.plan(gather(job(), script[4]!, 'rows-4'))).durable;
+        const folder = insideBytes === 0 ? 'seg' : 'plan';
+        const { name } = (await listAll(store, `running/e1/${folder}/${pad(5)}`))[0]!;
+        await overwrite(store, name, change);
+        const before = await bytesOf(store);
+        const started = openEngine({ job: job(), store, clock, commits: 'asked' }).then((opened) =>
+          opened.engine.recover(() => Promise.reject(new Error('rows are in segments'))),
+        );
+        await expect(started, damage).rejects.toMatchObject({
+          code: 'CORRUPT',
+          message: expect.stringContaining(name),
+        });
+        expect(await bytesOf(store), damage).toEqual(before);
+      }
+    },
+  );
+
+  it('a flipped bit anywhere in a plan and its rows, a log entry or a manifest is noticed', async () => {
     const { store } = await written();
     const decoders: [string, (bytes: Uint8Array) => unknown][] = [
-      [`running/e1/plan/${pad(3)}`, (b) => decodePlan(b, 'x', 3).plan],
+      [
+        `running/e1/plan/${pad(3)}`,
+        (b) => {
+          const { stored, segment } = decodePlanObject(b, 'x', 3)!;
+          const { hash, keys, input } = decodeSegment(segment!, 'x');
+          return [stored.plan, hash, keys(0), plainInput(input(0))];
+        },
+      ],
       ['running/e1/s0/p0/manifest', (b) => decodeManifest(b, 'x')],
       [
         `running/e1/s0/p0/log/${pad(3)}`,
@@ -259,7 +295,9 @@ describe('damaged objects', () => {
   it('a store of a newer version is refused, whichever object shows it', async () => {
     for (const name of ['running/job.json', `running/e1/plan/${pad(3)}`, 'running/e1/s0/p0/manifest']) {
       const { store, clock } = await written();
-      await overwrite(store, name, (b) => Buffer.from(b.toString('utf8').replace(/"version":\d/, '"version":9')));
+      await overwrite(store, name, (b) =>
+        Buffer.from(b.toString('latin1').replace(/"version":\d/, '"version":9'), 'latin1'),
+      );
       const before = await bytesOf(store);
       await expect(openEngine({ job: job(), store, clock })).rejects.toMatchObject({
         code: 'NEWER_FORMAT',

@@ -93,7 +93,15 @@ const VARIANTS: readonly Variant[] = [
       if (next() < 0.5) await committer.loop.collect();
     },
   },
+  { name: 'segments apart from their plans', options: { insideBytes: 0 } },
   { name: 'restarts at random', crashes: true },
+  { name: 'restarts at random, segments apart from their plans', crashes: true, options: { insideBytes: 0 } },
+  {
+    name: 'restarts at random, large segments apart, a part of the engine cold',
+    crashes: true,
+    options: { insideBytes: 400 },
+    between: ({ engine }) => engine.stages[0]![0]!.state.reset(),
+  },
   {
     name: 'restarts at random, by reference, without memory',
     crashes: true,

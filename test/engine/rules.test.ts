@@ -38,6 +38,7 @@ import {
   countingStore,
   crashAfter,
   hookedStore,
+  listAll,
   type StoreCall,
   sleepAt,
   timeOut,
@@ -73,8 +74,10 @@ const place = (job = one()): Place => {
   const clock = new FastClock();
   return { clock, store: new MemoryStore({ clock }), job };
 };
-const open = ({ clock, store, job }: Place, through: ObjectStore = store): Promise<OpenEngine> =>
-  openEngine({ job, store: through, clock, retentionMs: R, commits: 'asked' });
+const open = ({ clock, store, job }: Place, through: ObjectStore = store, insideBytes?: number): Promise<OpenEngine> =>
+  openEngine({ job, store: through, clock, retentionMs: R, commits: 'asked', insideBytes });
+/** Segments are objects of their own. */
+const APART = 0;
 const run = (opened: OpenEngine, i: number) => opened.engine.batch(gather(opened.env.job, SCRIPT[i]!, `rows-${i}`));
 const runner = ({ engine }: OpenEngine): PartitionRunner => engine.stages[0]![0]!;
 
@@ -205,11 +208,11 @@ describe('the log', () => {
   });
 
   it('⚑ log-after-plan: log/n waits for plan/n and its segment; the operators do not', async () => {
-    for (const part of ['/plan/', '/seg/']) {
+    for (const [part, insideBytes] of [['/plan/'], ['/plan/', APART], ['/seg/', APART]] as const) {
       const at = place();
       const asleep = sleepAt(isCreateOf(part), 'before');
       const counted = countingStore(hookedStore(at.store, asleep.hooks));
-      const opened = await open(at, counted);
+      const opened = await open(at, counted, insideBytes);
       let computed = false;
       const planned = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
       const running = opened.engine.run(planned, () => (computed = true));
@@ -223,23 +226,29 @@ describe('the log', () => {
     }
   });
 
-  it('⚑ segment-first: the rows of the next plan are sent while a plan is written, and that plan after both', async () => {
-    const at = place();
-    const asleep = sleepAt(isCreateOf('/plan/'), 'before');
-    const counted = countingStore(hookedStore(at.store, asleep.hooks));
-    const opened = await open(at, counted);
-    const first = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
-    const planning = opened.engine.plan(gather(at.job, SCRIPT[1]!, 'rows-1'));
-    await asleep.asleep;
-    await turns();
-    expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([2, 1]);
-    asleep.wake();
-    await opened.engine.run(first);
-    const done = await opened.engine.run(await planning);
-    await done.published;
-    expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([2, 2]);
-    expect(await outcomeOf(at.store, at.job)).toEqual(await expected(2));
-  });
+  it.each([
+    { many: 'many', insideBytes: APART, segments: 2 },
+    { many: 'few', insideBytes: undefined, segments: 0 },
+  ])(
+    '⚑ segment-first: $many rows of the next plan while a plan is written: sent if they are not in that plan, which waits',
+    async ({ insideBytes, segments }) => {
+      const at = place();
+      const asleep = sleepAt(isCreateOf('/plan/'), 'before');
+      const counted = countingStore(hookedStore(at.store, asleep.hooks));
+      const opened = await open(at, counted, insideBytes);
+      const first = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
+      const planning = opened.engine.plan(gather(at.job, SCRIPT[1]!, 'rows-1'));
+      await asleep.asleep;
+      await turns();
+      expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([segments, 1]);
+      asleep.wake();
+      await opened.engine.run(first);
+      const done = await opened.engine.run(await planning);
+      await done.published;
+      expect([counted.count('create', '/seg/'), counted.count('create', '/plan/')]).toEqual([segments, 2]);
+      expect(await outcomeOf(at.store, at.job)).toEqual(await expected(2));
+    },
+  );
 
   it('⚑ one-step: two triggers of one batch at once, in one environment: one of the two applies it', async () => {
     const at = place();
@@ -443,7 +452,7 @@ describe('the planner', () => {
     const at = place();
     const asleep = sleepAt(isCreateOf('/seg/'), 'before');
     const counted = countingStore(hookedStore(at.store, asleep.hooks));
-    const opened = await open(at, counted);
+    const opened = await open(at, counted, APART);
     const { durable } = await opened.engine.plan(gather(at.job, SCRIPT[0]!, 'rows-0'));
     await asleep.asleep;
     await turns();
@@ -451,6 +460,25 @@ describe('the planner', () => {
     asleep.wake();
     await durable;
     expect(counted.count('create', '/plan/')).toBe(1);
+  });
+
+  it('⚑ segment-first: a small segment is durable with its plan, by one PUT: who finds the plan can run it', async () => {
+    for (const when of ['before', 'after effect'] as const) {
+      const at = place();
+      const opened = await open(at);
+      await run(opened, 0);
+      const die = (call: StoreCall): void => {
+        if (isCreateOf(`/plan/${pad(2)}`)(call)) throw new CrashError(`dead ${when} plan 2`);
+      };
+      const dying = await open(at, hookedStore(at.store, when === 'before' ? { before: die } : { after: die }));
+      await expect(run(dying, 1)).rejects.toThrow('dead');
+      const planned = when === 'before' ? 1 : 2;
+      const next = await open(at);
+      expect([next.engine.planner.position, next.engine.position]).toEqual([planned, 1]);
+      await next.engine.recover(() => Promise.reject(new Error('its rows are with the plan')));
+      expect(await outcomeOf(at.store, at.job), when).toEqual(await expected(planned));
+      expect(await listAll(at.store, 'running/e1/seg/')).toEqual([]);
+    }
   });
 
   it('⚑ ack-after-plan, invariant 10: the input counts as consumed when its plan is durable, not before and not later', async () => {

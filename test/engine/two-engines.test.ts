@@ -10,7 +10,7 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { compileJob } from '../../lib/stream/compile/compile.ts';
 import { systemClock } from '../../lib/util/clock.ts';
 import { seededRandom, systemRandom } from '../../lib/util/random.ts';
-import { FastClock, FLUSH, outcomeOf, physical, publishedOf, runScript } from '../helpers/engine.ts';
+import { FastClock, FLUSH, insideBytesOf, outcomeOf, physical, publishedOf, runScript } from '../helpers/engine.ts';
 import { JOB_KINDS, JOBS, sampleScript } from '../helpers/engine-jobs.ts';
 import { flightsJob } from '../helpers/engine-run-process.ts';
 import { hookedStore } from '../helpers/stores.ts';
@@ -39,9 +39,10 @@ describe('two engines on one store', () => {
             for (let i = Math.floor(next() * next() * 6); i > 0; i--)
               await new Promise((resolve) => setImmediate(resolve));
           };
+          const insideBytes = insideBytesOf(seed);
           const slow = () => hookedStore(store, { before: wait, after: wait });
           const both = await Promise.allSettled(
-            [0, 1].map(() => runScript({ job, store: slow(), script, clock, flush: true })),
+            [0, 1].map(() => runScript({ job, store: slow(), script, clock, flush: true, insideBytes })),
           );
           for (const one of both) {
             if (one.status === 'fulfilled') continue;

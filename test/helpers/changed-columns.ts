@@ -25,7 +25,7 @@ import { readJobFile } from '../../lib/job/job-file.ts';
 import { DataLog } from '../../lib/log/data-log.ts';
 import { names, PLANNER, partitionPath } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { decodePlan } from '../../lib/plan/plan.ts';
+import { decodePlanObject } from '../../lib/plan/plan.ts';
 import { encodeKey } from '../../lib/stream/operators/key.ts';
 import { partitionOf } from '../../lib/util/hash.ts';
 
@@ -196,7 +196,7 @@ export async function plannedRows(
     const name = names('j', epoch).log(PLANNER, n);
     const answer = await store.get(name);
     if (!answer.found) return batches;
-    const { pieces, counts } = decodePlan(answer.body, name, n).plan;
+    const { pieces, counts } = decodePlanObject(answer.body, name, n)!.stored.plan;
     batches.push(counts.rows === 0 ? [] : script[Number(pieces[0]!.name.split('-')[1])]!);
   }
 }

@@ -90,6 +90,8 @@ export interface EngineOptions {
   readonly foldEvery?: number;
   /** `asked`: nothing is folded but by `relieve`, `fold` and a draining close. Default `inline`. */
   readonly commits?: 'inline' | 'asked';
+  /** Of `JobServices`: 0 lets all segments be objects of their own. */
+  readonly insideBytes?: number | undefined;
   /** Put between the engine and the commit side. */
   readonly committer?: (inner: TestCommitter) => Committer;
 }
@@ -151,6 +153,13 @@ export function testCommitter(
   };
 }
 
+/** By seed: segments inside their plans, none, or those that are small, even for a test. */
+export function insideBytesOf(seed: number): number | undefined {
+  return [undefined, 0, SOME_BYTES][seed % 3];
+}
+/** About half of the segments of a simulation are smaller. */
+const SOME_BYTES = 600;
+
 /** An engine open on a store, with what a test wants to get hold of. */
 export interface OpenEngine {
   readonly engine: Engine;
@@ -160,11 +169,11 @@ export interface OpenEngine {
 }
 
 export async function openEngine(options: EngineOptions): Promise<OpenEngine> {
-  const { job, store, clock = new FastClock(), trace = NO_TRACE, cache } = options;
+  const { job, store, clock = new FastClock(), trace = NO_TRACE, cache, insideBytes } = options;
   // As many random numbers as there were lives: attempts of different lives must have different ids.
   const random = options.random ?? seededRandom(lives++);
   const retentionMs = options.retentionMs ?? 1e12;
-  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs });
+  const context = await openJob(job, { store, clock, random, trace, cache, retentionMs, insideBytes });
   const inner = testCommitter(context, options);
   const env: RunContext = { ...context, committer: options.committer?.(inner) ?? inner };
   return { engine: await Engine.open(env), env, file: context.file, committer: inner };

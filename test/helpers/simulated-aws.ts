@@ -20,7 +20,7 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names, numberOf, PLANNER } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
 import { gatheredFrom, noRows } from '../../lib/plan/gathered.ts';
-import { decodePlan, type Plan } from '../../lib/plan/plan.ts';
+import { decodePlanObject, type Plan } from '../../lib/plan/plan.ts';
 import { FlushUnderWayError } from '../../lib/plan/planner.ts';
 import { SegmentBuilder } from '../../lib/plan/segment-builder.ts';
 import type { OutgoingMessage, Queue } from '../../lib/queue/queue.ts';
@@ -120,6 +120,8 @@ export class SimulatedAws {
   readonly etags = new Map<string, string>();
   places: Settings['inputs'];
   overwritten: Settings['overwritten'] = 'ignore';
+  /** Of `JobServices`, of the next environments. */
+  insideBytes: number | undefined;
   /** Accepted plans, kept beyond their collection. */
   readonly plans: Plan[] = [];
   readonly #random: Random;
@@ -143,7 +145,7 @@ export class SimulatedAws {
       const answer = await inner.create(name, body, options);
       // One that is made again after it was collected does not count.
       if (answer.ok && name.includes('/plan/') && numberOf(name) > this.plans.length) {
-        this.plans.push(decodePlan(body, name, numberOf(name)).plan);
+        this.plans.push(decodePlanObject(body, name, numberOf(name))!.stored.plan);
       }
       return answer;
     };
@@ -390,6 +392,7 @@ export class SimulatedAws {
       report,
       cache: undefined,
       retentionMs: 30 * 60_000,
+      insideBytes: this.insideBytes,
     });
     const running: Running = { env, life, busy: true, work: simulatedWork(url, env, this.#inputObjects(url)) };
     pool.push(running);

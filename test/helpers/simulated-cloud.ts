@@ -20,7 +20,7 @@ import { errorText, StoreError, StoreTimeoutError } from '../../lib/errors.ts';
 import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { numberOf } from '../../lib/object-store/names.ts';
 import type { ObjectStore } from '../../lib/object-store/object-store.ts';
-import { decodePlan, type Plan } from '../../lib/plan/plan.ts';
+import { decodePlanObject, type Plan } from '../../lib/plan/plan.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { InputObject } from '../../lib/source/index.ts';
 import type { ListedInput } from '../../lib/source/s3-listing.ts';
@@ -62,6 +62,8 @@ export interface CloudOptions {
   readonly timeoutMs?: number;
   /** Objects of a page of a listing. */
   readonly page?: number;
+  /** Of `JobServices`. */
+  readonly insideBytes?: number | undefined;
   /** Keeps what happened, line by line. */
   readonly traced?: boolean;
 }
@@ -361,6 +363,7 @@ export class SimulatedCloud {
       report,
       cache: undefined,
       retentionMs: RETENTION_MS,
+      insideBytes: this.#options.insideBytes,
     });
     return simulatedFunction(name, env, this.#inputObjects(sandbox));
   }
@@ -412,7 +415,7 @@ export class SimulatedCloud {
         ask('create', name, options?.signal, async () => {
           const answer = await store.create(name, body);
           if (answer.ok && name.includes('/plan/') && numberOf(name) > this.plans.length) {
-            const { plan } = decodePlan(body, name, numberOf(name));
+            const { plan } = decodePlanObject(body, name, numberOf(name))!.stored;
             this.plans.push(plan);
             for (const piece of plan.pieces) if (piece.done) this.read.add(piece.name);
           }
