@@ -103,3 +103,18 @@ it('gives what a sequential run gives, whatever the rows, the job and the faults
     { numRuns: 60 },
   );
 });
+
+it('has segments inside their plans, apart from them, and both in one run, by its seed', async () => {
+  const found = [];
+  for (const seed of [0, 1, 2]) {
+    const { aws } = await run('union', sampleScript('union', 6), {}, seed);
+    const withRows = aws.plans.filter(({ segment }) => segment !== null);
+    const inside = withRows.filter(({ segmentBytes }) => segmentBytes !== undefined);
+    found.push([inside.length > 0, inside.length < withRows.length]);
+  }
+  expect(found).toEqual([
+    [true, false],
+    [false, true],
+    [true, true],
+  ]);
+});

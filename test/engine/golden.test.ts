@@ -14,7 +14,14 @@ import type { JobFile } from '../../lib/job/job-file.ts';
 import { writeDeleted, writeNumbers, writePacked } from '../../lib/log/changes.ts';
 import { decodeLogEntry, decodeLogHeader, encodeLogEntry, type LogHeader } from '../../lib/log/entry.ts';
 import { PREFIX_BLOCK_BYTES, PrefixHasher } from '../../lib/plan/content-prefix.ts';
-import { decodePlan, encodePlan, type Piece, type Plan } from '../../lib/plan/plan.ts';
+import {
+  decodePlan,
+  decodePlanObject,
+  encodePlan,
+  encodePlanObject,
+  type Piece,
+  type Plan,
+} from '../../lib/plan/plan.ts';
 import { objectKey, planChanges, plannerExpiry } from '../../lib/plan/planner-log.ts';
 import { encodeInput, type PartitionInput } from '../../lib/plan/rows.ts';
 import { decodeSegment, encodeSegment } from '../../lib/plan/segment.ts';
@@ -22,6 +29,7 @@ import { addressPrefix } from '../../lib/state/address.ts';
 import { decodeWarmPack, encodeWarmPack } from '../../lib/state/warm-pack.ts';
 import { ByteWriter } from '../../lib/util/bytes.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../lib/util/envelope.ts';
+import { contentHash } from '../../lib/util/hash.ts';
 import { packValue, unpackValue } from '../../lib/util/pack.ts';
 import { columnBatchOf, plainInput } from '../helpers/row-batches.ts';
 
@@ -150,6 +158,16 @@ it('a plan of messages', () => {
   expect(rows.map(({ value }) => Buffer.from(value!).toString('hex'))).toEqual([
     Buffer.from(packValue(row)).toString('hex'),
   ]);
+});
+
+it('a plan with its segment behind it', () => {
+  const segment = encodeSegment([INPUT, { edges: [], quarantined: [], objects: [] }]);
+  const plan: Plan = { ...PLAN, segment: segment.hash, segmentBytes: segment.bytes.length };
+  const bytes = matches('plan-v2.bin', encodePlanObject(encodePlan(plan), segment.bytes));
+  const found = decodePlanObject(bytes, 'golden', 7)!;
+  expect(found.stored.plan).toEqual(plan);
+  expect(found.stored.hash).toBe(contentHash(encodePlan(plan).bytes));
+  expect(plainInput(decodeSegment(found.segment!, 'golden').input(0))).toEqual(plainInput(INPUT));
 });
 
 it('a row of the planner of before, which knows a message for good', () => {

@@ -6,6 +6,7 @@ const at =
   (name: string): Detector => ({ file, name });
 const engineRules = at('test/engine/rules.test.ts');
 const creating = at('test/log/create.test.ts');
+const planObject = at('test/plan/plan-object.test.ts');
 const damage = at('test/engine/damage.test.ts');
 const backlog = at('test/engine/backlog.test.ts');
 const state = at('test/state/partition-state.test.ts');
@@ -635,6 +636,48 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'void sent;\n      const creation',
     rule: '⚑ segment-first',
     tests: [engineRules('the segment is durable before the plan')],
+  },
+  {
+    file: PLANNER,
+    from: 'encodePlanObject(stored, inside)',
+    to: 'encodePlanObject(stored, undefined)',
+    rule: '⚑ segment-first: one that has no object of its own is in that of its plan',
+    tests: [engineRules('a small segment is durable with its plan')],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: 'if (end + segmentBytes !== size) {',
+    to: 'if (end + segmentBytes < size) {',
+    rule: 'a plan whose rows are cut off is damaged, whoever reads it',
+    tests: [planObject('has the length that the plan says')],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: 'if (end > bytes.length && bytes.length < size) return undefined;',
+    to: '',
+    rule: 'a plan that goes on behind what was read of it is not damaged',
+    tests: [planObject('takes one more where the plan itself is long')],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: 'const isWhole = segmentBytes > 0 && bytes.length === size;',
+    to: 'const isWhole = segmentBytes > 0;',
+    rule: 'rows count as read with their plan only if all of them are',
+    tests: [planObject('the end of the rows is never left out')],
+  },
+  {
+    file: 'lib/plan/stored-source.ts',
+    from: 'if (near?.planHash === stored.hash)',
+    to: 'if (near !== undefined)',
+    rule: 'rows that came with a plan are those of no other',
+    tests: [planObject('finds the rows of a plan that a message brought')],
+  },
+  {
+    file: 'lib/aws/batch-function.ts',
+    from: 'offset: offset + place.offset',
+    to: 'offset: place.offset',
+    rule: 'the rows of a partition are read where they are in the object of the plan',
+    tests: [awsRules('rows that a trigger cannot carry are read alone')],
   },
   {
     file: PLANNER,
