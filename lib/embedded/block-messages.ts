@@ -1,5 +1,6 @@
 /** The messages between the batch thread and the thread that reads blocks. Plain data; numbers by the thousand lie side by side. */
 import type { StoreSpec } from '../object-store/store-spec.ts';
+import type { KeyBytes } from '../sst/block.ts';
 
 export interface ReaderSettings {
   readonly spec: StoreSpec;
@@ -8,14 +9,20 @@ export interface ReaderSettings {
 /** To the thread: what was asked for in one turn of the event loop. */
 export interface BlocksAsked {
   readonly objects: readonly string[];
-  /** By request: its id, place of its object in `objects`, offset, length, how many blocks; then offset and length of each. */
+  /** By request: its id, place of its object in `objects`, offset, length, how many blocks; then of each offset, length, and how many keys, or {@link WHOLE}. */
   readonly numbers: Float64Array;
+  /** The keys that are looked for, in the order of their blocks. */
+  readonly keys: KeyBytes;
   /** Memory that came with blocks and is of no more use. */
   readonly emptied: readonly ArrayBuffer[];
 }
 
-/** Of the numbers of a request, those before its blocks'. */
+/** Of the numbers of a request, those before its blocks'; and those of a block. */
 export const ASKED_HEAD = 5;
+export const ASKED_BLOCK = 3;
+
+/** In place of a count of keys: the block itself is wanted. */
+export const WHOLE = -1;
 
 /** From the thread, when its store is open. */
 export interface ReaderReady {
@@ -26,8 +33,8 @@ export interface ReaderReady {
 export interface BlocksCame {
   readonly kind: 'blocks';
   /**
-   * By request: its id, how often the store was asked once more, and how many blocks there are, or {@link FAILED}; then the length of each. The
-   * blocks themselves lie one behind the other in `memory`.
+   * By request: its id, how often the store was asked once more, and how many blocks there are, or {@link FAILED}; then of each its length, or
+   * what was found in it: see {@link SearchedBlocks}. Blocks and values lie one behind the other in `memory`.
    */
   readonly numbers: Float64Array;
   readonly memory: ArrayBuffer;
@@ -40,6 +47,6 @@ export const FAILED = -1;
 export const PIECE_BYTES = 256 << 10;
 
 /** Pieces that each side keeps for later: more are a burst that has passed. */
-export const MOST_PIECES = 64;
+export const MOST_PIECES = 8;
 
 export type FromReader = ReaderReady | BlocksCame;

@@ -1,11 +1,14 @@
 /**
  * Reads blocks in a thread of its own, so that requests, checksums and decompression take no time of the batch thread: with much state below
- * memory they are most of what a batch costs. The thread is begun when reading has turned out to be a habit; until it is ready, and
+ * memory they are most of what a batch costs. Where the batch thread wants a row or two of a block, they are looked for there, too: a row is a fiftieth
+ * of its block. The thread is begun when reading has turned out to be a habit; until it is ready, and
  * for what it fails with, the batch thread reads for itself. So nothing depends on it but time.
  */
 import { Worker } from 'node:worker_threads';
+import { KeyColumn } from '../columns/key-column.ts';
 import type { StoreSpec } from '../object-store/store-spec.ts';
-import type { BlockSource, BlocksRequest } from '../state/block-source.ts';
+import type { BlockPlaces, BlockSource, BlocksRequest } from '../state/block-source.ts';
+import { SearchedBlocks } from '../state/searched-blocks.ts';
 import {
   type BlocksAsked,
   type BlocksCame,
@@ -14,13 +17,16 @@ import {
   MOST_PIECES,
   PIECE_BYTES,
   type ReaderSettings,
+  WHOLE,
 } from './block-messages.ts';
 import { workerEntry } from './worker-entry.ts';
 
 /** So many requests are made before there is a thread for them. */
 const HABIT = 64;
-/** What it makes is garbage at once. */
-const YOUNG_GENERATION_MB = 16;
+/** What it makes is garbage when its request has come. */
+const YOUNG_GENERATION_MB = 8;
+/** Many times what it has in use: the less V8 may take, the sooner it collects. If it is too little after all, the thread is done without. */
+const OLD_GENERATION_MB = 256;
 
 export interface BlockReader extends BlockSource {
   close(): Promise<void>;
@@ -50,12 +56,17 @@ class ThreadReader implements BlockReader {
   /** Of this turn: see {@link BlocksAsked}. */
   #objects: string[] = [];
   #numbers: number[] = [];
+  readonly #keys = new KeyColumn();
   #emptied: ArrayBuffer[] = [];
 
   constructor(spec: StoreSpec, own: BlockSource, onTrouble: (what: string, error: unknown) => void) {
     this.#spec = spec;
     this.#own = own;
     this.#onTrouble = onTrouble;
+  }
+
+  get searches(): boolean {
+    return this.#isReady;
   }
 
   read(request: BlocksRequest): void {
@@ -71,7 +82,13 @@ class ThreadReader implements BlockReader {
     // Requests for an object come one after the other, mostly.
     if (this.#objects.at(-1) !== object) this.#objects.push(object);
     this.#numbers.push(id, this.#objects.length - 1, offset, length, last - first);
-    for (let i = 2 * first; i < 2 * last; i++) this.#numbers.push(blocks.places[i]!);
+    for (let i = first; i < last; i++) this.#pushBlock(blocks, i);
+  }
+
+  #pushBlock({ places, sought }: BlockPlaces, i: number): void {
+    const keys = sought?.inBlock[i];
+    this.#numbers.push(places[2 * i]!, places[2 * i + 1]!, keys?.length ?? WHOLE);
+    if (keys !== undefined) for (const key of keys) this.#keys.pushFrom(sought!.keys, key);
   }
 
   async close(): Promise<void> {
@@ -83,7 +100,7 @@ class ThreadReader implements BlockReader {
     const workerData: ReaderSettings = { spec: this.#spec };
     const worker = new Worker(workerEntry('block-worker'), {
       workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, maxOldGenerationSizeMb: OLD_GENERATION_MB },
     });
     this.#worker = worker;
     worker.on('message', (message: FromReader) => {
@@ -99,36 +116,32 @@ class ThreadReader implements BlockReader {
 
   #send(): void {
     const emptied = this.#emptied;
-    const asked: BlocksAsked = { objects: this.#objects, numbers: new Float64Array(this.#numbers), emptied };
+    const keys = this.#keys;
+    const starts = keys.starts.slice(0, keys.count + 1);
+    const bytes = Uint8Array.prototype.slice.call(keys.bytes, 0, starts[keys.count]);
+    const numbers = new Float64Array(this.#numbers);
+    const asked: BlocksAsked = { objects: this.#objects, numbers, keys: { bytes, starts }, emptied };
     this.#objects = [];
     this.#numbers = [];
     this.#emptied = [];
+    keys.truncate(0);
     if (this.#isReady) this.#worker!.postMessage(asked, emptied);
   }
 
   #take({ numbers, memory }: BlocksCame): void {
-    const bytes = Buffer.from(memory);
-    let from = 0;
-    for (let at = 0; at < numbers.length; ) {
-      const id = numbers[at++]!;
-      const hedges = numbers[at++]!;
-      const count = numbers[at++]!;
+    const came = new SearchedBlocks(numbers, memory);
+    while (!came.isOver) {
+      const id = came.number();
+      const hedges = came.number();
+      const count = came.number();
       const request = this.#waiting.get(id);
       // Where the thread has come to its end meanwhile, it was read without.
       if (request === undefined) return;
       this.#waiting.delete(id);
       for (let i = 0; i < hedges; i++) request.hedged();
-      if (count === FAILED) {
-        this.#own.read(request);
-        continue;
-      }
-      const plain = new Array<Buffer>(count);
-      for (let i = 0; i < count; i++) {
-        const end = from + numbers[at++]!;
-        plain[i] = bytes.subarray(from, end);
-        from = end;
-      }
-      request.came(plain);
+      if (count === FAILED) this.#own.read(request);
+      else if (request.blocks.sought !== undefined) request.searched(came);
+      else request.came(Array.from({ length: count }, () => came.block(0)!));
     }
     if (memory.byteLength === PIECE_BYTES && this.#emptied.length < MOST_PIECES) this.#emptied.push(memory);
   }

@@ -1,20 +1,47 @@
 /**
- * Collects blocks that have come, and sends them: each is decompressed straight to where it is sent from. Memory comes back when it is
+ * Collects blocks that have come, and sends them, or what was looked for in them. A block that is sent is decompressed straight to where it is
+ * sent from, one that is searched to memory that the next one is decompressed to as well. Memory that was sent comes back when it is
  * read, so that none is made while all goes on as it did.
  */
+import { ABSENT, Block, DELETED, type KeyBytes } from '../sst/block.ts';
 import { checkStored, plainInto } from '../sst/compression.ts';
+import { MAX_BLOCK_BYTES } from '../sst/format.ts';
+import { ROW_ABSENT, ROW_DELETED, ROWS } from '../state/searched-blocks.ts';
 import { asBuffer } from '../util/bytes.ts';
-import { type BlocksCame, FAILED, MOST_PIECES, PIECE_BYTES } from './block-messages.ts';
+import { ASKED_BLOCK, type BlocksCame, FAILED, MOST_PIECES, PIECE_BYTES, WHOLE } from './block-messages.ts';
 
 const NO_MEMORY = Buffer.from(new ArrayBuffer(0));
+
+/** A request, as far as it matters here. */
+export interface BlocksSought {
+  readonly id: number;
+  readonly object: string;
+  /** Of the object, where the bytes that come begin. */
+  readonly offset: number;
+  /** How often the store was asked once more. */
+  readonly hedges: number;
+  /** From `blocksAt` on, of so many blocks: offset, length, and how many keys, or {@link WHOLE}. */
+  readonly numbers: Float64Array;
+  readonly blocksAt: number;
+  readonly count: number;
+  /** What is looked for, from `firstKey` on, in the order of the blocks. */
+  readonly keys: KeyBytes;
+  readonly firstKey: number;
+}
 
 export class BlockSender {
   readonly #post: (message: BlocksCame) => void;
   readonly #kept: ArrayBuffer[] = [];
-  /** What is sent next. */
+  readonly #block = new Block();
+  /** The block that is searched. */
+  #plain = Buffer.allocUnsafeSlow(MAX_BLOCK_BYTES + 1);
+  /** What is sent next, as far as it is used. */
   #piece: Buffer<ArrayBuffer> = NO_MEMORY;
   #used = 0;
   #numbers: number[] = [];
+  /** The answer that is being made: its numbers, and where its bytes end, which begin where others' do. */
+  readonly #answer: number[] = [];
+  #end = 0;
 
   /** @param post its memory is handed over */
   constructor(post: (message: BlocksCame) => void) {
@@ -29,52 +56,107 @@ export class BlockSender {
   /**
    * The answer to a request.
    * @param body what the store gave
-   * @param places of the blocks in it: where each begins and ends
    * @throws {CorruptionError} nothing of it is sent
    */
-  add(id: number, hedges: number, object: string, body: Uint8Array, places: Float64Array): void {
+  add(request: BlocksSought, body: Uint8Array): void {
+    const { numbers, blocksAt, count, keys, offset, object } = request;
     const stored = asBuffer(body);
-    let length = 0;
-    for (let i = 0; i < places.length; i += 2) length += checkStored(stored, places[i]!, places[i + 1]!, object);
-    this.#makeRoom(length);
-    let end = this.#used;
-    const before = this.#numbers.length;
-    this.#answer(id, hedges, places.length / 2);
-    try {
-      for (let i = 0; i < places.length; i += 2) {
-        const more = plainInto(this.#piece, end, stored, places[i]!, places[i + 1]!, object);
-        this.#numbers.push(more);
-        end += more;
+    const lengths = this.#check(request, stored);
+    let key = request.firstKey;
+    for (let i = 0; i < count; i++) {
+      const at = blocksAt + ASKED_BLOCK * i;
+      const from = numbers[at]! - offset;
+      const to = from + numbers[at + 1]!;
+      const length = lengths[i]!;
+      const sought = numbers[at + 2]!;
+      if (sought === WHOLE) {
+        // Values before it have taken of the room that there was.
+        this.#makeRoom(length);
+        this.#answer.push(length);
+        this.#end += plainInto(this.#piece, this.#end, stored, from, to, object);
+        continue;
       }
-    } catch (error) {
-      this.#numbers.length = before;
-      throw error;
+      if (length > this.#plain.length) this.#plain = Buffer.allocUnsafeSlow(length);
+      plainInto(this.#plain, 0, stored, from, to, object);
+      this.#block.open(this.#plain.subarray(0, length), object);
+      this.#answer.push(ROWS);
+      for (const last = key + sought; key < last; key++) this.#search(keys, key);
     }
-    this.#used = end;
+    this.#added(request, count);
+    for (const number of this.#answer) this.#numbers.push(number);
+    this.#used = this.#end;
   }
 
-  addFailed(id: number, hedges: number): void {
-    this.#answer(id, hedges, FAILED);
+  addFailed(request: BlocksSought): void {
+    this.#added(request, FAILED);
   }
 
-  #answer(id: number, hedges: number, count: number): void {
-    if (this.#numbers.length === 0) setImmediate(() => this.#send());
+  #added({ id, hedges }: BlocksSought, count: number): void {
+    if (this.#numbers.length === 0) setImmediate(() => this.#flush());
     this.#numbers.push(id, hedges, count);
   }
 
-  #makeRoom(length: number): void {
-    if (this.#used + length <= this.#piece.length) return;
-    this.#send();
-    const isUsual = length <= PIECE_BYTES;
-    this.#piece = Buffer.from((isUsual && this.#kept.pop()) || new ArrayBuffer(Math.max(length, PIECE_BYTES)));
+  /** Begins an answer, with room for the blocks that are wanted themselves. @returns plain lengths, by block @throws {CorruptionError} */
+  #check({ numbers, blocksAt, count, offset, object }: BlocksSought, stored: Buffer): number[] {
+    this.#answer.length = 0;
+    this.#end = this.#used;
+    const lengths: number[] = [];
+    let whole = 0;
+    for (let i = 0; i < count; i++) {
+      const at = blocksAt + ASKED_BLOCK * i;
+      const from = numbers[at]! - offset;
+      const length = checkStored(stored, from, from + numbers[at + 1]!, object);
+      lengths.push(length);
+      if (numbers[at + 2] === WHOLE) whole += length;
+    }
+    this.#makeRoom(whole);
+    return lengths;
   }
 
-  #send(): void {
+  /** Adds what the block says of a key. @throws {CorruptionError} */
+  #search(keys: KeyBytes, key: number): void {
+    const block = this.#block;
+    const found = block.find(keys, key);
+    if (found === ABSENT || found === DELETED) {
+      this.#answer.push(found === ABSENT ? ROW_ABSENT : ROW_DELETED);
+      return;
+    }
+    const length = block.valueEnd - block.valueStart;
+    this.#makeRoom(length);
+    block.bytes.copy(this.#piece, this.#end, block.valueStart, block.valueEnd);
+    this.#answer.push(length);
+    this.#end += length;
+  }
+
+  /** For so many bytes more of the answer that is being made. What was complete before it is sent where the piece has no room. */
+  #makeRoom(length: number): void {
+    if (this.#end + length <= this.#piece.length) return;
+    const old = this.#piece;
+    const begun = old.subarray(this.#used, this.#end);
+    const needed = begun.length + length;
+    const piece = needed <= PIECE_BYTES ? (this.#kept.pop() ?? new ArrayBuffer(PIECE_BYTES)) : undefined;
+    this.#piece = Buffer.from(piece ?? new ArrayBuffer(needed + PIECE_BYTES));
+    this.#piece.set(begun);
+    this.#end = begun.length;
+    // Answers that have no bytes lie in any piece.
+    if (this.#used > 0) this.#send(old.buffer);
+    else if (old.length === PIECE_BYTES) this.takeBack(old.buffer);
+    this.#used = 0;
+  }
+
+  #flush(): void {
     if (this.#numbers.length === 0) return;
-    const memory = this.#used === 0 ? new ArrayBuffer(0) : this.#piece.buffer;
+    if (this.#used === 0) {
+      this.#send(new ArrayBuffer(0));
+      return;
+    }
+    this.#send(this.#piece.buffer);
+    this.#piece = NO_MEMORY;
+    this.#used = 0;
+  }
+
+  #send(memory: ArrayBuffer): void {
     this.#post({ kind: 'blocks', numbers: new Float64Array(this.#numbers), memory });
     this.#numbers = [];
-    if (this.#used > 0) this.#piece = NO_MEMORY;
-    this.#used = 0;
   }
 }

@@ -4,7 +4,6 @@
  * opened over one block after the other, be it memory that somebody else will use again.
  */
 
-import type { KeyColumn } from '../columns/key-column.ts';
 import { CorruptionError } from '../errors.ts';
 import { asBuffer } from '../util/bytes.ts';
 import { RESTART_BYTES } from './format.ts';
@@ -13,6 +12,12 @@ import { RESTART_BYTES } from './format.ts';
 export const ABSENT = 0;
 export const DELETED = 1;
 export const FOUND = 2;
+
+/** Keys side by side, a `KeyColumn` say: key i is `bytes[starts[i]]` up to `bytes[starts[i + 1]]`. */
+export interface KeyBytes {
+  readonly bytes: Uint8Array;
+  readonly starts: Uint32Array;
+}
 
 const NOTHING = Buffer.alloc(RESTART_BYTES);
 
@@ -43,10 +48,10 @@ export class Block {
   }
 
   /**
-   * Looks for key i of a column. What it finds stands at {@link valueStart} and {@link valueEnd}.
+   * Looks for key i. What it finds stands at {@link valueStart} and {@link valueEnd}.
    * @returns {@link ABSENT}, {@link DELETED} or {@link FOUND} @throws {CorruptionError} a value that is not within the block
    */
-  find(keys: KeyColumn, i: number): number {
+  find(keys: KeyBytes, i: number): number {
     const { bytes, end } = this;
     const key = keys.bytes;
     const start = keys.starts[i]!;

@@ -47,6 +47,12 @@ export interface BlockCache {
    * @param worth `read`: a block takes another's room only if it was turned away lately; `preloaded`: only what was not read lately makes room
    */
   put(parts: readonly CachedPart[], worth?: Worth): void;
+  /**
+   * Whether a block that was looked into would be taken, as things are: who asks and hears that it would not need not bring it. Asking counts
+   * as turning it away.
+   * @param bytes about how many it has
+   */
+  wants(sst: CachedSst, block: number, bytes: number): boolean;
   /** No manifest names that SST any more: its room is free. */
   forget(id: string): void;
   /** Of the file, for the parts that are here. */
@@ -201,6 +207,13 @@ export class LmdbBlockCache implements BlockCache {
       for (const { sst, part, bytes } of admitted) this.#put(this.#sst(sst.id), numberOf(part), bytes, worth);
       this.#removeStale();
     });
+  }
+
+  wants({ id }: CachedSst, block: number, bytes: number): boolean {
+    if (this.#closed || this.#failed) return false;
+    const pages = pagesOf(HEAD_BYTES + bytes);
+    if (this.bytes + pages * PAGE_BYTES <= this.#budgetBytes) return true;
+    return this.#doorkeeper.letsIn(this.#sst(id).hash, block);
   }
 
   forget(id: string): void {

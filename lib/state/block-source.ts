@@ -2,9 +2,13 @@
  * Where blocks come from that are not local: one ranged request for blocks that lie near each other, each checked and decompressed. By the
  * store, in this thread, or by whoever does the same elsewhere. There are thousands of them a batch: what is asked is an object that takes the
  * answer itself, with no promise between.
+ *
+ * Who reads elsewhere may search there, too: of a block that is wanted for a row or two, these come, and not the block.
  */
+import type { KeyColumn } from '../columns/key-column.ts';
 import type { RangeReads } from '../object-store/hedged-reads.ts';
 import { plainBlock } from '../sst/compression.ts';
+import type { SearchedBlocks } from './searched-blocks.ts';
 import { wholeRange } from './sst-files.ts';
 
 /** Blocks of an object, ascending. */
@@ -12,6 +16,15 @@ export interface BlockPlaces {
   readonly numbers: readonly number[];
   /** Of each: its offset and its length. */
   readonly places: Float64Array;
+  /** Undefined: the blocks are wanted. */
+  readonly sought?: Sought | undefined;
+}
+
+/** What is looked for in blocks. */
+export interface Sought {
+  readonly keys: KeyColumn;
+  /** By block: which keys are looked for in it; `undefined`: the block is wanted itself. */
+  readonly inBlock: readonly (readonly number[] | undefined)[];
 }
 
 /** A part of an object, and blocks in it. */
@@ -31,16 +44,21 @@ export interface BlocksRequest extends BlocksWanted {
   hedged(): void;
   /** @param plain bytes of each block, in their order: valid until this returns */
   came(plain: readonly Uint8Array[]): void;
+  /** In place of {@link came}, where something was {@link BlockPlaces.sought}. @param found stands before its first block; valid until this returns */
+  searched(found: SearchedBlocks): void;
   /** @param error a {@link MissingSstError}, {@link CorruptionError} or {@link StoreError} */
   failed(error: unknown): void;
 }
 
 export interface BlockSource {
+  /** It searches blocks, for now: it may be told what is {@link BlockPlaces.sought}. It may give blocks all the same. */
+  readonly searches: boolean;
   read(request: BlocksRequest): void;
 }
 
 export function blocksOf(store: RangeReads): BlockSource {
   return {
+    searches: false,
     read(request) {
       const { object, offset, length } = request;
       store

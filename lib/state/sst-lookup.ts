@@ -10,6 +10,7 @@ import { CorruptionError } from '../errors.ts';
 import { ABSENT, Block, DELETED } from '../sst/block.ts';
 import { compareBytes } from '../util/bytes.ts';
 import type { OpenSst } from './open-sst.ts';
+import type { SearchedBlocks } from './searched-blocks.ts';
 
 /** Who is told. Bytes are valid until it returns, and it must not ask for other blocks. */
 export interface Answers {
@@ -27,6 +28,13 @@ export interface MissingBlocks {
   /** Where the keys of each block begin in {@link keys}. */
   readonly firsts: number[];
   readonly keys: number[];
+}
+
+/** What was found of a key: `bytes[valueStart]` up to `bytes[valueEnd]`. */
+interface Found {
+  readonly bytes: Uint8Array;
+  readonly valueStart: number;
+  readonly valueEnd: number;
 }
 
 const NO_RANK = 0xffff;
@@ -82,22 +90,32 @@ export class SstLookup {
   }
 
   /** Searches a block that has come. @throws {CorruptionError} */
-  take({ rank, open, blocks, firsts, keys }: MissingBlocks, block: number, plain: Uint8Array): void {
-    const at = placeOf(blocks, block);
-    const end = firsts[at + 1] ?? keys.length;
+  take(missing: MissingBlocks, block: number, plain: Uint8Array): void {
     this.#block.open(plain);
-    for (let k = firsts[at]!; k < end; k++) {
-      const i = keys[k]!;
-      this.#waits[i]!--;
-      const isAnswered = this.#ranks[i]! < rank;
-      const found = isAnswered ? ABSENT : this.#block.find(this.#keys, i);
-      if (found !== ABSENT) {
-        this.#answer(i, rank, found === DELETED);
-        continue;
-      }
-      if (!isAnswered) open.misses++;
-      if (this.#waits[i] === 0) this.#release(i);
+    for (const i of keysIn(missing, block)) {
+      const isAnswered = this.#ranks[i]! < missing.rank;
+      this.#came(missing, i, isAnswered, isAnswered ? ABSENT : this.#block.find(this.#keys, i), this.#block);
     }
+  }
+
+  /** Takes what somebody else has found in a block. */
+  takeRows(missing: MissingBlocks, block: number, rows: SearchedBlocks): void {
+    for (const i of keysIn(missing, block)) {
+      const found = rows.row();
+      const isAnswered = this.#ranks[i]! < missing.rank;
+      this.#came(missing, i, isAnswered, isAnswered ? ABSENT : found, rows);
+    }
+  }
+
+  /** What one of the blocks that a key waits for says of it. */
+  #came({ rank, open }: MissingBlocks, i: number, isAnswered: boolean, found: number, where: Found): void {
+    this.#waits[i]!--;
+    if (found !== ABSENT) {
+      this.#answer(i, rank, found === DELETED, where);
+      return;
+    }
+    if (!isAnswered) open.misses++;
+    if (this.#waits[i] === 0) this.#release(i);
   }
 
   /** Whether a key's block says something of the key. @returns false: the block is damaged */
@@ -113,15 +131,14 @@ export class SstLookup {
       open.misses++;
     } else {
       if (this.#waits[i] === 0) this.local++;
-      this.#answer(i, rank, found === DELETED);
+      this.#answer(i, rank, found === DELETED, this.#block);
     }
     return true;
   }
 
-  /** What the open block has found, or that it has found a tombstone. ⚑ tombstones: that is an answer, too. */
-  #answer(i: number, rank: number, isDeleted: boolean): void {
+  /** What was found, or that it is a tombstone. ⚑ tombstones: that is an answer, too. */
+  #answer(i: number, rank: number, isDeleted: boolean, { bytes, valueStart, valueEnd }: Found): void {
     this.#ranks[i] = rank;
-    const { bytes, valueStart, valueEnd } = this.#block;
     if (this.#waits[i]! > 0) {
       this.#held.set(i, isDeleted ? null : Uint8Array.prototype.slice.call(bytes, valueStart, valueEnd));
       return;
@@ -167,6 +184,12 @@ export class SstLookup {
     open.cached?.drop(block);
     this.#onDamage(error);
   }
+}
+
+/** Which keys may be in a block that is missing. */
+export function keysIn({ blocks, firsts, keys }: MissingBlocks, block: number): readonly number[] {
+  const at = placeOf(blocks, block);
+  return keys.slice(firsts[at]!, firsts[at + 1] ?? keys.length);
 }
 
 /** Which keys of a column an SST may hold. */

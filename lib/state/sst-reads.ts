@@ -12,11 +12,12 @@ import { pushAll } from '../util/numbers.ts';
 import type { BlockCache } from './block-cache.ts';
 import { BlockFetches } from './block-fetches.ts';
 import { type BlockSource, blocksOf } from './block-source.ts';
+import type { Seeker, Take } from './fetched-span.ts';
 import type { OpenSst } from './open-sst.ts';
 import { OpenSsts } from './open-ssts.ts';
 import type { ReadCost } from './read-cost.ts';
 import { SstFiles, type SstPlace } from './sst-files.ts';
-import { type Answers, keysWithin, SstLookup } from './sst-lookup.ts';
+import { type Answers, keysIn, keysWithin, SstLookup } from './sst-lookup.ts';
 
 export interface SstReadsOptions extends SstPlace {
   readonly cache: BlockCache | undefined;
@@ -73,11 +74,15 @@ export class SstReads {
     cost.lmdb += lookup.local;
     cost.store += lookup.waited;
     await Promise.all(
-      lookup.missing.map((missing) =>
-        this.#fetches.fetch(missing.open, missing.blocks, { cost, worth: 'read' }, (block, plain) =>
-          lookup.take(missing, block, plain),
-        ),
-      ),
+      lookup.missing.map((missing) => {
+        const seeker: Seeker = {
+          keys,
+          keysIn: (block) => keysIn(missing, block),
+          takeRows: (block, found) => lookup.takeRows(missing, block, found),
+        };
+        const take: Take = (block, plain) => lookup.take(missing, block, plain);
+        return this.#fetches.fetch(missing.open, missing.blocks, { cost, worth: 'read' }, take, seeker);
+      }),
     );
     // Behind the blocks that a batch waits for.
     this.#open.filterBeside(opened);

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { KeyColumn } from '../../lib/columns/key-column.ts';
 import { type BlockReader, blockReader } from '../../lib/embedded/block-reader.ts';
 import { CorruptionError } from '../../lib/errors.ts';
 import { openStore, type StoreSpec } from '../../lib/object-store/store-spec.ts';
+import { Block, FOUND } from '../../lib/sst/block.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import { SstIndex } from '../../lib/sst/sst-index.ts';
 import { type BlockSource, type BlocksWanted, blocksOf } from '../../lib/state/block-source.ts';
@@ -15,6 +17,10 @@ import { systemRandom as random } from '../../lib/util/random.ts';
 
 const OBJECT = 'job/s0/sst/one';
 
+const ENTRIES = 20_000;
+const keyOf = (i: number): string => `key ${i.toFixed(2).padStart(11, '0')}`;
+
+let index: SstIndex;
 let directory: string;
 let spec: StoreSpec;
 let own: BlockSource & { reads: number };
@@ -27,10 +33,10 @@ beforeEach(async () => {
   spec = { kind: 'directory', path: directory };
   const store = await openStore(spec, { clock, random });
   const builder = new SstBuilder({ id: 'one', compression: 'lz4' });
-  for (let i = 0; i < 20_000; i++) builder.add(`key ${String(i).padStart(8, '0')}`, Buffer.from(`value ${i * 7}`));
+  for (let i = 0; i < ENTRIES; i++) builder.add(keyOf(i), i % 5 === 0 ? null : Buffer.from(`value ${i * 7}`));
   const { info, body } = builder.finish();
   await store.create(OBJECT, body);
-  const index = SstIndex.decode(info, body.subarray(info.indexOffset));
+  index = SstIndex.decode(info, body.subarray(info.indexOffset));
   all = Array.from({ length: index.blockCount - 1 }, (_, number) => ({
     object: OBJECT,
     ...index.span(number, number + 2),
@@ -44,6 +50,7 @@ beforeEach(async () => {
   const inner = blocksOf(store);
   own = {
     reads: 0,
+    searches: false,
     read(request) {
       own.reads++;
       inner.read(request);
@@ -61,8 +68,43 @@ afterEach(async () => {
 function readFrom(source: BlockSource, wanted: BlocksWanted): Promise<Buffer[]> {
   return new Promise((resolve, reject) => {
     const came = (plain: readonly Uint8Array[]): void => resolve(plain.map((block) => Buffer.from(block)));
-    source.read({ ...wanted, came, failed: reject, hedged() {} });
+    const searched = (): void => reject(new Error('nothing was looked for'));
+    source.read({ ...wanted, came, searched, failed: reject, hedged() {} });
   });
+}
+
+const keys = KeyColumn.of(Array.from({ length: 3 * ENTRIES }, (_, i) => keyOf(i / 3)));
+
+/** What blocks say of keys, each as it comes: a third of the keys is there. Of every fourth block the block is wanted. */
+function searchIn(source: BlockSource, wanted: BlocksWanted, keysIn: (block: number) => number[]): Promise<string[]> {
+  const inBlock = wanted.blocks.numbers.map((block) => (block % 4 === 0 ? undefined : keysIn(block)));
+  const { numbers } = wanted.blocks;
+  return new Promise((resolve, reject) => {
+    source.read({
+      ...wanted,
+      blocks: { ...wanted.blocks, sought: { keys, inBlock } },
+      came: (plain) => resolve(plain.flatMap((bytes, i) => said(bytes, keysIn(numbers[i]!)))),
+      searched: (found) =>
+        resolve(
+          inBlock.flatMap((sought, i) => {
+            const plain = found.block(sought?.length ?? 0);
+            if (plain !== undefined) return said(plain, keysIn(numbers[i]!));
+            return sought!.map(() => textOf(found.row(), found));
+          }),
+        ),
+      failed: reject,
+      hedged() {},
+    });
+  });
+}
+
+function said(plain: Uint8Array, sought: readonly number[]): string[] {
+  const block = new Block().open(plain);
+  return sought.map((key) => textOf(block.find(keys, key), block));
+}
+
+function textOf(found: number, { bytes, valueStart, valueEnd }: Pick<Block, 'bytes' | 'valueStart' | 'valueEnd'>) {
+  return found === FOUND ? bytes.toString('latin1', valueStart, valueEnd) : String(found);
 }
 
 /** Reads until the thread has taken over. */
@@ -83,6 +125,38 @@ describe('blocks that are read in a thread', () => {
     const found = await Promise.all(all.map((wanted) => readFrom(reader, wanted)));
     expect(own.reads).toBe(before);
     expect(found).toEqual(expected);
+    expect(troubles).toEqual([]);
+  });
+
+  it('are searched there, and what they say is the same, whatever fails and whenever it ends', async () => {
+    reader = blockReader(spec, own, (what) => troubles.push(what));
+    expect(reader.searches).toBe(false);
+    const byBlock = new Map<number, number[]>();
+    for (let i = 0; i < keys.count; i += 7) {
+      const block = index.findBlock(keys, i, -1);
+      if (block >= 0) byBlock.set(block, [...(byBlock.get(block) ?? []), i]);
+    }
+    const keysIn = (block: number): number[] => byBlock.get(block) ?? [];
+    const expected = await Promise.all(all.map((wanted) => searchIn(own, wanted, keysIn)));
+    expect(new Set(expected.flat().map((text) => text.slice(0, 1)))).toEqual(new Set(['v', '0', '1']));
+    await untilThreaded();
+    expect(reader.searches).toBe(true);
+    const before = own.reads;
+    expect(await Promise.all(all.map((wanted) => searchIn(reader, wanted, keysIn)))).toEqual(expected);
+    expect(own.reads).toBe(before);
+    const [missing, damaged] = await Promise.allSettled([
+      searchIn(reader, { ...all[0]!, object: 'job/s0/sst/none' }, keysIn),
+      searchIn(reader, { ...all[0]!, length: all[0]!.length - 1 }, keysIn),
+    ]);
+    expect(missing).toMatchObject({ status: 'rejected', reason: expect.any(MissingSstError) });
+    expect(damaged).toMatchObject({ status: 'rejected', reason: expect.any(CorruptionError) });
+    const underWay = all.map((wanted) => searchIn(reader, wanted, keysIn));
+    await new Promise(setImmediate);
+    const closed = reader.close();
+    expect(reader.searches).toBe(false);
+    underWay.push(...all.map((wanted) => searchIn(reader, wanted, keysIn)));
+    expect(await Promise.all(underWay)).toEqual([...expected, ...expected]);
+    await closed;
     expect(troubles).toEqual([]);
   });
 

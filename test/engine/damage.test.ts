@@ -365,6 +365,9 @@ class LyingCache implements BlockCache {
       },
     };
   }
+  wants(): boolean {
+    return true;
+  }
   put(parts: readonly CachedPart[]): void {
     for (const { sst, part, bytes } of parts) this.#parts.get(sst.id)!.set(part, bytes);
   }

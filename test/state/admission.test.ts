@@ -147,6 +147,31 @@ describe('a full block cache', () => {
     );
   });
 
+  it('property: asked before a block is brought, lets in the same as when it is put', async () => {
+    const block = fc.integer({ min: 0, max: 60 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 5, max: 40 }),
+        fc.array(block, { maxLength: 300, size: 'max' }),
+        async (room, reads) => {
+          const [put, asked] = [cacheOf(room), cacheOf(room)];
+          const sst = asked.sst('sst-1');
+          for (const block of reads) {
+            const expected = readBlock(put, block);
+            const isHit = sst.get(block) !== undefined;
+            const isWanted = !isHit && asked.wants(sst, block, BLOCK.length);
+            if (isWanted) asked.put([{ sst, part: block, bytes: BLOCK }]);
+            expect(isHit ? 'hit' : isWanted ? 'put' : 'refused').toBe(expected);
+            expect(sst.has(block)).toBe(expected !== 'refused');
+          }
+          await Promise.all([put.close(), asked.close()]);
+          expect(asked.wants(sst, 0, BLOCK.length), 'when it is closed').toBe(false);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('puts everything while there is room, and indexes always', async () => {
     const cache = cacheOf(40);
     for (let block = 0; block < 40; block++) expect(readBlock(cache, block)).toBe('put');

@@ -7,9 +7,11 @@ import { MemoryStore } from '../../lib/object-store/memory-store.ts';
 import { names } from '../../lib/object-store/names.ts';
 import { SstBuilder } from '../../lib/sst/builder.ts';
 import type { BlockCache, CachedPart, CachedSst, Part } from '../../lib/state/block-cache.ts';
+import type { BlockSource } from '../../lib/state/block-source.ts';
 import { noCost } from '../../lib/state/read-cost.ts';
 import { SstReads } from '../../lib/state/sst-reads.ts';
 import { ManualClock } from '../../lib/util/clock.ts';
+import { type SearchingSource, searchingSource } from '../helpers/searching-source.ts';
 import { type CountingStore, countingStore } from '../helpers/stores.ts';
 
 const NAMES = names('job', 1);
@@ -22,6 +24,7 @@ class ForgetfulCache implements BlockCache {
   readonly bytes = 0;
   readonly #parts = new Map<string, Map<Part, Uint8Array>>();
   readonly #isLost: () => boolean;
+  #asked = 0;
   #given: Uint8Array | undefined;
 
   constructor(isLost: () => boolean) {
@@ -41,6 +44,10 @@ class ForgetfulCache implements BlockCache {
       },
       drop: (part) => void parts.delete(part),
     };
+  }
+
+  wants(): boolean {
+    return ++this.#asked % 3 === 0;
   }
 
   put(parts: readonly CachedPart[]): void {
@@ -76,12 +83,13 @@ async function check(
   runs: readonly Run[],
   lookups: readonly (readonly number[])[],
   losses: readonly boolean[] | undefined,
+  searchedIn?: (store: MemoryStore) => BlockSource,
 ): Promise<void> {
   const store = new MemoryStore({ clock: new ManualClock() });
   const l0 = await written(store, runs);
   let read = 0;
   const cache = losses && new ForgetfulCache(() => losses[read++ % losses.length]!);
-  const reads = new SstReads({ store, names: NAMES, path: PATH, cache });
+  const reads = new SstReads({ store, names: NAMES, path: PATH, cache, blocks: searchedIn?.(store) });
   reads.pin({ ...EMPTY_MANIFEST, version: 1, l0 });
   const expected = (key: number): string | null | undefined => runs.find((run) => run.has(key))?.get(key);
   const cost = noCost();
@@ -127,10 +135,35 @@ describe('a look-up by column', () => {
           fc.array(run, { maxLength: 5 }),
           fc.array(fc.array(key, { maxLength: 60, size: 'max' }), { minLength: 1, maxLength: 4 }),
           losses,
-          check,
+          (...args) => check(...args),
         ),
         { numRuns: 200 },
       );
+    });
+
+    it(`answers as maps do where blocks are searched by who reads them, and some of that fails, ${what}`, async () => {
+      const counts = { whole: 0, rows: 0 };
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(run, { maxLength: 5 }),
+          fc.array(fc.array(key, { maxLength: 60, size: 'max' }), { minLength: 1, maxLength: 4 }),
+          losses,
+          fc.array(fc.boolean(), { minLength: 1, maxLength: 10 }),
+          async (runs, lookups, lost, fails) => {
+            let asked = 0;
+            let source: SearchingSource | undefined;
+            await check(runs, lookups, lost, (store) => {
+              source = searchingSource(store, () => fails[asked++ % fails.length]!);
+              return source;
+            });
+            counts.whole += source!.counts.whole;
+            counts.rows += source!.counts.rows;
+          },
+        ),
+        { numRuns: 200 },
+      );
+      expect(counts.rows).toBeGreaterThan(0);
+      expect(counts.whole > 0).toBe(what !== 'without a local tier');
     });
   }
 
