@@ -1,11 +1,9 @@
 /**
- * Collects blocks that have come, and sends them, or what was looked for in them. A block that is sent is decompressed straight to where it is
- * sent from, one that is searched to memory that the next one is decompressed to as well. Memory that was sent comes back when it is
- * read, so that none is made while all goes on as it did.
+ * Collects blocks that have come, and sends them, or what was looked for in them. Memory that was sent comes back when it is read, so that none
+ * is made while all goes on as it did.
  */
 import { ABSENT, Block, DELETED, type KeyBytes } from '../sst/block.ts';
-import { checkStored, plainInto } from '../sst/compression.ts';
-import { MAX_BLOCK_BYTES } from '../sst/format.ts';
+import { checkStored, plainChecked } from '../sst/compression.ts';
 import { ROW_ABSENT, ROW_DELETED, ROWS } from '../state/searched-blocks.ts';
 import { asBuffer } from '../util/bytes.ts';
 import { ASKED_BLOCK, type BlocksCame, FAILED, MOST_PIECES, PIECE_BYTES, WHOLE } from './block-messages.ts';
@@ -33,8 +31,6 @@ export class BlockSender {
   readonly #post: (message: BlocksCame) => void;
   readonly #kept: ArrayBuffer[] = [];
   readonly #block = new Block();
-  /** The block that is searched. */
-  #plain = Buffer.allocUnsafeSlow(MAX_BLOCK_BYTES + 1);
   /** What is sent next, as far as it is used. */
   #piece: Buffer<ArrayBuffer> = NO_MEMORY;
   #used = 0;
@@ -69,16 +65,16 @@ export class BlockSender {
       const to = from + numbers[at + 1]!;
       const length = lengths[i]!;
       const sought = numbers[at + 2]!;
+      const plain = plainChecked(stored, from, to, object);
       if (sought === WHOLE) {
         // Values before it have taken of the room that there was.
         this.#makeRoom(length);
+        this.#piece.set(plain, this.#end);
         this.#answer.push(length);
-        this.#end += plainInto(this.#piece, this.#end, stored, from, to, object);
+        this.#end += length;
         continue;
       }
-      if (length > this.#plain.length) this.#plain = Buffer.allocUnsafeSlow(length);
-      plainInto(this.#plain, 0, stored, from, to, object);
-      this.#block.open(this.#plain.subarray(0, length), object);
+      this.#block.open(plain, object);
       this.#answer.push(ROWS);
       for (const last = key + sought; key < last; key++) this.#search(keys, key);
     }

@@ -9,7 +9,6 @@ import { CorruptionError, errorText } from '../errors.ts';
 import { asBuffer, type ByteWriter, readU32 } from '../util/bytes.ts';
 import { crc32 } from '../util/crc.ts';
 import { BLOCK_HEADER_BYTES, BLOCK_TRAILER_BYTES } from './format.ts';
-import { unpackInto } from './lz4-block.ts';
 
 export type Compression = 'none' | 'lz4';
 
@@ -45,13 +44,13 @@ export function sealBlock(to: ByteWriter, plain: Buffer, compression: Compressio
 export function plainBlock(stored: Uint8Array, where: string): Buffer {
   const bytes = asBuffer(stored);
   checkStored(bytes, 0, bytes.length, where);
-  return decompress(bytes, 0, bytes.length, where);
+  return plainChecked(bytes, 0, bytes.length, where);
 }
 
 /**
  * Whether the stored form of a block is what was written.
  * @param end where it ends, within `bytes`
- * @returns how many bytes {@link plainInto} will write
+ * @returns how many bytes {@link plainChecked} will give
  * @throws CorruptionError if the CRC is not what it must be
  */
 export function checkStored(bytes: Buffer, start: number, end: number, where: string): number {
@@ -67,45 +66,16 @@ export function checkStored(bytes: Buffer, start: number, end: number, where: st
 }
 
 /**
- * Writes a block's bytes to another array, from the stored form, which has been checked. Makes nothing: see {@link unpackInto}.
- * @param to has room for as many as {@link checkStored} has said
- * @returns how many
+ * A block's bytes from its stored form, which has been checked. May be a view of `bytes`.
  * @throws CorruptionError if the compression or the length is not what it must be
- * @throws RangeError there is no room
  */
-export function plainInto(
-  to: Uint8Array,
-  at: number,
-  bytes: Buffer,
-  start: number,
-  end: number,
-  where: string,
-): number {
-  const from = start + BLOCK_HEADER_BYTES;
-  const trailer = end - BLOCK_TRAILER_BYTES;
-  const length = readU32(bytes, start + 1);
-  // A typed array says nothing of what is written behind its end.
-  if (at + length > to.length) throw new RangeError(`no room for ${length} bytes at ${at} of ${to.length}`);
-  if (bytes[start] === LZ4) {
-    const written = unpackInto(to, at, length, bytes, from, trailer) - at;
-    if (written < 0) throw new CorruptionError(where, 'it does not decompress');
-    checkLength(written, length, where);
-    return length;
-  }
-  const plain = decompress(bytes, start, end, where);
-  to.set(plain, at);
-  return length;
-}
-
-function decompress(bytes: Buffer, start: number, end: number, where: string): Buffer {
+export function plainChecked(bytes: Buffer, start: number, end: number, where: string): Buffer {
   const plain = payload(bytes, start, end - BLOCK_TRAILER_BYTES, where);
   const length = readU32(bytes, start + 1);
-  checkLength(plain.length, length, where);
+  if (plain.length !== length) {
+    throw new CorruptionError(where, `it holds ${plain.length} bytes and says ${length}`);
+  }
   return plain;
-}
-
-function checkLength(holds: number, says: number, where: string): void {
-  if (holds !== says) throw new CorruptionError(where, `it holds ${holds} bytes and says ${says}`);
 }
 
 function payload(bytes: Buffer, start: number, end: number, where: string): Buffer {
