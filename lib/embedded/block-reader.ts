@@ -24,9 +24,7 @@ import { workerEntry } from './worker-entry.ts';
 /** So many requests are made before there is a thread for them. */
 const HABIT = 64;
 /** What it makes is garbage when its request has come. */
-const YOUNG_GENERATION_MB = 8;
-/** Many times what it has in use: the less V8 may take, the sooner it collects. If it is too little after all, the thread is done without. */
-const OLD_GENERATION_MB = 256;
+const YOUNG_GENERATION_MB = 16;
 
 export interface BlockReader extends BlockSource {
   close(): Promise<void>;
@@ -100,7 +98,7 @@ class ThreadReader implements BlockReader {
     const workerData: ReaderSettings = { spec: this.#spec };
     const worker = new Worker(workerEntry('block-worker'), {
       workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, maxOldGenerationSizeMb: OLD_GENERATION_MB },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker = worker;
     worker.on('message', (message: FromReader) => {
