@@ -17,22 +17,27 @@ function processTimes() {
 describe('spare time', () => {
   it('is there until processors are busy, and again when they are so no more', () => {
     const has = processTimes();
-    expect([0.3, 0.79, 0.81, 0.6, 0.54, 0.79].map((share) => has(300, share))).toEqual([
-      true,
-      true,
-      false,
-      false,
-      true,
-      true,
-    ]);
+    const told = [0.3, 0.79, 0.82, 0.65, 0.59, 0.79].map((share) => has(10_000, share));
+    expect(told).toEqual([true, true, false, false, true, true]);
+  });
+
+  it('is told of a second or so: a fold or a compaction is no load', () => {
+    const has = processTimes();
+    expect(has(10_000, 0.5)).toBe(true);
+    expect(Array.from({ length: 5 }, () => has(150, 0.9)).every(Boolean)).toBe(true);
+    // As many again, and it is one.
+    expect(Array.from({ length: 10 }, () => has(150, 0.9)).at(-1)).toBe(false);
+    expect(has(150, 0.3)).toBe(false);
+    expect(Array.from({ length: 10 }, () => has(150, 0.3)).at(-1)).toBe(true);
   });
 
   it('is told of more than a moment: what was taken in one counts to the next', () => {
     const has = processTimes();
-    expect(has(10, 1)).toBe(true);
-    expect(has(190, 0.85)).toBe(false);
+    expect(has(10_000, 0.79)).toBe(true);
+    expect(has(40, 1)).toBe(true);
+    expect(has(4000, 0.81)).toBe(false);
     expect(has(20, 0)).toBe(false);
-    expect(has(100, 0.5)).toBe(true);
+    expect(has(5000, 0.5)).toBe(true);
   });
 
   it('is that of this process, by default', () => {
